@@ -1,0 +1,230 @@
+import { type Kysely, PostgresAdapter, sql } from 'kysely';
+
+/*
+ * The first tables. Frozen once released: a later change is a later migration.
+ * Runs on SQLite and PostgreSQL; only generated keys and 64-bit integers are spelled differently.
+ */
+
+export async function up(db: Kysely<unknown>): Promise<void> {
+  const postgres = db.getExecutor().adapter instanceof PostgresAdapter;
+  const id = sql.raw(postgres ? 'bigserial primary key' : 'integer primary key autoincrement');
+  const int = sql.raw(postgres ? 'bigint' : 'integer');
+
+  const statements = [
+    sql`create table merchants (
+      id text primary key,
+      name text not null,
+      created_at ${int} not null
+    )`,
+
+    sql`create table api_keys (
+      id text primary key,
+      merchant_id text not null references merchants (id),
+      hash text not null unique,
+      prefix text not null,
+      created_at ${int} not null,
+      revoked_at ${int}
+    )`,
+    sql`create index api_keys_merchant on api_keys (merchant_id)`,
+
+    sql`create table addresses (
+      id ${id},
+      merchant_id text not null references merchants (id),
+      network text not null,
+      address text not null,
+      address_key text not null,
+      currency text not null default '',
+      label text not null default '',
+      source text not null check (source in ('static', 'derived')),
+      active ${int} not null default 1 check (active in (0, 1)),
+      locked_by ${int},
+      released_at ${int} not null default 0,
+      created_at ${int} not null,
+      unique (network, address_key)
+    )`,
+    sql`create index addresses_key on addresses (address_key)`,
+    sql`create index addresses_pool on addresses (merchant_id, network, currency, active)`,
+    // Serves "the least recently used free address" from its first row, however large the pool.
+    sql`create index addresses_free on addresses (merchant_id, network, currency, released_at, id)
+      where active = 1 and locked_by is null`,
+    sql`create index addresses_locked on addresses (merchant_id, network, currency)
+      where locked_by is not null`,
+
+    sql`create table payments (
+      id ${id},
+      payment_number text not null unique,
+      merchant_id text not null references merchants (id),
+      status text not null check (status in ('pending', 'confirmed', 'expired', 'cancelled', 'failed')),
+      reason text check (reason in ('underpaid', 'overpaid', 'late', 'reorged')),
+      network text not null,
+      currency text not null,
+      coin text not null,
+      token text not null,
+      decimals ${int} not null,
+      amount_usd_cents ${int} not null,
+      expected_amount text not null,
+      required_amount text not null,
+      required_confirmations ${int} not null,
+      address_id ${int} not null references addresses (id),
+      address text not null,
+      lock_height ${int} not null,
+      lock_time ${int},
+      usd_per_coin text not null,
+      completed_by text,
+      external_order_id text not null,
+      customer_email text not null,
+      redirect_url text not null,
+      metadata text not null,
+      payment_token text not null unique,
+      created_at ${int} not null,
+      expires_at ${int} not null,
+      confirmed_at ${int},
+      ended_at ${int}
+    )`,
+    // One address, one live payment: the lock itself.
+    sql`create unique index payments_live_lock on payments (address_id) where status = 'pending'`,
+    sql`create index payments_pending on payments (network, expires_at) where status = 'pending'`,
+    sql`create index payments_address on payments (address_id, id)`,
+    sql`create index payments_merchant on payments (merchant_id, id)`,
+    sql`create index payments_order on payments (merchant_id, external_order_id, id)`,
+
+    sql`create table deposits (
+      id ${id},
+      network text not null,
+      tx_hash text not null,
+      token text not null,
+      currency text not null,
+      decimals ${int} not null,
+      recipient text not null,
+      ordinal ${int} not null,
+      amount text not null,
+      height ${int} not null,
+      block_hash text not null,
+      block_time ${int} not null,
+      log_index ${int},
+      status text not null check (status in ('seen', 'confirmed', 'orphaned')),
+      role text not null check (role in ('counted', 'late', 'unmatched')),
+      unmatched_reason text,
+      merchant_id text not null references merchants (id),
+      address_id ${int} not null references addresses (id),
+      payment_id ${int} references payments (id),
+      seen_at ${int} not null,
+      unique (network, tx_hash, token, recipient, ordinal)
+    )`,
+    sql`create index deposits_payment on deposits (payment_id) where payment_id is not null`,
+    sql`create index deposits_height on deposits (network, height)`,
+    sql`create index deposits_seen on deposits (network, height) where status = 'seen'`,
+    sql`create index deposits_unmatched on deposits (id) where role = 'unmatched'`,
+
+    sql`create table chain_cursors (
+      network text primary key,
+      height ${int} not null,
+      hash text not null,
+      time ${int} not null,
+      head_height ${int} not null,
+      head_hash text not null,
+      head_time ${int} not null,
+      finalized_height ${int},
+      read_at ${int} not null,
+      stopped_reason text
+    )`,
+
+    sql`create table chain_anchors (
+      network text not null,
+      height ${int} not null,
+      hash text not null,
+      time ${int} not null,
+      primary key (network, height)
+    )`,
+
+    sql`create table events (
+      sequence ${id},
+      id text not null unique,
+      merchant_id text not null references merchants (id),
+      type text not null,
+      payment_id ${int} references payments (id),
+      body text not null,
+      created_at ${int} not null
+    )`,
+    sql`create index events_merchant on events (merchant_id, sequence)`,
+    sql`create index events_payment on events (payment_id) where payment_id is not null`,
+
+    sql`create table webhook_endpoints (
+      id text primary key,
+      merchant_id text not null references merchants (id),
+      url text not null,
+      events text not null,
+      description text not null default '',
+      secret text not null,
+      active ${int} not null default 1 check (active in (0, 1)),
+      disabled_reason text,
+      failing_since ${int},
+      created_at ${int} not null,
+      deleted_at ${int}
+    )`,
+    sql`create index webhook_endpoints_merchant on webhook_endpoints (merchant_id)`,
+
+    sql`create table deliveries (
+      id ${id},
+      endpoint_id text not null references webhook_endpoints (id),
+      merchant_id text not null references merchants (id),
+      event_sequence ${int} not null references events (sequence),
+      event_type text not null,
+      state text not null check (state in ('pending', 'sending', 'delivered', 'failed', 'cancelled')),
+      attempts ${int} not null default 0,
+      next_attempt_at ${int} not null,
+      lease_until ${int},
+      replay_of ${int} references deliveries (id),
+      last_status ${int},
+      last_error text,
+      created_at ${int} not null,
+      finished_at ${int}
+    )`,
+    sql`create index deliveries_due on deliveries (next_attempt_at, id) where state = 'pending'`,
+    sql`create index deliveries_due_endpoint on deliveries (endpoint_id, next_attempt_at, id)
+      where state = 'pending'`,
+    sql`create index deliveries_leased on deliveries (lease_until) where state = 'sending'`,
+    sql`create index deliveries_merchant on deliveries (merchant_id, id)`,
+    sql`create index deliveries_endpoint on deliveries (endpoint_id, id)`,
+    sql`create index deliveries_event on deliveries (event_sequence)`,
+
+    sql`create table delivery_attempts (
+      delivery_id ${int} not null references deliveries (id),
+      attempt ${int} not null,
+      started_at ${int} not null,
+      duration_ms ${int} not null,
+      status ${int},
+      error text,
+      response text not null default '',
+      primary key (delivery_id, attempt)
+    )`,
+
+    sql`create table idempotency_keys (
+      merchant_id text not null references merchants (id),
+      key text not null,
+      fingerprint text not null,
+      payment_id ${int} not null references payments (id),
+      created_at ${int} not null,
+      primary key (merchant_id, key)
+    )`,
+    sql`create index idempotency_keys_created on idempotency_keys (created_at)`,
+
+    sql`create table rates (
+      coin text primary key,
+      usd_per_coin text not null,
+      sources text not null,
+      fetched_at ${int} not null
+    )`,
+
+    sql`create table audit_log (
+      id ${id},
+      at ${int} not null,
+      actor text not null,
+      action text not null,
+      subject text not null,
+      detail text not null
+    )`,
+  ];
+
+  for (const statement of statements) await statement.execute(db);
+}

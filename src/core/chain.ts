@@ -1,0 +1,38 @@
+import type { AddressKey } from './address.ts';
+import type { Currency } from './assets.ts';
+import type { Network } from './networks.ts';
+
+declare const txHashBrand: unique symbol;
+declare const blockHashBrand: unique symbol;
+
+/** Lower-case hex as the chain prints it (`0x…` on EVM chains). */
+export type TxHash = string & { readonly [txHashBrand]: true };
+export type BlockHash = string & { readonly [blockHashBrand]: true };
+
+/** One block of one chain. `time` is the block's own timestamp in Unix seconds. */
+export type BlockRef = { height: number; hash: BlockHash; time: number };
+
+/** Where a chain has been read to: every block up to and including it was proven complete. */
+export type Cursor = BlockRef;
+
+/**
+ * Money that a chain shows arriving at an address.
+ *
+ * Its identity is (network, txHash, token, recipient, ordinal), where `ordinal` counts from 0 the
+ * transfers of that token to that recipient within the transaction. Block and log index are attributes:
+ * they change when the transaction is mined again elsewhere.
+ */
+export type Transfer = {
+  network: Network;
+  txHash: TxHash;
+  /** Key of the token's contract, or `native`. */
+  token: AddressKey | 'native';
+  currency: Currency;
+  recipient: AddressKey;
+  ordinal: number;
+  /** Base units; always positive. */
+  amount: bigint;
+  block: BlockRef;
+  /** Position of the log within its block; null for the native coin. */
+  logIndex: number | null;
+};

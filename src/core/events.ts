@@ -1,0 +1,25 @@
+/** Everything a webhook endpoint can subscribe to. */
+export const eventTypes = [
+  'payment.confirmed',
+  'payment.expired',
+  'payment.cancelled',
+  'payment.failed',
+  'payment.reverted',
+  'payment.detected',
+  'payment.late',
+  'deposit.unmatched',
+  'pool.low',
+  'pool.exhausted',
+  'webhook.test',
+] as const;
+
+export type EventType = (typeof eventTypes)[number];
+
+/** What an endpoint receives when it names nothing. */
+export const defaultEventTypes: readonly EventType[] = [
+  'payment.confirmed',
+  'payment.expired',
+  'payment.cancelled',
+  'payment.failed',
+  'payment.reverted',
+];

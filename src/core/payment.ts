@@ -1,0 +1,85 @@
+import type { Address, AddressKey } from './address.ts';
+import type { Coin, Currency } from './assets.ts';
+import type { BlockHash, TxHash } from './chain.ts';
+import type { Network } from './networks.ts';
+
+/** `pending` leads to one of the other four. What may still follow those is told in `payments/decide.ts`. */
+export type PaymentStatus = 'pending' | 'confirmed' | 'expired' | 'cancelled' | 'failed';
+
+export const paymentStatuses: readonly PaymentStatus[] = ['pending', 'confirmed', 'expired', 'cancelled', 'failed'];
+
+/** Why a payment failed, or what is unusual about it. */
+export type PaymentReason = 'underpaid' | 'overpaid' | 'late' | 'reorged';
+
+/** All times are Unix milliseconds by our clock, but where a block's time is meant. */
+export type Payment = {
+  id: number;
+  paymentNumber: string;
+  merchantId: string;
+  status: PaymentStatus;
+  reason: PaymentReason | null;
+  network: Network;
+  currency: Currency;
+  coin: Coin;
+  /** Key of the token's contract at creation, or `native`. */
+  token: AddressKey | 'native';
+  /** Decimals of every amount of this payment. */
+  decimals: number;
+  amountUsdCents: number;
+  /** What the customer is asked for, in base units. */
+  expectedAmount: bigint;
+  /** What suffices to confirm: the expected amount less the tolerance, or what an operator accepted. */
+  requiredAmount: bigint;
+  requiredConfirmations: number;
+  addressId: number;
+  address: Address;
+  /** Transfers in blocks above this height count. */
+  lockHeight: number;
+  /** Block time (Unix seconds) from which transfers count; null when the chain was freshly read at the lock. */
+  lockTime: number | null;
+  usdPerCoin: string;
+  /** The transfer that completed the amount, once confirmed. */
+  completedBy: TxHash | null;
+  externalOrderId: string;
+  customerEmail: string;
+  redirectUrl: string;
+  metadata: Record<string, unknown>;
+  paymentToken: string;
+  createdAt: number;
+  expiresAt: number;
+  confirmedAt: number | null;
+  endedAt: number | null;
+};
+
+/** `seen` on the chain, `confirmed` beyond doubt, `orphaned` when the chain took it back. */
+export type DepositStatus = 'seen' | 'confirmed' | 'orphaned';
+
+/** `counted` towards its payment, `late` for its payment, or `unmatched`: nobody's until an operator says so. */
+export type DepositRole = 'counted' | 'late' | 'unmatched';
+
+export type UnmatchedReason = 'no_payment' | 'wrong_token' | 'wrong_network' | 'before_lock';
+
+/** A transfer that we recorded. */
+export type Deposit = {
+  id: number;
+  network: Network;
+  txHash: TxHash;
+  token: AddressKey | 'native';
+  currency: Currency;
+  decimals: number;
+  recipient: AddressKey;
+  ordinal: number;
+  amount: bigint;
+  height: number;
+  blockHash: BlockHash;
+  /** The block's time, Unix seconds. */
+  blockTime: number;
+  logIndex: number | null;
+  status: DepositStatus;
+  role: DepositRole;
+  unmatchedReason: UnmatchedReason | null;
+  merchantId: string;
+  addressId: number;
+  paymentId: number | null;
+  seenAt: number;
+};

@@ -1,0 +1,48 @@
+/**
+ * Errors, one class for each thing the program must do about them. Messages are for people and may be
+ * logged: they never carry a key, a token or a node's URL (host names only).
+ */
+export class DepositdError extends Error {
+  /** Stable, for programs. */
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** The configuration is wrong: exit 78, with every fault on a line of its own. */
+export class ConfigError extends DepositdError {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super('config_invalid', `the configuration has ${faults.length} ${faults.length === 1 ? 'mistake' : 'mistakes'}`);
+    this.faults = faults;
+  }
+}
+
+/** The command cannot do what was asked, for a reason the person can mend: exit 1, message only. */
+export class CommandError extends DepositdError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('command_failed', message, options);
+  }
+}
+
+/** A node failed or answered nonsense: ask again, or ask another. */
+export class RpcError extends DepositdError {}
+
+/** The chain contradicts what it called final: stop trusting it until it agrees with us again. */
+export class FinalityViolation extends DepositdError {
+  constructor(message: string) {
+    super('finality_violated', message);
+  }
+}
+
+/** Our own bug. */
+export class InvariantError extends DepositdError {
+  constructor(message: string) {
+    super('invariant_broken', message);
+  }
+}

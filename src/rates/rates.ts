@@ -1,0 +1,17 @@
+import type { Coin } from '../core/assets.ts';
+import type { Rate } from '../core/money.ts';
+
+/** A price that may be quoted now. */
+export type Quote = {
+  usdPerCoin: Rate;
+  /** Names of the sources that agreed on it. */
+  sources: readonly string[];
+  /** Unix ms of the oldest answer in it. */
+  fetchedAt: number;
+};
+
+/** What the rest of the program knows of prices. */
+export type Rates = {
+  /** The price of `coin`, or null when no source is fresh and plausible: then nothing is quoted. Does no I/O. */
+  quote(coin: Coin): Quote | null;
+};

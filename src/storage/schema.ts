@@ -1,0 +1,198 @@
+import type { Generated, Kysely, Transaction } from 'kysely';
+
+/*
+ * The tables, as SQL holds them. Amounts are digit strings in base units, times Unix milliseconds (block
+ * times Unix seconds), booleans 0 or 1, JSON text. Rows become domain values in the query modules.
+ */
+
+export type Schema = {
+  merchants: { id: string; name: string; created_at: number };
+
+  api_keys: {
+    id: string;
+    merchant_id: string;
+    /** SHA-256 of the key in hex: the key itself is never stored. */
+    hash: string;
+    /** The first characters, for people to recognise a key by. */
+    prefix: string;
+    created_at: number;
+    revoked_at: number | null;
+  };
+
+  addresses: {
+    id: Generated<number>;
+    merchant_id: string;
+    network: string;
+    address: string;
+    address_key: string;
+    /** Empty: for every currency of its network. */
+    currency: string;
+    label: string;
+    source: 'static' | 'derived';
+    active: number;
+    /** The pending payment that holds it. */
+    locked_by: number | null;
+    /** When a payment last let go of it; 0 before the first. */
+    released_at: number;
+    created_at: number;
+  };
+
+  payments: {
+    id: Generated<number>;
+    payment_number: string;
+    merchant_id: string;
+    status: string;
+    reason: string | null;
+    network: string;
+    currency: string;
+    coin: string;
+    token: string;
+    decimals: number;
+    amount_usd_cents: number;
+    expected_amount: string;
+    required_amount: string;
+    required_confirmations: number;
+    address_id: number;
+    address: string;
+    lock_height: number;
+    lock_time: number | null;
+    usd_per_coin: string;
+    completed_by: string | null;
+    external_order_id: string;
+    customer_email: string;
+    redirect_url: string;
+    metadata: string;
+    payment_token: string;
+    created_at: number;
+    expires_at: number;
+    confirmed_at: number | null;
+    ended_at: number | null;
+  };
+
+  deposits: {
+    id: Generated<number>;
+    network: string;
+    tx_hash: string;
+    token: string;
+    currency: string;
+    decimals: number;
+    recipient: string;
+    ordinal: number;
+    amount: string;
+    height: number;
+    block_hash: string;
+    block_time: number;
+    log_index: number | null;
+    status: string;
+    role: string;
+    unmatched_reason: string | null;
+    merchant_id: string;
+    address_id: number;
+    payment_id: number | null;
+    seen_at: number;
+  };
+
+  chain_cursors: {
+    network: string;
+    height: number;
+    hash: string;
+    time: number;
+    /** The highest head seen. */
+    head_height: number;
+    head_hash: string;
+    head_time: number;
+    /** The highest finalized height seen; null where the chain's nodes do not tell. */
+    finalized_height: number | null;
+    /** When a node last proved its answer, by our clock. */
+    read_at: number;
+    /** Why this chain is stopped; null when it is not. */
+    stopped_reason: string | null;
+  };
+
+  chain_anchors: { network: string; height: number; hash: string; time: number };
+
+  events: {
+    /** Grows in commit order. */
+    sequence: Generated<number>;
+    id: string;
+    merchant_id: string;
+    type: string;
+    payment_id: number | null;
+    /** The frozen webhook body: the exact text that is signed and sent, each time. */
+    body: string;
+    created_at: number;
+  };
+
+  webhook_endpoints: {
+    id: string;
+    merchant_id: string;
+    url: string;
+    /** JSON array of event types. */
+    events: string;
+    description: string;
+    /** Sealed, see notify/secrets.ts. */
+    secret: string;
+    active: number;
+    disabled_reason: string | null;
+    /** First failure since the last success. */
+    failing_since: number | null;
+    created_at: number;
+    deleted_at: number | null;
+  };
+
+  deliveries: {
+    id: Generated<number>;
+    endpoint_id: string;
+    merchant_id: string;
+    event_sequence: number;
+    event_type: string;
+    state: string;
+    /** Attempts begun, counted when one is claimed. */
+    attempts: number;
+    next_attempt_at: number;
+    /** While an attempt runs: after this moment its process counts as dead. */
+    lease_until: number | null;
+    /** The delivery that this one repeats. */
+    replay_of: number | null;
+    last_status: number | null;
+    last_error: string | null;
+    created_at: number;
+    finished_at: number | null;
+  };
+
+  delivery_attempts: {
+    delivery_id: number;
+    attempt: number;
+    started_at: number;
+    duration_ms: number;
+    status: number | null;
+    error: string | null;
+    /** The first bytes of the answer: text from a stranger. */
+    response: string;
+  };
+
+  idempotency_keys: {
+    merchant_id: string;
+    key: string;
+    fingerprint: string;
+    payment_id: number;
+    created_at: number;
+  };
+
+  rates: { coin: string; usd_per_coin: string; sources: string; fetched_at: number };
+
+  audit_log: {
+    id: Generated<number>;
+    at: number;
+    actor: string;
+    action: string;
+    subject: string;
+    detail: string;
+  };
+};
+
+/** Reads take a `Db`, which a transaction also is. */
+export type Db = Kysely<Schema>;
+
+/** Writes take a `Trx`: a write outside a transaction does not compile. */
+export type Trx = Transaction<Schema>;

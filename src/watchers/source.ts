@@ -1,0 +1,100 @@
+import type { AddressKey } from '../core/address.ts';
+import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
+
+/*
+ * The contract of a chain. A source reads and checks; it holds no database, no payments and no retry loop.
+ * Every source passes test/contracts/source.ts.
+ */
+
+/** The addresses whose transfers matter. Grows while the daemon runs; lookups cost the same at any size. */
+export type Watchlist = {
+  has(key: AddressKey): boolean;
+  readonly size: number;
+  /** All keys, for a node-side filter while there are few. */
+  keys(): Iterable<AddressKey>;
+};
+
+export type PollRequest = {
+  /** Everything up to here was read. */
+  cursor: Cursor;
+  /** The highest head seen at an earlier poll; nothing above it is read now, so that this poll proves it. */
+  head: BlockRef;
+  /** The highest finalized height seen; a node below it is behind and is not asked. */
+  finalizedHeight: number | null;
+  watch: Watchlist;
+  /** Read whole blocks too, for transfers of the chain's own coin. */
+  native: boolean;
+  signal: AbortSignal;
+};
+
+/** What one poll proved: everything that reached a watched address in `(cursor, to]`. */
+export type Span = {
+  to: BlockRef;
+  /** The head the answering node showed, at or above `to`. */
+  head: BlockRef;
+  /** Null where the chain's nodes do not tell. */
+  finalizedHeight: number | null;
+  /** In chain order. */
+  transfers: Transfer[];
+  /** Further blocks of this chain at or below `to` whose hash the answer showed. */
+  anchors: BlockRef[];
+};
+
+export type PollOutcome =
+  | { kind: 'span'; span: Span }
+  /** The chain has another block at the cursor's height: find the fork point. */
+  | { kind: 'reorg' }
+  /** No node proved an answer this time; nothing changes. `retryAt` is Unix ms, when one may be asked again. */
+  | { kind: 'failed'; reason: string; retryAt: number };
+
+export type Inclusion =
+  /** The transaction succeeded and the transfer is in this block of the node's chain. */
+  | { kind: 'included'; block: BlockRef }
+  /** The node's chain has another block at that height, or the transaction is not in it. */
+  | { kind: 'absent' }
+  /** No node could say. */
+  | { kind: 'unknown'; reason: string };
+
+/** What is known of a transfer whose place on the chain is looked at afresh. */
+export type InclusionQuery = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'block'>;
+
+export type ChainSource = {
+  /**
+   * Checks that a node is of the configured chain and that each token's decimals are as configured.
+   *
+   * @throws RpcError when no node answers; ConfigError when a node contradicts the configuration.
+   */
+  verify(signal: AbortSignal): Promise<void>;
+
+  /** The block from which a chain that has no cursor yet is read: the head, or the one below `startBlock`. */
+  start(startBlock: number | 'latest', signal: AbortSignal): Promise<{ cursor: Cursor; head: BlockRef }>;
+
+  poll(request: PollRequest): Promise<PollOutcome>;
+
+  /**
+   * The chain's blocks at these heights, all from one node; null for a height above its head.
+   *
+   * @throws RpcError when no node answers.
+   */
+  blocksAt(heights: readonly number[], signal: AbortSignal): Promise<Map<number, BlockRef | null>>;
+
+  /** The fresh look before a confirmation, one answer for each query. */
+  inclusions(queries: readonly InclusionQuery[], signal: AbortSignal): Promise<Map<InclusionQuery, Inclusion>>;
+
+  /** Says what each node looks like now, for status, metrics and logs. Host names only. */
+  endpoints(): EndpointStatus[];
+
+  close(): Promise<void>;
+};
+
+export type EndpointStatus = {
+  host: string;
+  preferred: boolean;
+  head: number | null;
+  finalized: number | null;
+  latencyMs: number | null;
+  /** Unix ms until which it is not asked; null when it may be. */
+  restingUntil: number | null;
+  lastError: string | null;
+};
+
