@@ -51,7 +51,6 @@ export type Schema = {
     amount_usd_cents: number;
     expected_amount: string;
     required_amount: string;
-    required_confirmations: number;
     address_id: number;
     address: string;
     lock_height: number;
@@ -132,6 +131,10 @@ export type Schema = {
     description: string;
     /** Sealed, see notify/secrets.ts. */
     secret: string;
+    /** While a rotation's overlap lasts: the old secret, sealed, and when it stops signing. */
+    previous_secret: string | null;
+    previous_secret_until: number | null;
+    rotated_at: number | null;
     active: number;
     disabled_reason: string | null;
     /** First failure since the last success. */
@@ -147,12 +150,16 @@ export type Schema = {
     event_sequence: number;
     event_type: string;
     state: string;
+    /** `fresh` until the first attempt; retries and replays are `backlog` and never delay a fresh one. */
+    lane: 'fresh' | 'backlog';
     /** Attempts begun, counted when one is claimed. */
     attempts: number;
+    /** When the series began. */
+    first_attempt_at: number | null;
     next_attempt_at: number;
     /** While an attempt runs: after this moment its process counts as dead. */
     lease_until: number | null;
-    /** The delivery that this one repeats. */
+    /** The delivery that this one repeats; it may be pruned by now. */
     replay_of: number | null;
     last_status: number | null;
     last_error: string | null;
@@ -167,6 +174,8 @@ export type Schema = {
     duration_ms: number;
     status: number | null;
     error: string | null;
+    /** The address that was connected to; null when none was. */
+    address: string | null;
     /** The first bytes of the answer: text from a stranger. */
     response: string;
   };
