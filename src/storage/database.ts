@@ -7,6 +7,7 @@ import {
   Kysely,
   PostgresAdapter,
   PostgresDialect,
+  SqliteAdapter,
   type SqliteDatabase,
   SqliteDialect,
   SqliteDriver,
@@ -24,6 +25,9 @@ const applicationId = 0x6465706f;
 /** How long another process of ours may hold the file before a statement gives up, ms. */
 const busyTimeoutMs = 10_000;
 
+/** How long a PostgreSQL server may take to accept a connection, ms. */
+const connectTimeoutMs = 10_000;
+
 /**
  * Opens `sqlite:<path>` (absolute by now) or `postgres://…` and brings its tables up to date.
  *
@@ -36,8 +40,22 @@ export async function openDatabase(url: string): Promise<Db> {
     return db;
   } catch (error) {
     await db.destroy();
-    throw error;
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`cannot use the database ${nameOf(url)}: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+/** The file, or host and database name: the URL itself may hold a password. */
+function nameOf(url: string): string {
+  if (url.startsWith('sqlite:')) return url.slice('sqlite:'.length);
+  const { host, pathname } = new URL(url);
+  return `${host}${pathname}`;
+}
+
+function reasonOf(error: unknown): string {
+  // A host with several addresses fails with one error for each and no message of its own.
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
+  return error instanceof Error ? error.message : String(error);
 }
 
 export function isPostgres(db: Db): boolean {
@@ -76,7 +94,9 @@ export async function serializeInserts(trx: Trx, table: 'events' | 'addresses'):
 }
 
 function openSqlite(path: string): Db {
-  return new Kysely<Schema>({ dialect: new ImmediateSqliteDialect({ database: cachingStatements(openFile(path)) }) });
+  return new Kysely<Schema>({
+    dialect: new ImmediateSqliteDialect({ database: cachingStatements(openFile(path)) }),
+  });
 }
 
 function openFile(path: string): Sqlite.Database {
@@ -85,17 +105,18 @@ function openFile(path: string): Sqlite.Database {
     // Created by us first, so that neither the file nor its -wal and -shm are ever readable by others.
     if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
   }
+  let file: Sqlite.Database | undefined;
   try {
-    const file = new Sqlite(path, { timeout: busyTimeoutMs });
+    file = new Sqlite(path, { timeout: busyTimeoutMs });
     claimFile(file);
     file.pragma('journal_mode = WAL');
     file.pragma('synchronous = FULL');
     file.pragma('foreign_keys = ON');
     return file;
   } catch (error) {
+    file?.close();
     if (error instanceof CommandError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(`cannot open the database ${path}: ${reason}`, { cause: error });
+    throw new CommandError(`cannot open the database ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }
 
@@ -110,7 +131,6 @@ function claimFile(file: Sqlite.Database): void {
   file.pragma(`application_id = ${applicationId}`);
 }
 
-/** Takes the write lock at the start: a read that later writes would fail beside another process's write. */
 class ImmediateSqliteDialect extends SqliteDialect {
   readonly #database: SqliteDatabase;
 
@@ -122,11 +142,23 @@ class ImmediateSqliteDialect extends SqliteDialect {
   override createDriver(): SqliteDriver {
     return new ImmediateSqliteDriver({ database: this.#database });
   }
+
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalSqliteAdapter();
+  }
 }
 
+/** Takes the write lock at the start: a read that later writes would fail beside another process's write. */
 class ImmediateSqliteDriver extends SqliteDriver {
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+}
+
+/** Lets the migrator use a transaction: else a crash within a migration would leave half of it behind. */
+class TransactionalSqliteAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
   }
 }
 
@@ -149,9 +181,19 @@ function cachingStatements(file: Sqlite.Database): SqliteDatabase {
 }
 
 function openPostgres(url: string): Db {
+  if (!URL.canParse(url))
+    throw new CommandError('the database is not a valid URL; expected postgres://user:password@host/name');
   // 64-bit integers arrive as text; ours are ids, heights and milliseconds, all far below 2^53.
-  const types = { getTypeParser: ((oid: number, format?: 'text') => (oid === 20 ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser };
-  const pool = new pg.Pool({ connectionString: url, max: 10, types });
+  const types = {
+    getTypeParser: ((oid: number, format?: 'text') =>
+      oid === 20 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+  };
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 10,
+    connectionTimeoutMillis: connectTimeoutMs,
+    types,
+  });
   // An idle connection that breaks is replaced by the pool at the next query, which reports what matters.
   pool.on('error', () => {});
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });

@@ -1,9 +1,331 @@
-import { expect, test } from 'vitest';
-import { describeDatabases } from '../support/databases.ts';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import Sqlite from 'better-sqlite3';
+import { sql } from 'kysely';
+import pg from 'pg';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { CommandError } from '../../src/errors.ts';
+import { inTransaction, openDatabase } from '../../src/storage/database.ts';
+import type { Db, Schema, Trx } from '../../src/storage/schema.ts';
+import { describeDatabases, freshDatabaseUrl, testFolder } from '../support/databases.ts';
 
-describeDatabases('a fresh database', (openTestDb) => {
-  test('is migrated and empty', async () => {
-    const db = await openTestDb();
+async function open(url: string): Promise<Db> {
+  const db = await openDatabase(url);
+  onTestFinished(() => db.destroy());
+  return db;
+}
+
+/** What opening `url` fails with; fails the test when it succeeds, or fails with anything but a message for people. */
+async function refusal(url: string): Promise<CommandError> {
+  try {
+    await (await openDatabase(url)).destroy();
+  } catch (error) {
+    expect(error).toBeInstanceOf(CommandError);
+    return error as CommandError;
+  }
+  throw new Error('the database was accepted');
+}
+
+const databaseModule = join(import.meta.dirname, '../../src/storage/database.ts');
+
+/** Runs a program in a process of its own. */
+function run(program: string, argument: string): Promise<unknown> {
+  const options = { timeout: 20_000, cwd: import.meta.dirname };
+  return promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program, argument], options);
+}
+
+/** Permission bits in octal. */
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+async function addMerchantWithAddress(trx: Trx): Promise<number> {
+  await trx.insertInto('merchants').values({ id: 'mer_1', name: 'Shop', created_at: 0 }).execute();
+  const address = await trx
+    .insertInto('addresses')
+    .values({
+      merchant_id: 'mer_1',
+      network: 'bsc',
+      address: '0x742d35Cc6634C0532925a3b844Bc9e7595f7E5a3',
+      address_key: '742d35cc6634c0532925a3b844bc9e7595f7e5a3',
+      currency: '',
+      label: '',
+      source: 'static',
+      active: 1,
+      locked_by: null,
+      released_at: 0,
+      created_at: 0,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return address.id;
+}
+
+async function addPayment(trx: Trx, number: string, addressId: number, status: string): Promise<void> {
+  const payment: Omit<Schema['payments'], 'id'> = {
+    payment_number: number,
+    merchant_id: 'mer_1',
+    status,
+    reason: null,
+    network: 'bsc',
+    currency: 'usdt',
+    coin: 'usdt',
+    token: '55d398326f99059ff775485246999027b3197955',
+    decimals: 18,
+    amount_usd_cents: 5000,
+    expected_amount: '50000000000000000000',
+    required_amount: '50000000000000000000',
+    address_id: addressId,
+    address: '0x742d35Cc6634C0532925a3b844Bc9e7595f7E5a3',
+    lock_height: 0,
+    lock_time: null,
+    usd_per_coin: '1',
+    completed_by: null,
+    external_order_id: '',
+    customer_email: '',
+    redirect_url: '',
+    metadata: '{}',
+    payment_token: `token of ${number}`,
+    created_at: 0,
+    expires_at: 0,
+    confirmed_at: null,
+    ended_at: null,
+  };
+  await trx.insertInto('payments').values(payment).execute();
+}
+
+describeDatabases('a database', (openTestDb, kind) => {
+  test('is migrated when it is opened first, and keeps what it holds when it is opened again', async () => {
+    const url = await freshDatabaseUrl(kind);
+    const first = await openDatabase(url);
+    await inTransaction(first, (trx) =>
+      trx
+        .insertInto('merchants')
+        .values({ id: 'mer_1', name: 'Shop', created_at: 1_790_000_000_000 })
+        .execute(),
+    );
+    await first.destroy();
+    const second = await open(url);
+    expect(await second.selectFrom('merchants').select(['id', 'created_at']).execute()).toEqual([
+      { id: 'mer_1', created_at: 1_790_000_000_000 },
+    ]);
+  });
+
+  test('can be opened first by several processes at once', async () => {
+    const url = await freshDatabaseUrl(kind);
+    const program = `
+      import { openDatabase } from ${JSON.stringify(databaseModule)};
+      const db = await openDatabase(process.argv[1]);
+      await db.destroy();`;
+    await Promise.all([1, 2, 3, 4].map(() => run(program, url)));
+    const db = await open(url);
     expect(await db.selectFrom('payments').select('id').execute()).toEqual([]);
+  });
+
+  test('written by a newer version is refused and named', async () => {
+    const url = await freshDatabaseUrl(kind);
+    const db = await openDatabase(url);
+    await sql`insert into depositd_migrations (name, timestamp) values ('9999_later', 'now')`.execute(db);
+    await db.destroy();
+    expect((await refusal(url)).message).toMatch(/newer depositd.*9999_later/);
+  });
+
+  test('refuses a second pending payment on one address by itself', async () => {
+    const db = await openTestDb();
+    const addressId = await inTransaction(db, addMerchantWithAddress);
+    await inTransaction(db, (trx) => addPayment(trx, 'PAY-1', addressId, 'pending'));
+    await expect(inTransaction(db, (trx) => addPayment(trx, 'PAY-2', addressId, 'pending'))).rejects.toThrow(
+      /unique/i,
+    );
+    await inTransaction(db, (trx) => addPayment(trx, 'PAY-3', addressId, 'expired'));
+    const payments = await db.selectFrom('payments').select('payment_number').orderBy('id').execute();
+    expect(payments.map((row) => row.payment_number)).toEqual(['PAY-1', 'PAY-3']);
+  });
+
+  test('refuses a payment on an address that does not exist', async () => {
+    const db = await openTestDb();
+    await inTransaction(db, addMerchantWithAddress);
+    await expect(inTransaction(db, (trx) => addPayment(trx, 'PAY-1', 12_345, 'pending'))).rejects.toThrow(
+      /foreign key/i,
+    );
+  });
+
+  test('keeps nothing of a transaction that throws', async () => {
+    const db = await openTestDb();
+    const failed = inTransaction(db, async (trx) => {
+      await addMerchantWithAddress(trx);
+      throw new Error('changed my mind');
+    });
+    await expect(failed).rejects.toThrow('changed my mind');
+    expect(await db.selectFrom('merchants').select('id').execute()).toEqual([]);
+  });
+
+  test('is written only within a transaction: anything else does not compile', async () => {
+    const db = await openTestDb();
+    // @ts-expect-error a Db is not a Trx
+    await addMerchantWithAddress(db);
+    // A transaction can be read from like the database.
+    const read = (from: Db) => from.selectFrom('merchants').select('id').execute();
+    expect(await inTransaction(db, (trx) => read(trx))).toEqual([{ id: 'mer_1' }]);
+  });
+});
+
+describe('an SQLite database', () => {
+  test('is created for its owner alone: folders 0700, files 0600', async () => {
+    const folder = join(testFolder(), 'var/depositd');
+    const path = join(folder, 'depositd.db');
+    const db = await open(`sqlite:${path}`);
+    await inTransaction(db, addMerchantWithAddress);
+    expect(modeOf(folder)).toBe('700');
+    expect([path, `${path}-wal`, `${path}-shm`].map(modeOf)).toEqual(['600', '600', '600']);
+  });
+
+  test('survives power loss: write-ahead log, every commit synced, foreign keys on', async () => {
+    const db = await open(await freshDatabaseUrl('SQLite'));
+    const pragma = async (name: string) =>
+      (await sql.raw<Record<string, unknown>>(`pragma ${name}`).execute(db)).rows[0];
+    expect(await pragma('journal_mode')).toEqual({ journal_mode: 'wal' });
+    expect(await pragma('synchronous')).toEqual({ synchronous: 2 });
+    expect(await pragma('foreign_keys')).toEqual({ foreign_keys: 1 });
+  });
+
+  test('is whole after a crash in the middle of its first migration', async () => {
+    const url = await freshDatabaseUrl('SQLite');
+    const program = `
+      import Sqlite from 'better-sqlite3';
+      const prepare = Sqlite.prototype.prepare;
+      Sqlite.prototype.prepare = function (text) {
+        if (text.startsWith('create table deliveries')) process.kill(process.pid, 'SIGKILL');
+        return prepare.call(this, text);
+      };
+      const { openDatabase } = await import(${JSON.stringify(databaseModule)});
+      await openDatabase(process.argv[1]);`;
+    await expect(run(program, url)).rejects.toMatchObject({ signal: 'SIGKILL' });
+    const db = await open(url);
+    expect(await db.selectFrom('deliveries').select('id').execute()).toEqual([]);
+  });
+
+  test('of another program is refused and left as it was', async () => {
+    const path = join(testFolder(), 'other.db');
+    const other = new Sqlite(path);
+    other.exec('create table notes (text text)');
+    other.close();
+    const before = readFileSync(path);
+    expect((await refusal(`sqlite:${path}`)).message).toBe(
+      `${path} is a database of another program; choose another file for depositd`,
+    );
+    expect(readFileSync(path)).toEqual(before);
+  });
+
+  test('signed by another program is refused even while it is empty', async () => {
+    const path = join(testFolder(), 'other.db');
+    const other = new Sqlite(path);
+    other.pragma('application_id = 7');
+    other.close();
+    expect((await refusal(`sqlite:${path}`)).message).toContain('a database of another program');
+  });
+
+  test('that is no SQLite file is refused and left as it was', async () => {
+    const path = join(testFolder(), 'notes.txt');
+    const text = 'Dear diary, '.repeat(1000);
+    writeFileSync(path, text);
+    expect((await refusal(`sqlite:${path}`)).message).toBe(
+      `cannot open the database ${path}: file is not a database`,
+    );
+    expect(readFileSync(path, 'utf8')).toBe(text);
+    expect(existsSync(`${path}-wal`)).toBe(false);
+  });
+
+  test('in a place that is a folder is refused', async () => {
+    const path = join(testFolder(), 'depositd.db');
+    mkdirSync(path);
+    expect((await refusal(`sqlite:${path}`)).message).toContain(`cannot open the database ${path}`);
+  });
+
+  test('is locked for writing from the start of a transaction, before its first write', async () => {
+    const url = await freshDatabaseUrl('SQLite');
+    const db = await open(url);
+    const other = new Sqlite(url.slice('sqlite:'.length), { timeout: 0 });
+    onTestFinished(() => {
+      other.close();
+    });
+    const beginOther = () => {
+      other.exec('begin immediate');
+      other.exec('rollback');
+    };
+    await inTransaction(db, async (trx) => {
+      await trx.selectFrom('merchants').select('id').execute();
+      expect(beginOther).toThrow('database is locked');
+    });
+    expect(beginOther).not.toThrow();
+  });
+});
+
+describe('a PostgreSQL database', () => {
+  test('with tables of another program is refused and left as it was', async () => {
+    const url = await freshDatabaseUrl('PostgreSQL');
+    const other = new pg.Client({ connectionString: url });
+    await other.connect();
+    onTestFinished(() => other.end());
+    await other.query('create table notes (text text)');
+    expect((await refusal(url)).message).toContain('tables of another program');
+    const tables = await other.query(`select tablename from pg_tables where schemaname = 'public'`);
+    expect(tables.rows).toEqual([{ tablename: 'notes' }]);
+  });
+
+  test('that cannot be reached is reported by host and name, without the password', async () => {
+    // Port 1 of this machine: nothing listens there.
+    const error = await refusal('postgres://depositd:hunter2@127.0.0.1:1/shop');
+    expect(error.message).toBe('cannot use the database 127.0.0.1:1/shop: connect ECONNREFUSED 127.0.0.1:1');
+    expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain('hunter2');
+  });
+
+  test('whose URL cannot be read is reported without the password', async () => {
+    const error = await refusal('postgres://depositd:hunter2@127.0.0.1:port/shop');
+    expect(error.message).toContain('not a valid URL');
+    expect(JSON.stringify([error.message, error.stack, error.cause])).not.toContain('hunter2');
+  });
+
+  test('that does not exist is reported', async () => {
+    const url = await freshDatabaseUrl('PostgreSQL');
+    expect((await refusal(`${url}_missing`)).message).toMatch(
+      /database "test_[0-9]+_missing" does not exist/,
+    );
+  });
+
+  test('runs a transaction again that a deadlock rolled back', async () => {
+    const db = await open(await freshDatabaseUrl('PostgreSQL', { migrated: true }));
+    await inTransaction(db, async (trx) => {
+      for (const id of ['a', 'b']) {
+        await trx.insertInto('merchants').values({ id, name: '0', created_at: 0 }).execute();
+      }
+    });
+    let attempts = 0;
+    let waiting = 0;
+    let meet = () => {};
+    const bothHoldOne = new Promise<void>((resolve) => {
+      meet = resolve;
+    });
+    const crossing = (first: string, second: string) =>
+      inTransaction(db, async (trx) => {
+        attempts++;
+        const increment = (id: string) =>
+          trx
+            .updateTable('merchants')
+            .set({ created_at: sql`created_at + 1` })
+            .where('id', '=', id)
+            .execute();
+        await increment(first);
+        waiting++;
+        if (waiting === 2) meet();
+        await bothHoldOne;
+        await increment(second);
+      });
+    await Promise.all([crossing('a', 'b'), crossing('b', 'a')]);
+    expect(attempts).toBe(3);
+    expect(await db.selectFrom('merchants').select(['id', 'created_at']).orderBy('id').execute()).toEqual([
+      { id: 'a', created_at: 2 },
+      { id: 'b', created_at: 2 },
+    ]);
   });
 });
