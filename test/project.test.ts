@@ -1,0 +1,143 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+/*
+ * The rules of the architecture that a program can check.
+ */
+
+const root = join(import.meta.dirname, '..');
+
+/** What every part of the program may use. */
+const ground = ['core', 'clock', 'errors', 'log', 'config'];
+const heart = ['payments', 'pool', 'storage', ...ground];
+
+/** Each part of `src/` and the parts it may import: arrows go one way, and the loops never import one another. */
+const mayImport: Record<string, string[]> = {
+  core: [],
+  clock: [],
+  errors: [],
+  config: ['core', 'errors'],
+  log: ['config', 'errors'],
+  loop: ['clock', 'errors', 'log'],
+  metrics: ['core'],
+  storage: ground,
+  pool: ['storage', ...ground],
+  payments: ['pool', 'storage', ...ground],
+  rates: ['storage', 'loop', ...ground],
+  watchers: ['loop', 'metrics', ...heart],
+  notify: ['loop', 'metrics', ...heart],
+  api: ['metrics', ...heart],
+  daemon: ['api', 'watchers', 'notify', 'rates', 'loop', 'metrics', ...heart],
+  demo: ['config', 'errors'],
+  cli: ['daemon', 'demo', ...heart],
+};
+
+/** Single imports against the arrows, each with its reason. */
+const exceptions: Record<string, string> = {
+  'payments -> rates/rates.ts':
+    'the contract of prices: a type, implemented in rates/ and handed in by the daemon',
+};
+
+/** Files of more than 250 lines, each with its reason. */
+const longFiles: Record<string, string> = {};
+
+type Import = { file: string; target: string };
+
+const importPattern = /(?:\bfrom\s+|\bimport\s*\(\s*|^import\s+)'([^']+)'/gm;
+
+function sources(folder: string): string[] {
+  const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => name.endsWith('.ts')).map((name) => join(folder, name));
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  return [...text.matchAll(importPattern)].map((match) => match[1] as string);
+}
+
+/** Imports of our own files, as paths from the root. */
+function ownImports(folder: string): Import[] {
+  return sources(folder).flatMap((file) =>
+    importsOf(file)
+      .filter((name) => name.startsWith('.'))
+      .map((name) => ({ file, target: join(dirname(file), name) })),
+  );
+}
+
+/** `src/core/money.ts` and `src/clock.ts` are of the parts `core` and `clock`. */
+function partOf(path: string): string {
+  return (relative('src', path).split('/')[0] as string).replace(/\.ts$/, '');
+}
+
+function isAllowed({ file, target }: Import): boolean {
+  if (!target.startsWith('src/')) return partOf(file) === 'storage' && target.startsWith('migrations/');
+  const from = partOf(file);
+  const to = partOf(target);
+  if (from === to || mayImport[from]?.includes(to)) return true;
+  return `${from} -> ${relative('src', target)}` in exceptions;
+}
+
+function filesOver250Lines(): string[] {
+  return sources('src').filter((file) => readFileSync(join(root, file), 'utf8').split('\n').length > 251);
+}
+
+describe('the source', () => {
+  test('imports along the arrows of the architecture and never against them', () => {
+    const wrong = ownImports('src').filter((one) => !isAllowed(one));
+    expect(wrong.map(({ file, target }) => `${file} imports ${target}`)).toEqual([]);
+  });
+
+  test('has no part that the arrows do not mention', () => {
+    const parts = new Set(sources('src').map(partOf));
+    expect([...parts].filter((part) => !(part in mayImport))).toEqual([]);
+  });
+
+  test('keeps the core pure: it imports nothing of ours but core, and nothing that does I/O', () => {
+    const outside = ownImports('src').filter(
+      ({ file, target }) => partOf(file) === 'core' && !target.startsWith('src/core/'),
+    );
+    expect(outside).toEqual([]);
+    const modules = new Set(
+      sources('src/core')
+        .flatMap(importsOf)
+        .filter((name) => !name.startsWith('.')),
+    );
+    expect([...modules].filter((name) => !pureModules.includes(name))).toEqual([]);
+  });
+
+  test('has migrations that import nothing of ours, so that they stay as they were released', () => {
+    expect(ownImports('migrations')).toEqual([]);
+  });
+
+  test('has no file of more than 250 lines without a reason', () => {
+    expect(filesOver250Lines().filter((file) => !(file in longFiles))).toEqual([]);
+  });
+
+  test('lists no reason for a rule that nothing breaks any more', () => {
+    const broken = new Set(
+      ownImports('src').map(({ file, target }) => `${partOf(file)} -> ${relative('src', target)}`),
+    );
+    expect(Object.keys(exceptions).filter((exception) => !broken.has(exception))).toEqual([]);
+    expect(Object.keys(longFiles).filter((file) => !filesOver250Lines().includes(file))).toEqual([]);
+  });
+});
+
+/** Packages that only compute. */
+const pureModules = ['viem'];
+
+describe('package-lock.json', () => {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { resolved?: string; gypfile?: boolean }>;
+  };
+
+  test('names no registry: everybody installs from their own (npm run lock)', () => {
+    expect(Object.keys(lock.packages).filter((name) => lock.packages[name]?.resolved !== undefined)).toEqual(
+      [],
+    );
+  });
+
+  test('keeps npm from compiling better-sqlite3, which brings its binaries (npm run lock)', () => {
+    expect(lock.packages['node_modules/better-sqlite3']?.gypfile).toBe(false);
+  });
+});
