@@ -123,6 +123,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       head_height ${int} not null,
       head_hash text not null,
       head_time ${int} not null,
+      highest_head ${int} not null,
       finalized_height ${int},
       read_at ${int} not null,
       stopped_reason text
@@ -202,7 +203,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       duration_ms ${int} not null,
       status ${int},
       error text,
-      address text,
+      detail text not null default '',
       response text not null default '',
       primary key (delivery_id, attempt)
     )`,

@@ -59,7 +59,9 @@ export function quoteUp(usdCents: number, usdPerCoin: Rate, places: number, deci
   const numerator = BigInt(usdCents) * 10n ** BigInt(places + rateDecimals);
   const denominator = 100n * usdPerCoin;
   const steps = (numerator + denominator - 1n) / denominator;
-  return decimals >= places ? steps * 10n ** BigInt(decimals - places) : divideUp(steps, 10n ** BigInt(places - decimals));
+  return decimals >= places
+    ? steps * 10n ** BigInt(decimals - places)
+    : divideUp(steps, 10n ** BigInt(places - decimals));
 }
 
 /** What is left of `expected` after a tolerance of `toleranceBps` hundredths of a percent, rounded up. */

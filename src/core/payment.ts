@@ -6,7 +6,13 @@ import type { Network } from './networks.ts';
 /** `pending` leads to one of the other four. What may still follow those is told in `payments/decide.ts`. */
 export type PaymentStatus = 'pending' | 'confirmed' | 'expired' | 'cancelled' | 'failed';
 
-export const paymentStatuses: readonly PaymentStatus[] = ['pending', 'confirmed', 'expired', 'cancelled', 'failed'];
+export const paymentStatuses: readonly PaymentStatus[] = [
+  'pending',
+  'confirmed',
+  'expired',
+  'cancelled',
+  'failed',
+];
 
 /** Why a payment failed, or what is unusual about it. */
 export type PaymentReason = 'underpaid' | 'overpaid' | 'late' | 'reorged';
@@ -30,7 +36,6 @@ export type Payment = {
   expectedAmount: bigint;
   /** What suffices to confirm: the expected amount less the tolerance, or what an operator accepted. */
   requiredAmount: bigint;
-  requiredConfirmations: number;
   addressId: number;
   address: Address;
   /** Transfers in blocks above this height count. */
@@ -82,4 +87,12 @@ export type Deposit = {
   addressId: number;
   paymentId: number | null;
   seenAt: number;
+};
+
+/** A payment with what belongs to it, as of one moment. */
+export type PaymentView = {
+  payment: Payment;
+  deposits: Deposit[];
+  /** The highest head seen of its chain; null before the chain was first read. */
+  head: number | null;
 };

@@ -96,10 +96,12 @@ export type Schema = {
     height: number;
     hash: string;
     time: number;
-    /** The highest head seen. */
+    /** The head of the chain as last seen. A reorg can lower it. */
     head_height: number;
     head_hash: string;
     head_time: number;
+    /** The highest head ever seen: never lowered. */
+    highest_head: number;
     /** The highest finalized height seen; null where the chain's nodes do not tell. */
     finalized_height: number | null;
     /** When a node last proved its answer, by our clock. */
@@ -174,10 +176,10 @@ export type Schema = {
     duration_ms: number;
     status: number | null;
     error: string | null;
-    /** The address that was connected to; null when none was. */
-    address: string | null;
+    /** One phrase for people about the error. */
+    detail: Generated<string>;
     /** The first bytes of the answer: text from a stranger. */
-    response: string;
+    response: Generated<string>;
   };
 
   idempotency_keys: {

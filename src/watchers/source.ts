@@ -17,7 +17,7 @@ export type Watchlist = {
 export type PollRequest = {
   /** Everything up to here was read. */
   cursor: Cursor;
-  /** The highest head seen at an earlier poll; nothing above it is read now, so that this poll proves it. */
+  /** The head that an earlier poll showed, or the cursor; nothing above it is read now, so that this poll proves it. */
   head: BlockRef;
   /** The highest finalized height seen; a node below it is behind and is not asked. */
   finalizedHeight: number | null;
@@ -48,15 +48,18 @@ export type PollOutcome =
   | { kind: 'failed'; reason: string; retryAt: number };
 
 export type Inclusion =
-  /** The transaction succeeded and the transfer is in this block of the node's chain. */
-  | { kind: 'included'; block: BlockRef }
+  /** The transaction succeeded and the transfer is in this block of the chain of a node whose head is `head`. */
+  | { kind: 'included'; block: BlockRef; head: number }
   /** The node's chain has another block at that height, or the transaction is not in it. */
   | { kind: 'absent' }
   /** No node could say. */
   | { kind: 'unknown'; reason: string };
 
 /** What is known of a transfer whose place on the chain is looked at afresh. */
-export type InclusionQuery = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'block'>;
+export type InclusionQuery = Pick<
+  Transfer,
+  'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'block'
+>;
 
 export type ChainSource = {
   /**
@@ -79,7 +82,10 @@ export type ChainSource = {
   blocksAt(heights: readonly number[], signal: AbortSignal): Promise<Map<number, BlockRef | null>>;
 
   /** The fresh look before a confirmation, one answer for each query. */
-  inclusions(queries: readonly InclusionQuery[], signal: AbortSignal): Promise<Map<InclusionQuery, Inclusion>>;
+  inclusions(
+    queries: readonly InclusionQuery[],
+    signal: AbortSignal,
+  ): Promise<Map<InclusionQuery, Inclusion>>;
 
   /** Says what each node looks like now, for status, metrics and logs. Host names only. */
   endpoints(): EndpointStatus[];
@@ -97,4 +103,3 @@ export type EndpointStatus = {
   restingUntil: number | null;
   lastError: string | null;
 };
-

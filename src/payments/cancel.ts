@@ -1,0 +1,35 @@
+import type { Clock } from '../clock.ts';
+import type { PaymentView } from '../core/payment.ts';
+import { inTransaction } from '../storage/database.ts';
+import { listDepositsOfPayments } from '../storage/deposits.ts';
+import { findPayment, lockPayment, viewOf } from '../storage/payments.ts';
+import type { Db } from '../storage/schema.ts';
+import { changePayment } from './settle.ts';
+
+export type CancelOutcome =
+  | { outcome: 'cancelled'; view: PaymentView }
+  | { outcome: 'not_found' }
+  | { outcome: 'not_cancellable' };
+
+/** Cancels a merchant's payment while it is pending and nothing has been received for it. */
+export async function cancelPayment(
+  { db, clock, publicUrl }: { db: Db; clock: Clock; publicUrl: string },
+  { merchantId, paymentNumber }: { merchantId: string; paymentNumber: string },
+): Promise<CancelOutcome> {
+  const found = await findPayment(db, merchantId, paymentNumber);
+  if (found === null) return { outcome: 'not_found' };
+  return inTransaction(db, async (trx): Promise<CancelOutcome> => {
+    const payment = await lockPayment(trx, found.payment.id);
+    const deposits = await listDepositsOfPayments(trx, [payment.id]);
+    const received = deposits.some((deposit) => deposit.status !== 'orphaned');
+    if (payment.status !== 'pending' || received) return { outcome: 'not_cancellable' };
+    const cancelled = await changePayment(
+      trx,
+      payment,
+      { status: 'cancelled', reason: null, completedBy: null, event: 'payment.cancelled' },
+      { publicUrl, now: clock() },
+    );
+    if (cancelled === null) return { outcome: 'not_cancellable' };
+    return { outcome: 'cancelled', view: await viewOf(trx, cancelled) };
+  });
+}

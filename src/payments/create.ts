@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { keyOfHex } from '../core/address.ts';
+import type { Asset, Currency } from '../core/assets.ts';
+import type { Network } from '../core/networks.ts';
+import type { Payment, PaymentView } from '../core/payment.ts';
+import type { PoolHealth } from '../pool/health.ts';
+import type { Rates } from '../rates/rates.ts';
+import { type ChainState, chainUnavailable, readChain } from '../storage/chains.ts';
+import { inTransaction } from '../storage/database.ts';
+import { findIdempotencyKey, type RememberedKey, rememberIdempotencyKey } from '../storage/idempotency.ts';
+import {
+  earliestExpiry,
+  findFreeAddress,
+  hasActiveAddress,
+  lockAddress,
+  type Pool,
+} from '../storage/locks.ts';
+import { findPaymentById, insertPayment, viewOf } from '../storage/payments.ts';
+import type { Db, Trx } from '../storage/schema.ts';
+import { type PriceQuote, quotePrice } from './quote.ts';
+
+/** What an app asks for, already validated; optional texts are empty. */
+export type CreateRequest = {
+  merchantId: string;
+  network: Network;
+  currency: Currency;
+  amountUsdCents: number;
+  externalOrderId: string;
+  customerEmail: string;
+  redirectUrl: string;
+  metadata: Record<string, unknown>;
+  /** `fingerprint` tells two validated bodies apart. */
+  idempotency: { key: string; fingerprint: string } | null;
+};
+
+export type CreateOutcome =
+  | { outcome: 'created' | 'replayed'; view: PaymentView }
+  | { outcome: 'idempotency_key_reused' }
+  /** The merchant has no active address for this pair. */
+  | { outcome: 'no_address' }
+  | { outcome: 'all_held'; retryAfterSeconds: number }
+  | { outcome: 'rate_unavailable' }
+  | { outcome: 'chain_unavailable'; reason: string };
+
+export type CreateDeps = {
+  db: Db;
+  config: Pick<Config, 'payments' | 'chains'>;
+  rates: Rates;
+  pools: PoolHealth;
+  clock: Clock;
+  /** Called once a payment is committed: its chain should be read at full pace. */
+  wake: (network: Network) => void;
+};
+
+/** A head read longer ago than this, ms, says too little about what was mined before the lock. */
+const freshReadMs = 60_000;
+
+export type PaymentCreator = { create(request: CreateRequest): Promise<CreateOutcome> };
+
+/** Quotes, locks one address and writes the payment, in one transaction with its idempotency key. */
+export function createPayments(deps: CreateDeps): PaymentCreator {
+  const { db, config, rates, pools, clock, wake } = deps;
+
+  async function create(request: CreateRequest): Promise<CreateOutcome> {
+    const now = clock();
+    const remembered = await findRemembered(db, request, now);
+    if (remembered !== null) return replay(db, request, remembered);
+
+    const chain = config.chains[request.network];
+    const asset = chain?.assets.find((candidate) => candidate.currency === request.currency);
+    if (chain === undefined || asset === undefined) return { outcome: 'no_address' };
+
+    const quote = quotePrice(rates, asset, request.amountUsdCents, config.payments.toleranceBps);
+    const outcome = await inTransaction(db, (trx) => createIn(trx, request, asset, quote, now));
+    const pool = poolOf(request);
+    switch (outcome.outcome) {
+      case 'created':
+        wake(request.network);
+        pools.afterLock(pool);
+        break;
+      case 'all_held':
+        pools.afterRefusal(pool);
+        break;
+    }
+    return outcome;
+  }
+
+  async function createIn(
+    trx: Trx,
+    request: CreateRequest,
+    asset: Asset,
+    quote: PriceQuote | null,
+    now: number,
+  ): Promise<CreateOutcome> {
+    const state = await readChain(trx, request.network);
+    const pool = poolOf(request);
+    const releasedBefore =
+      config.payments.quarantine === 'strict' ? now - config.payments.quarantineSeconds * 1000 : now;
+    const free = await findFreeAddress(trx, pool, releasedBefore);
+    if (free === null) {
+      if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
+      return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
+    }
+    const unavailable = chainUnavailable(state, now);
+    if (state === null || unavailable !== null) {
+      return { outcome: 'chain_unavailable', reason: unavailable ?? '' };
+    }
+    if (quote === null) return { outcome: 'rate_unavailable' };
+
+    const payment = await insertPayment(trx, {
+      ...newPayment(request, asset, quote, state, now, config.payments.lifetimeSeconds),
+      addressId: free.id,
+      address: free.address,
+    });
+    await lockAddress(trx, free.id, payment.id);
+    if (request.idempotency !== null) {
+      const first = await rememberIdempotencyKey(trx, {
+        merchantId: request.merchantId,
+        ...request.idempotency,
+        paymentId: payment.id,
+        at: now,
+      });
+      if (!first) throw new KeyJustUsed();
+    }
+    return { outcome: 'created', view: { payment, deposits: [], head: state.head.height } };
+  }
+
+  return {
+    async create(request) {
+      try {
+        return await create(request);
+      } catch (error) {
+        // Another process created it between our look and our write; ours was rolled back.
+        if (error instanceof KeyJustUsed) return create(request);
+        throw error;
+      }
+    },
+  };
+}
+
+class KeyJustUsed extends Error {}
+
+async function findRemembered(db: Db, request: CreateRequest, now: number): Promise<RememberedKey | null> {
+  if (request.idempotency === null) return null;
+  return findIdempotencyKey(db, request.merchantId, request.idempotency.key, now);
+}
+
+async function replay(db: Db, request: CreateRequest, remembered: RememberedKey): Promise<CreateOutcome> {
+  if (remembered.fingerprint !== request.idempotency?.fingerprint) {
+    return { outcome: 'idempotency_key_reused' };
+  }
+  const payment = await findPaymentById(db, remembered.paymentId);
+  return { outcome: 'replayed', view: await viewOf(db, payment) };
+}
+
+/** Until the first holder's time is over, but not so long that new addresses would go unnoticed. */
+async function retryAfter(trx: Trx, pool: Pool, now: number): Promise<number> {
+  const expiry = await earliestExpiry(trx, pool);
+  const seconds = expiry === null ? 60 : Math.ceil((expiry - now) / 1000);
+  return Math.min(60, Math.max(1, seconds));
+}
+
+function newPayment(
+  request: CreateRequest,
+  asset: Asset,
+  quote: PriceQuote,
+  state: ChainState,
+  now: number,
+  lifetimeSeconds: number,
+): Omit<Payment, 'id' | 'addressId' | 'address'> {
+  const readFreshly = now - state.readAt <= freshReadMs;
+  return {
+    paymentNumber: newPaymentNumber(now),
+    merchantId: request.merchantId,
+    status: 'pending',
+    reason: null,
+    network: request.network,
+    currency: request.currency,
+    coin: asset.coin,
+    token: asset.token === null ? 'native' : keyOfHex(asset.token),
+    decimals: asset.decimals,
+    amountUsdCents: request.amountUsdCents,
+    ...quote,
+    lockHeight: state.highestHead,
+    lockTime: readFreshly ? null : Math.floor(now / 1000) - 60,
+    completedBy: null,
+    externalOrderId: request.externalOrderId,
+    customerEmail: request.customerEmail,
+    redirectUrl: request.redirectUrl,
+    metadata: request.metadata,
+    paymentToken: randomBytes(32).toString('base64url'),
+    createdAt: now,
+    // Whole seconds, as it is shown: what the customer reads is what counts.
+    expiresAt: Math.floor(now / 1000 + lifetimeSeconds) * 1000,
+    confirmedAt: null,
+    endedAt: null,
+  };
+}
+
+/** Crockford's base 32, which leaves out what looks alike: a byte's low five bits choose one character. */
+const numberAlphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/** `PAY-<year>-<10 random characters>`: 50 bits, which tell nobody how many payments a merchant has. */
+function newPaymentNumber(now: number): string {
+  const characters = Array.from(randomBytes(10), (byte) => numberAlphabet[byte & 31]);
+  return `PAY-${new Date(now).getUTCFullYear()}-${characters.join('')}`;
+}
+
+function poolOf(request: CreateRequest): Pool {
+  return { merchantId: request.merchantId, network: request.network, currency: request.currency };
+}

@@ -1,0 +1,65 @@
+import { assetSymbol } from '../core/assets.ts';
+import type { EventType } from '../core/events.ts';
+import { formatAmount } from '../core/money.ts';
+import { networks } from '../core/networks.ts';
+import type { Deposit, PaymentView } from '../core/payment.ts';
+import { isoTime, presentPayment, shownAmount, shownDeposit } from './present.ts';
+
+/**
+ * The body of a payment's event, frozen from here on: the seed's eight keys first, then what depositd adds.
+ * `payment` is the retrieve shape without the two values that open the checkout.
+ */
+export function paymentEventBody(event: EventType, view: PaymentView, publicUrl: string): string {
+  const { payment } = view;
+  const { payment_token, checkout_url, ...shown } = presentPayment(view, publicUrl);
+  return JSON.stringify({
+    event,
+    payment_id: payment.paymentNumber,
+    external_order_id: payment.externalOrderId,
+    amount: shownAmount(view),
+    currency: assetSymbol(payment),
+    chain: networks[payment.network].chain,
+    tx_hash: shownDeposit(view)?.txHash ?? '',
+    confirmed_at: payment.confirmedAt === null ? null : offsetTime(payment.confirmedAt),
+    status: payment.status,
+    network: payment.network,
+    metadata: payment.metadata,
+    created_at: isoTime(payment.createdAt),
+    payment: shown,
+  });
+}
+
+/** The body of `deposit.unmatched`: the same keys where they have a meaning, then the deposit itself. */
+export function unmatchedEventBody(deposit: Deposit, coin: string, address: string): string {
+  const amount = formatAmount(deposit.amount, deposit.decimals, Math.min(6, deposit.decimals));
+  return JSON.stringify({
+    event: 'deposit.unmatched',
+    payment_id: null,
+    external_order_id: '',
+    amount,
+    currency: coin.toUpperCase(),
+    chain: networks[deposit.network].chain,
+    tx_hash: deposit.txHash,
+    confirmed_at: null,
+    status: 'unmatched',
+    network: deposit.network,
+    metadata: {},
+    created_at: isoTime(deposit.seenAt),
+    deposit: {
+      id: deposit.id,
+      network: deposit.network,
+      currency: deposit.currency,
+      amount,
+      address,
+      tx_hash: deposit.txHash,
+      block_height: deposit.height,
+      block_time: isoTime(deposit.blockTime * 1000),
+      reason: deposit.unmatchedReason,
+    },
+  });
+}
+
+/** As the seed prints times in webhooks. */
+function offsetTime(ms: number): string {
+  return isoTime(ms).replace('Z', '+00:00');
+}

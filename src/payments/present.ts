@@ -1,0 +1,92 @@
+import { quoteDecimals } from '../core/assets.ts';
+import { confirmationsAt } from '../core/confirmations.ts';
+import { formatAmount } from '../core/money.ts';
+import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
+import { inChainOrder, receivedAmount } from './decide.ts';
+
+/** The JSON of a payment: the seed's fields, then `reason` and `deposits`. */
+export type PresentedPayment = {
+  payment_number: string;
+  status: string;
+  network: string;
+  currency: string;
+  amount_usd_cents: number;
+  expected_crypto_amount: string;
+  actual_crypto_amount: string | null;
+  assigned_address: string;
+  tx_hash: string;
+  confirmations: number;
+  external_order_id: string;
+  customer_email: string;
+  redirect_url: string;
+  metadata: Record<string, unknown>;
+  payment_token: string;
+  checkout_url: string;
+  expires_at: string;
+  confirmed_at: string | null;
+  created_at: string;
+  reason: string | null;
+  deposits: PresentedDeposit[];
+};
+
+export type PresentedDeposit = { tx_hash: string; amount: string; confirmations: number; status: string };
+
+/** Shows a payment to its merchant. What the chain took back is not shown. */
+export function presentPayment(view: PaymentView, publicUrl: string): PresentedPayment {
+  const { payment, head } = view;
+  const live = liveDeposits(view);
+  const shown = shownDeposit(view);
+  return {
+    payment_number: payment.paymentNumber,
+    status: payment.status,
+    network: payment.network,
+    currency: payment.currency,
+    amount_usd_cents: payment.amountUsdCents,
+    expected_crypto_amount: showAmount(payment, payment.expectedAmount),
+    actual_crypto_amount: live.length === 0 ? null : showAmount(payment, receivedAmount(live)),
+    assigned_address: payment.address,
+    tx_hash: shown?.txHash ?? '',
+    confirmations: shown === null ? 0 : confirmationsAt(head ?? 0, shown.height),
+    external_order_id: payment.externalOrderId,
+    customer_email: payment.customerEmail,
+    redirect_url: payment.redirectUrl,
+    metadata: payment.metadata,
+    payment_token: payment.paymentToken,
+    checkout_url: `${publicUrl}/pay/${payment.paymentToken}`,
+    expires_at: isoTime(payment.expiresAt),
+    confirmed_at: payment.confirmedAt === null ? null : isoTime(payment.confirmedAt),
+    created_at: isoTime(payment.createdAt),
+    reason: payment.reason,
+    deposits: live.map((deposit) => ({
+      tx_hash: deposit.txHash,
+      amount: showAmount(payment, deposit.amount),
+      confirmations: confirmationsAt(head ?? 0, deposit.height),
+      status: deposit.role === 'late' ? 'late' : deposit.status,
+    })),
+  };
+}
+
+/** What was received, or what is expected while nothing was. */
+export function shownAmount(view: PaymentView): string {
+  const live = liveDeposits(view);
+  return showAmount(view.payment, live.length === 0 ? view.payment.expectedAmount : receivedAmount(live));
+}
+
+/** The deposit a payment is known by: the one that completed it, else the first seen. */
+export function shownDeposit(view: PaymentView): Deposit | null {
+  const live = liveDeposits(view);
+  return live.find((deposit) => deposit.txHash === view.payment.completedBy) ?? live[0] ?? null;
+}
+
+/** ISO 8601 in UTC to the second, with `Z`. */
+export function isoTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+function liveDeposits(view: PaymentView): Deposit[] {
+  return inChainOrder(view.deposits.filter((deposit) => deposit.status !== 'orphaned'));
+}
+
+function showAmount(payment: Payment, amount: bigint): string {
+  return formatAmount(amount, payment.decimals, Math.min(quoteDecimals(payment), payment.decimals));
+}

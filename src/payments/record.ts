@@ -1,0 +1,145 @@
+import type { AddressKey } from '../core/address.ts';
+import { type Asset, nativeCoin } from '../core/assets.ts';
+import type { Transfer } from '../core/chain.ts';
+import type { EventType } from '../core/events.ts';
+import { networks } from '../core/networks.ts';
+import type { Deposit } from '../core/payment.ts';
+import { InvariantError } from '../errors.ts';
+import {
+  findDeposit,
+  insertDeposit,
+  listDepositsOfPayments,
+  moveDeposit,
+  setDepositRole,
+} from '../storage/deposits.ts';
+import { appendEvent } from '../storage/events.ts';
+import { hasPendingPaymentAt, lockLatestPaymentOfAddress, lockPayment } from '../storage/payments.ts';
+import { findRecipients, type Recipient } from '../storage/recipients.ts';
+import type { Trx } from '../storage/schema.ts';
+import { unmatchedEventBody } from './event-body.ts';
+import { type Match, matchTransfer } from './match.ts';
+
+/** What recording a transfer means for a payment. */
+export type Recorded = {
+  deposit: Deposit;
+  /** To settle; null for an unmatched deposit. */
+  paymentId: number | null;
+  /** To announce once the payment is settled. */
+  event: Extract<EventType, 'payment.detected' | 'payment.late'> | null;
+};
+
+/**
+ * Writes down what a chain shows, in the caller's transaction. A transfer already recorded in this very
+ * block changes nothing (null). One that was mined again elsewhere is the same deposit at its new place and
+ * keeps the payment it was given to.
+ */
+export async function recordTransfer(
+  trx: Trx,
+  transfer: Transfer,
+  assets: readonly Asset[],
+  now: number,
+): Promise<Recorded | null> {
+  const known = await findDeposit(trx, transfer);
+  if (known !== null) return recordAgain(trx, known, transfer);
+
+  const address = await addressOf(trx, transfer);
+  const match = await matchAt(trx, address, transfer);
+  const deposit = await insertDeposit(trx, {
+    network: transfer.network,
+    txHash: transfer.txHash,
+    token: transfer.token,
+    currency: transfer.currency,
+    decimals: decimalsOf(transfer, assets),
+    recipient: transfer.recipient,
+    ordinal: transfer.ordinal,
+    amount: transfer.amount,
+    height: transfer.block.height,
+    blockHash: transfer.block.hash,
+    blockTime: transfer.block.time,
+    logIndex: transfer.logIndex,
+    status: 'seen',
+    role: match.role,
+    unmatchedReason: match.role === 'unmatched' ? match.reason : null,
+    merchantId: address.merchantId,
+    addressId: address.id,
+    paymentId: match.role === 'unmatched' ? null : match.payment.id,
+    seenAt: now,
+  });
+
+  if (match.role === 'unmatched') {
+    await appendEvent(trx, {
+      merchantId: deposit.merchantId,
+      type: 'deposit.unmatched',
+      paymentId: null,
+      body: unmatchedEventBody(deposit, coinOf(transfer), address.address),
+      at: now,
+    });
+    return { deposit, paymentId: null, event: null };
+  }
+  return { deposit, paymentId: match.payment.id, event: await eventOf(trx, deposit) };
+}
+
+async function recordAgain(trx: Trx, known: Deposit, transfer: Transfer): Promise<Recorded | null> {
+  if (known.status !== 'orphaned' && known.blockHash === transfer.block.hash) return null;
+  await moveDeposit(trx, known.id, transfer);
+  const deposit = { ...known, height: transfer.block.height, status: 'seen' } as const;
+  if (known.paymentId === null) return { deposit, paymentId: null, event: null };
+  // An app may cancel a payment whose only transfer was taken back. When the money comes after all,
+  // it must be seen.
+  const payment = await lockPayment(trx, known.paymentId);
+  if (payment.status === 'cancelled' && known.role === 'counted') {
+    await setDepositRole(trx, known.id, 'late');
+    return { deposit, paymentId: payment.id, event: 'payment.late' };
+  }
+  return { deposit, paymentId: payment.id, event: null };
+}
+
+/**
+ * The address that received it: on the transfer's own chain if the merchant listed it there, otherwise on
+ * another chain of the family, where the same key holds it.
+ */
+async function addressOf(trx: Trx, transfer: Transfer): Promise<Recipient> {
+  const candidates = await candidatesOf(trx, transfer.recipient, transfer);
+  const address = candidates.find((candidate) => candidate.network === transfer.network) ?? candidates[0];
+  if (address === undefined) throw new InvariantError('a transfer to an address that nobody listed');
+  return address;
+}
+
+async function candidatesOf(trx: Trx, key: AddressKey, transfer: Transfer): Promise<Recipient[]> {
+  const family = networks[transfer.network].family;
+  const all = await findRecipients(trx, key);
+  return all.filter((address) => networks[address.network].family === family);
+}
+
+async function matchAt(trx: Trx, address: Recipient, transfer: Transfer): Promise<Match> {
+  if (address.network !== transfer.network) return { role: 'unmatched', reason: 'wrong_network' };
+  const match = matchTransfer(transfer, await lockLatestPaymentOfAddress(trx, address.id));
+  if (match.role !== 'unmatched' || match.reason !== 'no_payment') return match;
+  // Never given to a payment here, but perhaps to one on a sister chain: the customer chose the wrong one.
+  const elsewhere = await candidatesOf(trx, transfer.recipient, transfer);
+  for (const candidate of elsewhere) {
+    if (candidate.network !== transfer.network && (await hasPendingPaymentAt(trx, candidate.id))) {
+      return { role: 'unmatched', reason: 'wrong_network' };
+    }
+  }
+  return match;
+}
+
+async function eventOf(trx: Trx, deposit: Deposit): Promise<Recorded['event']> {
+  if (deposit.role === 'late') return 'payment.late';
+  if (deposit.paymentId === null) return null;
+  const all = await listDepositsOfPayments(trx, [deposit.paymentId]);
+  const others = all.filter((other) => other.id !== deposit.id && other.status !== 'orphaned');
+  return others.length === 0 ? 'payment.detected' : null;
+}
+
+function decimalsOf(transfer: Transfer, assets: readonly Asset[]): number {
+  if (transfer.currency === 'native') return nativeCoin[transfer.network].decimals;
+  const asset = assets.find((candidate) => candidate.currency === transfer.currency);
+  if (asset === undefined) throw new InvariantError(`a transfer of ${transfer.currency}, which is off`);
+  return asset.decimals;
+}
+
+function coinOf(transfer: Transfer): string {
+  return transfer.currency === 'native' ? nativeCoin[transfer.network].coin : transfer.currency;
+}

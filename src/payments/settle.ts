@@ -1,0 +1,77 @@
+import type { EventType } from '../core/events.ts';
+import type { Payment, PaymentStatus } from '../core/payment.ts';
+import { countLateDeposits, listDepositsOfPayments } from '../storage/deposits.ts';
+import { appendEvent } from '../storage/events.ts';
+import { releaseAddress } from '../storage/locks.ts';
+import { lockPayment, updatePaymentStatus, viewOf } from '../storage/payments.ts';
+import type { Trx } from '../storage/schema.ts';
+import { type ChainFacts, type Decision, decide } from './decide.ts';
+import { paymentEventBody } from './event-body.ts';
+
+export type SettleContext = {
+  chain: ChainFacts;
+  latePolicy: 'flag' | 'confirm';
+  publicUrl: string;
+  now: number;
+};
+
+/** What a settlement changed, for the log. */
+export type Settlement = { payment: Payment; from: PaymentStatus };
+
+/**
+ * Decides about one payment and writes what follows (status, address, event) in the caller's transaction.
+ * Null when nothing follows: settling twice changes nothing.
+ */
+export async function settlePayment(
+  trx: Trx,
+  paymentId: number,
+  context: SettleContext,
+): Promise<Settlement | null> {
+  const payment = await lockPayment(trx, paymentId);
+  const deposits = await listDepositsOfPayments(trx, [paymentId]);
+  const decision = decide(payment, deposits, context.chain, context.latePolicy, context.now);
+  if (decision === null) return null;
+  const changed = await changePayment(trx, payment, decision, context);
+  return changed === null ? null : { payment: changed, from: payment.status };
+}
+
+/** Writes a decision; null when the payment was no longer as the decision found it. */
+export async function changePayment(
+  trx: Trx,
+  payment: Payment,
+  decision: Decision,
+  { publicUrl, now }: Pick<SettleContext, 'publicUrl' | 'now'>,
+): Promise<Payment | null> {
+  const moves = decision.status !== payment.status;
+  const changed: Payment = {
+    ...payment,
+    status: decision.status,
+    reason: decision.reason,
+    completedBy: decision.completedBy,
+    confirmedAt: moves && decision.status === 'confirmed' ? now : payment.confirmedAt,
+    endedAt: moves ? now : payment.endedAt,
+  };
+  if (!(await updatePaymentStatus(trx, payment.id, payment.status, changed))) return null;
+  if (payment.status === 'pending' && moves) await releaseAddress(trx, payment.addressId, payment.id, now);
+  if (decision.event === 'payment.confirmed') await countLateDeposits(trx, payment.id);
+  if (decision.event !== null) await announcePayment(trx, changed, decision.event, publicUrl, now);
+  return changed;
+}
+
+/** Freezes the event's body from the payment as it stands in this transaction. */
+export async function announcePayment(
+  trx: Trx,
+  payment: Payment,
+  type: EventType,
+  publicUrl: string,
+  now: number,
+): Promise<void> {
+  const view = await viewOf(trx, payment);
+  await appendEvent(trx, {
+    merchantId: payment.merchantId,
+    type,
+    paymentId: payment.id,
+    body: paymentEventBody(type, view, publicUrl),
+    at: now,
+  });
+}

@@ -1,0 +1,115 @@
+import type { ChainConfig } from '../config.ts';
+import type { BlockRef, Cursor } from '../core/chain.ts';
+import type { Payment, PaymentStatus } from '../core/payment.ts';
+import { type Recorded, recordTransfer } from '../payments/record.ts';
+import { announcePayment, type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
+import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains.ts';
+import { findPaymentById, listOverduePayments } from '../storage/payments.ts';
+import type { Trx } from '../storage/schema.ts';
+import type { Span } from './source.ts';
+
+export type CommitContext = {
+  chain: ChainConfig;
+  latePolicy: 'flag' | 'confirm';
+  publicUrl: string;
+  now: number;
+};
+
+export type Committed = { state: ChainState; recorded: Recorded[]; settled: Settlement[] };
+
+/** Overdue payments looked at in one transaction: an outage may leave thousands. */
+const overdueLimit = 200;
+
+/**
+ * Writes a span and everything it implies, in the caller's transaction: deposits, what follows for payments,
+ * events, the cursor. Null when the cursor is no longer where the span begins, because another process has
+ * read on: then nothing is written.
+ */
+export async function commitSpan(
+  trx: Trx,
+  from: Cursor,
+  span: Span,
+  context: CommitContext,
+): Promise<Committed | null> {
+  const { chain, now } = context;
+  const before = await lockChain(trx, chain.network);
+  if (before === null || !sameBlock(before.cursor, from)) return null;
+
+  const state: ChainState = {
+    network: chain.network,
+    cursor: span.to,
+    head: span.head,
+    highestHead: Math.max(before.highestHead, span.head.height),
+    finalizedHeight: higher(before.finalizedHeight, span.finalizedHeight),
+    readAt: now,
+    stoppedReason: null,
+  };
+  await updateChain(trx, state);
+  if (!sameBlock(before.cursor, span.to)) await insertAnchors(trx, chain.network, distinct(span));
+
+  const recorded: Recorded[] = [];
+  for (const transfer of span.transfers) {
+    const result = await recordTransfer(trx, transfer, chain.assets, now);
+    if (result !== null) recorded.push(result);
+  }
+  const overdueAt = Math.min(now, span.to.time * 1000);
+  const overdue = await listOverduePayments(trx, chain.network, overdueAt, overdueLimit);
+  const touched = recorded.flatMap(({ paymentId }) => (paymentId === null ? [] : [paymentId]));
+  const settled = await settleAll(trx, [...touched, ...overdue], settleContext(state, context));
+  for (const { paymentId, event } of recorded) {
+    if (paymentId === null || event === null) continue;
+    await announcePayment(trx, await findPaymentById(trx, paymentId), event, context.publicUrl, now);
+  }
+  return { state, recorded, settled };
+}
+
+/** Settles each payment once, always in the order of their ids, so that two processes never wait in a circle. */
+export async function settleAll(
+  trx: Trx,
+  paymentIds: readonly number[],
+  context: SettleContext,
+): Promise<Settlement[]> {
+  const settled: Settlement[] = [];
+  for (const id of [...new Set(paymentIds)].sort((a, b) => a - b)) {
+    const settlement = await settlePayment(trx, id, context);
+    if (settlement !== null) settled.push(settlement);
+  }
+  return settled;
+}
+
+export function settleContext(state: ChainState, context: CommitContext): SettleContext {
+  return {
+    chain: { cursor: state.cursor, requiredConfirmations: context.chain.requiredConfirmations },
+    latePolicy: context.latePolicy,
+    publicUrl: context.publicUrl,
+    now: context.now,
+  };
+}
+
+/** For the log: which payments went where. */
+export function describeSettlements(settled: readonly Settlement[]): Record<string, string[]> {
+  const moves: Record<string, string[]> = {};
+  for (const { payment, from } of settled) {
+    if (payment.status !== from) push(moves, payment.status, payment);
+  }
+  return moves;
+}
+
+function push(moves: Record<string, string[]>, status: PaymentStatus, payment: Payment): void {
+  moves[status] = [...(moves[status] ?? []), payment.paymentNumber];
+}
+
+export function sameBlock(a: BlockRef, b: BlockRef): boolean {
+  return a.height === b.height && a.hash === b.hash;
+}
+
+function higher(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.max(a, b);
+}
+
+/** The span's end and the other blocks it showed, each height once. */
+function distinct(span: Span): BlockRef[] {
+  const byHeight = new Map(span.anchors.map((block) => [block.height, block]));
+  byHeight.set(span.to.height, span.to);
+  return [...byHeight.values()];
+}

@@ -1,0 +1,86 @@
+import { confirmationsAt, deepEnoughHeight } from '../core/confirmations.ts';
+import type { Deposit } from '../core/payment.ts';
+import type { Settlement } from '../payments/settle.ts';
+import { type ChainState, lockChain } from '../storage/chains.ts';
+import { confirmDeposit, listDepositsToConfirm } from '../storage/deposits.ts';
+import type { Db, Trx } from '../storage/schema.ts';
+import { type CommitContext, settleAll, settleContext } from './commit.ts';
+import type { ChainSource, Inclusion, InclusionQuery } from './source.ts';
+
+/** Deposits looked at in one step; the others follow in the next. */
+const looksPerStep = 50;
+
+/** A fresh look at one deposit. */
+export type Look = { deposit: Deposit; inclusion: Inclusion };
+
+/**
+ * Deposits that are deep enough to be confirmed: `requiredConfirmations` below the head and, where the chain
+ * has finality of its own and the operator asks for it, at or below the finalized height.
+ */
+export async function listDeepDeposits(
+  db: Db,
+  state: ChainState,
+  { chain }: CommitContext,
+  resting: ReadonlySet<number>,
+): Promise<Deposit[]> {
+  const deep = deepEnoughHeight(state.head.height, chain.requiredConfirmations);
+  const final = chain.finality === 'finalized' ? (state.finalizedHeight ?? -1) : deep;
+  const deposits = await listDepositsToConfirm(
+    db,
+    chain.network,
+    Math.min(deep, final),
+    looksPerStep + resting.size,
+  );
+  return deposits.filter((deposit) => !resting.has(deposit.id)).slice(0, looksPerStep);
+}
+
+/** Asks a node afresh about each deposit, all in one request. */
+export async function lookAt(
+  source: ChainSource,
+  deposits: readonly Deposit[],
+  signal: AbortSignal,
+): Promise<Look[]> {
+  const queries = deposits.map(queryOf);
+  const inclusions = await source.inclusions(queries, signal);
+  return deposits.map((deposit, i) => {
+    const inclusion = inclusions.get(queries[i] as InclusionQuery);
+    return { deposit, inclusion: inclusion ?? { kind: 'unknown', reason: 'not answered' } };
+  });
+}
+
+/** Whether the node that was asked has the deposit where we recorded it, deep enough below its own head. */
+export function isProven(look: Look, requiredConfirmations: number): boolean {
+  const { deposit, inclusion } = look;
+  return (
+    inclusion.kind === 'included' &&
+    inclusion.block.hash === deposit.blockHash &&
+    confirmationsAt(inclusion.head, deposit.height) >= requiredConfirmations
+  );
+}
+
+/** Confirms what was proven and settles its payments, in the caller's transaction. */
+export async function commitConfirmed(
+  trx: Trx,
+  proven: readonly Deposit[],
+  context: CommitContext,
+): Promise<Settlement[]> {
+  const state = await lockChain(trx, context.chain.network);
+  if (state === null) return [];
+  const touched: number[] = [];
+  for (const deposit of proven) {
+    const confirmed = await confirmDeposit(trx, deposit.id, deposit.blockHash);
+    if (confirmed && deposit.paymentId !== null) touched.push(deposit.paymentId);
+  }
+  return settleAll(trx, touched, settleContext(state, context));
+}
+
+function queryOf(deposit: Deposit): InclusionQuery {
+  return {
+    txHash: deposit.txHash,
+    token: deposit.token,
+    recipient: deposit.recipient,
+    ordinal: deposit.ordinal,
+    amount: deposit.amount,
+    block: { height: deposit.height, hash: deposit.blockHash, time: deposit.blockTime },
+  };
+}

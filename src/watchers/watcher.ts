@@ -1,0 +1,244 @@
+import type { Clock } from '../clock.ts';
+import type { ChainConfig } from '../config.ts';
+import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import {
+  type ChainState,
+  insertAnchors,
+  insertChain,
+  lockChain,
+  readChain,
+  updateChain,
+} from '../storage/chains.ts';
+import { inTransaction } from '../storage/database.ts';
+import { hasSeenDeposit } from '../storage/deposits.ts';
+import { hasOpenNativePayment, hasPendingPayment } from '../storage/payments.ts';
+import type { Db } from '../storage/schema.ts';
+import { type CommitContext, commitSpan, describeSettlements, sameBlock } from './commit.ts';
+import { commitConfirmed, isProven, type Look, listDeepDeposits, lookAt } from './confirm.ts';
+import { commitFork, findFork } from './reorg.ts';
+import type { ChainSource, Span, Watchlist } from './source.ts';
+import { thinOut } from './thin-out.ts';
+
+export type WatcherDeps = {
+  db: Db;
+  chain: ChainConfig;
+  source: ChainSource;
+  watch: Watchlist & { refresh(db: Db): Promise<void> };
+  latePolicy: 'flag' | 'confirm';
+  publicUrl: string;
+  clock: Clock;
+  log: Logger;
+  /** Called when something was committed that causes webhooks. */
+  onEvents: () => void;
+};
+
+/** What a step came to, and when the next one is due. */
+export type StepOutcome = {
+  kind: 'idle' | 'advanced' | 'reorged' | 'stale' | 'failed' | 'stopped';
+  /** Unix ms; now or earlier: at once. */
+  nextAt: number;
+};
+
+export type Watcher = { step(signal: AbortSignal): Promise<StepOutcome> };
+
+/** A stopped chain is looked at again this often, ms: it goes on by itself once it agrees with us. */
+const stoppedMs = 15_000;
+
+/** A deposit whose fresh look failed is left alone this long, ms, so that it does not hold up the others. */
+const restMs = 5_000;
+
+/** Reading blocks older than this while newer ones wait is being behind. */
+const lagSeconds = 60;
+
+/** Steps between two thinnings of the anchors. */
+const thinEvery = 64;
+
+/** After this many failures in a row the head we know is doubted: the chain may have become shorter. */
+const doubtAfter = 3;
+
+/**
+ * Watches one chain. A step reads what a node shows, with no transaction open; writes it, everything it
+ * implies and the new cursor in one transaction; then looks afresh at deposits that are deep enough and
+ * confirms them in another. Killed at any line, the next step begins from the cursor and nothing is lost;
+ * repeated, it changes nothing.
+ */
+export function createWatcher(deps: WatcherDeps): Watcher {
+  const { db, chain, source, watch, clock, log, onEvents } = deps;
+  const { network } = chain;
+  let verified = false;
+  let failures = 0;
+  let advances = 0;
+  let lagReportedAt = Number.NEGATIVE_INFINITY;
+  let stoppedFor: string | null = null;
+  const resting = new Map<number, number>();
+
+  function context(): CommitContext {
+    return { chain, latePolicy: deps.latePolicy, publicUrl: deps.publicUrl, now: clock() };
+  }
+
+  async function step(signal: AbortSignal): Promise<StepOutcome> {
+    try {
+      if (!verified) await source.verify(signal);
+      verified = true;
+      const state = await readChain(db, network);
+      const outcome = state === null ? await begin(signal) : await readOn(state, signal);
+      if (outcome.kind !== 'failed') failures = 0;
+      return outcome;
+    } catch (error) {
+      if (error instanceof RpcError) return failed(error.message, clock() + chain.pollSeconds * 1000);
+      if (error instanceof ConfigError) return stop(error.faults.join('; '), 'chain misconfigured');
+      if (error instanceof FinalityViolation) return stop(error.message, 'finality violated');
+      throw error;
+    }
+  }
+
+  async function begin(signal: AbortSignal): Promise<StepOutcome> {
+    const { cursor, head } = await source.start(chain.startBlock, signal);
+    await inTransaction(db, async (trx) => {
+      const state: ChainState = {
+        network,
+        cursor,
+        head,
+        highestHead: head.height,
+        finalizedHeight: null,
+        readAt: clock(),
+        stoppedReason: null,
+      };
+      if (await insertChain(trx, state)) await insertAnchors(trx, network, [cursor]);
+    });
+    log.info({ height: cursor.height, head: head.height }, 'chain begun');
+    return { kind: 'advanced', nextAt: clock() };
+  }
+
+  async function readOn(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
+    // After the head was fixed and before a node is asked: an address added later was locked after this head.
+    await watch.refresh(db);
+    const native = await hasOpenNativePayment(db, network, clock());
+    const outcome = await source.poll({
+      cursor: state.cursor,
+      head: failures >= doubtAfter ? state.cursor : state.head,
+      finalizedHeight: state.finalizedHeight,
+      watch,
+      native,
+      signal,
+    });
+    switch (outcome.kind) {
+      case 'failed':
+        return failed(outcome.reason, outcome.retryAt);
+      case 'reorg':
+        return reorganize(state, signal);
+      case 'span':
+        return advance(state, outcome.span, signal);
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  async function advance(before: ChainState, span: Span, signal: AbortSignal): Promise<StepOutcome> {
+    const committed = await inTransaction(db, (trx) => commitSpan(trx, before.cursor, span, context()));
+    if (committed === null) return { kind: 'stale', nextAt: await nextPoll() };
+    if (stoppedFor !== null) log.info({}, 'chain agrees again');
+    stoppedFor = null;
+    const { state, recorded, settled } = committed;
+    if (recorded.length > 0 || settled.length > 0) {
+      const transfers = recorded.map(({ deposit }) => deposit.txHash);
+      log.info({ height: state.cursor.height, transfers, ...describeSettlements(settled) }, 'chain read');
+      onEvents();
+    }
+    advances += 1;
+    if (advances % thinEvery === 0) await thinOut(db, state);
+    reportLag(state);
+    const more = await confirmDeep(state, signal);
+    const behind = state.head.height > state.cursor.height;
+    const moved = !sameBlock(before.cursor, state.cursor);
+    return { kind: moved ? 'advanced' : 'idle', nextAt: behind || more ? clock() : await nextPoll() };
+  }
+
+  /** @returns whether more deposits wait for their fresh look. */
+  async function confirmDeep(state: ChainState, signal: AbortSignal): Promise<boolean> {
+    const now = clock();
+    for (const [id, until] of resting) if (until <= now) resting.delete(id);
+    const deposits = await listDeepDeposits(db, state, context(), new Set(resting.keys()));
+    if (deposits.length === 0) return false;
+
+    const looks = await lookAt(source, deposits, signal);
+    const proven = looks.filter((look) => isProven(look, chain.requiredConfirmations));
+    for (const look of looks) if (!proven.includes(look)) rest(look);
+    if (proven.length === 0) return false;
+    const settled = await inTransaction(db, (trx) =>
+      commitConfirmed(
+        trx,
+        proven.map((look) => look.deposit),
+        context(),
+      ),
+    );
+    const transfers = proven.map((look) => look.deposit.txHash);
+    log.info(
+      { height: state.cursor.height, transfers, ...describeSettlements(settled) },
+      'deposits confirmed',
+    );
+    if (settled.length > 0) onEvents();
+    return true;
+  }
+
+  /** A reorg that is under way shows here first; the next poll finds it. Otherwise the node is behind. */
+  function rest({ deposit, inclusion }: Look): void {
+    resting.set(deposit.id, clock() + restMs);
+    const reason = inclusion.kind === 'unknown' ? inclusion.reason : inclusion.kind;
+    log.warn({ tx_hash: deposit.txHash, height: deposit.height, reason }, 'deposit not confirmed yet');
+  }
+
+  async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
+    const fork = await findFork(db, source, state, signal);
+    const settled = await inTransaction(db, (trx) => commitFork(trx, state, fork, context()));
+    if (settled === null) return { kind: 'stale', nextAt: clock() };
+    const fields = {
+      fork_point: fork.forkPoint.height,
+      depth: state.cursor.height - fork.forkPoint.height,
+      disconnected: fork.disconnected.length,
+      ...describeSettlements(settled),
+    };
+    log.info(fields, 'chain reorganized');
+    for (const { payment, from } of settled) {
+      if (from !== 'confirmed') continue;
+      // The merchant may have delivered the goods: the one line an operator must not miss.
+      log.warn({ payment_number: payment.paymentNumber }, 'confirmed payment reverted');
+    }
+    if (settled.length > 0) onEvents();
+    return { kind: 'reorged', nextAt: clock() };
+  }
+
+  /** Once a minute while it lasts. */
+  function reportLag({ cursor, head }: ChainState): void {
+    const behindSeconds = Math.floor(clock() / 1000) - cursor.time;
+    if (head.height === cursor.height || behindSeconds < lagSeconds) return;
+    if (clock() - lagReportedAt < lagSeconds * 1000) return;
+    lagReportedAt = clock();
+    log.warn({ height: cursor.height, head: head.height, behind_seconds: behindSeconds }, 'chain behind');
+  }
+
+  function failed(reason: string, retryAt: number): StepOutcome {
+    failures += 1;
+    // The first failure may be a hiccup that another node answers; say so once it lasts, then now and then.
+    if (failures === doubtAfter || failures % 100 === 0) log.warn({ reason, failures }, 'chain not read');
+    return { kind: 'failed', nextAt: retryAt };
+  }
+
+  async function stop(reason: string, msg: string): Promise<StepOutcome> {
+    if (stoppedFor !== reason) log.fatal({ reason }, msg);
+    stoppedFor = reason;
+    await inTransaction(db, async (trx) => {
+      const state = await lockChain(trx, network);
+      if (state !== null) await updateChain(trx, { ...state, stoppedReason: reason });
+    });
+    return { kind: 'stopped', nextAt: clock() + stoppedMs };
+  }
+
+  async function nextPoll(): Promise<number> {
+    const open = (await hasPendingPayment(db, network)) || (await hasSeenDeposit(db, network));
+    return clock() + (open ? chain.pollSeconds : Math.max(chain.pollSeconds, chain.idlePollSeconds)) * 1000;
+  }
+
+  return { step };
+}
