@@ -1,0 +1,139 @@
+import { pino, stdSerializers, stdTimeFunctions } from 'pino';
+import type { Config } from './config.ts';
+import { DepositdError, InvariantError } from './errors.ts';
+
+/** Snake-case names. An error goes under `err`; amounts may be `bigint`. */
+export type LogFields = Record<string, unknown>;
+
+/** `msg` is constant, so that people can search for it: whatever varies belongs into the fields. */
+type Write = {
+  (fields: LogFields, msg: string): void;
+  (msg: string): void;
+};
+
+/**
+ * `error` means a bug of ours and `fatal` that something stopped for good; a node, receiver or price source
+ * that fails is `warn`.
+ */
+export type Logger = {
+  fatal: Write;
+  error: Write;
+  warn: Write;
+  info: Write;
+  debug: Write;
+  /** A logger that adds `fields` to each line. */
+  child(fields: LogFields): Logger;
+};
+
+export type LogLevel = Config['log']['level'];
+
+export type LogOptions = {
+  level: LogLevel | 'silent';
+  /** Receives whole lines, each ending in a newline. */
+  write: (line: string) => void;
+  /** Values that must never be printed, wherever they appear. */
+  secrets?: readonly string[];
+};
+
+/** One JSON object a line: `level` as a word, `time` in ISO 8601, the fields, `msg`. */
+export function createLogger({ level, write, secrets = [] }: LogOptions): Logger {
+  const hide = createScrubber(secrets);
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }), log: digitsOfBigints },
+      serializers: { err: describeError },
+    },
+    { write: (line: string) => write(hide(line)) },
+  );
+}
+
+/** Writes to a file descriptor (1 stdout, 2 stderr) before it returns: a crash loses no line. */
+export function writeTo(fd: 1 | 2): (line: string) => void {
+  const stream = pino.destination({ fd, sync: true });
+  // A reader that went away must not stop the daemon.
+  stream.on('error', () => {});
+  return (line) => {
+    stream.write(line);
+  };
+}
+
+/** Shorter secrets would hide parts of ordinary words. */
+const shortestSecret = 6;
+
+const keyPattern = /\b(pk_|whsec_)[A-Za-z0-9+/=_-]+/g;
+const urlPattern = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s"'<>\\]+)/gi;
+
+/**
+ * Hides what gives access: `secrets` literally, our API keys and webhook secrets by their shape, and of each
+ * URL everything but scheme, host and port, because nodes' keys travel in paths, queries and user names.
+ */
+export function createScrubber(secrets: readonly string[]): (text: string) => string {
+  const literals = secrets
+    .filter((secret) => secret.length >= shortestSecret)
+    // In a line of JSON the secret appears escaped.
+    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
+    .sort((a, b) => b.length - a.length);
+  return (text) => {
+    let clean = text;
+    for (const literal of literals) clean = clean.replaceAll(literal, '[hidden]');
+    if (clean.includes('://')) clean = clean.replace(urlPattern, hideUrl);
+    if (clean.includes('pk_') || clean.includes('whsec_')) clean = clean.replace(keyPattern, '$1[hidden]');
+    return clean;
+  };
+}
+
+function hideUrl(_url: string, scheme: string, rest: string): string {
+  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  const userEnd = authority.lastIndexOf('@');
+  // An "@" further on may end a password in which somebody forgot to escape a slash: nothing is sure then.
+  if (rest.lastIndexOf('@') > userEnd) return `${scheme}…`;
+  return `${scheme}${authority.slice(userEnd + 1)}${userEnd < 0 && rest === authority ? '' : '/…'}`;
+}
+
+/** JSON numbers would round them. */
+function digitsOfBigints(fields: LogFields): LogFields {
+  for (const name in fields) {
+    const value = fields[name];
+    if (typeof value === 'bigint') return mapBigints(fields);
+  }
+  return fields;
+}
+
+function mapBigints(fields: LogFields): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === 'bigint' ? value.toString() : value,
+    ]),
+  );
+}
+
+/** Our own errors say what happened in their message; of all others the stack is wanted. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return stdSerializers.err(error as Error);
+  const expected = error instanceof DepositdError && !(error instanceof InvariantError);
+  const code = (error as { code?: unknown }).code;
+  return {
+    type: error.name,
+    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+    message: error.message,
+    ...(error.cause === undefined ? {} : { cause: causes(error.cause) }),
+    ...(expected ? {} : { stack: error.stack }),
+  };
+}
+
+/** The messages of an error's causes, outermost first. */
+function causes(cause: unknown): string {
+  const messages: string[] = [];
+  for (
+    let at = cause;
+    at !== undefined && messages.length < 5;
+    at = at instanceof Error ? at.cause : undefined
+  ) {
+    messages.push(at instanceof Error ? at.message : String(at));
+  }
+  return messages.join(': ');
+}
