@@ -137,6 +137,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (network, height)
     )`,
 
+    sql`create table leases (
+      name text primary key,
+      holder text not null,
+      until ${int} not null
+    )`,
+
     sql`create table events (
       sequence ${id},
       id text not null unique,

@@ -1,15 +1,16 @@
-import { quoteDecimals } from '../core/assets.ts';
+import { type Currency, quoteDecimals } from '../core/assets.ts';
 import { confirmationsAt } from '../core/confirmations.ts';
 import { formatAmount } from '../core/money.ts';
-import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
+import type { Network } from '../core/networks.ts';
+import type { Deposit, Payment, PaymentReason, PaymentStatus, PaymentView } from '../core/payment.ts';
 import { inChainOrder, receivedAmount } from './decide.ts';
 
 /** The JSON of a payment: the seed's fields, then `reason` and `deposits`. */
 export type PresentedPayment = {
   payment_number: string;
-  status: string;
-  network: string;
-  currency: string;
+  status: PaymentStatus;
+  network: Network;
+  currency: Currency;
   amount_usd_cents: number;
   expected_crypto_amount: string;
   actual_crypto_amount: string | null;
@@ -25,11 +26,16 @@ export type PresentedPayment = {
   expires_at: string;
   confirmed_at: string | null;
   created_at: string;
-  reason: string | null;
+  reason: PaymentReason | null;
   deposits: PresentedDeposit[];
 };
 
-export type PresentedDeposit = { tx_hash: string; amount: string; confirmations: number; status: string };
+export type PresentedDeposit = {
+  tx_hash: string;
+  amount: string;
+  confirmations: number;
+  status: 'seen' | 'confirmed' | 'late';
+};
 
 /** Shows a payment to its merchant. What the chain took back is not shown. */
 export function presentPayment(view: PaymentView, publicUrl: string): PresentedPayment {
@@ -61,7 +67,7 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
       tx_hash: deposit.txHash,
       amount: showAmount(payment, deposit.amount),
       confirmations: confirmationsAt(head ?? 0, deposit.height),
-      status: deposit.role === 'late' ? 'late' : deposit.status,
+      status: shownStatus(deposit),
     })),
   };
 }
@@ -81,6 +87,12 @@ export function shownDeposit(view: PaymentView): Deposit | null {
 /** ISO 8601 in UTC to the second, with `Z`. */
 export function isoTime(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/** Of a deposit that the chain still shows. */
+function shownStatus(deposit: Deposit): PresentedDeposit['status'] {
+  if (deposit.role === 'late') return 'late';
+  return deposit.status === 'confirmed' ? 'confirmed' : 'seen';
 }
 
 function liveDeposits(view: PaymentView): Deposit[] {

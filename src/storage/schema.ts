@@ -112,6 +112,9 @@ export type Schema = {
 
   chain_anchors: { network: string; height: number; hash: string; time: number };
 
+  /** Which of several processes does a job, see storage/leases.ts. */
+  leases: { name: string; holder: string; until: number };
+
   events: {
     /** Grows in commit order. */
     sequence: Generated<number>;
