@@ -117,6 +117,76 @@ export async function listAddresses(
   }));
 }
 
+/**
+ * Free addresses that serve one currency alone (null: every currency), of those let go no later than
+ * `releasedBefore` (Unix ms). Counts no further than `atMost`, so that a large pool costs no more.
+ */
+export async function countFreeAddresses(
+  db: Db,
+  pool: { merchantId: string; network: Network; currency: Currency | null },
+  releasedBefore: number,
+  atMost: number,
+): Promise<number> {
+  const row = await db
+    .selectFrom((from) =>
+      from
+        .selectFrom('addresses')
+        .select('id')
+        .where('merchant_id', '=', pool.merchantId)
+        .where('network', '=', pool.network)
+        .where('currency', '=', pool.currency ?? '')
+        .where('active', '=', 1)
+        .where('locked_by', 'is', null)
+        .where('released_at', '<=', releasedBefore)
+        .limit(atMost)
+        .as('free'),
+    )
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .executeTakeFirstOrThrow();
+  return Number(row.n);
+}
+
+export type PoolCount = {
+  merchantId: string;
+  network: Network;
+  /** Null: the addresses that serve every currency of the network. */
+  currency: Currency | null;
+  /** In service. */
+  total: number;
+  /** Held by pending payments. */
+  held: number;
+  /** Out of service. */
+  inactive: number;
+};
+
+/** Every pool of every merchant, or of one. Reads all addresses: for the operator, not for each request. */
+export async function countPools(db: Db, merchantId: string | null): Promise<PoolCount[]> {
+  let query = db
+    .selectFrom('addresses')
+    .select((eb) => [
+      'merchant_id',
+      'network',
+      'currency',
+      eb.fn.sum<number>('active').as('total'),
+      eb.fn.count<number>('locked_by').as('held'),
+      eb.fn.countAll<number>().as('n'),
+    ])
+    .groupBy(['merchant_id', 'network', 'currency'])
+    .orderBy('merchant_id')
+    .orderBy('network')
+    .orderBy('currency');
+  if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
+  const rows = await query.execute();
+  return rows.map((row) => ({
+    merchantId: row.merchant_id,
+    network: row.network as Network,
+    currency: toCurrency(row.currency),
+    total: Number(row.total),
+    held: Number(row.held),
+    inactive: Number(row.n) - Number(row.total),
+  }));
+}
+
 function toCurrency(text: string): Currency | null {
   return text === '' ? null : (text as Currency);
 }

@@ -1,0 +1,91 @@
+import type { FastifySchemaCompiler } from 'fastify';
+import type { z } from 'zod';
+import { fieldErrors, type HttpError } from './errors.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/**
+ * Lets zod read body, query and path; what it refuses becomes field errors. (Fastify's own validation error
+ * has a shape that this API does not have.)
+ */
+export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => {
+  const whole = httpPart === 'querystring' ? 'query' : (httpPart ?? 'body');
+  // Headers are only described; who needs one reads it.
+  if (httpPart === 'headers') return () => true;
+  return (data) => {
+    // Fastify has null for a body that is not there.
+    const result = schema.safeParse(data ?? undefined, { error: explain });
+    return result.success ? { value: result.data } : { error: toFieldErrors(result.error.issues, whole) };
+  };
+};
+
+/**
+ * `whole` names what no single field is to blame for. A fault deep within a field is told with its path.
+ */
+export function toFieldErrors(issues: readonly Issue[], whole: string): HttpError {
+  return fieldErrors(
+    issues.flatMap((issue): [string, string][] => {
+      if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
+        return issue.keys.map((key) => [key, 'unknown field']);
+      }
+      const [field = whole, ...inner] = issue.path.map(String);
+      return [[field, inner.length === 0 ? issue.message : `${inner.join('.')}: ${issue.message}`]];
+    }),
+  );
+}
+
+/** Words for the faults whose own words in zod say less than can be said; undefined keeps zod's. */
+function explain(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.input === undefined) return 'this field is required';
+      return `expected ${expectedKinds[issue.expected] ?? issue.expected}, found ${kindOf(issue.input)}`;
+    case 'invalid_value':
+      if (issue.input === undefined) return 'this field is required';
+      return `expected one of ${issue.values.map(String).join(', ')}`;
+    case 'too_small':
+      return limit(issue.origin, 'at least', issue.minimum);
+    case 'too_big':
+      return limit(issue.origin, 'at most', issue.maximum);
+    case 'unrecognized_keys':
+      return `unknown field: ${issue.keys.join(', ')}`;
+    default:
+      return undefined;
+  }
+}
+
+const expectedKinds: Record<string, string> = {
+  int: 'a whole number',
+  number: 'a number',
+  string: 'a text',
+  object: 'an object',
+  record: 'an object',
+  array: 'a list',
+  boolean: 'true or false',
+};
+
+function limit(origin: string, bound: string, value: number | bigint): string {
+  switch (origin) {
+    case 'string':
+      return `${bound} ${value} characters are allowed`;
+    case 'array':
+      return `${bound} ${value} entries are allowed`;
+    default:
+      return `${bound} ${value} is allowed`;
+  }
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  switch (typeof value) {
+    case 'number':
+      return Number.isInteger(value) ? 'a number' : 'a number with a fraction';
+    case 'string':
+      return 'a text';
+    case 'boolean':
+      return String(value);
+    default:
+      return 'an object';
+  }
+}
