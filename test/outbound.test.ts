@@ -248,8 +248,9 @@ describe('the body of an answer', () => {
       response.once('close', closed);
       response.writeHead(200);
       const flood = (): void => {
-        while (!response.destroyed && response.write(Buffer.alloc(65_536, 0x61))) sent += 65_536;
-        if (!response.destroyed) response.once('drain', flood);
+        if (response.destroyed) return;
+        sent += 65_536;
+        response.write(Buffer.alloc(65_536, 0x61), flood);
       };
       flood();
     });
@@ -258,7 +259,7 @@ describe('the body of an answer', () => {
     expect(result.kind === 'answer' && result.body.length).toBe(2_048);
     await dropped;
     // What fits into the sockets' buffers, not what flows in five seconds.
-    expect(sent).toBeLessThan(30_000_000);
+    expect(sent).toBeLessThan(20_000_000);
   });
 
   test('is never unpacked: a gzip bomb stays small', async () => {
