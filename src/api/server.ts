@@ -1,46 +1,32 @@
 import helmet from '@fastify/helmet';
-import swagger from '@fastify/swagger';
 import type { Registry } from '@prometheus-io/client';
 import Fastify from 'fastify';
-import { z } from 'zod';
-import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
-import type { PaymentCreator } from '../payments/create.ts';
-import type { Rates } from '../rates/rates.ts';
-import type { Db } from '../storage/schema.ts';
-import { createMerchantAuth, createOpenLimit } from './auth.ts';
+import { type AdminDeps, registerAdminApi } from './admin/routes.ts';
 import { bodyLimit, parseJsonBody } from './body.ts';
-import { registerCreateRoute } from './create-payment.ts';
 import { createErrorHandler, notFound } from './errors.ts';
-import { registerEventRoutes } from './events.ts';
 import { registerHealthRoutes } from './health.ts';
 import { createLimiter } from './limits.ts';
-import { registerMethodRoutes } from './methods.ts';
+import { type MerchantApiDeps, registerMerchantApi } from './merchant-routes.ts';
 import { countRequests } from './metrics.ts';
-import { openApiOptions } from './openapi.ts';
-import { registerPaymentRoutes } from './payments.ts';
 import type { Api } from './routes.ts';
 import { validatorCompiler } from './validation.ts';
 
-export type ApiDeps = {
-  db: Db;
-  config: Config;
-  clock: Clock;
-  log: Logger;
-  rates: Rates;
-  payments: PaymentCreator;
-  registry: Registry;
-  isStopping: () => boolean;
-};
+export type ApiDeps = MerchantApiDeps &
+  AdminDeps & {
+    log: Logger;
+    registry: Registry;
+    /** Whether the daemon is on its way down. */
+    isStopping: () => boolean;
+  };
 
 /** A request, head and body, must have arrived within this time, ms. */
 const requestTimeoutMs = 30_000;
 
 /** Builds the HTTP server with all its routes; the caller lets it listen and closes it. */
 export async function createApi(deps: ApiDeps): Promise<Api> {
-  const { config, log } = deps;
-  const handleError = createErrorHandler(log);
+  const { config } = deps;
+  const handleError = createErrorHandler(deps.log);
   const api: Api = Fastify({
     bodyLimit,
     requestTimeout: requestTimeoutMs,
@@ -79,45 +65,10 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   });
 
   const limiter = createLimiter({ perSecond: config.api.requestsPerSecond, clock: deps.clock });
-  await api.register(async (open: Api) => registerHealthRoutes(open, deps));
-  await api.register(
-    async (open: Api) => {
-      await open.register(swagger, openApiOptions(config, merchantDocument));
-      await open.register(async (keyed: Api) => {
-        keyed.addHook('onRequest', createMerchantAuth({ db: deps.db, limiter }));
-        registerCreateRoute(keyed, deps);
-        registerPaymentRoutes(keyed, deps);
-        registerEventRoutes(keyed, deps);
-        registerMethodRoutes(keyed, deps);
-      });
-      open.route({
-        method: 'GET',
-        url: '/schema/',
-        onRequest: createOpenLimit(limiter),
-        schema: {
-          tags: ['Schema'],
-          operationId: 'readSchema',
-          summary: 'This document',
-          security: [],
-          response: { 200: z.record(z.string(), z.unknown()) },
-        },
-        handler: async () => open.swagger() as unknown as Record<string, unknown>,
-      });
-    },
-    { prefix: '/api/v1' },
-  );
+  await api.register(async (routes: Api) => registerHealthRoutes(routes, deps));
+  await api.register(async (routes: Api) => registerMerchantApi(routes, deps, limiter), {
+    prefix: '/api/v1',
+  });
+  await api.register(async (routes: Api) => registerAdminApi(routes, deps, limiter), { prefix: '/admin/v1' });
   return api;
 }
-
-const merchantDocument = {
-  title: 'depositd',
-  description: 'Crypto payments straight to your own addresses.',
-  security: 'apiKey',
-  scheme: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'pk_ and 64 hex digits.' },
-  tags: [
-    { name: 'Payments', description: 'Create, follow and cancel payments.' },
-    { name: 'Events', description: 'What happened, in order.' },
-    { name: 'Methods', description: 'What customers can pay with.' },
-    { name: 'Schema', description: 'This document.' },
-  ],
-} satisfies Parameters<typeof openApiOptions>[1];

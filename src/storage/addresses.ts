@@ -187,6 +187,13 @@ export async function countPools(db: Db, merchantId: string | null): Promise<Poo
   }));
 }
 
+/** The addresses with these ids, as their merchant listed them. */
+export async function findAddressTexts(db: Db, ids: readonly number[]): Promise<Map<number, Address>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.selectFrom('addresses').select(['id', 'address']).where('id', 'in', ids).execute();
+  return new Map(rows.map((row) => [row.id, row.address as Address]));
+}
+
 function toCurrency(text: string): Currency | null {
   return text === '' ? null : (text as Currency);
 }

@@ -93,15 +93,21 @@ export async function listKeys(db: Db, merchantId: string): Promise<ApiKey[]> {
   return rows.map(toApiKey);
 }
 
-/** Revokes a key; null when there is none with this id, or it is revoked already. */
-export async function revokeKey(trx: Trx, key: { id: string; at: number }): Promise<ApiKey | null> {
-  const row = await trx
+/**
+ * Revokes a key, if `merchantId` is given only when it is that merchant's. Null when there is no such key, or
+ * it is revoked already.
+ */
+export async function revokeKey(
+  trx: Trx,
+  key: { id: string; merchantId?: string; at: number },
+): Promise<ApiKey | null> {
+  let query = trx
     .updateTable('api_keys')
     .set({ revoked_at: key.at })
     .where('id', '=', key.id)
-    .where('revoked_at', 'is', null)
-    .returning(apiKeyColumns)
-    .executeTakeFirst();
+    .where('revoked_at', 'is', null);
+  if (key.merchantId !== undefined) query = query.where('merchant_id', '=', key.merchantId);
+  const row = await query.returning(apiKeyColumns).executeTakeFirst();
   return row === undefined ? null : toApiKey(row);
 }
 

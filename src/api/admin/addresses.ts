@@ -1,0 +1,160 @@
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config.ts';
+import { isoTime } from '../../payments/present.ts';
+import { type AddressResult, checkAndAddAddresses } from '../../pool/import.ts';
+import { countPools, listAddresses, type PoolAddress } from '../../storage/addresses.ts';
+import type { Db } from '../../storage/schema.ts';
+import { decodeCursor, encodeCursor } from '../cursors.ts';
+import type { Api } from '../routes.ts';
+import {
+  bodyErrors,
+  commonErrors,
+  countSchema,
+  currencySchema,
+  cursorSchema,
+  limitSchema,
+  listOf,
+  networkSchema,
+  timeSchema,
+} from '../schemas.ts';
+import { merchantPath, requireMerchant } from './merchant-path.ts';
+
+const tags = ['Pool'];
+
+const addressSchema = z.object({
+  id: countSchema,
+  network: networkSchema,
+  address: z.string(),
+  currency: currencySchema.nullable().describe('Null: for every currency of its network.'),
+  label: z.string(),
+  source: z.enum(['static', 'derived']),
+  active: z.boolean(),
+  held: z.boolean().describe('By a pending payment.'),
+  created_at: timeSchema,
+});
+
+const resultSchema = z.object({
+  address: z.string(),
+  status: z.enum(['added', 'refused']),
+  reason: z.string().nullable(),
+  id: countSchema.nullable(),
+});
+
+const poolSchema = z.object({
+  merchant_id: z.string(),
+  network: networkSchema,
+  currency: currencySchema.nullable().describe('Null: the addresses for every currency of the network.'),
+  total: countSchema.describe('In service.'),
+  free: countSchema,
+  held: countSchema.describe('By pending payments.'),
+  inactive: countSchema.describe('Out of service.'),
+});
+
+export type AddressRouteDeps = { db: Db; config: Pick<Config, 'chains'>; clock: Clock };
+
+/** The receive addresses of merchants. */
+export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
+  const { db } = deps;
+
+  api.route({
+    method: 'GET',
+    url: '/merchants/:merchant_id/addresses/',
+    schema: {
+      tags,
+      operationId: 'listAddresses',
+      summary: "A merchant's receive addresses, in the order they were added",
+      params: merchantPath,
+      querystring: z.strictObject({
+        network: networkSchema.optional(),
+        limit: limitSchema,
+        cursor: cursorSchema,
+      }),
+      response: { ...commonErrors, 200: listOf(addressSchema) },
+    },
+    handler: async (request) => {
+      const merchant = await requireMerchant(db, request.params.merchant_id);
+      const { network = null, limit, cursor } = request.query;
+      const afterId = decodeCursor(cursor, 'cursor') ?? 0;
+      const found = await listAddresses(db, { merchantId: merchant.id, network, afterId, limit: limit + 1 });
+      const page = found.slice(0, limit);
+      return {
+        data: page.map(presentAddress),
+        next_cursor: encodeCursor(found.length > limit ? (page.at(-1)?.id ?? null) : null),
+      };
+    },
+  });
+
+  api.route({
+    method: 'POST',
+    url: '/merchants/:merchant_id/addresses/',
+    schema: {
+      tags,
+      operationId: 'addAddresses',
+      summary: 'Add receive addresses',
+      description:
+        'Each is checked for itself: refused ones are named with their reason, the others are added.',
+      params: merchantPath,
+      body: z.strictObject({
+        network: networkSchema,
+        currency: currencySchema.optional(),
+        addresses: z.array(z.string().max(200)).min(1).max(10_000),
+      }),
+      response: {
+        ...bodyErrors,
+        200: z.object({ added: countSchema, refused: countSchema, results: z.array(resultSchema) }),
+      },
+    },
+    handler: async (request): Promise<{ added: number; refused: number; results: AddressResult[] }> => {
+      const merchant = await requireMerchant(db, request.params.merchant_id);
+      const { network, currency = '', addresses } = request.body;
+      return checkAndAddAddresses(deps, {
+        merchantId: merchant.id,
+        rows: addresses.map((address) => ({ network, address, currency, label: '' })),
+        actor: 'admin',
+      });
+    },
+  });
+
+  api.route({
+    method: 'GET',
+    url: '/pool/',
+    schema: {
+      tags,
+      operationId: 'readPool',
+      summary: 'How many addresses are free and held, pool by pool',
+      querystring: z.strictObject({ merchant_id: z.string().max(100).optional() }),
+      response: { ...commonErrors, 200: listOf(poolSchema) },
+    },
+    handler: async (request) => {
+      const id = request.query.merchant_id;
+      const pools = await countPools(db, id === undefined ? null : (await requireMerchant(db, id)).id);
+      return {
+        data: pools.map((pool) => ({
+          merchant_id: pool.merchantId,
+          network: pool.network,
+          currency: pool.currency,
+          total: pool.total,
+          free: pool.total - pool.held,
+          held: pool.held,
+          inactive: pool.inactive,
+        })),
+        next_cursor: null,
+      };
+    },
+  });
+}
+
+function presentAddress(address: PoolAddress): z.output<typeof addressSchema> {
+  return {
+    id: address.id,
+    network: address.network,
+    address: address.address,
+    currency: address.currency,
+    label: address.label,
+    source: address.source,
+    active: address.active,
+    held: address.lockedBy !== null,
+    created_at: isoTime(address.createdAt),
+  };
+}

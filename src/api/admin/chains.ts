@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config.ts';
+import { type Network, networkNames, networks } from '../../core/networks.ts';
+import { isoTime } from '../../payments/present.ts';
+import { chainUnavailable, readChains } from '../../storage/chains.ts';
+import type { Db } from '../../storage/schema.ts';
+import type { Api } from '../routes.ts';
+import { commonErrors, countSchema, listOf, networkSchema, timeSchema } from '../schemas.ts';
+
+const nodeSchema = z.object({
+  host: z.string(),
+  preferred: z.boolean(),
+  head: countSchema.nullable(),
+  finalized: countSchema.nullable(),
+  latency_ms: z.number().nullable(),
+  resting_until: timeSchema.nullable(),
+  last_error: z.string().nullable(),
+});
+
+const chainSchema = z.object({
+  network: networkSchema,
+  chain: z.string(),
+  available: z.boolean().describe('Whether payments can be created on it.'),
+  reason: z.string().nullable().describe('Why not.'),
+  confirmations: countSchema,
+  cursor: z
+    .object({ height: countSchema, hash: z.string(), time: timeSchema })
+    .nullable()
+    .describe('Everything up to this block has been read; null before the first read.'),
+  head: countSchema.nullable(),
+  finalized: countSchema.nullable(),
+  read_at: timeSchema.nullable(),
+  nodes: z.array(nodeSchema),
+});
+
+/** What a chain's node looks like now; host names only, URLs carry keys. */
+export type NodeStatus = {
+  host: string;
+  preferred: boolean;
+  head: number | null;
+  finalized: number | null;
+  latencyMs: number | null;
+  restingUntil: number | null;
+  lastError: string | null;
+};
+
+export type ChainRouteDeps = {
+  db: Db;
+  config: Pick<Config, 'chains'>;
+  clock: Clock;
+  /** The nodes of a chain that this process reads; none where another process does. */
+  nodesOf: (network: Network) => readonly NodeStatus[];
+};
+
+/** How far each configured chain has been read. */
+export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: ChainRouteDeps): void {
+  api.route({
+    method: 'GET',
+    url: '/chains/',
+    schema: {
+      tags: ['Chains'],
+      operationId: 'readChains',
+      summary: 'How far each chain has been read, and by which nodes',
+      response: { ...commonErrors, 200: listOf(chainSchema) },
+    },
+    handler: async () => {
+      const states = await readChains(db);
+      const data = networkNames.flatMap((network): z.output<typeof chainSchema>[] => {
+        const chain = config.chains[network];
+        if (chain === undefined) return [];
+        const state = states.find((candidate) => candidate.network === network) ?? null;
+        const reason = chainUnavailable(state, clock());
+        return [
+          {
+            network,
+            chain: networks[network].chain,
+            available: reason === null,
+            reason,
+            confirmations: chain.requiredConfirmations,
+            cursor:
+              state === null
+                ? null
+                : {
+                    height: state.cursor.height,
+                    hash: state.cursor.hash,
+                    time: isoTime(state.cursor.time * 1000),
+                  },
+            head: state?.head.height ?? null,
+            finalized: state?.finalizedHeight ?? null,
+            read_at: state === null ? null : isoTime(state.readAt),
+            nodes: nodesOf(network).map(presentNode),
+          },
+        ];
+      });
+      return { data, next_cursor: null };
+    },
+  });
+}
+
+function presentNode(node: NodeStatus): z.output<typeof nodeSchema> {
+  return {
+    host: node.host,
+    preferred: node.preferred,
+    head: node.head,
+    finalized: node.finalized,
+    latency_ms: node.latencyMs,
+    resting_until: node.restingUntil === null ? null : isoTime(node.restingUntil),
+    last_error: node.lastError,
+  };
+}

@@ -1,0 +1,65 @@
+import swagger from '@fastify/swagger';
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config.ts';
+import type { Db } from '../../storage/schema.ts';
+import { createAdminAuth } from '../auth.ts';
+import { adminBodyLimit } from '../body.ts';
+import type { Limiter } from '../limits.ts';
+import { type DocumentInfo, openApiOptions } from '../openapi.ts';
+import type { Api } from '../routes.ts';
+import { registerAddressRoutes } from './addresses.ts';
+import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
+import { registerDepositRoutes } from './deposits.ts';
+import { registerMerchantRoutes } from './merchants.ts';
+import { registerAdminPaymentRoutes } from './payments.ts';
+
+export type AdminDeps = {
+  db: Db;
+  config: Config;
+  clock: Clock;
+  nodesOf: ChainRouteDeps['nodesOf'];
+};
+
+/** The operator's API: every route of it needs the admin token. */
+export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limiter): Promise<void> {
+  await api.register(swagger, openApiOptions(deps.config, operatorDocument));
+  api.addHook('onRequest', createAdminAuth({ adminToken: deps.config.adminToken, limiter }));
+  api.addHook('onRoute', (route) => {
+    route.bodyLimit = adminBodyLimit;
+  });
+  await api.register(async (routes: Api) => {
+    registerMerchantRoutes(routes, deps);
+    registerAddressRoutes(routes, deps);
+    registerAdminPaymentRoutes(routes, deps);
+    registerDepositRoutes(routes, deps);
+    registerChainRoutes(routes, deps);
+    routes.route({
+      method: 'GET',
+      url: '/schema/',
+      schema: {
+        tags: ['Schema'],
+        operationId: 'readSchema',
+        summary: 'This document',
+        response: { 200: z.record(z.string(), z.unknown()) },
+      },
+      handler: async () => ({ ...api.swagger() }),
+    });
+  });
+}
+
+const operatorDocument = {
+  title: "depositd: the operator's API",
+  description: 'Merchants, receive addresses, payments, deposits, webhooks and chains.',
+  security: 'adminToken',
+  scheme: { type: 'http', scheme: 'bearer', description: '`adminToken` of the configuration.' },
+  tags: [
+    { name: 'Merchants', description: 'Merchants and their API keys.' },
+    { name: 'Pool', description: 'Receive addresses.' },
+    { name: 'Payments', description: "Every merchant's payments." },
+    { name: 'Deposits', description: 'Everything that reached a watched address.' },
+    { name: 'Webhooks', description: 'Endpoints and deliveries.' },
+    { name: 'Chains', description: 'How far each chain has been read.' },
+    { name: 'Schema', description: 'This document.' },
+  ],
+} satisfies DocumentInfo;
