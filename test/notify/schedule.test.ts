@@ -1,0 +1,171 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  type AttemptOutcome,
+  judge,
+  maxAttempts,
+  parseRetryAfter,
+  waitsMs,
+} from '../../src/notify/schedule.ts';
+
+const minute = 60_000;
+
+function answer(status: number, retryAfterMs: number | null = null): AttemptOutcome {
+  return { kind: 'answer', status, retryAfterMs };
+}
+
+function judgeOne(outcome: AttemptOutcome, attempt = 1) {
+  return judge({ attempt, firstAttemptAt: 0, endedAt: 0, random: 0, outcome });
+}
+
+/** The starts of all attempts of a delivery that is never accepted, in ms from the first. */
+function startsOf(next: () => { takesMs: number; random: number; outcome: AttemptOutcome }): number[] {
+  const starts: number[] = [0];
+  for (let attempt = 1; ; attempt++) {
+    const start = starts.at(-1) ?? 0;
+    const { takesMs, random, outcome } = next();
+    const verdict = judge({ attempt, firstAttemptAt: 0, endedAt: start + takesMs, random, outcome });
+    if (verdict.kind !== 'retry') return starts;
+    starts.push(verdict.at);
+  }
+}
+
+describe('what follows from an answer', () => {
+  test('every status from 200 to 299 is delivered', () => {
+    for (let status = 200; status < 300; status++)
+      expect(judgeOne(answer(status))).toEqual({ kind: 'delivered' });
+  });
+
+  test('400, 401, 403, 404 and 422 give up at once', () => {
+    for (const status of [400, 401, 403, 404, 422]) {
+      expect(judgeOne(answer(status))).toEqual({
+        kind: 'give-up',
+        reason: 'rejected',
+        disableEndpoint: false,
+      });
+    }
+  });
+
+  test('410 gives up and disables the endpoint', () => {
+    expect(judgeOne(answer(410))).toEqual({ kind: 'give-up', reason: 'gone', disableEndpoint: true });
+  });
+
+  test('every other status is tried again', () => {
+    const final = new Set([400, 401, 403, 404, 410, 422]);
+    for (let status = 300; status < 600; status++) {
+      if (!final.has(status))
+        expect(judgeOne(answer(status)), String(status)).toEqual({ kind: 'retry', at: 3500 });
+    }
+    expect(judgeOne(answer(999))).toEqual({ kind: 'retry', at: 3500 });
+  });
+
+  test('every failure is tried again, but for a target that our guard refuses', () => {
+    for (const error of ['dns', 'refused', 'reset', 'tls', 'timeout', 'http', 'interrupted'] as const) {
+      expect(judgeOne({ kind: 'failure', error }), error).toEqual({ kind: 'retry', at: 3500 });
+    }
+    expect(judgeOne({ kind: 'failure', error: 'blocked' })).toEqual({
+      kind: 'give-up',
+      reason: 'blocked',
+      disableEndpoint: false,
+    });
+  });
+
+  test('the tenth attempt is the last', () => {
+    expect(judgeOne(answer(500), 9)).toEqual({ kind: 'retry', at: 896_000 });
+    expect(judgeOne(answer(500), 10)).toEqual({
+      kind: 'give-up',
+      reason: 'exhausted',
+      disableEndpoint: false,
+    });
+    expect(judgeOne(answer(200), 10)).toEqual({ kind: 'delivered' });
+  });
+});
+
+describe('the schedule', () => {
+  test('waits 0, 3.5, 7, 14, … 896 seconds', () => {
+    expect(waitsMs).toEqual([0, 3500, 7000, 14_000, 28_000, 56_000, 112_000, 224_000, 448_000, 896_000]);
+    const starts = startsOf(() => ({ takesMs: 0, random: 0, outcome: answer(500) }));
+    expect(starts).toEqual([0, 3500, 10_500, 24_500, 52_500, 108_500, 220_500, 444_500, 892_500, 1_788_500]);
+  });
+
+  test('counts each wait from the end of the attempt before', () => {
+    const starts = startsOf(() => ({
+      takesMs: 10_000,
+      random: 0,
+      outcome: { kind: 'failure', error: 'timeout' },
+    }));
+    expect(starts.slice(0, 3)).toEqual([0, 13_500, 30_500]);
+  });
+
+  const anyAttempt = fc.record({
+    takesMs: fc.integer({ min: 0, max: 10_000 }),
+    random: fc.double({ min: 0, max: 1, noNaN: true }),
+    outcome: fc.oneof(
+      fc.record({
+        kind: fc.constant('answer' as const),
+        status: fc.constantFrom(408, 425, 429, 500, 503, 302, 409),
+        retryAfterMs: fc.option(fc.integer({ min: 0, max: 7 * 24 * 60 * minute })),
+      }),
+      fc.record({
+        kind: fc.constant('failure' as const),
+        error: fc.constantFrom('dns' as const, 'timeout' as const, 'interrupted' as const),
+      }),
+    ),
+  });
+
+  test('makes exactly ten attempts, all within 36 minutes, whatever the answers, their Retry-After and the jitter', () => {
+    fc.assert(
+      fc.property(fc.infiniteStream(anyAttempt), (attempts) => {
+        const starts = startsOf(() => attempts.next().value);
+        expect(starts).toHaveLength(maxAttempts);
+        expect(starts.at(-1)).toBeGreaterThanOrEqual(28 * minute);
+        expect(starts.at(-1)).toBeLessThanOrEqual(36 * minute);
+      }),
+    );
+  });
+
+  test('jitter is up to a tenth, and only later', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 9 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (attempt, random) => {
+          const verdict = judge({ attempt, firstAttemptAt: 0, endedAt: 0, random, outcome: answer(500) });
+          const wait = waitsMs[attempt] ?? 0;
+          expect(verdict.kind === 'retry' && verdict.at).toBeGreaterThanOrEqual(wait);
+          expect(verdict.kind === 'retry' && verdict.at).toBeLessThanOrEqual(Math.ceil(wait * 1.1));
+        },
+      ),
+    );
+  });
+
+  test('Retry-After on 429 and 503 delays the next attempt, never hurries it, and means nothing elsewhere', () => {
+    expect(judgeOne(answer(429, 60_000))).toEqual({ kind: 'retry', at: 60_000 });
+    expect(judgeOne(answer(503, 60_000))).toEqual({ kind: 'retry', at: 60_000 });
+    expect(judgeOne(answer(503, 1_000))).toEqual({ kind: 'retry', at: 3500 });
+    expect(judgeOne(answer(500, 60_000))).toEqual({ kind: 'retry', at: 3500 });
+    expect(judgeOne(answer(429, 60_000), 10)).toMatchObject({ kind: 'give-up', reason: 'exhausted' });
+  });
+});
+
+describe('a Retry-After header', () => {
+  const now = Date.UTC(2026, 10, 20, 12, 0, 0);
+  test.each([
+    ['120', 120_000],
+    [' 5 ', 5_000],
+    ['0', 0],
+    ['Fri, 20 Nov 2026 12:00:30 GMT', 30_000],
+    ['Fri, 20 Nov 2026 11:00:00 GMT', 0],
+    [undefined, null],
+    ['', null],
+    ['soon', null],
+    ['-5', null],
+    ['1.5', null],
+    ['2026', 2_026_000],
+    ['9999999999999', null],
+    ['Fri, 99 Xyz 2026 12:00:30 GMT', null],
+    ['2026-11-20T12:00:30Z', null],
+  ])('%j means %j ms', (value, ms) => {
+    expect(parseRetryAfter(value, now)).toBe(ms);
+  });
+});
