@@ -61,8 +61,12 @@ export async function startCluster(): Promise<Cluster> {
     ],
     { ...identity, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
   );
-  const killAtExit = () => server.kill('SIGQUIT');
-  process.on('exit', killAtExit);
+  // An interrupted run gets no teardown.
+  const removeAtExit = () => {
+    server.kill('SIGQUIT');
+    removeFolder(folder);
+  };
+  process.on('exit', removeAtExit);
   await waitUntilReady(server);
 
   const urlOf = (name: string) => `postgres://test@127.0.0.1:${port}/${name}`;
@@ -87,10 +91,15 @@ export async function startCluster(): Promise<Cluster> {
       const ended = new Promise((resolve) => server.once('exit', resolve));
       // The immediate shutdown: what it would save is thrown away next.
       if (server.exitCode === null && server.kill('SIGQUIT')) await ended;
-      process.off('exit', killAtExit);
-      rmSync(folder, { recursive: true, force: true });
+      process.off('exit', removeAtExit);
+      removeFolder(folder);
     },
   };
+}
+
+/** The server may still be writing its last files. */
+function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 }
 
 const settings = [
