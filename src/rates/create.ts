@@ -1,0 +1,158 @@
+import type { Clock } from '../clock.ts';
+import type { RatesConfig } from '../config.ts';
+import type { Coin } from '../core/assets.ts';
+import { formatRate } from '../core/money.ts';
+import type { Logger } from '../log.ts';
+import { createBinance } from './binance.ts';
+import { createBoard, type Finding } from './board.ts';
+import { createCoinbase } from './coinbase.ts';
+import { createCoingecko } from './coingecko.ts';
+import { createPriceClient, type PriceClient } from './http.ts';
+import { createKraken } from './kraken.ts';
+import type { Rates } from './rates.ts';
+import type { AskedSourceName, PriceSource, SourceName } from './source.ts';
+
+export type RatesOptions = {
+  config: RatesConfig;
+  /** What the configured chains can be paid with; nothing else is asked for. */
+  coins: readonly Coin[];
+  clock: Clock;
+  log: Logger;
+  /** Other hosts to ask, in tests. */
+  baseUrls?: Partial<Record<AskedSourceName, string>>;
+};
+
+export type SourceStatus = {
+  name: SourceName;
+  /** Null for `fixed`, which asks nobody. */
+  host: string | null;
+  /** When it last gave a price, Unix ms; null before that. */
+  answeredAt: number | null;
+  /** Host and phrase; null while it answers. */
+  lastError: string | null;
+  /** Unix ms until which it is left alone, as it wished; null when it may be asked. */
+  restingUntil: number | null;
+};
+
+/** `reason` says why there is no quote; `outliers` whose fresh price was too far off to count. */
+export type CoinStatus = { coin: Coin } & Finding;
+
+export type RatesService = Rates & {
+  /**
+   * The step of a loop: asks every source at once and takes each answer as it arrives. Ends within a third of
+   * `maxAgeSeconds` (5 s at most), so a source that hangs lets no price of another grow old. Never throws.
+   */
+  refresh(signal: AbortSignal): Promise<void>;
+  /** To wait from the end of a refresh to the next. */
+  readonly intervalMs: number;
+  status(): { sources: SourceStatus[]; coins: CoinStatus[] };
+  close(): Promise<void>;
+};
+
+const longestIntervalMs = 20_000;
+const longestTimeoutMs = 5_000;
+
+/** A source and how it does. */
+type Seat = { source: PriceSource; asked: boolean; status: SourceStatus };
+
+export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesOptions): RatesService {
+  const thirdMs = Math.floor((config.maxAgeSeconds * 1000) / 3);
+  const client = createPriceClient({ clock, timeoutMs: Math.min(longestTimeoutMs, thirdMs) });
+  const board = createBoard(config, coins, () => seats.every(({ asked }) => asked));
+  const seats = createSources(client, config.sources, baseUrls)
+    .filter((source) => source.coins.some((coin) => board.coins.includes(coin)))
+    .map((source): Seat => ({ source, asked: false, status: unheard(source.name, source.host) }));
+  const reported = new Map<string, string>();
+
+  async function ask(seat: Seat, signal: AbortSignal): Promise<void> {
+    const { source, status } = seat;
+    if (status.restingUntil !== null && clock() < status.restingUntil) return;
+    const answer = await source.ask(board.coins, signal);
+    if (signal.aborted) return;
+    seat.asked = true;
+    const fields = { source: source.name, host: source.host };
+    switch (answer.kind) {
+      case 'prices':
+        if (status.lastError !== null) log.info(fields, 'rate source answers again');
+        seat.status = { ...status, answeredAt: clock(), lastError: null, restingUntil: null };
+        board.put(source.name, answer.prices);
+        break;
+      case 'failed': {
+        if (status.lastError === null) log.warn({ ...fields, reason: answer.reason }, 'rate source failed');
+        const restingUntil = answer.retryAfterMs === null ? null : clock() + answer.retryAfterMs;
+        seat.status = { ...status, lastError: `${source.host}: ${answer.reason}`, restingUntil };
+        break;
+      }
+      default:
+        answer satisfies never;
+    }
+    for (const { coin, claim } of board.learn(clock())) {
+      const claimed = formatRate(claim.usdPerCoin);
+      log.warn({ coin, source: claim.source, usd_per_coin: claimed }, 'rate jump not believed');
+    }
+  }
+
+  /** Logs what changed since the last refresh. */
+  function report(): void {
+    for (const coin of coins) {
+      const { reason, outliers } = board.find(coin, clock());
+      if (changed(`${coin} reason`, reason ?? '')) {
+        if (reason === null) log.info({ coin }, 'rate available again');
+        else log.warn({ coin, reason }, 'rate unavailable');
+      }
+      if (changed(`${coin} outliers`, outliers.join()) && outliers.length > 0) {
+        log.warn({ coin, sources: outliers }, 'rate outlier dropped');
+      }
+    }
+  }
+
+  function changed(subject: string, value: string): boolean {
+    const before = reported.get(subject) ?? '';
+    reported.set(subject, value);
+    return before !== value;
+  }
+
+  return {
+    quote: (coin) => board.find(coin, clock()).quote,
+    intervalMs: Math.min(longestIntervalMs, thirdMs),
+    refresh: async (signal) => {
+      await Promise.all(seats.map((seat) => ask(seat, signal)));
+      if (!signal.aborted) report();
+    },
+    status: () => ({
+      sources: [
+        ...(config.sources.includes('fixed') ? [{ ...unheard('fixed', null), answeredAt: clock() }] : []),
+        ...seats.map(({ status }) => status),
+      ],
+      coins: coins.map((coin) => ({ coin, ...board.find(coin, clock()) })),
+    }),
+    close: client.close,
+  };
+}
+
+function unheard(name: SourceName, host: string | null): SourceStatus {
+  return { name, host, answeredAt: null, lastError: null, restingUntil: null };
+}
+
+function createSources(
+  client: PriceClient,
+  names: RatesConfig['sources'],
+  baseUrls: Partial<Record<AskedSourceName, string>>,
+): PriceSource[] {
+  return [...new Set(names)].flatMap((name): PriceSource[] => {
+    switch (name) {
+      case 'binance':
+        return [createBinance(client, baseUrls.binance)];
+      case 'coinbase':
+        return [createCoinbase(client, baseUrls.coinbase)];
+      case 'kraken':
+        return [createKraken(client, baseUrls.kraken)];
+      case 'coingecko':
+        return [createCoingecko(client, baseUrls.coingecko)];
+      case 'fixed':
+        return [];
+      default:
+        return name satisfies never;
+    }
+  });
+}

@@ -1,0 +1,45 @@
+import type { RatesConfig } from '../config.ts';
+import type { Coin } from '../core/assets.ts';
+import type { Rate } from '../core/money.ts';
+
+/*
+ * The contract of a price source. A source asks one host, once, and reads the answer: it remembers nothing,
+ * retries nothing and never throws. Prices that the operator fixed are no such source (see fixed.ts): there
+ * is nobody to ask, and they are never too old.
+ */
+
+export type SourceName = RatesConfig['sources'][number];
+export type AskedSourceName = Exclude<SourceName, 'fixed'>;
+
+/** One price as its source states it. */
+export type Price = {
+  coin: Coin;
+  /** What one coin costs, in `quotedIn`. */
+  price: Rate;
+  /** Some markets trade against Tether only; the dollar price then needs Tether's own. */
+  quotedIn: 'usd' | 'usdt';
+  /** Unix ms when the source says that it was so, otherwise when it was asked; never after it was asked. */
+  observedAt: number;
+};
+
+export type Answer =
+  /** At least one price. Coins without a usable price are left out. */
+  | { kind: 'prices'; prices: readonly Price[] }
+  /** `reason` is a phrase without secrets. `retryAfterMs`: how long the source wants to be left alone. */
+  | { kind: 'failed'; reason: string; retryAfterMs: number | null };
+
+export type PriceSource = {
+  name: AskedSourceName;
+  host: string;
+  /** The coins it can price; it is not asked when none of them is needed. */
+  coins: readonly Coin[];
+  /** Asks for those of `coins` that it can price. Ends within the client's time-out. */
+  ask(coins: readonly Coin[], signal: AbortSignal): Promise<Answer>;
+};
+
+/** Turns what was read into an answer. */
+export function answerOf(prices: readonly Price[]): Answer {
+  return prices.length > 0
+    ? { kind: 'prices', prices }
+    : { kind: 'failed', reason: 'no usable price in the answer', retryAfterMs: null };
+}
