@@ -224,13 +224,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`,
     sql`create index idempotency_keys_created on idempotency_keys (created_at)`,
 
-    sql`create table rates (
-      coin text primary key,
-      usd_per_coin text not null,
-      sources text not null,
-      fetched_at ${int} not null
-    )`,
-
     sql`create table audit_log (
       id ${id},
       at ${int} not null,

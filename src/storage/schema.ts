@@ -193,8 +193,6 @@ export type Schema = {
     created_at: number;
   };
 
-  rates: { coin: string; usd_per_coin: string; sources: string; fetched_at: number };
-
   audit_log: {
     id: Generated<number>;
     at: number;
