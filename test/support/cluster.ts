@@ -97,9 +97,17 @@ export async function startCluster(): Promise<Cluster> {
   };
 }
 
-/** The server may still be writing its last files. */
+/** Without awaiting, for the end of the process. The server may still be writing its last files. */
 function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  for (let attempt = 1; ; attempt++) {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (attempt === 50) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
 }
 
 const settings = [
