@@ -8,7 +8,7 @@ import type { Payment, PaymentView } from '../core/payment.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { Rates } from '../rates/rates.ts';
 import { type ChainState, chainUnavailable, readChain } from '../storage/chains.ts';
-import { inTransaction } from '../storage/database.ts';
+import { inTransaction, serializeByName } from '../storage/database.ts';
 import { findIdempotencyKey, type RememberedKey, rememberIdempotencyKey } from '../storage/idempotency.ts';
 import {
   earliestExpiry,
@@ -94,20 +94,28 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     quote: PriceQuote | null,
     now: number,
   ): Promise<CreateOutcome> {
-    const state = await readChain(trx, request.network);
+    if (request.idempotency !== null) {
+      // Whoever else has this key in hand, in whatever process, is waited for.
+      await serializeByName(trx, `idempotency ${request.merchantId} ${request.idempotency.key}`);
+      const remembered = await findRemembered(trx, request, now);
+      if (remembered !== null) return replay(trx, request, remembered);
+    }
     const pool = poolOf(request);
-    const releasedBefore =
-      config.payments.quarantine === 'strict' ? now - config.payments.quarantineSeconds * 1000 : now;
+    const state = await readChain(trx, request.network);
+    const unavailable = chainUnavailable(state, now);
+    // Asked before an address is held: one held for nothing would look taken to everybody else.
+    if (state === null || unavailable !== null || quote === null) {
+      if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
+      if (unavailable !== null) return { outcome: 'chain_unavailable', reason: unavailable };
+      return { outcome: 'rate_unavailable' };
+    }
+    const { quarantine, quarantineSeconds } = config.payments;
+    const releasedBefore = quarantine === 'strict' ? now - quarantineSeconds * 1000 : null;
     const free = await findFreeAddress(trx, pool, releasedBefore);
     if (free === null) {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
       return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
     }
-    const unavailable = chainUnavailable(state, now);
-    if (state === null || unavailable !== null) {
-      return { outcome: 'chain_unavailable', reason: unavailable ?? '' };
-    }
-    if (quote === null) return { outcome: 'rate_unavailable' };
 
     const payment = await insertPayment(trx, {
       ...newPayment(request, asset, quote, state, now, config.payments.lifetimeSeconds),
@@ -116,31 +124,21 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     });
     await lockAddress(trx, free.id, payment.id);
     if (request.idempotency !== null) {
-      const first = await rememberIdempotencyKey(trx, {
+      await rememberIdempotencyKey(trx, {
         merchantId: request.merchantId,
         ...request.idempotency,
         paymentId: payment.id,
         at: now,
       });
-      if (!first) throw new KeyJustUsed();
     }
-    return { outcome: 'created', view: { payment, deposits: [], head: state.head.height } };
+    return {
+      outcome: 'created',
+      view: { payment, deposits: [], head: state.head.height },
+    };
   }
 
-  return {
-    async create(request) {
-      try {
-        return await create(request);
-      } catch (error) {
-        // Another process created it between our look and our write; ours was rolled back.
-        if (error instanceof KeyJustUsed) return create(request);
-        throw error;
-      }
-    },
-  };
+  return { create };
 }
-
-class KeyJustUsed extends Error {}
 
 async function findRemembered(db: Db, request: CreateRequest, now: number): Promise<RememberedKey | null> {
   if (request.idempotency === null) return null;

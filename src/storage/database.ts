@@ -93,6 +93,11 @@ export async function serializeInserts(trx: Trx, table: 'events' | 'addresses'):
   }
 }
 
+/** Makes transactions that give the same `name` run one after the other. SQLite runs all of them so. */
+export async function serializeByName(trx: Trx, name: string): Promise<void> {
+  if (isPostgres(trx)) await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`.execute(trx);
+}
+
 function openSqlite(path: string): Db {
   return new Kysely<Schema>({
     dialect: new ImmediateSqliteDialect({ database: cachingStatements(openFile(path)) }),

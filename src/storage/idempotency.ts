@@ -22,27 +22,24 @@ export async function findIdempotencyKey(
   return row === undefined ? null : { fingerprint: row.fingerprint, paymentId: row.payment_id };
 }
 
-/** @returns false when another request has just used the key. */
+/**
+ * Remembers what a key stands for from now on. Only for a key found unused in the same transaction, after
+ * `serializeByName`: one remembered longer ago is overwritten.
+ */
 export async function rememberIdempotencyKey(
   trx: Trx,
   remembered: { merchantId: string; key: string; fingerprint: string; paymentId: number; at: number },
-): Promise<boolean> {
+): Promise<void> {
   const values = {
     fingerprint: remembered.fingerprint,
     payment_id: remembered.paymentId,
     created_at: remembered.at,
   };
-  const result = await trx
+  await trx
     .insertInto('idempotency_keys')
     .values({ merchant_id: remembered.merchantId, key: remembered.key, ...values })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['merchant_id', 'key'])
-        .doUpdateSet(values)
-        .where('idempotency_keys.created_at', '<=', remembered.at - idempotencyLifeMs),
-    )
-    .executeTakeFirst();
-  return result.numInsertedOrUpdatedRows === 1n;
+    .onConflict((conflict) => conflict.columns(['merchant_id', 'key']).doUpdateSet(values))
+    .execute();
 }
 
 export async function deleteOldIdempotencyKeys(trx: Trx, now: number): Promise<void> {
