@@ -65,6 +65,12 @@ export function createBoard(
     };
   }
 
+  /** Whether prices of `coin` in Tether are of no use. */
+  function lacksTether(coin: Coin, now: number): boolean {
+    const inTether = [...prices.values()].some((ofSource) => ofSource.get(coin)?.quotedIn === 'usdt');
+    return inTether && marketRate('usdt', now).quote === null;
+  }
+
   /** Before pegging. */
   function marketRate(coin: Coin, now: number): Finding {
     const own = fixed.get(coin);
@@ -72,7 +78,10 @@ export function createBoard(
       return { quote: { usdPerCoin: own, sources: ['fixed'], fetchedAt: now }, reason: null, outliers: [] };
     }
     const consensus = consensusOn(coin, now);
-    if (consensus.kind === 'none') return { quote: null, reason: consensus.reason, outliers: [] };
+    if (consensus.kind === 'none') {
+      const reason = lacksTether(coin, now) ? 'no dollar price of Tether' : consensus.reason;
+      return { quote: null, reason, outliers: [] };
+    }
     const { usdPerCoin, sources, observedAt, outliers } = consensus;
     if (!isPlausible(consensus, memories.get(coin)?.believed ?? null, everyoneAsked())) {
       return { quote: null, reason: 'a single source claims a jump', outliers };

@@ -117,10 +117,11 @@ describe('rates from four markets', () => {
   });
 
   test('a market quoted in Tether says nothing while nobody prices Tether', async () => {
-    const { quoted, refresh, exchanges } = await scene({ sources: ['binance', 'coinbase'] }, ['bnb']);
+    const { quoted, rates, refresh, exchanges } = await scene({ sources: ['binance', 'coinbase'] }, ['bnb']);
     exchanges.coinbase.answer(text('', 500));
     await refresh();
     expect(quoted('bnb')).toBeNull();
+    expect(rates.status().coins[0]?.reason).toBe('no dollar price of Tether');
     exchanges.coinbase.quote({ usdt: '1.001' });
     await refresh();
     expect(quoted('bnb')).toBe('600.6');
