@@ -1,5 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { chainConfig } from './config/chain.ts';
+import { fillFromEnvironment, formatPath } from './config/environment.ts';
+import { describeIssues } from './config/faults.ts';
+import { readJson } from './config/json.ts';
+import { knownKeys } from './config/known-keys.ts';
+import { type ConfigFile, configSchema, servedNetworks } from './config/schema.ts';
 import type { Asset, Coin } from './core/assets.ts';
 import type { Finality, Network } from './core/networks.ts';
+import { ConfigError } from './errors.ts';
 
 /** One node of a chain. The URL and the headers may carry keys: never log them, log {@link hostOf}. */
 export type RpcEndpoint = {
@@ -60,3 +69,82 @@ export type Config = {
   api: { requestsPerSecond: number };
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' };
 };
+
+/**
+ * Reads the configuration file at `path` and the environment.
+ *
+ * @throws ConfigError with every fault that was found, each a sentence without secrets.
+ */
+export function loadConfig(
+  path: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Config {
+  return parseConfig(readFile(path), dirname(resolve(path)), env);
+}
+
+/** The same for the text of a file that lies in `folder`. */
+export function parseConfig(
+  text: string,
+  folder: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Config {
+  const json = readJson(text);
+  if ('error' in json) throw new ConfigError([json.error]);
+  const filled = fillFromEnvironment(json.value, env);
+  const unset = new Set(filled.faults.map((fault) => formatPath(fault.path)));
+  const parsed = configSchema.safeParse(filled.value);
+  const issues = parsed.success ? [] : describeIssues(parsed.error.issues, { ...filled, knownKeys });
+  const built = parsed.success ? buildConfig(parsed.data, folder) : { faults: [] };
+  const faults = [
+    ...json.duplicates.map((key) => `${key}: stands twice; keep one`),
+    ...filled.faults.map((fault) => `${formatPath(fault.path)}: ${fault.message}`),
+    ...issues.filter((issue) => !unset.has(formatPath(issue.path))).map((issue) => issue.text),
+    ...built.faults,
+  ];
+  if (faults.length > 0 || !('config' in built)) throw new ConfigError(faults);
+  return built.config;
+}
+
+function readFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason =
+      code === 'ENOENT' ? 'there is no such file; begin with a copy of config.example.json' : message;
+    throw new ConfigError([`${path}: cannot be read: ${reason}`]);
+  }
+}
+
+function buildConfig(file: ConfigFile, folder: string): { config: Config; faults: string[] } {
+  const faults: string[] = [];
+  const chains: Config['chains'] = {};
+  for (const network of servedNetworks) {
+    const entry = file.chains[network];
+    if (entry === undefined) continue;
+    const built = chainConfig(network, entry);
+    chains[network] = built.chain;
+    faults.push(...built.faults);
+  }
+  const sqlitePath = file.database.startsWith('sqlite:')
+    ? resolve(folder, file.database.slice('sqlite:'.length))
+    : null;
+  const config: Config = {
+    publicUrl: file.publicUrl.replace(/\/+$/, ''),
+    listen: file.listen,
+    database: sqlitePath === null ? file.database : `sqlite:${sqlitePath}`,
+    dataFolder: sqlitePath === null ? folder : dirname(sqlitePath),
+    adminToken: file.adminToken,
+    payments: file.payments,
+    rates: { ...file.rates, fixed: withoutUndefined(file.rates.fixed) },
+    chains,
+    webhooks: file.webhooks,
+    api: file.api,
+    log: file.log,
+  };
+  return { config, faults };
+}
+
+function withoutUndefined(fixed: ConfigFile['rates']['fixed']): Partial<Record<Coin, string>> {
+  return Object.fromEntries(Object.entries(fixed).filter(([, price]) => price !== undefined));
+}

@@ -1,4 +1,5 @@
 import { pino, stdSerializers, stdTimeFunctions } from 'pino';
+import { createScrubber } from './config/scrub.ts';
 import type { Config } from './config.ts';
 import { DepositdError, InvariantError } from './errors.ts';
 
@@ -58,39 +59,6 @@ export function writeTo(fd: 1 | 2): (line: string) => void {
   return (line) => {
     stream.write(line);
   };
-}
-
-/** Shorter secrets would hide parts of ordinary words. */
-const shortestSecret = 6;
-
-const keyPattern = /\b(pk_|whsec_)[A-Za-z0-9+/=_-]+/g;
-const urlPattern = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s"'<>\\]+)/gi;
-
-/**
- * Hides what gives access: `secrets` literally, our API keys and webhook secrets by their shape, and of each
- * URL everything but scheme, host and port, because nodes' keys travel in paths, queries and user names.
- */
-export function createScrubber(secrets: readonly string[]): (text: string) => string {
-  const literals = secrets
-    .filter((secret) => secret.length >= shortestSecret)
-    // In a line of JSON the secret appears escaped.
-    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
-    .sort((a, b) => b.length - a.length);
-  return (text) => {
-    let clean = text;
-    for (const literal of literals) clean = clean.replaceAll(literal, '[hidden]');
-    if (clean.includes('://')) clean = clean.replace(urlPattern, hideUrl);
-    if (clean.includes('pk_') || clean.includes('whsec_')) clean = clean.replace(keyPattern, '$1[hidden]');
-    return clean;
-  };
-}
-
-function hideUrl(_url: string, scheme: string, rest: string): string {
-  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
-  const userEnd = authority.lastIndexOf('@');
-  // An "@" further on may end a password in which somebody forgot to escape a slash: nothing is sure then.
-  if (rest.lastIndexOf('@') > userEnd) return `${scheme}…`;
-  return `${scheme}${authority.slice(userEnd + 1)}${userEnd < 0 && rest === authority ? '' : '/…'}`;
 }
 
 /** JSON numbers would round them. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createScrubber } from '../src/config/scrub.ts';
 import { InvariantError, RpcError } from '../src/errors.ts';
-import { createLogger, createScrubber } from '../src/log.ts';
+import { createLogger } from '../src/log.ts';
 import { captureLog } from './support/log.ts';
 
 describe('a line of the log', () => {

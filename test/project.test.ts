@@ -17,7 +17,10 @@ const mayImport: Record<string, string[]> = {
   core: [],
   clock: [],
   errors: [],
-  config: ['core', 'errors'],
+  target: [],
+  resolve: ['errors'],
+  outbound: ['errors', 'resolve', 'target'],
+  config: ['core', 'errors', 'target'],
   log: ['config', 'errors'],
   loop: ['clock', 'errors', 'log'],
   metrics: ['core'],
@@ -26,11 +29,12 @@ const mayImport: Record<string, string[]> = {
   payments: ['pool', 'storage', ...ground],
   rates: ['storage', 'loop', ...ground],
   watchers: ['loop', 'metrics', ...heart],
-  notify: ['loop', 'metrics', ...heart],
+  notify: ['loop', 'metrics', 'outbound', 'target', ...heart],
   api: ['metrics', ...heart],
-  daemon: ['api', 'watchers', 'notify', 'rates', 'loop', 'metrics', ...heart],
-  demo: ['config', 'errors'],
-  cli: ['daemon', 'demo', ...heart],
+  daemon: ['api', 'watchers', 'notify', 'rates', 'outbound', 'loop', 'metrics', ...heart],
+  demo: ['core', 'config', 'errors', 'log'],
+  commands: ['daemon', 'demo', 'watchers', 'notify', 'api', ...heart],
+  cli: ['commands', ...ground],
 };
 
 /** Single imports against the arrows, each with its reason. */

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+
+/*
+ * Kinds of values that a configuration holds. Each `error` is the phrase after "expected" in a fault.
+ */
+
+export function text(expected: string, isRight: (value: string) => boolean) {
+  return z.string({ error: expected }).refine(isRight, { error: expected });
+}
+
+export function number(least: number, most: number, unit = '') {
+  const error = `a number${unit} from ${least} to ${most}`;
+  return z.number({ error }).min(least, { error }).max(most, { error });
+}
+
+export function wholeNumber(least: number, most: number, unit = '') {
+  const error = `a whole number${unit} from ${least} to ${most}`;
+  return z.number({ error }).int({ error }).min(least, { error }).max(most, { error });
+}
+
+export function oneOf<const T extends readonly string[]>(values: T) {
+  return z.enum(values, { error: `one of ${values.map((value) => `"${value}"`).join(', ')}` });
+}
+
+export function section<T extends z.ZodRawShape>(shape: T) {
+  return z.strictObject(shape, { error: 'an object' });
+}
+
+export function url(schemes: readonly string[]) {
+  const expected = `a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`;
+  return text(expected, (value) => URL.canParse(value) && schemes.includes(new URL(value).protocol));
+}
+
+export const publicUrl = text(
+  'the https:// or http:// address of this service, without user name, query or fragment',
+  (value) => {
+    if (!URL.canParse(value)) return false;
+    const { protocol, username, password, search, hash } = new URL(value);
+    return /^https?:$/.test(protocol) && username + password + search + hash === '';
+  },
+);
+
+export const database = text(
+  '"sqlite:" and the path of a file, or a postgres:// URL',
+  (value) =>
+    (/^sqlite:.+$/.test(value) && value !== 'sqlite::memory:') ||
+    (/^postgres(ql)?:\/\//.test(value) && URL.canParse(value)),
+);
+
+export const adminToken = text(
+  'a random text of at least 16 characters without spaces, such as the output of "openssl rand -hex 32"',
+  (value) => /^[\x21-\x7e]{16,}$/.test(value) && !isPlaceholder(value),
+);
+
+/** What people leave standing from an example. */
+function isPlaceholder(value: string): boolean {
+  return /^(change[-_ ]?(me|this)|replace[-_ ]?(me|this)|your[-_ ])/i.test(value) || new Set(value).size < 4;
+}
+
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+export const headers = z
+  .record(
+    z.string(),
+    text('a text in one line', (value) => /^[\t\x20-\x7e]*$/.test(value)),
+    { error: 'an object of header names and values' },
+  )
+  .superRefine((value, context) => {
+    for (const name of Object.keys(value)) {
+      if (!headerName.test(name)) {
+        context.addIssue({ code: 'custom', path: [name], message: 'the name of an HTTP header' });
+      }
+    }
+  });

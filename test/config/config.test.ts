@@ -1,0 +1,297 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { generatedFiles } from '../../scripts/generated-files.ts';
+import { secretsOf } from '../../src/config/scrub.ts';
+import { type Config, loadConfig, parseConfig } from '../../src/config.ts';
+import { faultsOf, minimal, parse } from './support.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+describe('the files that come with the project', () => {
+  test('config.example.json loads once the token is in the environment, and takes every default', () => {
+    const config = loadConfig(join(root, 'config.example.json'), {
+      DEPOSITD_ADMIN_TOKEN: '0123456789abcdef0123456789abcdef',
+    });
+    expect(config).toMatchObject({
+      publicUrl: 'https://pay.example.com',
+      listen: { host: '127.0.0.1', port: 8080 },
+      database: `sqlite:${join(root, 'data/depositd.db')}`,
+      dataFolder: join(root, 'data'),
+      payments: {
+        lifetimeSeconds: 1800,
+        quarantineSeconds: 1800,
+        quarantine: 'soft',
+        toleranceBps: 0,
+        late: 'flag',
+      },
+      rates: {
+        sources: ['binance', 'coinbase', 'kraken', 'coingecko'],
+        maxAgeSeconds: 60,
+        pegBandBps: 50,
+        fixed: {},
+      },
+      webhooks: { headerPrefix: 'X-PayHook', allowHosts: [] },
+      api: { requestsPerSecond: 100 },
+      log: { level: 'info' },
+    } satisfies Partial<Config>);
+  });
+
+  test('config.schema.json and docs/configuration.md are what "npm run generate" makes of the source', async () => {
+    for (const [name, content] of Object.entries(await generatedFiles())) {
+      expect(readFileSync(join(root, name), 'utf8'), `${name} is old: run "npm run generate"`).toBe(content);
+    }
+  });
+});
+
+describe('a chain', () => {
+  test('of which only the nodes are given takes its defaults and the canonical tokens', () => {
+    const { bsc, ethereum } = parse({
+      chains: { bsc: { rpc: ['https://b.example'] }, ethereum: { rpc: ['https://e.example'] } },
+    }).chains;
+    expect(bsc).toMatchObject({
+      chainId: 56,
+      requiredConfirmations: 15,
+      finality: 'finalized',
+      pollSeconds: 1,
+      idlePollSeconds: 15,
+      auditSeconds: 60,
+      startBlock: 'latest',
+    });
+    expect(ethereum).toMatchObject({
+      chainId: 1,
+      requiredConfirmations: 12,
+      finality: 'depth',
+      pollSeconds: 3,
+    });
+    expect(bsc?.assets.map((asset) => [asset.currency, asset.coin, asset.decimals])).toEqual([
+      ['usdt', 'usdt', 18],
+      ['usdc', 'usdc', 18],
+      ['busd', 'busd', 18],
+      ['native', 'bnb', 18],
+    ]);
+    expect(ethereum?.assets.map((asset) => asset.decimals)).toEqual([6, 6, 18, 18]);
+  });
+
+  test('that is not mentioned is off', () => {
+    expect(Object.keys(parse({}).chains)).toEqual(['bsc']);
+  });
+
+  test('takes each node as a URL or as an object, and sends its own headers to all of them unless a node says otherwise', () => {
+    const { bsc } = parse({
+      chains: {
+        bsc: {
+          headers: { 'X-Key': 'of the chain', 'X-Other': 'o' },
+          rpc: [
+            'https://a.example/v1',
+            {
+              url: 'https://b.example',
+              headers: { 'x-key': 'of the node' },
+              requestsPerSecond: 10,
+              maxLogRange: 1000,
+              wsUrl: 'wss://b.example',
+            },
+          ],
+        },
+      },
+    }).chains;
+    expect(bsc?.rpc).toEqual([
+      {
+        url: 'https://a.example/v1',
+        headers: { 'x-key': 'of the chain', 'x-other': 'o' },
+        requestsPerSecond: null,
+        maxLogRange: null,
+        wsUrl: null,
+      },
+      {
+        url: 'https://b.example/',
+        headers: { 'x-key': 'of the node', 'x-other': 'o' },
+        requestsPerSecond: 10,
+        maxLogRange: 1000,
+        wsUrl: 'wss://b.example',
+      },
+    ]);
+  });
+
+  test('sends the user name and password of a URL as a header, never as part of the URL', () => {
+    const { bsc } = parse({ chains: { bsc: { rpc: ['https://me:p%40ss@a.example/'] } } }).chains;
+    expect(bsc?.rpc[0]).toMatchObject({
+      url: 'https://a.example/',
+      headers: { authorization: `Basic ${Buffer.from('me:p@ss').toString('base64')}` },
+    });
+  });
+
+  test('can leave out a token or the native coin, and replace the contract of a token', () => {
+    const usdt = { address: '0x00000000000000000000000000000000000000aa', decimals: 6 };
+    const { bsc } = parse({
+      chains: {
+        bsc: { rpc: ['https://b.example'], tokens: { usdt, busd: false, usdc: true }, native: false },
+      },
+    }).chains;
+    expect(bsc?.assets.map((asset) => [asset.currency, asset.token, asset.decimals])).toEqual([
+      ['usdt', usdt.address, 6],
+      ['usdc', '0x8AC76a51cc950d9822D68b83fE1Ad97B32Cd580d', 18],
+    ]);
+  });
+
+  test.each([
+    [
+      'nothing that can be paid',
+      { tokens: { usdt: false, usdc: false, busd: false }, native: false },
+      'chains.bsc: nothing can be paid, all tokens and the native coin are off; turn one on or remove the entry',
+    ],
+    [
+      'one contract for two tokens',
+      { tokens: { usdc: { address: '0x55D398326F99059FF775485246999027B3197955', decimals: 18 } } },
+      'chains.bsc.tokens.usdc: the same contract as usdt; expected another',
+    ],
+    [
+      'the same node twice',
+      { rpc: ['https://b.example', 'https://b.example/'] },
+      'chains.bsc.rpc[1]: the same node as chains.bsc.rpc[0]; keep one',
+    ],
+    ['no node', { rpc: [] }, 'chains.bsc.rpc: found an empty list; expected a list of nodes, at least one'],
+    [
+      'a contract with a mistyped character',
+      { tokens: { usdt: { address: '0x55d398326f99059fF775485246999027B3197956', decimals: 18 } } },
+      'chains.bsc.tokens.usdt.address: found "0x55d398326f99059fF775485246999027B3197956"; expected the address of a contract with its right checksum',
+    ],
+    [
+      'a pace faster than 0.1 s',
+      { pollSeconds: 0.09 },
+      'chains.bsc.pollSeconds: found 0.09; expected a number from 0.1 to 3600',
+    ],
+  ])('with %s is refused', (_, changes, fault) => {
+    expect(faultsOf({ chains: { bsc: { rpc: ['https://b.example'], ...changes } } })).toEqual([fault]);
+  });
+
+  test('of TRON, and a fiat provider, are refused with the word that this version has none', () => {
+    expect(
+      faultsOf({
+        chains: { bsc: minimal.chains.bsc, tron: { rpc: ['https://t.example'] } },
+        providers: { stripe: {} },
+      }),
+    ).toEqual([
+      'chains.tron: this version does not serve TRON yet; remove the entry',
+      'providers.stripe: this version does not serve fiat providers yet; remove the entry',
+    ]);
+    expect(parse({ providers: {} }).chains.tron).toBeUndefined();
+  });
+
+  test('is needed at all', () => {
+    expect(faultsOf({ chains: {} })).toEqual([
+      'chains: found an empty object; expected at least one chain, such as "bsc"',
+    ]);
+  });
+});
+
+describe('the database', () => {
+  test('of SQLite lies relative to the folder of the configuration, wherever the program was started', () => {
+    const config = parseConfig(
+      JSON.stringify({ ...minimal, database: 'sqlite:./db/pay.db' }),
+      '/etc/depositd',
+      {},
+    );
+    expect([config.database, config.dataFolder]).toEqual([
+      'sqlite:/etc/depositd/db/pay.db',
+      '/etc/depositd/db',
+    ]);
+    expect(parse({ database: 'sqlite:/var/lib/pay.db' }).database).toBe('sqlite:/var/lib/pay.db');
+  });
+
+  test('of PostgreSQL is taken as it is, and other files lie beside the configuration', () => {
+    const config = parseConfig(
+      JSON.stringify({ ...minimal, database: 'postgres://u:p@db/x' }),
+      '/etc/depositd',
+      {},
+    );
+    expect([config.database, config.dataFolder]).toEqual(['postgres://u:p@db/x', '/etc/depositd']);
+  });
+
+  test.each(['mysql://h/db', 'pay.db', 'sqlite:', 'sqlite::memory:', ''])('%s is refused', (database) => {
+    expect(faultsOf({ database })).toEqual([
+      expect.stringMatching(
+        /^database: found an? .*; expected "sqlite:" and the path of a file, or a postgres:\/\/ URL$/,
+      ),
+    ]);
+  });
+});
+
+describe('single values', () => {
+  test.each([
+    ['the shortest lifetime', { payments: { lifetimeSeconds: 5 } }],
+    ['the fastest pace', { chains: { bsc: { rpc: ['https://b.example'], pollSeconds: 0.1 } } }],
+    ['a free port', { listen: { port: 0 } }],
+    ['a token of 16 characters', { adminToken: '0123456789abcdef' }],
+    ['fixed prices', { rates: { sources: ['fixed'], fixed: { usdt: '1', bnb: '612.50' } } }],
+    [
+      'allowed hosts and ranges',
+      { webhooks: { allowHosts: ['localhost', '127.0.0.1', '10.0.0.0/8', 'shop.internal'] } },
+    ],
+  ])('%s is right', (_, changes) => {
+    expect(faultsOf(changes)).toEqual([]);
+  });
+
+  test.each([
+    ['payments.lifetimeSeconds', { payments: { lifetimeSeconds: 4 } }],
+    ['payments.lifetimeSeconds', { payments: { lifetimeSeconds: '1800' } }],
+    ['payments.toleranceBps', { payments: { toleranceBps: -1 } }],
+    ['listen.port', { listen: { port: 65_536 } }],
+    ['listen.host', { listen: { host: 'two words' } }],
+    ['adminToken', { adminToken: '0123456789abcde' }],
+    ['adminToken', { adminToken: 'change-me-please-now' }],
+    ['adminToken', { adminToken: 'xxxxxxxxxxxxxxxxxxxxxxxx' }],
+    ['adminToken', { adminToken: 'a token with its spaces' }],
+    ['publicUrl', { publicUrl: 'pay.example.com' }],
+    ['publicUrl', { publicUrl: 'https://user@pay.example.com' }],
+    ['publicUrl', { publicUrl: 'https://pay.example.com?x=1' }],
+    ['rates.sources', { rates: { sources: [] } }],
+    ['rates.sources[0]', { rates: { sources: ['bitfinex'] } }],
+    ['rates.fixed.bnb', { rates: { fixed: { bnb: '0' } } }],
+    ['rates.fixed.bnb', { rates: { fixed: { bnb: 612.5 } } }],
+    ['webhooks.headerPrefix', { webhooks: { headerPrefix: 'X PayHook' } }],
+    ['webhooks.allowHosts[1]', { webhooks: { allowHosts: ['ok.example', '10.0.0.0/99'] } }],
+    ['api.requestsPerSecond', { api: { requestsPerSecond: 0 } }],
+    ['log.level', { log: { level: 'verbose' } }],
+    ['chains.bsc.rpc[0]', { chains: { bsc: { rpc: ['wss://b.example'] } } }],
+    [
+      'chains.bsc.rpc[0].wsUrl',
+      { chains: { bsc: { rpc: [{ url: 'https://b.example', wsUrl: 'https://b.example' }] } } },
+    ],
+    ['chains.bsc.startBlock', { chains: { bsc: { rpc: ['https://b.example'], startBlock: -1 } } }],
+  ])('a wrong %s is the one fault', (path, changes) => {
+    expect(faultsOf(changes)).toEqual([expect.stringMatching(/: found .*; expected /)]);
+    expect(faultsOf(changes)[0]?.split(': ')[0]).toBe(path);
+  });
+
+  test('the public URL loses its trailing slash', () => {
+    expect(parse({ publicUrl: 'https://pay.example.com/shop/' }).publicUrl).toBe(
+      'https://pay.example.com/shop',
+    );
+  });
+});
+
+test('what must never be printed is known: token, passwords, headers and the keys in nodes’ URLs', () => {
+  const config = parse({
+    database: 'postgres://u:database-password@db/x',
+    chains: {
+      bsc: {
+        rpc: [
+          {
+            url: 'https://b.example/v2/key-in-the-path-0123?apikey=key-in-the-query-0123',
+            headers: { 'x-key': 'key-in-a-header' },
+          },
+        ],
+      },
+    },
+  });
+  expect(secretsOf(config)).toEqual(
+    expect.arrayContaining([
+      minimal.adminToken,
+      'database-password',
+      'key-in-the-path-0123',
+      'key-in-the-query-0123',
+      'key-in-a-header',
+    ]),
+  );
+});
