@@ -57,7 +57,11 @@ type Seat = { source: PriceSource; asked: boolean; status: SourceStatus };
 
 export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesOptions): RatesService {
   const thirdMs = Math.floor((config.maxAgeSeconds * 1000) / 3);
-  const client = createPriceClient({ clock, timeoutMs: Math.min(longestTimeoutMs, thirdMs) });
+  const client = createPriceClient({
+    clock,
+    timeoutMs: Math.min(longestTimeoutMs, thirdMs),
+    allowHosts: Object.values(baseUrls).map((url) => new URL(url).hostname),
+  });
   const board = createBoard(config, coins, () => seats.every(({ asked }) => asked));
   const seats = createSources(client, config.sources, baseUrls)
     .filter((source) => source.coins.some((coin) => board.coins.includes(coin)))

@@ -1,5 +1,5 @@
-import { Agent, request } from 'undici';
 import type { Clock } from '../clock.ts';
+import { createOutbound, type OutboundError } from '../outbound.ts';
 import { parseJsonExactly } from './json.ts';
 
 /** JSON with numbers as text, or a phrase that names neither path nor content. */
@@ -13,48 +13,44 @@ export type PriceClient = {
   close(): Promise<void>;
 };
 
-const maxAnswerBytes = 256 * 1024;
+export type PriceClientOptions = {
+  clock: Clock;
+  /** For a whole request, from the name's resolution to the last byte. */
+  timeoutMs: number;
+  /** Private hosts that may be asked, in tests. */
+  allowHosts: readonly string[];
+};
+
+const maxBodyBytes = 256 * 1024;
 
 /** After a refusal that names no delay. */
 const refusedRestMs = 60_000;
 const longestRestMs = 600_000;
 
-/** Asks price sources. `timeoutMs` bounds a whole request, from the name's resolution to the last byte. */
-export function createPriceClient({ clock, timeoutMs }: { clock: Clock; timeoutMs: number }): PriceClient {
-  const agent = new Agent({ maxResponseSize: maxAnswerBytes, connect: { timeout: timeoutMs } });
+/** Asks price sources. */
+export function createPriceClient({ clock, timeoutMs, allowHosts }: PriceClientOptions): PriceClient {
+  const outbound = createOutbound({ allowHosts, userAgent: 'depositd' });
+  const headers = { accept: 'application/json' };
   return {
     get: async (url, signal) => {
       const askedAt = clock();
-      const limit = AbortSignal.timeout(timeoutMs);
-      try {
-        const { statusCode, headers, body } = await request(url, {
-          dispatcher: agent,
-          signal: AbortSignal.any([signal, limit]),
-          headers: { accept: 'application/json', 'user-agent': 'depositd' },
-        });
-        if (statusCode !== 200) {
-          // The status is the answer; what follows it may be endless.
-          body.once('error', () => {}).destroy();
-          return refusal(statusCode, headers['retry-after'], askedAt);
-        }
-        const parsed = parseJsonExactly(await body.text());
-        if (parsed === undefined) return failed('the answer is not JSON');
-        return { kind: 'json', body: parsed, observedAt: askedAt - ageMs(headers.age) };
-      } catch (error) {
-        return failed(limit.aborted ? `no answer within ${timeoutMs} ms` : phraseOf(error));
-      }
+      const result = await outbound.send({ method: 'GET', url, headers, timeoutMs, maxBodyBytes, signal });
+      if (result.kind === 'failure') return failed(phraseOf(result.error, timeoutMs));
+      if (result.status !== 200) return refusal(result.status, result.headers['retry-after'], askedAt);
+      if (!result.complete) return failed('the answer is too large or never ended');
+      const body = parseJsonExactly(result.body.toString('utf8'));
+      if (body === undefined) return failed('the answer is not JSON');
+      return { kind: 'json', body, observedAt: askedAt - ageMs(result.headers.age) };
     },
-    close: () => agent.destroy(),
+    close: outbound.close,
   };
 }
-
-type Header = string | string[] | undefined;
 
 function failed(reason: string, retryAfterMs: number | null = null): JsonAnswer {
   return { kind: 'failed', reason, retryAfterMs };
 }
 
-function refusal(status: number, retryAfter: Header, now: number): JsonAnswer {
+function refusal(status: number, retryAfter: string | undefined, now: number): JsonAnswer {
   if (status >= 300 && status < 400) return failed(`HTTP ${status}, a redirect`);
   // 418 is how Binance answers who went on after a 429; 403 and 451 come from countries it does not serve.
   const wantsRest = [403, 418, 429, 451, 503].includes(status);
@@ -62,31 +58,34 @@ function refusal(status: number, retryAfter: Header, now: number): JsonAnswer {
 }
 
 /** Seconds or a date. */
-function restMs(retryAfter: Header, now: number): number {
-  if (typeof retryAfter !== 'string') return refusedRestMs;
+function restMs(retryAfter: string | undefined, now: number): number {
+  if (retryAfter === undefined) return refusedRestMs;
   const ms = /^[0-9]+$/.test(retryAfter) ? Number(retryAfter) * 1000 : Date.parse(retryAfter) - now;
   return Number.isNaN(ms) ? refusedRestMs : Math.min(longestRestMs, Math.max(0, ms));
 }
 
 /** How long the answer lay in a cache on its way. */
-function ageMs(age: Header): number {
-  return typeof age === 'string' && /^[0-9]{1,9}$/.test(age) ? Number(age) * 1000 : 0;
+function ageMs(age: string | undefined): number {
+  return age !== undefined && /^[0-9]{1,9}$/.test(age) ? Number(age) * 1000 : 0;
 }
 
-function phraseOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  switch (code) {
-    case 'UND_ERR_RES_EXCEEDED_MAX_SIZE':
-      return 'the answer is too large';
-    case 'ECONNREFUSED':
-      return 'connection refused';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
+function phraseOf(error: OutboundError, timeoutMs: number): string {
+  switch (error) {
+    case 'dns':
       return 'host name not found';
-    case 'ECONNRESET':
-    case 'UND_ERR_SOCKET':
+    case 'refused':
+      return 'connection refused';
+    case 'reset':
       return 'connection closed';
+    case 'tls':
+      return 'no trustworthy TLS connection';
+    case 'timeout':
+      return `no answer within ${timeoutMs} ms`;
+    case 'blocked':
+      return 'the host name leads to a private address';
+    case 'http':
+      return 'not an HTTP answer';
     default:
-      return typeof code === 'string' ? `request failed (${code})` : 'request failed';
+      return error satisfies never;
   }
 }

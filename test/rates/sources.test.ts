@@ -22,7 +22,7 @@ const makers: Record<AskedSourceName, (client: PriceClient, baseUrl: string) => 
 const names = Object.keys(makers) as AskedSourceName[];
 
 function clientForTest(timeoutMs = 5_000): PriceClient {
-  const client = createPriceClient({ clock: () => now, timeoutMs });
+  const client = createPriceClient({ clock: () => now, timeoutMs, allowHosts: ['127.0.0.1'] });
   onTestFinished(() => client.close());
   return client;
 }
@@ -86,7 +86,7 @@ describe.each(names)('%s', (name) => {
     ['a number', text('3000'), 'unexpected answer'],
     ['null', text('null'), 'unexpected answer'],
     ['nested nonsense', json({ result: [[[]]], ethereum: [1], error: {} }), 'unexpected answer'],
-    ['512 KiB', text(`[${'1,'.repeat(262_144)}1]`), 'the answer is too large'],
+    ['512 KiB', text(`[${'1,'.repeat(262_144)}1]`), 'the answer is too large or never ended'],
     ['500', text('{}', 500), 'HTTP 500'],
     ['404', text('{}', 404), 'HTTP 404'],
   ])('answered with %s it fails with a phrase', async (_what, handler, reason) => {
@@ -114,7 +114,7 @@ describe.each(names)('%s', (name) => {
       response.writeHead(429, { 'retry-after': '5' });
       response.write('slow');
     };
-    expect(await ask(name, handler, ['eth'])).toMatchObject({ reason: 'HTTP 429', retryAfterMs: 5_000 });
+    expect(await ask(name, handler, ['eth'], 200)).toMatchObject({ reason: 'HTTP 429', retryAfterMs: 5_000 });
   });
 
   test('a redirect is not followed', async () => {
@@ -125,14 +125,15 @@ describe.each(names)('%s', (name) => {
     expect(other.asked).toEqual([]);
   });
 
-  test.each<[string, Handler]>([
-    ['never answers', () => {}],
+  test.each<[string, Handler, string]>([
+    ['never answers', () => {}, 'no answer within 100 ms'],
     [
       'never ends its answer',
       (_request, response) => void response.writeHead(200).write('{"error":[],"result":{'),
+      'the answer is too large or never ended',
     ],
-  ])('a host that %s is given up', async (_what, handler) => {
-    expect(plain(await ask(name, handler, ['eth'], 100))).toBe('no answer within 100 ms');
+  ])('a host that %s is given up', async (_what, handler, reason) => {
+    expect(plain(await ask(name, handler, ['eth'], 100))).toBe(reason);
   });
 
   test('a host that breaks off fails with a phrase', async () => {
@@ -140,13 +141,27 @@ describe.each(names)('%s', (name) => {
       response.writeHead(200, { 'content-length': '1000' });
       response.write('{"error":[],', () => response.destroy());
     };
-    expect(plain(await ask(name, handler, ['eth']))).toBe('connection closed');
+    expect(plain(await ask(name, handler, ['eth']))).toBe('the answer is too large or never ended');
   });
 
   test('a host that refuses the connection fails with a phrase', async () => {
     const port = await closedPort();
     const source = makers[name](clientForTest(), `http://127.0.0.1:${port}`);
     expect(plain(await source.ask(['eth'], new AbortController().signal))).toBe('connection refused');
+  });
+
+  test('a host that hangs up fails with a phrase', async () => {
+    const handler: Handler = (request) => void request.socket.destroy();
+    expect(plain(await ask(name, handler, ['eth']))).toBe('connection closed');
+  });
+
+  test('a host that leads to this machine is not asked', async () => {
+    const server = await priceServer(quoting(name, { prices: { eth: '1' }, at: now }));
+    const client = createPriceClient({ clock: () => now, timeoutMs: 5_000, allowHosts: [] });
+    onTestFinished(() => client.close());
+    const answer = await makers[name](client, server.url).ask(['eth'], new AbortController().signal);
+    expect(plain(answer)).toBe('the host name leads to a private address');
+    expect(server.asked).toEqual([]);
   });
 
   test('stops asking when it is told to', async () => {
