@@ -42,7 +42,16 @@ function tidy<T extends object>(document: T): T {
   const { paths = {}, components } = document as Document;
   for (const operations of Object.values(paths)) Object.values(operations).forEach(nameStatuses);
   if (components?.schemas !== undefined) dropUnused(document, components.schemas);
+  admitNull(document);
   return document;
+}
+
+/** In OpenAPI 3.0 `nullable` alone does not admit null where values are enumerated. */
+function admitNull(node: unknown): void {
+  if (typeof node !== 'object' || node === null) return;
+  const { nullable, enum: values } = node as { nullable?: unknown; enum?: unknown[] };
+  if (nullable === true && Array.isArray(values) && !values.includes(null)) values.push(null);
+  Object.values(node).forEach(admitNull);
 }
 
 function nameStatuses(operation: Operation): void {
