@@ -32,18 +32,27 @@ export async function freshDatabaseUrl(kind: DatabaseKind, options = { migrated:
     case 'SQLite':
       return `sqlite:${join(testFolder(), 'depositd.db')}`;
     case 'PostgreSQL': {
-      const desk = inject('databaseDesk');
-      const answer = await fetch(`${desk}/${options.migrated ? 'migrated' : 'empty'}`, { method: 'POST' });
-      const url = await answer.text();
-      if (answer.status !== 201) throw new Error(`no PostgreSQL for this test: ${url}`);
-      onTestFinished(async () => {
-        await fetch(`${desk}/${new URL(url).pathname.slice(1)}`, { method: 'DELETE' });
-      });
+      const { url, remove } = await createPostgresDatabase(options.migrated);
+      onTestFinished(remove);
       return url;
     }
     default:
       return kind satisfies never;
   }
+}
+
+/** For a suite: the caller removes it. */
+export async function createPostgresDatabase(
+  migrated: boolean,
+): Promise<{ url: string; remove(): Promise<void> }> {
+  const desk = inject('databaseDesk');
+  const answer = await fetch(`${desk}/${migrated ? 'migrated' : 'empty'}`, { method: 'POST' });
+  const url = await answer.text();
+  if (answer.status !== 201) throw new Error(`no PostgreSQL for this test: ${url}`);
+  const remove = async () => {
+    await fetch(`${desk}/${new URL(url).pathname.slice(1)}`, { method: 'DELETE' });
+  };
+  return { url, remove };
 }
 
 /** A new empty folder, removed when the test ends. */

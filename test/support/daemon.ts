@@ -1,0 +1,188 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { LogLine } from './log.ts';
+import { waitFor } from './wait.ts';
+
+const root = join(import.meta.dirname, '../..');
+const cli = join(root, 'src/cli.ts');
+const clockShift = join(import.meta.dirname, 'clock-shift.ts');
+
+export const adminToken = 'a-token-for-tests-only-0123456789';
+
+/** A running daemon. */
+export type Daemon = {
+  pid: number;
+  url: string;
+  /** SIGTERM; throws unless it ends with exit code 0 within ten seconds. */
+  stop(): Promise<void>;
+  /** SIGKILL: it gets no chance to finish anything. */
+  kill(): Promise<void>;
+  /** Resolves with the exit code, null after a signal, when it has ended in whatever way. */
+  ended: Promise<number | null>;
+};
+
+export type CommandResult = { code: number | null; stdout: string; stderr: string };
+
+/** A folder with a configuration and a database, in which a daemon runs, again and again. */
+export type DaemonHome = {
+  folder: string;
+  configPath: string;
+  /** Resolves when it is ready; throws with its last lines when it ends instead. */
+  start(): Promise<Daemon>;
+  /** Starts it without waiting for anything. `ready` rejects when it ends before. */
+  launch(): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> };
+  /** The daemon started last; throws when none was. */
+  current(): Daemon;
+  /** Runs another command in this folder: `run('merchant', 'add', 'Shop', '--json')`. */
+  run(...args: string[]): Promise<CommandResult>;
+  /** The same for a command that must succeed and prints JSON. */
+  runJson<T>(...args: string[]): Promise<T>;
+  /** Everything any daemon here has logged. */
+  logs: LogLine[];
+  /** Lines of output that were no log line. */
+  stray: string[];
+  /** How far the daemons' clock is ahead, ms. */
+  clockOffsetMs(): number;
+  /** Lets time pass for the daemon; resolves when it has noticed. */
+  advanceClock(seconds: number): Promise<void>;
+  /** Ends what still runs and removes the folder. */
+  remove(): Promise<void>;
+};
+
+/** `config` is written as it is; `${DEPOSITD_ADMIN_TOKEN}` in it is {@link adminToken}. */
+export function createDaemonHome(config: object): DaemonHome {
+  const folder = mkdtempSync(join(tmpdir(), 'depositd-home-'));
+  const configPath = join(folder, 'config.json');
+  writeFileSync(configPath, JSON.stringify(config, null, 2));
+  const logs: LogLine[] = [];
+  const stray: string[] = [];
+  const children = new Set<ChildProcess>();
+  let offsetMs = 0;
+  let latest: Daemon | undefined;
+  let latestChild: ChildProcess | undefined;
+
+  function spawnCli(args: string[], preload: string[]): ChildProcess {
+    const child = spawn(process.execPath, [...preload, cli, ...args, '-c', configPath], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe', ...(preload.length === 0 ? [] : (['ipc'] as const))],
+      env: {
+        PATH: process.env.PATH,
+        TMPDIR: process.env.TMPDIR,
+        DEPOSITD_ADMIN_TOKEN: adminToken,
+        DEPOSITD_TEST_CLOCK_OFFSET_MS: String(offsetMs),
+      },
+    });
+    children.add(child);
+    child.once('close', () => children.delete(child));
+    return child;
+  }
+
+  function launch(): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> } {
+    const child = spawnCli(['serve'], ['--import', clockShift]);
+    latestChild = child;
+    const ended = once(child, 'close').then(([code]) => code as number | null);
+    const lastLines: string[] = [];
+    const ready = new Promise<Daemon>((resolve, reject) => {
+      readLines(child, (line) => {
+        lastLines.push(line);
+        if (lastLines.length > 20) lastLines.shift();
+        const parsed = parseLogLine(line);
+        if (parsed === null) {
+          stray.push(line);
+          return;
+        }
+        logs.push(parsed);
+        if (parsed.msg !== 'ready') return;
+        latest = { ...daemon, url: `http://${String(parsed.host)}:${String(parsed.port)}` };
+        resolve(latest);
+      });
+      ended.then((code) => reject(new Error(`the daemon ended with ${code}:\n${lastLines.join('\n')}`)));
+    });
+    // Whoever only launches need not care.
+    ready.catch(() => {});
+
+    const daemon = {
+      pid: child.pid as number,
+      ended,
+      kill: async () => {
+        child.kill('SIGKILL');
+        await ended;
+      },
+      stop: async () => {
+        child.kill('SIGTERM');
+        const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+        const code = await ended;
+        clearTimeout(late);
+        if (code !== 0) throw new Error(`the daemon stopped with ${code}:\n${lastLines.join('\n')}`);
+      },
+    };
+    return { daemon, ready };
+  }
+
+  async function run(...args: string[]): Promise<CommandResult> {
+    const child = spawnCli(args, []);
+    const closed = once(child, 'close');
+    const [stdout, stderr] = await Promise.all([readAll(child.stdout), readAll(child.stderr)]);
+    const [code] = await closed;
+    return { code: code as number | null, stdout, stderr };
+  }
+
+  return {
+    folder,
+    configPath,
+    logs,
+    stray,
+    launch,
+    run,
+    start: () => launch().ready,
+    current: () => {
+      if (latest === undefined) throw new Error('no daemon was started');
+      return latest;
+    },
+    runJson: async (...args) => {
+      const { code, stdout, stderr } = await run(...args, '--json');
+      if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${stderr}`);
+      return JSON.parse(stdout);
+    },
+    clockOffsetMs: () => offsetMs,
+    advanceClock: async (seconds) => {
+      offsetMs += seconds * 1000;
+      const child = latestChild;
+      if (child === undefined || !child.connected) return;
+      const noticed = once(child, 'message');
+      child.send({ clockOffsetMs: offsetMs });
+      await noticed;
+    },
+    remove: async () => {
+      const running = [...children];
+      for (const child of running) child.kill('SIGKILL');
+      await waitFor('the daemons to end', () => children.size === 0);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function readLines(child: ChildProcess, read: (line: string) => void): void {
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream !== null) createInterface({ input: stream }).on('line', read);
+  }
+}
+
+function parseLogLine(line: string): LogLine | null {
+  try {
+    const parsed: unknown = JSON.parse(line);
+    return typeof parsed === 'object' && parsed !== null && 'msg' in parsed ? (parsed as LogLine) : null;
+  } catch {
+    return null;
+  }
+}
+
+async function readAll(stream: NodeJS.ReadableStream | null): Promise<string> {
+  let text = '';
+  for await (const chunk of stream ?? []) text += String(chunk);
+  return text;
+}
