@@ -83,6 +83,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     // One address, one live payment: the lock itself.
     sql`create unique index payments_live_lock on payments (address_id) where status = 'pending'`,
     sql`create index payments_pending on payments (network, expires_at) where status = 'pending'`,
+    sql`create index payments_native_ended on payments (network, ended_at) where currency = 'native'`,
     sql`create index payments_address on payments (address_id, id)`,
     sql`create index payments_merchant on payments (merchant_id, id)`,
     sql`create index payments_order on payments (merchant_id, external_order_id, id)`,
@@ -113,6 +114,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index deposits_payment on deposits (payment_id) where payment_id is not null`,
     sql`create index deposits_height on deposits (network, height)`,
     sql`create index deposits_seen on deposits (network, height) where status = 'seen'`,
+    sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
     sql`create index deposits_unmatched on deposits (id) where role = 'unmatched'`,
 
     sql`create table chain_cursors (

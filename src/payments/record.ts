@@ -13,19 +13,25 @@ import {
   setDepositRole,
 } from '../storage/deposits.ts';
 import { appendEvent } from '../storage/events.ts';
-import { hasPendingPaymentAt, lockLatestPaymentOfAddress, lockPayment } from '../storage/payments.ts';
+import {
+  findPaymentById,
+  hasPendingPaymentAt,
+  lockLatestPaymentOfAddress,
+  lockPayment,
+} from '../storage/payments.ts';
 import { findRecipients, type Recipient } from '../storage/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
 import { unmatchedEventBody } from './event-body.ts';
 import { type Match, matchTransfer } from './match.ts';
+import { announcePayment, type SettleContext } from './settle.ts';
 
 /** What recording a transfer means for a payment. */
 export type Recorded = {
   deposit: Deposit;
   /** To settle; null for an unmatched deposit. */
   paymentId: number | null;
-  /** To announce once the payment is settled. */
-  event: Extract<EventType, 'payment.detected' | 'payment.late'> | null;
+  /** To announce once the payments are settled: see {@link announceRecorded}. */
+  event: Extract<EventType, 'payment.detected' | 'payment.late' | 'deposit.unmatched'> | null;
 };
 
 /**
@@ -67,14 +73,7 @@ export async function recordTransfer(
   });
 
   if (match.role === 'unmatched') {
-    await appendEvent(trx, {
-      merchantId: deposit.merchantId,
-      type: 'deposit.unmatched',
-      paymentId: null,
-      body: unmatchedEventBody(deposit, coinOf(transfer), address.address),
-      at: now,
-    });
-    return { deposit, paymentId: null, event: null };
+    return { deposit, paymentId: null, event: 'deposit.unmatched' };
   }
   return { deposit, paymentId: match.payment.id, event: await eventOf(trx, deposit) };
 }
@@ -84,14 +83,37 @@ async function recordAgain(trx: Trx, known: Deposit, transfer: Transfer): Promis
   await moveDeposit(trx, known.id, transfer);
   const deposit = { ...known, height: transfer.block.height, status: 'seen' } as const;
   if (known.paymentId === null) return { deposit, paymentId: null, event: null };
-  // An app may cancel a payment whose only transfer was taken back. When the money comes after all,
-  // it must be seen.
+  // A payment may end without a transfer that was taken back. What comes after all then comes late, and not
+  // unseen; only what a payment was once confirmed with counts again by itself.
   const payment = await lockPayment(trx, known.paymentId);
-  if (payment.status === 'cancelled' && known.role === 'counted') {
+  const ended = payment.status !== 'pending' && payment.confirmedAt === null;
+  if (ended && known.status === 'orphaned' && known.role === 'counted') {
     await setDepositRole(trx, known.id, 'late');
     return { deposit, paymentId: payment.id, event: 'payment.late' };
   }
   return { deposit, paymentId: payment.id, event: null };
+}
+
+/** Tells the merchant what was recorded, by what is known of the payment now. */
+export async function announceRecorded(
+  trx: Trx,
+  { deposit, paymentId, event }: Recorded,
+  { publicUrl, now }: Pick<SettleContext, 'publicUrl' | 'now'>,
+): Promise<void> {
+  if (event === null) return;
+  if (paymentId !== null) {
+    return announcePayment(trx, await findPaymentById(trx, paymentId), event, publicUrl, now);
+  }
+  const recipients = await findRecipients(trx, deposit.recipient);
+  const address = recipients.find((recipient) => recipient.id === deposit.addressId);
+  if (address === undefined) throw new InvariantError('a deposit at an address that nobody listed');
+  await appendEvent(trx, {
+    merchantId: deposit.merchantId,
+    type: event,
+    paymentId: null,
+    body: unmatchedEventBody(deposit, coinOf(deposit), address.address),
+    at: now,
+  });
 }
 
 /**
@@ -140,6 +162,6 @@ function decimalsOf(transfer: Transfer, assets: readonly Asset[]): number {
   return asset.decimals;
 }
 
-function coinOf(transfer: Transfer): string {
+function coinOf(transfer: Pick<Transfer, 'network' | 'currency'>): string {
   return transfer.currency === 'native' ? nativeCoin[transfer.network].coin : transfer.currency;
 }

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { AddressKey } from '../core/address.ts';
 import type { Currency } from '../core/assets.ts';
 import type { BlockHash, Transfer, TxHash } from '../core/chain.ts';
@@ -77,6 +77,11 @@ export async function findDeposit(
   return row === undefined ? null : toDeposit(row);
 }
 
+export async function findDepositById(db: Db, id: number): Promise<Deposit | null> {
+  const row = await db.selectFrom('deposits').select(columns).where('id', '=', id).executeTakeFirst();
+  return row === undefined ? null : toDeposit(row);
+}
+
 /** Puts a deposit into the block where its transaction stands now; it has to be confirmed there anew. */
 export async function moveDeposit(trx: Trx, id: number, transfer: Transfer): Promise<void> {
   await trx
@@ -114,7 +119,7 @@ export async function listDepositsToConfirm(
     .selectFrom('deposits')
     .select(columns)
     .where('network', '=', network)
-    .where('status', '=', 'seen')
+    .where('status', '=', sql.lit('seen'))
     .where('height', '<=', height)
     .orderBy('height')
     .orderBy('id')
@@ -129,26 +134,45 @@ export async function hasSeenDeposit(db: Db, network: Network): Promise<boolean>
     .selectFrom('deposits')
     .select('id')
     .where('network', '=', network)
-    .where('status', '=', 'seen')
+    .where('status', '=', sql.lit('seen'))
     .where('payment_id', 'is not', null)
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
 }
 
-/** The blocks above `height` in which deposits lie, as they were recorded. */
-export async function listDepositBlocksAbove(
+/** Whether the chain took back a transfer of its own coin that was first seen after `since`, Unix ms. */
+export async function hasOrphanedNativeDeposit(db: Db, network: Network, since: number): Promise<boolean> {
+  const row = await db
+    .selectFrom('deposits')
+    .select('id')
+    .where('network', '=', network)
+    .where('status', '=', sql.lit('orphaned'))
+    .where('token', '=', 'native')
+    .where('seen_at', '>', since)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** A block in which deposits lie, as it was recorded. */
+export type DepositBlock = { height: number; hash: BlockHash };
+
+/** The blocks above `above`, up to and including `upTo`, in which deposits lie. */
+export async function listDepositBlocks(
   db: Db,
   network: Network,
-  height: number,
-): Promise<{ height: number; hash: BlockHash }[]> {
+  { above, upTo }: { above: number; upTo: number },
+): Promise<DepositBlock[]> {
   const rows = await db
     .selectFrom('deposits')
     .select(['height', 'block_hash'])
     .distinct()
     .where('network', '=', network)
-    .where('height', '>', height)
+    .where('height', '>', above)
+    .where('height', '<=', upTo)
     .where('status', '!=', 'orphaned')
+    .orderBy('height')
     .execute();
   return rows.map((row) => ({ height: row.height, hash: row.block_hash as BlockHash }));
 }
@@ -169,7 +193,7 @@ export async function confirmDeposit(trx: Trx, id: number, blockHash: BlockHash)
 export async function orphanDepositsOfBlock(
   trx: Trx,
   network: Network,
-  block: { height: number; hash: BlockHash },
+  block: DepositBlock,
 ): Promise<Deposit[]> {
   const rows = await trx
     .updateTable('deposits')

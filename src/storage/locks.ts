@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Address } from '../core/address.ts';
 import type { Currency } from '../core/assets.ts';
 import type { Network } from '../core/networks.ts';
@@ -42,7 +43,7 @@ export function freeAddresses(db: Db, pool: Pool, currency: string, releasedBefo
     .where('merchant_id', '=', pool.merchantId)
     .where('network', '=', pool.network)
     .where('currency', '=', currency)
-    .where('active', '=', 1)
+    .where('active', '=', sql.lit(1))
     .where('locked_by', 'is', null)
     .orderBy('released_at')
     .orderBy('id')
@@ -125,7 +126,7 @@ export async function earliestExpiry(db: Db, pool: Pool): Promise<number | null>
     .selectFrom('payments')
     .select('expires_at')
     .where('network', '=', pool.network)
-    .where('status', '=', 'pending')
+    .where('status', '=', sql.lit('pending'))
     .where('merchant_id', '=', pool.merchantId)
     .orderBy('expires_at')
     .limit(1)

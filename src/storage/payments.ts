@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Address, AddressKey } from '../core/address.ts';
 import type { Coin, Currency } from '../core/assets.ts';
 import type { TxHash } from '../core/chain.ts';
@@ -6,7 +6,7 @@ import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentReason, PaymentStatus, PaymentView } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { isPostgres } from './database.ts';
-import { listDepositsOfPayments } from './deposits.ts';
+import { hasOrphanedNativeDeposit, listDepositsOfPayments } from './deposits.ts';
 import type { Db, Schema, Trx } from './schema.ts';
 
 const columns = [
@@ -178,6 +178,12 @@ export async function lockPayment(trx: Trx, id: number): Promise<Payment> {
   return toPayment(row);
 }
 
+/** Holds payments as by {@link lockPayment}, all of them before anything else is waited for. */
+export async function lockPayments(trx: Trx, ids: readonly number[]): Promise<void> {
+  if (!isPostgres(trx) || ids.length === 0) return;
+  await trx.selectFrom('payments').select('id').where('id', 'in', ids).orderBy('id').forUpdate().execute();
+}
+
 /** The newest payment that was given this address, held as by {@link lockPayment}. */
 export async function lockLatestPaymentOfAddress(trx: Trx, addressId: number): Promise<Payment | null> {
   let query = trx
@@ -191,7 +197,10 @@ export async function lockLatestPaymentOfAddress(trx: Trx, addressId: number): P
   return row === undefined ? null : toPayment(row);
 }
 
-/** Pending payments of a chain whose time is over at `before` (Unix ms), oldest first. */
+/**
+ * Pending payments of a chain whose time is over at `before` (Unix ms), oldest first. Not those with a transfer
+ * on its way: what becomes of that settles them, and they must not hold up the others here.
+ */
 export async function listOverduePayments(
   trx: Trx,
   network: Network,
@@ -202,31 +211,55 @@ export async function listOverduePayments(
     .selectFrom('payments')
     .select('id')
     .where('network', '=', network)
-    .where('status', '=', 'pending')
+    .where('status', '=', sql.lit('pending'))
     .where('expires_at', '<', before)
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('deposits')
+            .select('deposits.id')
+            .whereRef('deposits.payment_id', '=', 'payments.id')
+            .where('deposits.status', '=', 'seen')
+            .where('deposits.role', '!=', 'late'),
+        ),
+      ),
+    )
     .orderBy('expires_at')
     .limit(limit)
     .execute();
   return rows.map((row) => row.id);
 }
 
-/** Whether a payment in the chain's own coin can still be paid: also one whose block was taken back of late. */
-export async function hasOpenNativePayment(db: Db, network: Network, now: number): Promise<boolean> {
-  const dayAgo = now - 24 * 60 * 60 * 1000;
-  const row = await db
+/** A customer who pays late does so soon. Blocks are read whole for this long after a payment in the native coin ended, ms. */
+const nativeLateMs = 60 * 60 * 1000;
+
+/** A transaction that a reorg threw out is waited for this long, ms. */
+const minedAgainMs = 24 * 60 * 60 * 1000;
+
+/**
+ * Whether a transfer of the chain's own coin may matter: for a pending payment, for one that ended a short while
+ * ago, or because the chain took one back that may be mined again.
+ */
+export async function nativeMayMatter(db: Db, network: Network, now: number): Promise<boolean> {
+  const pending = await db
     .selectFrom('payments')
     .select('id')
     .where('network', '=', network)
     .where('currency', '=', 'native')
-    .where((eb) =>
-      eb.or([
-        eb('status', '=', 'pending'),
-        eb.and([eb('status', '=', 'failed'), eb('reason', '=', 'reorged'), eb('ended_at', '>', dayAgo)]),
-      ]),
-    )
+    .where('status', '=', sql.lit('pending'))
     .limit(1)
     .executeTakeFirst();
-  return row !== undefined;
+  if (pending !== undefined) return true;
+  const ended = await db
+    .selectFrom('payments')
+    .select('id')
+    .where('network', '=', network)
+    .where('currency', '=', sql.lit('native'))
+    .where('ended_at', '>', now - nativeLateMs)
+    .limit(1)
+    .executeTakeFirst();
+  return ended !== undefined || hasOrphanedNativeDeposit(db, network, now - minedAgainMs);
 }
 
 export async function hasPendingPayment(db: Db, network: Network): Promise<boolean> {
@@ -234,7 +267,7 @@ export async function hasPendingPayment(db: Db, network: Network): Promise<boole
     .selectFrom('payments')
     .select('id')
     .where('network', '=', network)
-    .where('status', '=', 'pending')
+    .where('status', '=', sql.lit('pending'))
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
@@ -246,7 +279,7 @@ export async function hasPendingPaymentAt(db: Db, addressId: number): Promise<bo
     .selectFrom('payments')
     .select('id')
     .where('address_id', '=', addressId)
-    .where('status', '=', 'pending')
+    .where('status', '=', sql.lit('pending'))
     .executeTakeFirst();
   return row !== undefined;
 }

@@ -1,10 +1,12 @@
 import type { ChainConfig } from '../config.ts';
 import type { BlockRef, Cursor } from '../core/chain.ts';
+import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentStatus } from '../core/payment.ts';
-import { type Recorded, recordTransfer } from '../payments/record.ts';
-import { announcePayment, type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
+import { announceRecorded, type Recorded, recordTransfer } from '../payments/record.ts';
+import { type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
 import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains.ts';
-import { findPaymentById, listOverduePayments } from '../storage/payments.ts';
+import { type DepositBlock, orphanDepositsOfBlock } from '../storage/deposits.ts';
+import { listOverduePayments, lockPayments } from '../storage/payments.ts';
 import type { Trx } from '../storage/schema.ts';
 import type { Span } from './source.ts';
 
@@ -15,7 +17,16 @@ export type CommitContext = {
   now: number;
 };
 
-export type Committed = { state: ChainState; recorded: Recorded[]; settled: Settlement[] };
+/** A span, and blocks in its range of which deposits are recorded though the chain no longer has them. */
+export type CheckedSpan = Span & { vanished: readonly DepositBlock[] };
+
+export type Committed = {
+  state: ChainState;
+  recorded: Recorded[];
+  settled: Settlement[];
+  /** Whether further payments are overdue. */
+  more: boolean;
+};
 
 /** Overdue payments looked at in one transaction: an outage may leave thousands. */
 const overdueLimit = 200;
@@ -28,7 +39,7 @@ const overdueLimit = 200;
 export async function commitSpan(
   trx: Trx,
   from: Cursor,
-  span: Span,
+  span: CheckedSpan,
   context: CommitContext,
 ): Promise<Committed | null> {
   const { chain, now } = context;
@@ -47,6 +58,7 @@ export async function commitSpan(
   await updateChain(trx, state);
   if (!sameBlock(before.cursor, span.to)) await insertAnchors(trx, chain.network, distinct(span));
 
+  const orphaned = await orphanDeposits(trx, chain.network, span.vanished);
   const recorded: Recorded[] = [];
   for (const transfer of span.transfers) {
     const result = await recordTransfer(trx, transfer, chain.assets, now);
@@ -55,22 +67,40 @@ export async function commitSpan(
   const overdueAt = Math.min(now, span.to.time * 1000);
   const overdue = await listOverduePayments(trx, chain.network, overdueAt, overdueLimit);
   const touched = recorded.flatMap(({ paymentId }) => (paymentId === null ? [] : [paymentId]));
-  const settled = await settleAll(trx, [...touched, ...overdue], settleContext(state, context));
-  for (const { paymentId, event } of recorded) {
-    if (paymentId === null || event === null) continue;
-    await announcePayment(trx, await findPaymentById(trx, paymentId), event, context.publicUrl, now);
-  }
-  return { state, recorded, settled };
+  const settled = await settleAll(trx, [...orphaned, ...touched, ...overdue], settleContext(state, context));
+  for (const each of recorded) await announceRecorded(trx, each, context);
+  return { state, recorded, settled, more: overdue.length === overdueLimit };
 }
 
-/** Settles each payment once, always in the order of their ids, so that two processes never wait in a circle. */
+/** Takes back what lay in blocks that the chain no longer has; returns the payments to settle. */
+export async function orphanDeposits(
+  trx: Trx,
+  network: Network,
+  blocks: readonly DepositBlock[],
+): Promise<number[]> {
+  const touched: number[] = [];
+  for (const block of blocks) {
+    for (const deposit of await orphanDepositsOfBlock(trx, network, block)) {
+      if (deposit.paymentId !== null) touched.push(deposit.paymentId);
+    }
+  }
+  return touched;
+}
+
+/**
+ * Settles each payment once. All of them are held before the first event is written: writers of events wait for
+ * each other, and one that held the events while it waited for a payment would wait in a circle with whoever
+ * cancels that payment.
+ */
 export async function settleAll(
   trx: Trx,
   paymentIds: readonly number[],
   context: SettleContext,
 ): Promise<Settlement[]> {
   const settled: Settlement[] = [];
-  for (const id of [...new Set(paymentIds)].sort((a, b) => a - b)) {
+  const ids = [...new Set(paymentIds)].sort((a, b) => a - b);
+  await lockPayments(trx, ids);
+  for (const id of ids) {
     const settlement = await settlePayment(trx, id, context);
     if (settlement !== null) settled.push(settlement);
   }

@@ -8,21 +8,43 @@ import {
   lockChain,
   updateChain,
 } from '../storage/chains.ts';
-import { listDepositBlocksAbove, orphanDepositsOfBlock } from '../storage/deposits.ts';
+import { type DepositBlock, listDepositBlocks } from '../storage/deposits.ts';
 import type { Db, Trx } from '../storage/schema.ts';
-import { type CommitContext, sameBlock, settleAll, settleContext } from './commit.ts';
-import type { ChainSource } from './source.ts';
+import { type CommitContext, orphanDeposits, sameBlock, settleAll, settleContext } from './commit.ts';
+import type { ChainSource, Span } from './source.ts';
 
 /** What a reorg did to what we had recorded. */
 export type Fork = {
   /** The highest block we know that still stands. */
   forkPoint: BlockRef;
   /** Blocks with deposits that the chain took back. */
-  disconnected: { height: number; hash: BlockRef['hash'] }[];
+  disconnected: DepositBlock[];
 };
 
 /** Anchors asked for in one request, from the top: most reorgs are a block or two deep. */
 const chunk = 16;
+
+/** How far below the first cursor anchors reach, blocks: as deep as a chain without finality may fork. */
+const firstDepths = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
+/**
+ * The anchors of a chain that is read from `cursor` on. Blocks below it are among them: the first block read
+ * may be taken back like any other.
+ *
+ * @throws RpcError when no node answers, or the chain moved meanwhile.
+ */
+export async function firstAnchors(
+  source: ChainSource,
+  cursor: BlockRef,
+  signal: AbortSignal,
+): Promise<BlockRef[]> {
+  const heights = firstDepths.map((depth) => cursor.height - depth).filter((height) => height >= 0);
+  const now = await source.blocksAt(heights, signal);
+  if (now.get(cursor.height)?.hash !== cursor.hash) {
+    throw new RpcError('node_behind', 'the chain changed while its reading began');
+  }
+  return heights.flatMap((height) => now.get(height) ?? []);
+}
 
 /**
  * Finds where the chain left what we had read, with few requests, and which deposits went with it. A deposit
@@ -39,15 +61,48 @@ export async function findFork(
   signal: AbortSignal,
 ): Promise<Fork> {
   const forkPoint = await findForkPoint(db, source, state, signal);
-  const blocks = await listDepositBlocksAbove(db, state.network, forkPoint.height);
-  const now = await source.blocksAt([...new Set(blocks.map((block) => block.height))], signal);
-  const disconnected = blocks.filter((block) => {
-    const standing = now.get(block.height);
-    if (standing == null)
-      throw new RpcError('node_behind', 'the node lost blocks while the fork was examined');
-    return standing.hash !== block.hash;
-  });
+  const range = { above: forkPoint.height, upTo: state.cursor.height };
+  const blocks = await listDepositBlocks(db, state.network, range);
+  const disconnected = await findReplaced(source, blocks, null, signal);
+  for (const block of disconnected) refuseFinal(state, block);
   return { forkPoint, disconnected };
+}
+
+/**
+ * Blocks in a span's range that hold deposits of ours and are no longer on the span's chain. There are deposits
+ * ahead of the cursor only after a fork, when one node showed them standing; had it been behind the others,
+ * nothing else would ever take them back.
+ *
+ * @throws RpcError when no node with the span's chain answers.
+ */
+export async function findVanished(
+  db: Db,
+  source: ChainSource,
+  { network, cursor }: ChainState,
+  span: Span,
+  signal: AbortSignal,
+): Promise<DepositBlock[]> {
+  const blocks = await listDepositBlocks(db, network, { above: cursor.height, upTo: span.to.height });
+  const shown = new Set(span.transfers.map((transfer) => transfer.block.hash));
+  const doubtful = blocks.filter((block) => !shown.has(block.hash));
+  return findReplaced(source, doubtful, span.to, signal);
+}
+
+/** Which of these blocks gave way to others, by one node; by one that has `top`, where that is given. */
+async function findReplaced(
+  source: ChainSource,
+  blocks: readonly DepositBlock[],
+  top: BlockRef | null,
+  signal: AbortSignal,
+): Promise<DepositBlock[]> {
+  if (blocks.length === 0) return [];
+  const heights = new Set(blocks.map((block) => block.height));
+  if (top !== null) heights.add(top.height);
+  const now = await source.blocksAt([...heights], signal);
+  if (top !== null && now.get(top.height)?.hash !== top.hash) {
+    throw new RpcError('nodes_disagree', `no agreement about block ${top.height}`);
+  }
+  return blocks.filter((block) => standingAt(now, block.height).hash !== block.hash);
 }
 
 async function findForkPoint(
@@ -64,15 +119,27 @@ async function findForkPoint(
       signal,
     );
     for (const anchor of asked) {
-      if (now.get(anchor.height)?.hash === anchor.hash) return anchor;
+      const stands = standingAt(now, anchor.height).hash === anchor.hash;
+      if (stands && sameBlock(anchor, state.cursor)) {
+        throw new RpcError('nodes_disagree', `no agreement about block ${anchor.height}`);
+      }
+      if (stands) return anchor;
       refuseFinal(state, anchor);
     }
   }
   throw new FinalityViolation(`${state.network} has none of the blocks that were read: is it another chain?`);
 }
 
-/** Anchors are sparse, so only one that fell shows how deep a fork is: the gap below it proves nothing. */
-function refuseFinal(state: ChainState, fallen: BlockRef): void {
+/** A node that has not got that far knows nothing of a fork. */
+function standingAt(now: ReadonlyMap<number, BlockRef | null>, height: number): BlockRef {
+  const block = now.get(height);
+  if (block == null)
+    throw new RpcError('node_behind', `the node has no block ${height} while a fork is examined`);
+  return block;
+}
+
+/** Only what is known to have fallen shows how deep a fork is: anchors are sparse, and the gap below one proves nothing. */
+function refuseFinal(state: ChainState, fallen: DepositBlock): void {
   if (state.finalizedHeight === null || fallen.height > state.finalizedHeight) return;
   throw new FinalityViolation(
     `${state.network} replaced block ${fallen.height}, though everything up to ${state.finalizedHeight} was final`,
@@ -95,11 +162,6 @@ export async function commitFork(
   const after: ChainState = { ...before, cursor: fork.forkPoint, head: fork.forkPoint, readAt: context.now };
   await updateChain(trx, after);
   await deleteAnchorsAbove(trx, state.network, fork.forkPoint.height);
-  const touched: number[] = [];
-  for (const block of fork.disconnected) {
-    for (const deposit of await orphanDepositsOfBlock(trx, state.network, block)) {
-      if (deposit.paymentId !== null) touched.push(deposit.paymentId);
-    }
-  }
+  const touched = await orphanDeposits(trx, state.network, fork.disconnected);
   return settleAll(trx, touched, settleContext(after, context));
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
+import type { Deposit } from '../core/payment.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import {
@@ -12,11 +13,11 @@ import {
 } from '../storage/chains.ts';
 import { inTransaction } from '../storage/database.ts';
 import { hasSeenDeposit } from '../storage/deposits.ts';
-import { hasOpenNativePayment, hasPendingPayment } from '../storage/payments.ts';
+import { hasPendingPayment, nativeMayMatter } from '../storage/payments.ts';
 import type { Db } from '../storage/schema.ts';
 import { type CommitContext, commitSpan, describeSettlements, sameBlock } from './commit.ts';
 import { commitConfirmed, isProven, type Look, listDeepDeposits, lookAt } from './confirm.ts';
-import { commitFork, findFork } from './reorg.ts';
+import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import type { ChainSource, Span, Watchlist } from './source.ts';
 import { thinOut } from './thin-out.ts';
 
@@ -95,6 +96,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
 
   async function begin(signal: AbortSignal): Promise<StepOutcome> {
     const { cursor, head } = await source.start(chain.startBlock, signal);
+    const anchors = await firstAnchors(source, cursor, signal);
     await inTransaction(db, async (trx) => {
       const state: ChainState = {
         network,
@@ -105,7 +107,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
         readAt: clock(),
         stoppedReason: null,
       };
-      if (await insertChain(trx, state)) await insertAnchors(trx, network, [cursor]);
+      if (await insertChain(trx, state)) await insertAnchors(trx, network, anchors);
     });
     log.info({ height: cursor.height, head: head.height }, 'chain begun');
     return { kind: 'advanced', nextAt: clock() };
@@ -114,7 +116,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function readOn(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
     // After the head was fixed and before a node is asked: an address added later was locked after this head.
     await watch.refresh(db);
-    const native = await hasOpenNativePayment(db, network, clock());
+    const native = await nativeMayMatter(db, network, clock());
     const outcome = await source.poll({
       cursor: state.cursor,
       head: failures >= doubtAfter ? state.cursor : state.head,
@@ -136,7 +138,10 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   }
 
   async function advance(before: ChainState, span: Span, signal: AbortSignal): Promise<StepOutcome> {
-    const committed = await inTransaction(db, (trx) => commitSpan(trx, before.cursor, span, context()));
+    const vanished = await findVanished(db, source, before, span, signal);
+    const committed = await inTransaction(db, (trx) =>
+      commitSpan(trx, before.cursor, { ...span, vanished }, context()),
+    );
     if (committed === null) return { kind: 'stale', nextAt: await nextPoll() };
     if (stoppedFor !== null) log.info({}, 'chain agrees again');
     stoppedFor = null;
@@ -147,9 +152,10 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       onEvents();
     }
     advances += 1;
-    if (advances % thinEvery === 0) await thinOut(db, state);
+    if (advances % thinEvery === 0) await thinOut(db, network);
     reportLag(state);
-    const more = await confirmDeep(state, signal);
+    const confirmed = await confirmDeep(state, signal);
+    const more = confirmed || committed.more;
     const behind = state.head.height > state.cursor.height;
     const moved = !sameBlock(before.cursor, state.cursor);
     return { kind: moved ? 'advanced' : 'idle', nextAt: behind || more ? clock() : await nextPoll() };
@@ -162,7 +168,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const deposits = await listDeepDeposits(db, state, context(), new Set(resting.keys()));
     if (deposits.length === 0) return false;
 
-    const looks = await lookAt(source, deposits, signal);
+    const looks = await lookUnlessDown(deposits, signal);
     const proven = looks.filter((look) => isProven(look, chain.requiredConfirmations));
     for (const look of looks) if (!proven.includes(look)) rest(look);
     if (proven.length === 0) return false;
@@ -180,6 +186,17 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     );
     if (settled.length > 0) onEvents();
     return true;
+  }
+
+  /** Reading goes on while nobody can answer this: it must not count as a chain that cannot be read. */
+  async function lookUnlessDown(deposits: readonly Deposit[], signal: AbortSignal): Promise<Look[]> {
+    try {
+      return await lookAt(source, deposits, signal);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      const inclusion = { kind: 'unknown', reason: error.message } as const;
+      return deposits.map((deposit) => ({ deposit, inclusion }));
+    }
   }
 
   /** A reorg that is under way shows here first; the next poll finds it. Otherwise the node is behind. */
