@@ -78,7 +78,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       created_at ${int} not null,
       expires_at ${int} not null,
       confirmed_at ${int},
-      ended_at ${int}
+      ended_at ${int},
+      accepted_at ${int}
     )`,
     // One address, one live payment: the lock itself.
     sql`create unique index payments_live_lock on payments (address_id) where status = 'pending'`,
@@ -103,7 +104,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       block_time ${int} not null,
       log_index ${int},
       status text not null check (status in ('seen', 'confirmed', 'orphaned')),
-      role text not null check (role in ('counted', 'late', 'unmatched')),
+      role text not null check (role in ('counted', 'late', 'accepted', 'unmatched')),
       unmatched_reason text,
       merchant_id text not null references merchants (id),
       address_id ${int} not null references addresses (id),

@@ -54,13 +54,19 @@ export type Payment = {
   expiresAt: number;
   confirmedAt: number | null;
   endedAt: number | null;
+  /** When an operator accepted what had come; null when nobody did. */
+  acceptedAt: number | null;
 };
 
 /** `seen` on the chain, `confirmed` beyond doubt, `orphaned` when the chain took it back. */
 export type DepositStatus = 'seen' | 'confirmed' | 'orphaned';
 
-/** `counted` towards its payment, `late` for its payment, or `unmatched`: nobody's until an operator says so. */
-export type DepositRole = 'counted' | 'late' | 'unmatched';
+/**
+ * `counted`: it reached its payment in time. `late`: it belongs to its payment and does not count. `accepted`: it
+ * did not reach its payment in time, or in another asset, and counts because the policy or an operator says so.
+ * `unmatched`: nobody's until an operator says so.
+ */
+export type DepositRole = 'counted' | 'late' | 'accepted' | 'unmatched';
 
 export type UnmatchedReason = 'no_payment' | 'wrong_token' | 'wrong_network' | 'before_lock';
 
@@ -93,6 +99,6 @@ export type Deposit = {
 export type PaymentView = {
   payment: Payment;
   deposits: Deposit[];
-  /** The highest head seen of its chain; null before the chain was first read. */
-  head: number | null;
+  /** The heads of the chains that were read. A deposit that an operator attached may lie on a chain of its own. */
+  heads: Partial<Record<Network, number>>;
 };

@@ -133,7 +133,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     }
     return {
       outcome: 'created',
-      view: { payment, deposits: [], head: state.head.height },
+      view: { payment, deposits: [], heads: { [payment.network]: state.head.height } },
     };
   }
 
@@ -194,6 +194,7 @@ function newPayment(
     expiresAt: Math.floor(now / 1000 + lifetimeSeconds) * 1000,
     confirmedAt: null,
     endedAt: null,
+    acceptedAt: null,
   };
 }
 

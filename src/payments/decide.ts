@@ -32,6 +32,10 @@ export type Decision = {
  *   expired   → confirmed  late deposits make up the amount and the policy is to confirm
  *   cancelled              stays
  *
+ * An operator may also confirm any of them but `confirmed`, see accept.ts and attach.ts: that lowers the required
+ * amount to what came. What was attached in another asset adds to no sum: it must be there, and be confirmed,
+ * beside the required amount.
+ *
  * Time is the chain's: our own clock can only delay an expiry, never cause one, so an outage however long
  * expires nobody who paid in time.
  */
@@ -43,11 +47,12 @@ export function decide(
   now: number,
 ): Decision | null {
   const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
-  const counted = live.filter((deposit) => deposit.role === 'counted');
+  const counted = live.filter(counts);
 
   switch (payment.status) {
     case 'pending': {
-      const completion = completionOf(payment, counted) ?? lateCompletionOf(payment, live, chain, latePolicy);
+      const completion =
+        completionOf(payment, deposits) ?? lateCompletionOf(payment, deposits, chain, latePolicy);
       if (completion !== null) return confirm(payment, live, completion);
       if (!isOver(payment, chain, now) || mayBeMinedAgain(deposits, chain)) return null;
       if (counted.length === 0) return end(payment, live, 'expired', 'payment.expired');
@@ -55,11 +60,12 @@ export function decide(
       return end(payment, live, 'failed', 'payment.failed');
     }
     case 'confirmed':
-      if (sum(counted) < payment.requiredAmount) return end(payment, live, 'failed', 'payment.reverted');
+      if (!isCovered(payment, deposits)) return end(payment, live, 'failed', 'payment.reverted');
       return reasonOnly(payment, live);
     case 'failed':
     case 'expired': {
-      const completion = completionOf(payment, counted) ?? lateCompletionOf(payment, live, chain, latePolicy);
+      const completion =
+        completionOf(payment, deposits) ?? lateCompletionOf(payment, deposits, chain, latePolicy);
       return completion === null ? reasonOnly(payment, live) : confirm(payment, live, completion);
     }
     case 'cancelled':
@@ -69,9 +75,54 @@ export function decide(
   }
 }
 
-/** The sum of what the chain still shows, whatever it counts as. */
-export function receivedAmount(deposits: readonly Deposit[]): bigint {
-  return sum(deposits.filter((deposit) => deposit.status !== 'orphaned'));
+/**
+ * What an operator's acceptance does, whatever the payment's state: everything that came counts, late or not.
+ * Null when that is nothing, or when a part of it is not confirmed yet. What is needed from then on is what there is.
+ */
+export function acceptance(
+  payment: Payment,
+  deposits: readonly Deposit[],
+  now: number,
+): { payment: Payment; decision: Decision } | null {
+  const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
+  if (live.some((deposit) => deposit.status !== 'confirmed')) return null;
+  const received = receivedAmount(payment, live);
+  const requiredAmount = received < payment.expectedAmount ? received : payment.expectedAmount;
+  const accepted = { ...payment, requiredAmount, acceptedAt: now };
+  const completion = completionOf(accepted, live, true);
+  return completion === null ? null : { payment: accepted, decision: confirm(accepted, live, completion) };
+}
+
+/**
+ * What follows from a deposit that an operator gave to a payment: what suffices confirms, late or not. In another
+ * asset it settles the payment together with what else came, as an acceptance does. Null when nothing follows.
+ */
+export function attachment(
+  payment: Payment,
+  deposits: readonly Deposit[],
+  now: number,
+): { payment: Payment; decision: Decision } | null {
+  const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
+  if (payment.status !== 'confirmed') {
+    if (substitutesOf(payment, deposits).length > 0) return acceptance(payment, deposits, now);
+    const completion = completionOf(payment, deposits, true);
+    if (completion !== null) return { payment, decision: confirm(payment, live, completion) };
+  }
+  const decision = reasonOnly(payment, live);
+  return decision === null ? null : { payment, decision };
+}
+
+/** Paid in what was asked for. Only such amounts have the payment's decimals and may be added up. */
+export function isOwnAsset(payment: Payment, deposit: Pick<Deposit, 'network' | 'token'>): boolean {
+  return deposit.network === payment.network && deposit.token === payment.token;
+}
+
+/** The sum of what the chain still shows in the payment's asset, whatever it counts as. */
+export function receivedAmount(payment: Payment, deposits: readonly Deposit[]): bigint {
+  return sum(
+    payment,
+    deposits.filter((deposit) => deposit.status !== 'orphaned'),
+  );
 }
 
 /** The order in which the chain shows them. */
@@ -81,26 +132,47 @@ export function inChainOrder(deposits: readonly Deposit[]): Deposit[] {
   );
 }
 
-/** The transfer with which the confirmed ones reach the required amount; null while they do not. */
-function completionOf(payment: Payment, candidates: readonly Deposit[]): TxHash | null {
+/** The transfer with which the confirmed ones suffice; null while they do not. */
+function completionOf(payment: Payment, deposits: readonly Deposit[], withLate = false): TxHash | null {
+  const substitutes = substitutesOf(payment, deposits);
+  if (substitutes.some((deposit) => deposit.status !== 'confirmed')) return null;
+  const substitute = inChainOrder(substitutes).at(-1);
+  if (substitute !== undefined && payment.requiredAmount === 0n) return substitute.txHash;
   let total = 0n;
-  for (const deposit of inChainOrder(candidates)) {
-    if (deposit.status !== 'confirmed') continue;
+  for (const deposit of inChainOrder(deposits)) {
+    if (deposit.status !== 'confirmed' || !isOwnAsset(payment, deposit)) continue;
+    if (!counts(deposit) && !withLate) continue;
     total += deposit.amount;
     if (total >= payment.requiredAmount) return deposit.txHash;
   }
   return null;
 }
 
+/** Whether what the chain still shows suffices, confirmed or mined again and not confirmed yet. */
+function isCovered(payment: Payment, deposits: readonly Deposit[]): boolean {
+  if (substitutesOf(payment, deposits).some((deposit) => deposit.status === 'orphaned')) return false;
+  return receivedAmount(payment, deposits.filter(counts)) >= payment.requiredAmount;
+}
+
+/** What an operator took instead of the asset that was asked for. */
+export function substitutesOf(payment: Payment, deposits: readonly Deposit[]): Deposit[] {
+  return deposits.filter((deposit) => deposit.role === 'accepted' && !isOwnAsset(payment, deposit));
+}
+
+/** Whether it adds to what its payment needs. */
+function counts(deposit: Pick<Deposit, 'role'>): boolean {
+  return deposit.role === 'counted' || deposit.role === 'accepted';
+}
+
 /** The same with what came too late, for an operator who takes late money and once its time is over. */
 function lateCompletionOf(
   payment: Payment,
-  live: readonly Deposit[],
+  deposits: readonly Deposit[],
   chain: ChainFacts,
   latePolicy: 'flag' | 'confirm',
 ): TxHash | null {
   if (latePolicy === 'flag' || chain.cursor.time * 1000 <= payment.expiresAt) return null;
-  return completionOf(payment, live);
+  return completionOf(payment, deposits, true);
 }
 
 function isOver(payment: Payment, chain: ChainFacts, now: number): boolean {
@@ -115,7 +187,7 @@ function mayBeMinedAgain(deposits: readonly Deposit[], chain: ChainFacts): boole
   return deposits.some(
     (deposit) =>
       deposit.status === 'orphaned' &&
-      deposit.role === 'counted' &&
+      counts(deposit) &&
       chain.cursor.height < deposit.height + chain.requiredConfirmations,
   );
 }
@@ -146,15 +218,17 @@ function reasonOnly(payment: Payment, live: readonly Deposit[]): Decision | null
 
 /** Why it failed, or what is unusual, from what the chain shows now. */
 function reasonOf(payment: Payment, live: readonly Deposit[], status: PaymentStatus): PaymentReason | null {
-  const late = live.some(
-    (deposit) => deposit.role === 'late' || deposit.blockTime * 1000 > payment.expiresAt,
+  const own = live.filter((deposit) => isOwnAsset(payment, deposit));
+  const late = own.some(
+    (deposit) => deposit.role !== 'counted' || deposit.blockTime * 1000 > payment.expiresAt,
   );
   switch (status) {
     case 'pending':
       return null;
     case 'confirmed':
       if (late) return 'late';
-      return sum(live) > payment.expectedAmount ? 'overpaid' : null;
+      if (sum(payment, own) > payment.expectedAmount) return 'overpaid';
+      return payment.acceptedAt !== null && sum(payment, own) < payment.expectedAmount ? 'underpaid' : null;
     case 'failed':
       if (payment.confirmedAt !== null) return 'reorged';
       return late ? 'late' : 'underpaid';
@@ -166,6 +240,8 @@ function reasonOf(payment: Payment, live: readonly Deposit[], status: PaymentSta
   }
 }
 
-function sum(deposits: readonly Deposit[]): bigint {
-  return deposits.reduce((total, deposit) => total + deposit.amount, 0n);
+function sum(payment: Payment, deposits: readonly Deposit[]): bigint {
+  return deposits
+    .filter((deposit) => isOwnAsset(payment, deposit))
+    .reduce((total, deposit) => total + deposit.amount, 0n);
 }

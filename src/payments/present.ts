@@ -1,9 +1,9 @@
-import { type Currency, quoteDecimals } from '../core/assets.ts';
+import { type Asset, type Currency, quoteDecimals } from '../core/assets.ts';
 import { confirmationsAt } from '../core/confirmations.ts';
 import { formatAmount } from '../core/money.ts';
 import type { Network } from '../core/networks.ts';
-import type { Deposit, Payment, PaymentReason, PaymentStatus, PaymentView } from '../core/payment.ts';
-import { inChainOrder, receivedAmount } from './decide.ts';
+import type { Deposit, PaymentReason, PaymentStatus, PaymentView } from '../core/payment.ts';
+import { inChainOrder, isOwnAsset, receivedAmount } from './decide.ts';
 
 /** The JSON of a payment: the seed's fields, then `reason` and `deposits`. */
 export type PresentedPayment = {
@@ -35,11 +35,14 @@ export type PresentedDeposit = {
   amount: string;
   confirmations: number;
   status: 'seen' | 'confirmed' | 'late';
+  /** Only where an operator took something else than what was asked for: what it was. Its amount is in no sum. */
+  network?: Network;
+  currency?: Currency;
 };
 
 /** Shows a payment to its merchant. What the chain took back is not shown. */
 export function presentPayment(view: PaymentView, publicUrl: string): PresentedPayment {
-  const { payment, head } = view;
+  const { payment } = view;
   const live = liveDeposits(view);
   const shown = shownDeposit(view);
   return {
@@ -49,10 +52,10 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     currency: payment.currency,
     amount_usd_cents: payment.amountUsdCents,
     expected_crypto_amount: showAmount(payment, payment.expectedAmount),
-    actual_crypto_amount: live.length === 0 ? null : showAmount(payment, receivedAmount(live)),
+    actual_crypto_amount: receivedNothing(view) ? null : showAmount(payment, receivedAmount(payment, live)),
     assigned_address: payment.address,
     tx_hash: shown?.txHash ?? '',
-    confirmations: shown === null ? 0 : confirmationsAt(head ?? 0, shown.height),
+    confirmations: shown === null ? 0 : confirmationsOf(view, shown),
     external_order_id: payment.externalOrderId,
     customer_email: payment.customerEmail,
     redirect_url: payment.redirectUrl,
@@ -65,17 +68,21 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     reason: payment.reason,
     deposits: live.map((deposit) => ({
       tx_hash: deposit.txHash,
-      amount: showAmount(payment, deposit.amount),
-      confirmations: confirmationsAt(head ?? 0, deposit.height),
+      amount: showAmount(deposit, deposit.amount),
+      confirmations: confirmationsOf(view, deposit),
       status: shownStatus(deposit),
+      ...(isOwnAsset(payment, deposit) ? {} : { network: deposit.network, currency: deposit.currency }),
     })),
   };
 }
 
 /** What was received, or what is expected while nothing was. */
 export function shownAmount(view: PaymentView): string {
-  const live = liveDeposits(view);
-  return showAmount(view.payment, live.length === 0 ? view.payment.expectedAmount : receivedAmount(live));
+  const { payment, deposits } = view;
+  return showAmount(
+    payment,
+    receivedNothing(view) ? payment.expectedAmount : receivedAmount(payment, deposits),
+  );
 }
 
 /** The deposit a payment is known by: the one that completed it, else the first seen. */
@@ -99,6 +106,15 @@ function liveDeposits(view: PaymentView): Deposit[] {
   return inChainOrder(view.deposits.filter((deposit) => deposit.status !== 'orphaned'));
 }
 
-function showAmount(payment: Payment, amount: bigint): string {
-  return formatAmount(amount, payment.decimals, Math.min(quoteDecimals(payment), payment.decimals));
+/** In the asset that was asked for. */
+function receivedNothing(view: PaymentView): boolean {
+  return !liveDeposits(view).some((deposit) => isOwnAsset(view.payment, deposit));
+}
+
+function confirmationsOf(view: PaymentView, deposit: Deposit): number {
+  return confirmationsAt(view.heads[deposit.network] ?? 0, deposit.height);
+}
+
+function showAmount(asset: Pick<Asset, 'currency' | 'decimals'>, amount: bigint): string {
+  return formatAmount(amount, asset.decimals, Math.min(quoteDecimals(asset), asset.decimals));
 }

@@ -1,6 +1,7 @@
 import type { EventType } from '../core/events.ts';
 import type { Payment, PaymentStatus } from '../core/payment.ts';
-import { countLateDeposits, listDepositsOfPayments } from '../storage/deposits.ts';
+import { acceptLateDeposits } from '../storage/attachments.ts';
+import { listDepositsOfPayments } from '../storage/deposits.ts';
 import { appendEvent } from '../storage/events.ts';
 import { releaseAddress } from '../storage/locks.ts';
 import { lockPayment, updatePaymentStatus, viewOf } from '../storage/payments.ts';
@@ -53,7 +54,7 @@ export async function changePayment(
   };
   if (!(await updatePaymentStatus(trx, payment.id, payment.status, changed))) return null;
   if (payment.status === 'pending' && moves) await releaseAddress(trx, payment.addressId, payment.id, now);
-  if (decision.event === 'payment.confirmed') await countLateDeposits(trx, payment.id);
+  if (decision.event === 'payment.confirmed') await acceptLateDeposits(trx, payment.id);
   if (decision.event !== null) await announcePayment(trx, changed, decision.event, publicUrl, now);
   return changed;
 }

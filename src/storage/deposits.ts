@@ -67,18 +67,13 @@ export async function findDeposit(
 ): Promise<Deposit | null> {
   const row = await db
     .selectFrom('deposits')
-    .select(columns)
+    .select(depositColumns)
     .where('network', '=', transfer.network)
     .where('tx_hash', '=', transfer.txHash)
     .where('token', '=', transfer.token)
     .where('recipient', '=', transfer.recipient)
     .where('ordinal', '=', transfer.ordinal)
     .executeTakeFirst();
-  return row === undefined ? null : toDeposit(row);
-}
-
-export async function findDepositById(db: Db, id: number): Promise<Deposit | null> {
-  const row = await db.selectFrom('deposits').select(columns).where('id', '=', id).executeTakeFirst();
   return row === undefined ? null : toDeposit(row);
 }
 
@@ -101,7 +96,7 @@ export async function moveDeposit(trx: Trx, id: number, transfer: Transfer): Pro
 export async function listDepositsOfPayments(db: Db, paymentIds: readonly number[]): Promise<Deposit[]> {
   const rows = await db
     .selectFrom('deposits')
-    .select(columns)
+    .select(depositColumns)
     .where('payment_id', 'in', paymentIds)
     .orderBy('id')
     .execute();
@@ -202,7 +197,7 @@ export async function orphanDepositsOfBlock(
     .where('height', '=', block.height)
     .where('block_hash', '=', block.hash)
     .where('status', '!=', 'orphaned')
-    .returning(columns)
+    .returning(depositColumns)
     .execute();
   return rows.map(toDeposit);
 }

@@ -158,11 +158,11 @@ async function viewsOf(db: Db, payments: Payment[]): Promise<PaymentView[]> {
     payments.map((payment) => payment.id),
   );
   const cursors = await db.selectFrom('chain_cursors').select(['network', 'head_height']).execute();
-  const heads = new Map(cursors.map((cursor) => [cursor.network, cursor.head_height]));
+  const heads = Object.fromEntries(cursors.map((cursor) => [cursor.network, cursor.head_height]));
   return payments.map((payment) => ({
     payment,
     deposits: deposits.filter((deposit) => deposit.paymentId === payment.id),
-    head: heads.get(payment.network) ?? null,
+    heads,
   }));
 }
 
@@ -284,13 +284,11 @@ export async function hasPendingPaymentAt(db: Db, addressId: number): Promise<bo
   return row !== undefined;
 }
 
-export type PaymentChange = {
-  status: PaymentStatus;
-  reason: PaymentReason | null;
-  completedBy: TxHash | null;
-  confirmedAt: number | null;
-  endedAt: number | null;
-};
+/** Everything that may change in a payment. */
+export type PaymentChange = Pick<
+  Payment,
+  'status' | 'reason' | 'requiredAmount' | 'completedBy' | 'confirmedAt' | 'endedAt' | 'acceptedAt'
+>;
 
 /**
  * The guarded update: it changes the payment only while it is still in `from`.
@@ -310,6 +308,7 @@ export async function updatePaymentStatus(
       reason: change.reason,
       completed_by: change.completedBy,
       confirmed_at: change.confirmedAt,
+      required_amount: change.requiredAmount.toString(),
       ended_at: change.endedAt,
     })
     .where('id', '=', id)

@@ -66,6 +66,7 @@ export type Schema = {
     expires_at: number;
     confirmed_at: number | null;
     ended_at: number | null;
+    accepted_at: number | null;
   };
 
   deposits: {
@@ -158,7 +159,7 @@ export type Schema = {
     /** `fresh` until the first attempt; retries and replays are `backlog` and never delay a fresh one. */
     lane: 'fresh' | 'backlog';
     /** Attempts begun, counted when one is claimed. */
-    attempts: number;
+    attempts: Generated<number>;
     /** When the series began. */
     first_attempt_at: number | null;
     next_attempt_at: number;

@@ -90,6 +90,7 @@ async function addPayment(trx: Trx, number: string, addressId: number, status: s
     expires_at: 0,
     confirmed_at: null,
     ended_at: null,
+    accepted_at: null,
   };
   await trx.insertInto('payments').values(payment).execute();
 }

@@ -88,8 +88,13 @@ function present(deposit: Deposit): Omit<z.output<typeof depositSchema>, 'addres
     tx_hash: deposit.txHash,
     block_height: deposit.height,
     block_time: isoTime(deposit.blockTime * 1000),
-    status: deposit.role === 'counted' || deposit.status === 'orphaned' ? deposit.status : deposit.role,
+    status: shownStatus(deposit),
     reason: deposit.unmatchedReason,
     seen_at: isoTime(deposit.seenAt),
   };
+}
+
+function shownStatus({ status, role }: Deposit): z.output<typeof depositSchema>['status'] {
+  if (status === 'orphaned' || role === 'counted' || role === 'accepted') return status;
+  return role;
 }

@@ -1,0 +1,75 @@
+import type { Clock } from '../clock.ts';
+import { formatAmount } from '../core/money.ts';
+import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
+import { InvariantError } from '../errors.ts';
+import { detachOrphaned } from '../storage/attachments.ts';
+import { recordAudit } from '../storage/audit.ts';
+import { inTransaction } from '../storage/database.ts';
+import { listDepositsOfPayments } from '../storage/deposits.ts';
+import { findPaymentId } from '../storage/payment-numbers.ts';
+import { lockPayment, viewOf } from '../storage/payments.ts';
+import type { Db, Trx } from '../storage/schema.ts';
+import { acceptance, receivedAmount, substitutesOf } from './decide.ts';
+import { changePayment } from './settle.ts';
+
+export type OperatorDeps = { db: Db; clock: Clock; publicUrl: string };
+
+/** An operator's word. Both texts go into the audit log. */
+export type OperatorAct = { reason: string; actor: string };
+
+export type AcceptOutcome =
+  | { outcome: 'accepted'; view: PaymentView }
+  | { outcome: 'not_found' }
+  | { outcome: 'not_acceptable'; why: string };
+
+/**
+ * Takes what came for a payment as enough, though it came late or is too little: the payment is confirmed as any
+ * other. Everything that came must be confirmed, so that what is accepted is sure. Repeating it changes nothing.
+ */
+export async function acceptPayment(
+  { db, clock, publicUrl }: OperatorDeps,
+  { paymentNumber, reason, actor }: OperatorAct & { paymentNumber: string },
+): Promise<AcceptOutcome> {
+  const id = await findPaymentId(db, paymentNumber);
+  if (id === null) return { outcome: 'not_found' };
+  return inTransaction(db, async (trx): Promise<AcceptOutcome> => {
+    const payment = await lockPayment(trx, id);
+    if (payment.status === 'confirmed') return acceptAgain(trx, payment);
+    const deposits = await listDepositsOfPayments(trx, [id]);
+    const now = clock();
+    const accepted = acceptance(payment, deposits, now);
+    if (accepted === null) return { outcome: 'not_acceptable', why: whyNot(deposits) };
+
+    const gone = substitutesOf(payment, deposits).filter((deposit) => deposit.status === 'orphaned');
+    await detachOrphaned(
+      trx,
+      gone.map((deposit) => deposit.id),
+    );
+    const confirmed = await changePayment(trx, accepted.payment, accepted.decision, { publicUrl, now });
+    if (confirmed === null) throw new InvariantError(`payment ${id} changed while it was held`);
+    await recordAudit(trx, {
+      at: now,
+      actor,
+      action: 'payment.accepted',
+      subject: payment.paymentNumber,
+      detail: {
+        reason,
+        status: payment.status,
+        expected_amount: formatAmount(payment.expectedAmount, payment.decimals),
+        received_amount: formatAmount(receivedAmount(payment, deposits), payment.decimals),
+      },
+    });
+    return { outcome: 'accepted', view: await viewOf(trx, confirmed) };
+  });
+}
+
+async function acceptAgain(trx: Trx, payment: Payment): Promise<AcceptOutcome> {
+  if (payment.acceptedAt === null) return { outcome: 'not_acceptable', why: 'it is confirmed already' };
+  return { outcome: 'accepted', view: await viewOf(trx, payment) };
+}
+
+function whyNot(deposits: readonly Deposit[]): string {
+  return deposits.some((deposit) => deposit.status === 'seen')
+    ? 'a deposit of it awaits its confirmations'
+    : 'nothing was received for it';
+}

@@ -1,0 +1,116 @@
+import type { Deposit, Payment } from '../core/payment.ts';
+import { InvariantError } from '../errors.ts';
+import { attachToPayment, lockDeposit } from '../storage/attachments.ts';
+import { recordAudit } from '../storage/audit.ts';
+import { inTransaction } from '../storage/database.ts';
+import { listDepositsOfPayments } from '../storage/deposits.ts';
+import { findPaymentId } from '../storage/payment-numbers.ts';
+import { lockPayment } from '../storage/payments.ts';
+import type { Trx } from '../storage/schema.ts';
+import type { OperatorAct, OperatorDeps } from './accept.ts';
+import { attachment, isOwnAsset, receivedAmount } from './decide.ts';
+import { announcePayment, changePayment } from './settle.ts';
+
+export type AttachOutcome =
+  | { outcome: 'attached'; deposit: Deposit; payment: Payment }
+  | { outcome: 'not_found' }
+  | { outcome: 'unknown_payment' }
+  | { outcome: 'not_attachable'; why: string };
+
+/**
+ * Gives an unmatched deposit to the payment that it was meant for. In the payment's own asset it is added to what
+ * came, and confirms the payment when that suffices. In another asset it is the operator's word that it settles the
+ * payment: it is never added to amounts of another unit. Repeating it changes nothing.
+ */
+export async function attachDeposit(
+  deps: OperatorDeps,
+  act: OperatorAct & { depositId: number; paymentNumber: string },
+): Promise<AttachOutcome> {
+  const { db } = deps;
+  const paymentId = await findPaymentId(db, act.paymentNumber);
+  return inTransaction(db, async (trx): Promise<AttachOutcome> => {
+    // First the deposit, then the payment: the order in which the watchers hold them.
+    const deposit = await lockDeposit(trx, act.depositId);
+    if (deposit === null) return { outcome: 'not_found' };
+    if (paymentId === null) return { outcome: 'unknown_payment' };
+    const payment = await lockPayment(trx, paymentId);
+    if (isAttached(deposit, payment)) return { outcome: 'attached', deposit, payment };
+    const others = await listDepositsOfPayments(trx, [payment.id]);
+    const why = whyNot(deposit, payment, others);
+    if (why !== null) return { outcome: 'not_attachable', why };
+    return attach(trx, deps, act, deposit, payment);
+  });
+}
+
+async function attach(
+  trx: Trx,
+  { clock, publicUrl }: OperatorDeps,
+  act: OperatorAct,
+  deposit: Deposit,
+  payment: Payment,
+): Promise<AttachOutcome> {
+  const now = clock();
+  const ended = payment.status !== 'pending' && payment.status !== 'confirmed';
+  const role = ended && isOwnAsset(payment, deposit) ? 'late' : 'accepted';
+  if (!(await attachToPayment(trx, deposit.id, { paymentId: payment.id, role }))) {
+    throw new InvariantError(`deposit ${deposit.id} changed while it was held`);
+  }
+  await recordAudit(trx, {
+    at: now,
+    actor: act.actor,
+    action: 'deposit.attached',
+    subject: String(deposit.id),
+    detail: {
+      reason: act.reason,
+      payment_number: payment.paymentNumber,
+      network: deposit.network,
+      tx_hash: deposit.txHash,
+      status: payment.status,
+    },
+  });
+  const settled = await settleAttached(trx, payment, { publicUrl, now });
+  const attached = await lockDeposit(trx, deposit.id);
+  if (attached === null) throw new InvariantError(`deposit ${deposit.id} vanished`);
+  return { outcome: 'attached', deposit: attached, payment: settled };
+}
+
+async function settleAttached(
+  trx: Trx,
+  payment: Payment,
+  context: { publicUrl: string; now: number },
+): Promise<Payment> {
+  const deposits = await listDepositsOfPayments(trx, [payment.id]);
+  const follows = attachment(payment, deposits, context.now);
+  const changed =
+    follows === null ? payment : await changePayment(trx, follows.payment, follows.decision, context);
+  if (changed === null) throw new InvariantError(`payment ${payment.id} changed while it was held`);
+  if (follows === null || follows.decision.event === null) {
+    await announcePayment(trx, changed, 'payment.late', context.publicUrl, context.now);
+  }
+  return changed;
+}
+
+function isAttached(deposit: Deposit, payment: Payment): boolean {
+  return deposit.paymentId === payment.id && deposit.unmatchedReason !== null;
+}
+
+function whyNot(deposit: Deposit, payment: Payment, others: readonly Deposit[]): string | null {
+  if (deposit.role !== 'unmatched') return 'the deposit belongs to a payment already';
+  if (deposit.merchantId !== payment.merchantId) return 'the deposit reached another merchant';
+  switch (deposit.status) {
+    case 'seen':
+      return 'the deposit awaits its confirmations';
+    case 'orphaned':
+      return 'the chain took the deposit back';
+    case 'confirmed':
+      break;
+    default:
+      return deposit.status satisfies never;
+  }
+  const short = receivedAmount(payment, others) < payment.expectedAmount;
+  if (payment.status === 'confirmed' && !short) return 'the payment is confirmed and paid in full';
+  if (!isOwnAsset(payment, deposit) && others.some((other) => other.status === 'seen')) {
+    return 'another deposit of the payment awaits its confirmations';
+  }
+  return null;
+}
