@@ -6,7 +6,7 @@ import type { Network } from '../core/networks.ts';
 import type { Deposit, DepositRole, DepositStatus, UnmatchedReason } from '../core/payment.ts';
 import type { Db, Schema, Trx } from './schema.ts';
 
-const columns = [
+export const depositColumns = [
   'id',
   'network',
   'tx_hash',
@@ -112,7 +112,7 @@ export async function listDepositsToConfirm(
 ): Promise<Deposit[]> {
   const rows = await db
     .selectFrom('deposits')
-    .select(columns)
+    .select(depositColumns)
     .where('network', '=', network)
     .where('status', '=', sql.lit('seen'))
     .where('height', '<=', height)
@@ -206,17 +206,6 @@ export async function setDepositRole(trx: Trx, id: number, role: DepositRole): P
   await trx.updateTable('deposits').set({ role }).where('id', '=', id).execute();
 }
 
-/** Lets confirmed late deposits count, once their payment was confirmed with them. */
-export async function countLateDeposits(trx: Trx, paymentId: number): Promise<void> {
-  await trx
-    .updateTable('deposits')
-    .set({ role: 'counted' })
-    .where('payment_id', '=', paymentId)
-    .where('role', '=', 'late')
-    .where('status', '=', 'confirmed')
-    .execute();
-}
-
 export type DepositFilter = { role?: DepositRole; limit: number; beforeId?: number };
 
 /** Newest first, for the operator. */
@@ -226,7 +215,7 @@ export async function listDeposits(
 ): Promise<{ deposits: Deposit[]; nextId: number | null }> {
   let query = db
     .selectFrom('deposits')
-    .select(columns)
+    .select(depositColumns)
     .orderBy('id', 'desc')
     .limit(filter.limit + 1);
   if (filter.role !== undefined) query = query.where('role', '=', filter.role);
@@ -236,7 +225,7 @@ export async function listDeposits(
   return { deposits, nextId: rows.length > filter.limit ? (deposits.at(-1)?.id ?? null) : null };
 }
 
-function toDeposit(row: Row): Deposit {
+export function toDeposit(row: Row): Deposit {
   return {
     id: row.id,
     network: row.network as Network,

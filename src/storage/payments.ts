@@ -38,6 +38,7 @@ const columns = [
   'expires_at',
   'confirmed_at',
   'ended_at',
+  'accepted_at',
 ] as const;
 
 type Row = Selectable<Schema['payments']>;
@@ -73,6 +74,7 @@ export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Pro
       expires_at: payment.expiresAt,
       confirmed_at: payment.confirmedAt,
       ended_at: payment.endedAt,
+      accepted_at: payment.acceptedAt,
     })
     .returning('id')
     .executeTakeFirstOrThrow();
@@ -306,10 +308,11 @@ export async function updatePaymentStatus(
     .set({
       status: change.status,
       reason: change.reason,
+      required_amount: change.requiredAmount.toString(),
       completed_by: change.completedBy,
       confirmed_at: change.confirmedAt,
-      required_amount: change.requiredAmount.toString(),
       ended_at: change.endedAt,
+      accepted_at: change.acceptedAt,
     })
     .where('id', '=', id)
     .where('status', '=', from)
@@ -347,5 +350,6 @@ function toPayment(row: Row): Payment {
     expiresAt: row.expires_at,
     confirmedAt: row.confirmed_at,
     endedAt: row.ended_at,
+    acceptedAt: row.accepted_at,
   };
 }
