@@ -1,0 +1,30 @@
+import { nativeCoin } from '../core/assets.ts';
+import type { EventType } from '../core/events.ts';
+import { networks } from '../core/networks.ts';
+import type { Pool } from '../storage/locks.ts';
+
+export type PoolCount = { total: number; held: number };
+
+/** The body of `pool.low` and `pool.exhausted`: the keys that every event has, then the pool. */
+export function poolEventBody(
+  event: Extract<EventType, 'pool.low' | 'pool.exhausted'>,
+  { network, currency }: Pool,
+  { total, held }: PoolCount,
+  at: number,
+): string {
+  return JSON.stringify({
+    event,
+    payment_id: null,
+    external_order_id: '',
+    amount: null,
+    currency: (currency === 'native' ? nativeCoin[network].coin : currency).toUpperCase(),
+    chain: networks[network].chain,
+    tx_hash: '',
+    confirmed_at: null,
+    status: event === 'pool.low' ? 'low' : 'exhausted',
+    network,
+    metadata: {},
+    created_at: `${new Date(at).toISOString().slice(0, 19)}Z`,
+    pool: { network, currency, total, held, free: total - held },
+  });
+}
