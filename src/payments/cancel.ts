@@ -26,7 +26,7 @@ export async function cancelPayment(
     const cancelled = await changePayment(
       trx,
       payment,
-      { status: 'cancelled', reason: null, completedBy: null, event: 'payment.cancelled' },
+      { status: 'cancelled', reason: null, completedBy: null, takesLate: false, event: 'payment.cancelled' },
       { publicUrl, now: clock() },
     );
     if (cancelled === null) return { outcome: 'not_cancellable' };

@@ -14,9 +14,14 @@ export type Decision = {
   reason: PaymentReason | null;
   /** The transfer that completed the amount; null while none did. */
   completedBy: TxHash | null;
+  /** Whether confirmed deposits that came late count from now on. */
+  takesLate: boolean;
   /** What to announce; null when only the reason changed. */
   event: EventType | null;
 };
+
+/** The transfer that completed the amount, and whether that takes late ones. */
+type Completion = Pick<Decision, 'takesLate'> & { completedBy: TxHash };
 
 /**
  * The state machine of a payment (contract.md §4), pure: the same facts always give the same answer, and an
@@ -133,17 +138,19 @@ export function inChainOrder(deposits: readonly Deposit[]): Deposit[] {
 }
 
 /** The transfer with which the confirmed ones suffice; null while they do not. */
-function completionOf(payment: Payment, deposits: readonly Deposit[], withLate = false): TxHash | null {
+function completionOf(payment: Payment, deposits: readonly Deposit[], takesLate = false): Completion | null {
   const substitutes = substitutesOf(payment, deposits);
   if (substitutes.some((deposit) => deposit.status !== 'confirmed')) return null;
   const substitute = inChainOrder(substitutes).at(-1);
-  if (substitute !== undefined && payment.requiredAmount === 0n) return substitute.txHash;
+  if (substitute !== undefined && payment.requiredAmount === 0n) {
+    return { completedBy: substitute.txHash, takesLate };
+  }
   let total = 0n;
   for (const deposit of inChainOrder(deposits)) {
     if (deposit.status !== 'confirmed' || !isOwnAsset(payment, deposit)) continue;
-    if (!counts(deposit) && !withLate) continue;
+    if (!counts(deposit) && !takesLate) continue;
     total += deposit.amount;
-    if (total >= payment.requiredAmount) return deposit.txHash;
+    if (total >= payment.requiredAmount) return { completedBy: deposit.txHash, takesLate };
   }
   return null;
 }
@@ -170,7 +177,7 @@ function lateCompletionOf(
   deposits: readonly Deposit[],
   chain: ChainFacts,
   latePolicy: 'flag' | 'confirm',
-): TxHash | null {
+): Completion | null {
   if (latePolicy === 'flag' || chain.cursor.time * 1000 <= payment.expiresAt) return null;
   return completionOf(payment, deposits, true);
 }
@@ -192,11 +199,11 @@ function mayBeMinedAgain(deposits: readonly Deposit[], chain: ChainFacts): boole
   );
 }
 
-function confirm(payment: Payment, live: readonly Deposit[], completedBy: TxHash): Decision {
+function confirm(payment: Payment, live: readonly Deposit[], completion: Completion): Decision {
   return {
     status: 'confirmed',
     reason: reasonOf(payment, live, 'confirmed'),
-    completedBy,
+    ...completion,
     event: 'payment.confirmed',
   };
 }
@@ -207,13 +214,19 @@ function end(
   status: 'expired' | 'failed',
   event: EventType,
 ): Decision {
-  return { status, reason: reasonOf(payment, live, status), completedBy: null, event };
+  return {
+    status,
+    reason: reasonOf(payment, live, status),
+    completedBy: null,
+    takesLate: false,
+    event,
+  };
 }
 
 function reasonOnly(payment: Payment, live: readonly Deposit[]): Decision | null {
   const reason = reasonOf(payment, live, payment.status);
   if (reason === payment.reason) return null;
-  return { status: payment.status, reason, completedBy: payment.completedBy, event: null };
+  return { status: payment.status, reason, completedBy: payment.completedBy, takesLate: false, event: null };
 }
 
 /** Why it failed, or what is unusual, from what the chain shows now. */

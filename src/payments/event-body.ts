@@ -1,9 +1,8 @@
 import { assetSymbol } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
-import { formatAmount } from '../core/money.ts';
 import { networks } from '../core/networks.ts';
 import type { Deposit, PaymentView } from '../core/payment.ts';
-import { isoTime, presentPayment, shownAmount, shownDeposit } from './present.ts';
+import { isoTime, presentPayment, showAmount, shownAmount, shownDeposit } from './present.ts';
 
 /**
  * The body of a payment's event, frozen from here on: the seed's eight keys first, then what depositd adds.
@@ -31,7 +30,7 @@ export function paymentEventBody(event: EventType, view: PaymentView, publicUrl:
 
 /** The body of `deposit.unmatched`: the same keys where they have a meaning, then the deposit itself. */
 export function unmatchedEventBody(deposit: Deposit, coin: string, address: string): string {
-  const amount = formatAmount(deposit.amount, deposit.decimals, Math.min(6, deposit.decimals));
+  const amount = showAmount(deposit, deposit.amount);
   return JSON.stringify({
     event: 'deposit.unmatched',
     payment_id: null,

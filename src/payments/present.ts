@@ -115,6 +115,7 @@ function confirmationsOf(view: PaymentView, deposit: Deposit): number {
   return confirmationsAt(view.heads[deposit.network] ?? 0, deposit.height);
 }
 
-function showAmount(asset: Pick<Asset, 'currency' | 'decimals'>, amount: bigint): string {
-  return formatAmount(amount, asset.decimals, Math.min(quoteDecimals(asset), asset.decimals));
+/** With as many decimals as a quote has, whatever the asset's own, and more where the value has more. */
+export function showAmount(asset: Pick<Asset, 'currency' | 'decimals'>, amount: bigint): string {
+  return formatAmount(amount, asset.decimals, quoteDecimals(asset));
 }

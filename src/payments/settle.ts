@@ -1,4 +1,5 @@
 import type { EventType } from '../core/events.ts';
+import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentStatus } from '../core/payment.ts';
 import { acceptLateDeposits } from '../storage/attachments.ts';
 import { listDepositsOfPayments } from '../storage/deposits.ts';
@@ -10,11 +11,15 @@ import { type ChainFacts, type Decision, decide } from './decide.ts';
 import { paymentEventBody } from './event-body.ts';
 
 export type SettleContext = {
+  /** The chain that `chain` tells of. */
+  network: Network;
   chain: ChainFacts;
   latePolicy: 'flag' | 'confirm';
   publicUrl: string;
   now: number;
 };
+
+const unreadChain: ChainFacts = { cursor: { height: 0, time: 0 }, requiredConfirmations: 0 };
 
 /** What a settlement changed, for the log. */
 export type Settlement = { payment: Payment; from: PaymentStatus };
@@ -30,7 +35,9 @@ export async function settlePayment(
 ): Promise<Settlement | null> {
   const payment = await lockPayment(trx, paymentId);
   const deposits = await listDepositsOfPayments(trx, [paymentId]);
-  const decision = decide(payment, deposits, context.chain, context.latePolicy, context.now);
+  // An operator may have attached a deposit of another chain. By that chain's time nobody's payment ends.
+  const chain = payment.network === context.network ? context.chain : unreadChain;
+  const decision = decide(payment, deposits, chain, context.latePolicy, context.now);
   if (decision === null) return null;
   const changed = await changePayment(trx, payment, decision, context);
   return changed === null ? null : { payment: changed, from: payment.status };
@@ -54,7 +61,7 @@ export async function changePayment(
   };
   if (!(await updatePaymentStatus(trx, payment.id, payment.status, changed))) return null;
   if (payment.status === 'pending' && moves) await releaseAddress(trx, payment.addressId, payment.id, now);
-  if (decision.event === 'payment.confirmed') await acceptLateDeposits(trx, payment.id);
+  if (decision.takesLate) await acceptLateDeposits(trx, payment.id);
   if (decision.event !== null) await announcePayment(trx, changed, decision.event, publicUrl, now);
   return changed;
 }

@@ -109,6 +109,7 @@ export async function settleAll(
 
 export function settleContext(state: ChainState, context: CommitContext): SettleContext {
   return {
+    network: state.network,
     chain: { cursor: state.cursor, requiredConfirmations: context.chain.requiredConfirmations },
     latePolicy: context.latePolicy,
     publicUrl: context.publicUrl,
