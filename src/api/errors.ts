@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DepositdError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { isStorageFault } from '../storage/faults.ts';
+import { discardBody } from './discard.ts';
 
 /** The three shapes in which every fault is answered, never mixed. */
 export type ErrorBody =
@@ -60,13 +61,14 @@ export function notFound(): HttpError {
 
 /** Turns whatever a request threw into one of the three shapes; only our own faults are logged. */
 export function createErrorHandler(log: Logger) {
-  return (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+  return async (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const answer = toHttpError(error);
     if (answer.statusCode >= 500) {
       const fields = { err: error, method: request.method, route: request.routeOptions.url ?? null };
       if (isStorageFault(error)) log.warn(fields, 'request failed: storage unavailable');
       else if (!(error instanceof HttpError)) log.error(fields, 'request failed');
     }
+    await discardBody(request.raw);
     return reply.code(answer.statusCode).headers(answer.headers).send(answer.body);
   };
 }

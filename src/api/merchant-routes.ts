@@ -13,6 +13,7 @@ import { registerMethodRoutes } from './methods.ts';
 import { type DocumentInfo, openApiOptions } from './openapi.ts';
 import { registerPaymentRoutes } from './payments.ts';
 import type { Api } from './routes.ts';
+import { detailSchema } from './schemas.ts';
 
 export type MerchantApiDeps = {
   db: Db;
@@ -42,7 +43,7 @@ export async function registerMerchantApi(api: Api, deps: MerchantApiDeps, limit
         operationId: 'readSchema',
         summary: 'This document',
         security: [],
-        response: { 200: z.record(z.string(), z.unknown()) },
+        response: { 429: detailSchema, 200: z.record(z.string(), z.unknown()) },
       },
       handler: async () => ({ ...api.swagger() }),
     });

@@ -4,6 +4,7 @@ import Fastify from 'fastify';
 import type { Logger } from '../log.ts';
 import { type AdminDeps, registerAdminApi } from './admin/routes.ts';
 import { bodyLimit, parseJsonBody } from './body.ts';
+import { answerClientError } from './client-error.ts';
 import { createErrorHandler, notFound } from './errors.ts';
 import { registerHealthRoutes } from './health.ts';
 import { createLimiter } from './limits.ts';
@@ -34,6 +35,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     // While it closes, requests already on their way are still answered.
     return503OnClosing: false,
     frameworkErrors: handleError,
+    clientErrorHandler: answerClientError,
   });
   api.setValidatorCompiler(validatorCompiler);
   // Our own answers are described by their schemas and held to them by tests: a payment that was made must

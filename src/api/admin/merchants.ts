@@ -16,7 +16,7 @@ import type { Db } from '../../storage/schema.ts';
 import { notFound } from '../errors.ts';
 import type { Api } from '../routes.ts';
 import { bodyErrors, commonErrors, listOf, plainText, timeSchema } from '../schemas.ts';
-import { merchantPath, requireMerchant } from './merchant-path.ts';
+import { isId, merchantPath, requireMerchant } from './merchant-path.ts';
 
 const tags = ['Merchants'];
 
@@ -142,6 +142,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
     },
     handler: async (request) => {
       const { merchant_id: merchantId, key_id: id } = request.params;
+      if (!isId(merchantId) || !isId(id)) throw notFound();
       const at = clock();
       const revoked = await inTransaction(db, async (trx) => {
         const key = await revokeKey(trx, { id, merchantId, at });

@@ -8,6 +8,7 @@ import { adminBodyLimit } from '../body.ts';
 import type { Limiter } from '../limits.ts';
 import { type DocumentInfo, openApiOptions } from '../openapi.ts';
 import type { Api } from '../routes.ts';
+import { detailSchema } from '../schemas.ts';
 import { registerAddressRoutes } from './addresses.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
 import { registerDepositRoutes } from './deposits.ts';
@@ -41,7 +42,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
         tags: ['Schema'],
         operationId: 'readSchema',
         summary: 'This document',
-        response: { 200: z.record(z.string(), z.unknown()) },
+        response: { 401: detailSchema, 429: detailSchema, 200: z.record(z.string(), z.unknown()) },
       },
       handler: async () => ({ ...api.swagger() }),
     });
