@@ -32,7 +32,7 @@ export type Span = {
   to: BlockRef;
   /** The head the answering node showed, at or above `to`. */
   head: BlockRef;
-  /** Null where the chain's nodes do not tell. */
+  /** At most the height of `to`; null where the chain's nodes do not tell. */
   finalizedHeight: number | null;
   /** In chain order. */
   transfers: Transfer[];

@@ -1,0 +1,93 @@
+import type { Inclusion, InclusionQuery } from '../source.ts';
+import { getHeader, getReceipt, getTransaction } from './calls.ts';
+import type { RpcCall } from './rpc.ts';
+import { readHeader, readReceipt, readTransaction, refOf } from './shapes.ts';
+import { matchLog, readTransferLog, withOrdinals } from './transfers.ts';
+
+/** A node's answers about one transfer: results, or undefined where it gave none. */
+export type InclusionAnswers = {
+  /** Height of the node's latest block. */
+  head: number;
+  block: unknown;
+  receipt: unknown;
+  /** Asked for the native coin only: a receipt tells neither target nor value. */
+  transaction: unknown;
+};
+
+/** What must be asked to look at `queries`, each thing once, and where its answer will be found. */
+export function planInclusions(queries: readonly InclusionQuery[]): {
+  calls: RpcCall[];
+  answersFor(query: InclusionQuery, results: readonly unknown[], head: number): InclusionAnswers;
+} {
+  const calls: RpcCall[] = [];
+  const places = new Map<string, number>();
+  const place = (key: string, call: RpcCall) => {
+    if (!places.has(key)) places.set(key, calls.push(call) - 1);
+  };
+  // Blocks before receipts: should the node ask for single calls, a reorg in between shows as a difference.
+  for (const { block } of queries) place(`block ${block.height}`, getHeader(block.height));
+  for (const { txHash } of queries) place(`receipt ${txHash}`, getReceipt(txHash));
+  for (const { txHash, token } of queries) {
+    if (token === 'native') place(`transaction ${txHash}`, getTransaction(txHash));
+  }
+  return {
+    calls,
+    answersFor: ({ block, txHash }, results, head) => {
+      const at = (key: string) => results[places.get(key) ?? -1];
+      return {
+        head,
+        block: at(`block ${block.height}`),
+        receipt: at(`receipt ${txHash}`),
+        transaction: at(`transaction ${txHash}`),
+      };
+    },
+  };
+}
+
+/**
+ * Whether the node's chain has the transfer where it was recorded. Another block at that height, a failed
+ * transaction or one without that transfer: absent. Whatever does not fit together: unknown, for a node that
+ * is behind, or whose chain changes just now, must not take a payment back.
+ */
+export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers): Inclusion {
+  const block = readHeader(answers.block);
+  if (block === null) return unknown(`the node has no block ${query.block.height}`);
+  if (block.height !== query.block.height || answers.head < block.height) {
+    return unknown('the node answered with another block than was asked for');
+  }
+  if (block.hash !== query.block.hash) return { kind: 'absent' };
+
+  const receipt = readReceipt(answers.receipt);
+  if (receipt === null || receipt.txHash !== query.txHash) return unknown('the node has no receipt');
+  if (receipt.blockHash !== block.hash) return unknown('the chain changed while it was looked at');
+  if (!receipt.succeeded) return { kind: 'absent' };
+
+  const paid =
+    query.token === 'native' ? nativeAmount(query, answers.transaction) : tokenAmount(query, receipt.logs);
+  if (paid === undefined) return unknown('the node has no such transaction');
+  if (paid !== query.amount) return { kind: 'absent' };
+  return { kind: 'included', block: refOf(block), head: answers.head };
+}
+
+/** What the recorded transfer moves according to the receipt; null when there is no such transfer. */
+function tokenAmount(query: InclusionQuery, logs: readonly unknown[]): bigint | null {
+  const transfers = logs.flatMap((value) => {
+    const log = readTransferLog(value);
+    const match = log === null ? null : matchLog(log, (key) => key === query.recipient);
+    const wanted = match?.token === query.token && match.txHash === query.txHash;
+    return match !== null && wanted ? [match] : [];
+  });
+  const inOrder = transfers.toSorted((a, b) => a.logIndex - b.logIndex);
+  return withOrdinals(inOrder).find(({ ordinal }) => ordinal === query.ordinal)?.amount ?? null;
+}
+
+/** What the transaction itself pays the recipient; undefined when the node does not have it. */
+function nativeAmount(query: InclusionQuery, answer: unknown): bigint | null | undefined {
+  const transaction = readTransaction(answer);
+  if (transaction === null || transaction.hash !== query.txHash) return undefined;
+  return transaction.to === query.recipient && query.ordinal === 0 ? transaction.value : null;
+}
+
+function unknown(reason: string): Inclusion {
+  return { kind: 'unknown', reason };
+}

@@ -1,0 +1,50 @@
+import type { AddressKey } from '../../core/address.ts';
+import type { BlockRef, Transfer, TxHash } from '../../core/chain.ts';
+import type { Network } from '../../core/networks.ts';
+import { behind, contradiction } from '../node-error.ts';
+import { type FullBlock, readReceipt, refOf } from './shapes.ts';
+
+/*
+ * The chain's own coin leaves no log: whole blocks are read, and a transaction's own target and value count.
+ * What contracts pay onwards (Safe, batch senders, exchanges) is not seen here.
+ */
+
+/** Whole blocks read at once: a full one is some hundred kilobytes. */
+export const mostFullBlocks = 20;
+
+/** A transaction that pays a watched address, if it succeeded. */
+export type NativePayment = { txHash: TxHash; recipient: AddressKey; amount: bigint; block: BlockRef };
+
+export function matchPayments(
+  blocks: readonly FullBlock[],
+  watched: (key: AddressKey) => boolean,
+): NativePayment[] {
+  return blocks.flatMap((block) =>
+    block.transactions.flatMap(({ hash, to, value }) =>
+      to !== null && value > 0n && watched(to)
+        ? [{ txHash: hash, recipient: to, amount: value, block: refOf(block) }]
+        : [],
+    ),
+  );
+}
+
+/**
+ * Whether the receipt says that the payment succeeded. A failed transaction stands in its block with its
+ * value, and moves nothing.
+ *
+ * @throws NodeError `behind` when the node has no receipt yet, `contradiction` when it is of another block.
+ */
+export function judgePayment(receipt: unknown, payment: NativePayment): boolean {
+  if (receipt === null)
+    throw behind(`it has no receipt of a transaction in block ${payment.block.height} yet`);
+  const read = readReceipt(receipt);
+  if (read === null) throw contradiction('a receipt is malformed');
+  if (read.txHash !== payment.txHash) throw contradiction('a receipt is of another transaction');
+  if (read.blockHash !== payment.block.hash) throw contradiction('a receipt is of another block');
+  return read.succeeded;
+}
+
+/** A transaction pays one address at most by its own value: the ordinal is 0. */
+export function toNativeTransfer(network: Network, payment: NativePayment): Transfer {
+  return { network, token: 'native', currency: 'native', ordinal: 0, logIndex: null, ...payment };
+}

@@ -1,0 +1,63 @@
+import type { NodeFault } from '../node-error.ts';
+
+/** How many blocks one log query to one node may span, learned from what it serves and refuses. */
+export type RangeControl = {
+  /** Most blocks to ask for now; at least 1. */
+  width(): number;
+  /** Notes that `asked` blocks were too many. False when there is nothing narrower to ask for. */
+  refused(asked: number, fault: NodeFault): boolean;
+  /** Notes that `asked` blocks were served, with this many logs. */
+  served(asked: number, logs: number): void;
+};
+
+/** The widest range worth asking for, and what most paid plans allow. */
+const widest = 10_000;
+
+const firstWidth = 200;
+
+/** Logs in one answer beyond which more blocks at a time save nothing and cost memory. */
+const enoughLogs = 10_000;
+
+/** After so many answers a refusal is forgotten: limits depend on plans, load and how full the blocks are. */
+const memory = 500;
+
+/**
+ * Narrows at once: to what the refusal named, else to the last width that was served, else by half. Widens
+ * by doubling until the first refusal and by a sixteenth after it, without touching what was refused.
+ */
+export function createRangeControl(maxLogRange: number | null): RangeControl {
+  const cap = Math.min(widest, maxLogRange ?? widest);
+  let width = Math.min(firstWidth, cap);
+  let lastServed = 0;
+  let refusedAt = Number.POSITIVE_INFINITY;
+  let servedSince = 0;
+
+  return {
+    width: () => width,
+
+    refused(asked, fault) {
+      if (asked <= 1) return false;
+      const named =
+        fault.kind === 'too-wide' && fault.blocks !== null && fault.blocks < asked ? fault.blocks : null;
+      const known = lastServed > 0 && lastServed < asked ? lastServed : null;
+      width = Math.max(1, named ?? known ?? Math.floor(asked / 2));
+      refusedAt = named === null ? asked : named + 1;
+      // Should that be refused too, it says nothing any more.
+      lastServed = 0;
+      servedSince = 0;
+      return true;
+    },
+
+    served(asked, logs) {
+      const enough = logs === 0 ? cap : Math.max(1, Math.floor((enoughLogs / logs) * asked));
+      if (asked > enough) width = Math.min(width, enough);
+      // A query that was narrower than allowed says nothing about wider ones.
+      if (asked < width) return;
+      lastServed = asked;
+      servedSince += 1;
+      if (servedSince >= memory) refusedAt = Number.POSITIVE_INFINITY;
+      const wider = refusedAt === Number.POSITIVE_INFINITY ? asked * 2 : asked + Math.max(1, asked >> 4);
+      width = Math.min(wider, refusedAt - 1, cap, Math.max(asked, enough));
+    },
+  };
+}

@@ -1,0 +1,207 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Clock } from '../../clock.ts';
+import type { ChainConfig } from '../../config.ts';
+import { keyOfHex } from '../../core/address.ts';
+import type { BlockRef } from '../../core/chain.ts';
+import { ConfigError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { Sleep } from '../../loop.ts';
+import { createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
+import { behind, contradiction, NodeError } from '../node-error.ts';
+import type { ChainSource, Inclusion, InclusionQuery, PollOutcome, PollRequest } from '../source.ts';
+import { getHeader } from './calls.ts';
+import { judgeInclusion, planInclusions } from './inclusion.ts';
+import { createRangeControl } from './range.ts';
+import { createRpcClient, type RpcAnswer, type RpcCall } from './rpc.ts';
+import { type Header, readHeader, refOf } from './shapes.ts';
+import { type EvmNode, readSpan } from './tick.ts';
+import { readChainId, resultOf, verifyTokens } from './verify.ts';
+
+export type EvmSourceOptions = {
+  chain: ChainConfig;
+  clock: Clock;
+  log: Logger;
+  /** For tests: how long one request may take, ms. */
+  timeoutMs?: number;
+  sleep?: Sleep;
+};
+
+/** Reads a chain that speaks Ethereum's JSON-RPC. Every answer proves itself before it is believed. */
+export function createEvmSource(options: EvmSourceOptions): ChainSource {
+  const { chain, clock, timeoutMs, sleep = systemSleep } = options;
+  const log = options.log.child({ network: chain.network });
+  const tokens = chain.assets.flatMap(({ token }) => (token === null ? [] : [token]));
+  const currencies = new Map(
+    chain.assets.flatMap(({ token, currency }) =>
+      token === null ? [] : [[keyOfHex(token), currency] as const],
+    ),
+  );
+  const nodes = chain.rpc.map((endpoint) => {
+    const client = createRpcClient({
+      endpoint,
+      clock,
+      sleep,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+    const node: EvmNode = {
+      client,
+      range: createRangeControl(endpoint.maxLogRange),
+      recipientFilter: true,
+      latencyMs: client.latencyMs,
+      close: client.close,
+    };
+    return { host: new URL(endpoint.url).host, node };
+  });
+  const context = { chain, tokens, currencies };
+  /** What a node of another chain said; null while none did. */
+  let otherChain: string | null = null;
+  /** No node below this is believed. */
+  let finalizedHeight = 0;
+
+  const endpoints = createEndpoints<EvmNode>({ nodes, identify, clock, log });
+
+  async function identify({ client }: EvmNode, signal: AbortSignal): Promise<void> {
+    const chainId = await readChainId(client, signal);
+    if (chainId === chain.chainId) return;
+    otherChain = `the node belongs to chain ${chainId}, not ${chain.chainId}`;
+    throw new NodeError({ kind: 'wrong-chain' }, `it belongs to chain ${chainId}, not ${chain.chainId}`);
+  }
+
+  async function verify(signal: AbortSignal): Promise<void> {
+    try {
+      await endpoints.ask(({ client }) => verifyTokens(client, chain, signal), signal);
+    } catch (error) {
+      if (!(error instanceof NoNodeError) || otherChain === null) throw error;
+      throw new ConfigError([`chains.${chain.network}.chainId: ${otherChain} (${error.message})`]);
+    }
+  }
+
+  async function poll(request: PollRequest): Promise<PollOutcome> {
+    finalizedHeight = Math.max(finalizedHeight, request.finalizedHeight ?? 0);
+    try {
+      const first = await pollFrom(request);
+      const final = request.cursor.height <= finalizedHeight;
+      return first.outcome.kind === 'reorg' && final ? await secondOpinion(request, first) : first.outcome;
+    } catch (error) {
+      if (request.signal.aborted) return { kind: 'failed', reason: 'stopped', retryAt: clock() };
+      if (!(error instanceof NoNodeError)) throw error;
+      return { kind: 'failed', reason: error.message, retryAt: error.retryAt };
+    }
+  }
+
+  function pollFrom(
+    request: PollRequest,
+    except?: EvmNode,
+  ): Promise<{ node: EvmNode; outcome: PollOutcome }> {
+    const read = async (node: EvmNode, seen: Seen) => ({
+      node,
+      outcome: await readSpan(node, request, context, seen),
+    });
+    return endpoints.ask(read, request.signal, except);
+  }
+
+  /** A final block that is gone stops the chain: one node's word is not enough where there are others. */
+  async function secondOpinion(
+    request: PollRequest,
+    first: { node: EvmNode; outcome: PollOutcome },
+  ): Promise<PollOutcome> {
+    try {
+      const { outcome } = await pollFrom(request, first.node);
+      if (outcome.kind === 'reorg') return outcome;
+      const { height } = request.cursor;
+      endpoints.accuse(
+        first.node,
+        contradiction(`it has another block at ${height}, which is final elsewhere`),
+      );
+      return outcome;
+    } catch (error) {
+      if (!(error instanceof NoNodeError)) throw error;
+      return first.outcome;
+    }
+  }
+
+  /** A node's finalized and latest blocks, and its answers to `calls`, all from one that is not behind. */
+  async function askFresh(
+    node: EvmNode,
+    calls: readonly RpcCall[],
+    seen: Seen,
+    signal: AbortSignal,
+  ): Promise<{ latest: Header; answers: RpcAnswer[] }> {
+    const all = [getHeader('finalized'), getHeader('latest'), ...calls];
+    const [first, second, ...answers] = await node.client.send(all, signal);
+    const finalized = first !== undefined && 'result' in first ? readHeader(first.result) : null;
+    const latest = readHeader(resultOf(second));
+    if (latest === null) throw contradiction('the latest block is malformed or missing');
+    seen({ head: latest.height, finalized: finalized?.height ?? null });
+    const height = finalized?.height ?? latest.height;
+    if (height < finalizedHeight)
+      throw behind(`its finalized block ${height} is below ${finalizedHeight}, seen before`);
+    return { latest, answers };
+  }
+
+  async function start(startBlock: number | 'latest', signal: AbortSignal) {
+    return await endpoints.ask(async (node, seen) => {
+      if (startBlock === 'latest') {
+        const { latest } = await askFresh(node, [], seen, signal);
+        return { cursor: refOf(latest), head: refOf(latest) };
+      }
+      const height = Math.max(0, startBlock - 1);
+      const { latest, answers } = await askFresh(node, [getHeader(height)], seen, signal);
+      const cursor = readHeader(resultOf(answers[0]));
+      if (cursor?.height !== height) throw behind(`it has no block ${height}, where reading should start`);
+      return { cursor: refOf(cursor), head: refOf(latest) };
+    }, signal);
+  }
+
+  async function blocksAt(
+    heights: readonly number[],
+    signal: AbortSignal,
+  ): Promise<Map<number, BlockRef | null>> {
+    if (heights.length === 0) return new Map();
+    return await endpoints.ask(async (node, seen) => {
+      const { latest, answers } = await askFresh(node, heights.map(getHeader), seen, signal);
+      return new Map(heights.map((height, i) => [height, blockAt(height, resultOf(answers[i]), latest)]));
+    }, signal);
+  }
+
+  async function inclusions(
+    queries: readonly InclusionQuery[],
+    signal: AbortSignal,
+  ): Promise<Map<InclusionQuery, Inclusion>> {
+    if (queries.length === 0) return new Map();
+    const plan = planInclusions(queries);
+    try {
+      return await endpoints.ask(async (node, seen) => {
+        const { latest, answers } = await askFresh(node, plan.calls, seen, signal);
+        const results = answers.map(resultOf);
+        return new Map(
+          queries.map((query) => [
+            query,
+            judgeInclusion(query, plan.answersFor(query, results, latest.height)),
+          ]),
+        );
+      }, signal);
+    } catch (error) {
+      if (!(error instanceof NoNodeError)) throw error;
+      return new Map(queries.map((query) => [query, { kind: 'unknown', reason: error.message }]));
+    }
+  }
+
+  return { verify, start, poll, blocksAt, inclusions, endpoints: endpoints.status, close: endpoints.close };
+}
+
+function blockAt(height: number, answer: unknown, latest: Header): BlockRef | null {
+  if (answer === null && height > latest.height) return null;
+  if (answer === null) throw behind(`it lacks block ${height}, which is below its latest`);
+  const header = readHeader(answer);
+  if (header?.height !== height) throw contradiction('it answered with another block than was asked for');
+  return refOf(header);
+}
+
+const systemSleep: Sleep = async (ms, signal) => {
+  try {
+    await setTimeout(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+};

@@ -1,0 +1,46 @@
+import { RpcError } from '../errors.ts';
+
+/** What is to be done about a node that gave no usable answer. */
+export type NodeFault =
+  /** It serves this, but for fewer blocks at a time; `blocks` where it said how many. */
+  | { kind: 'too-wide'; blocks: number | null }
+  /** The answer would be too large: half the blocks, now. */
+  | { kind: 'too-much' }
+  /** It serves this without so many addresses in the filter. */
+  | { kind: 'filter-too-long' }
+  /** It does not serve this at all. */
+  | { kind: 'unsupported' }
+  /** The contract that was called refused: an answer, not a failure of the node. */
+  | { kind: 'reverted' }
+  /** It has not got there yet, though the chain has. */
+  | { kind: 'behind' }
+  /** It is down, overloaded, or wants fewer requests; `retryAfterMs` where it said for how long. */
+  | { kind: 'unavailable'; retryAfterMs: number | null }
+  /** What it says cannot be true: about itself, or together with what was proven before. */
+  | { kind: 'contradiction' }
+  /** It belongs to another chain than the configured one. */
+  | { kind: 'wrong-chain' };
+
+/** Says nothing of where the node is: whoever asked it puts the host name before the message. */
+export class NodeError extends RpcError {
+  readonly fault: NodeFault;
+
+  constructor(fault: NodeFault, message: string, options?: ErrorOptions) {
+    super(`node_${fault.kind.replaceAll('-', '_')}`, message, options);
+    this.fault = fault;
+  }
+}
+
+/** A node's answer that was understood and cannot be true. */
+export function contradiction(message: string): NodeError {
+  return new NodeError({ kind: 'contradiction' }, message);
+}
+
+/** A node that lacks what it should have by now. */
+export function behind(message: string): NodeError {
+  return new NodeError({ kind: 'behind' }, message);
+}
+
+export function unavailable(message: string, options?: ErrorOptions): NodeError {
+  return new NodeError({ kind: 'unavailable', retryAfterMs: null }, message, options);
+}
