@@ -1,0 +1,136 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { generateSecret } from '../src/notify/secrets.ts';
+import { signPayload } from '../src/notify/signature.ts';
+import { testFolder } from './support/databases.ts';
+
+const root = join(import.meta.dirname, '..');
+
+function pages(): string[] {
+  const docs = readdirSync(join(root, 'docs')).map((name) => join('docs', name));
+  const top = readdirSync(root);
+  return [...top, ...docs].filter((name) => name.endsWith('.md'));
+}
+
+/** How a Markdown viewer names a heading in a link. */
+function anchorsOf(page: string): string[] {
+  const text = readFileSync(join(root, page), 'utf8').replace(/```[\s\S]*?```/g, '');
+  return [...text.matchAll(/^#+ (.+)$/gm)].map((match) =>
+    (match[1] as string)
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+describe('the documentation', () => {
+  test('links only to pages and headings that exist', () => {
+    const broken: string[] = [];
+    for (const page of pages()) {
+      const text = readFileSync(join(root, page), 'utf8');
+      for (const [, link = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(link)) continue;
+        const [path = '', anchor] = link.split('#');
+        const target = path === '' ? page : join(dirname(page), path);
+        if (!existsSync(join(root, target))) broken.push(`${page}: ${link}`);
+        else if (anchor !== undefined && !anchorsOf(target).includes(anchor)) broken.push(`${page}: ${link}`);
+      }
+    }
+    expect(broken).toEqual([]);
+  });
+
+  test('shows JSON that is JSON', () => {
+    const wrong = pages().flatMap((page) => {
+      const text = readFileSync(join(root, page), 'utf8');
+      return [...text.matchAll(/```json\n([\s\S]*?)```/g)].flatMap(([, block = '']) => {
+        try {
+          JSON.parse(block);
+          return [];
+        } catch (error) {
+          return [`${page}: ${String(error)}`];
+        }
+      });
+    });
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** The program of docs/integrate.md, as a reader would copy and start it. */
+async function startReceiver(secret: string) {
+  const page = readFileSync(join(root, 'docs/integrate.md'), 'utf8');
+  const program = /```js\n([\s\S]*?)```/.exec(page)?.[1];
+  if (program === undefined) throw new Error('docs/integrate.md shows no receiver');
+  const file = join(testFolder(), 'receiver.mjs');
+  writeFileSync(file, program);
+  const child = spawn(process.execPath, [file], {
+    env: { ...process.env, WEBHOOK_SECRET: secret, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  onTestFinished(async () => {
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    if (child.exitCode === null && child.kill('SIGKILL')) await ended;
+  });
+  let output = '';
+  const port = await new Promise<string>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the receiver ended with code ${code}`)));
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk;
+      const listening = /listening on (\d+)/.exec(output)?.[1];
+      if (listening !== undefined) resolve(listening);
+    });
+  });
+  return {
+    output: () => output,
+    post: async (body: string, headers: Record<string, string>) => {
+      const answer = await fetch(`http://127.0.0.1:${port}/webhooks`, { method: 'POST', body, headers });
+      await answer.arrayBuffer();
+      return answer.status;
+    },
+  };
+}
+
+describe('the receiver of docs/integrate.md', () => {
+  const secret = generateSecret();
+  const body = JSON.stringify({
+    event: 'payment.confirmed',
+    payment_id: 'PAY-2026-7K2M9QXW4T',
+    external_order_id: 'order-é',
+    amount: '50.000000',
+    currency: 'USDT',
+    tx_hash: '0xab',
+  });
+
+  /** The headers of a delivery signed with `secrets`, `age` seconds ago. */
+  function headers(secrets: readonly string[], { age = 0, id = 'evt_1', signed = body } = {}) {
+    const time = Math.floor(Date.now() / 1000) - age;
+    return { 'x-payhook-signature': signPayload(secrets, time, Buffer.from(signed)), 'webhook-id': id };
+  }
+
+  test('takes what is signed, once, and refuses what is not', async () => {
+    const receiver = await startReceiver(secret);
+    const { post } = receiver;
+    expect(await post(body, headers([generateSecret()]))).toBe(401);
+    expect(await post(body, {})).toBe(401);
+    expect(await post(body, { 'x-payhook-signature': 't=,v1=', 'webhook-id': 'evt_1' })).toBe(401);
+    expect(await post(`${body} `, headers([secret]))).toBe(401);
+    expect(await post(body, headers([secret], { age: 301 }))).toBe(401);
+    expect(receiver.output()).not.toContain('paid');
+
+    expect(await post(body, headers([secret]))).toBe(200);
+    expect(await post(body, headers([secret], { age: 290 }))).toBe(200);
+    expect(receiver.output().match(/order-é paid: 50\.000000 USDT in 0xab/g)).toHaveLength(1);
+  });
+
+  test('takes what is signed with two secrets while one replaces the other', async () => {
+    const { post } = await startReceiver(secret);
+    expect(await post(body, headers([generateSecret(), secret], { id: 'evt_2' }))).toBe(200);
+    expect(await post(body, headers([secret, generateSecret()], { id: 'evt_3' }))).toBe(200);
+  });
+
+  test('asks for another attempt when it fails itself', async () => {
+    const { post } = await startReceiver(secret);
+    expect(await post('not JSON', headers([secret], { signed: 'not JSON' }))).toBe(500);
+  });
+});
