@@ -36,9 +36,11 @@ export type WatcherDeps = {
 
 /** What a step came to, and when the next one is due. */
 export type StepOutcome = {
-  kind: 'idle' | 'advanced' | 'reorged' | 'stale' | 'failed' | 'stopped';
+  kind: 'unmoved' | 'advanced' | 'reorged' | 'stale' | 'failed' | 'stopped';
   /** Unix ms; now or earlier: at once. */
   nextAt: number;
+  /** Nobody waits for this chain now: a payment that is made meanwhile makes the next step due at once. */
+  idle: boolean;
 };
 
 export type Watcher = { step(signal: AbortSignal): Promise<StepOutcome> };
@@ -110,7 +112,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       if (await insertChain(trx, state)) await insertAnchors(trx, network, anchors);
     });
     log.info({ height: cursor.height, head: head.height }, 'chain begun');
-    return { kind: 'advanced', nextAt: clock() };
+    return { kind: 'advanced', nextAt: clock(), idle: false };
   }
 
   async function readOn(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
@@ -142,7 +144,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const committed = await inTransaction(db, (trx) =>
       commitSpan(trx, before.cursor, { ...span, vanished }, context()),
     );
-    if (committed === null) return { kind: 'stale', nextAt: await nextPoll() };
+    if (committed === null) return { kind: 'stale', ...(await paceOf()) };
     if (stoppedFor !== null) log.info({}, 'chain agrees again');
     stoppedFor = null;
     const { state, recorded, settled } = committed;
@@ -158,7 +160,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const more = confirmed || committed.more;
     const behind = state.head.height > state.cursor.height;
     const moved = !sameBlock(before.cursor, state.cursor);
-    return { kind: moved ? 'advanced' : 'idle', nextAt: behind || more ? clock() : await nextPoll() };
+    const pace = behind || more ? { nextAt: clock(), idle: false } : await paceOf();
+    return { kind: moved ? 'advanced' : 'unmoved', ...pace };
   }
 
   /** @returns whether more deposits wait for their fresh look. */
@@ -209,7 +212,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
     const fork = await findFork(db, source, state, signal);
     const settled = await inTransaction(db, (trx) => commitFork(trx, state, fork, context()));
-    if (settled === null) return { kind: 'stale', nextAt: clock() };
+    if (settled === null) return { kind: 'stale', nextAt: clock(), idle: false };
     const fields = {
       fork_point: fork.forkPoint.height,
       depth: state.cursor.height - fork.forkPoint.height,
@@ -223,7 +226,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       log.warn({ payment_number: payment.paymentNumber }, 'confirmed payment reverted');
     }
     if (settled.length > 0) onEvents();
-    return { kind: 'reorged', nextAt: clock() };
+    return { kind: 'reorged', nextAt: clock(), idle: false };
   }
 
   /** Once a minute while it lasts. */
@@ -239,7 +242,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     failures += 1;
     // The first failure may be a hiccup that another node answers; say so once it lasts, then now and then.
     if (failures === doubtAfter || failures % 100 === 0) log.warn({ reason, failures }, 'chain not read');
-    return { kind: 'failed', nextAt: retryAt };
+    return { kind: 'failed', nextAt: retryAt, idle: false };
   }
 
   async function stop(reason: string, msg: string): Promise<StepOutcome> {
@@ -249,12 +252,13 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       const state = await lockChain(trx, network);
       if (state !== null) await updateChain(trx, { ...state, stoppedReason: reason });
     });
-    return { kind: 'stopped', nextAt: clock() + stoppedMs };
+    return { kind: 'stopped', nextAt: clock() + stoppedMs, idle: false };
   }
 
-  async function nextPoll(): Promise<number> {
+  async function paceOf(): Promise<Pick<StepOutcome, 'nextAt' | 'idle'>> {
     const open = (await hasPendingPayment(db, network)) || (await hasSeenDeposit(db, network));
-    return clock() + (open ? chain.pollSeconds : Math.max(chain.pollSeconds, chain.idlePollSeconds)) * 1000;
+    const seconds = open ? chain.pollSeconds : Math.max(chain.pollSeconds, chain.idlePollSeconds);
+    return { nextAt: clock() + seconds * 1000, idle: !open };
   }
 
   return { step };

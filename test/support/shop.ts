@@ -99,7 +99,7 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
       let quiet = 0;
       for (let steps = 0; quiet < 2; steps++) {
         if (steps > 500) throw new Error('a watcher that never comes to rest');
-        quiet = (await watcher.step(signal)).kind === 'idle' ? quiet + 1 : 0;
+        quiet = (await watcher.step(signal)).kind === 'unmoved' ? quiet + 1 : 0;
       }
     }
   }

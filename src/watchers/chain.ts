@@ -1,0 +1,52 @@
+import { type Loop, runLoop } from '../loop.ts';
+import { hasPendingPayment } from '../storage/payments.ts';
+import { createEvmSource } from './evm/source.ts';
+import { createLeader } from './leader.ts';
+import type { EndpointStatus } from './source.ts';
+import { createWatcher, type StepOutcome, type WatcherDeps } from './watcher.ts';
+
+/** One chain being watched. */
+export type ChainWatch = {
+  /** A payment was made: read at full pace from now on. */
+  wake(): void;
+  /** What each node looks like now. */
+  endpoints(): EndpointStatus[];
+  /** Lets the running step end. */
+  stop(): Promise<void>;
+};
+
+/** How soon a follower asks whether it leads now, and an idle chain whether a payment was made elsewhere, ms. */
+const glanceMs = 1_000;
+
+/** Runs the watcher of one chain in a loop of its own, so that no chain ever waits for another. */
+export function watchChain(deps: Omit<WatcherDeps, 'source'>): ChainWatch {
+  const { db, chain, clock } = deps;
+  const log = deps.log.child({ network: chain.network });
+  const source = createEvmSource({ chain, clock, log: deps.log });
+  const watcher = createWatcher({ ...deps, source, log });
+  const leader = createLeader({ db, name: `chain ${chain.network}`, clock });
+  let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
+
+  async function step(signal: AbortSignal): Promise<void> {
+    if (!(await leader.leads())) {
+      last = { nextAt: clock() + glanceMs, idle: false };
+      return;
+    }
+    // Another process may have made a payment: an idle chain glances at the database, not at a node.
+    const resting = last.idle && clock() < last.nextAt;
+    if (resting && !(await hasPendingPayment(db, chain.network))) return;
+    last = await watcher.step(signal);
+  }
+
+  const delay = () => Math.min(last.nextAt - clock(), last.idle ? glanceMs : Number.POSITIVE_INFINITY);
+  const loop: Loop = runLoop({ name: 'chain', step, delay, log });
+  return {
+    wake: loop.wake,
+    endpoints: source.endpoints,
+    async stop() {
+      await loop.stop();
+      await leader.resign();
+      await source.close();
+    },
+  };
+}
