@@ -48,7 +48,9 @@ const paymentDepositSchema = z
     tx_hash: z.string(),
     amount: amountSchema,
     confirmations: countSchema,
-    status: z.string().describe('`seen`, `confirmed` or `late`.'),
+    status: z.enum(['seen', 'confirmed', 'late']),
+    network: networkSchema.optional().describe('Only where something else was taken for what was asked for.'),
+    currency: currencySchema.optional().describe('As `network`.'),
   })
   .meta({ id: 'PaymentDeposit', description: 'A transfer that reached the payment.' });
 
@@ -108,6 +110,9 @@ export const cursorSchema = z.string().max(200).optional().describe('A `next_cur
 export const timeQuerySchema = z.iso
   .datetime({ offset: true, error: 'expected a time such as 2026-05-24T11:35:00Z' })
   .optional();
+
+/** Why an operator does something: it goes into the audit log. */
+export const operatorReason = plainText(500).refine((text) => text.trim() !== '', 'expected a reason');
 
 /** Anything that is no payment number of ours is not found, like one of somebody else. */
 export const paymentPath = z.object({ payment_number: z.string() });

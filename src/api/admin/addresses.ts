@@ -18,7 +18,7 @@ import {
   networkSchema,
   timeSchema,
 } from '../schemas.ts';
-import { merchantPath, requireMerchant } from './merchant-path.ts';
+import { merchantPath, requireMerchant } from './paths.ts';
 
 const tags = ['Pool'];
 

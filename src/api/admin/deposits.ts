@@ -1,16 +1,23 @@
 import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config.ts';
 import { quoteDecimals } from '../../core/assets.ts';
 import { formatAmount } from '../../core/money.ts';
 import type { Deposit } from '../../core/payment.ts';
+import { InvariantError } from '../../errors.ts';
+import { attachDeposit } from '../../payments/attach.ts';
 import { isoTime } from '../../payments/present.ts';
 import { findAddressTexts } from '../../storage/addresses.ts';
 import { listDeposits } from '../../storage/deposits.ts';
 import { findPaymentNumbers } from '../../storage/payment-numbers.ts';
 import type { Db } from '../../storage/schema.ts';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
+import { fieldError, type HttpError, notFound, serviceError } from '../errors.ts';
+import { isPaymentNumber } from '../payments.ts';
 import type { Api } from '../routes.ts';
 import {
   amountSchema,
+  bodyErrors,
   commonErrors,
   countSchema,
   currencySchema,
@@ -18,8 +25,13 @@ import {
   limitSchema,
   listOf,
   networkSchema,
+  operatorReason,
+  serviceErrorSchema,
   timeSchema,
 } from '../schemas.ts';
+import { rowId } from './paths.ts';
+
+const tags = ['Deposits'];
 
 const depositSchema = z.object({
   id: countSchema,
@@ -32,22 +44,25 @@ const depositSchema = z.object({
   tx_hash: z.string(),
   block_height: countSchema,
   block_time: timeSchema,
-  status: z.enum(['unmatched', 'late', 'seen', 'confirmed', 'orphaned']),
+  status: z.enum(['unmatched', 'late', 'accepted', 'seen', 'confirmed', 'orphaned']),
   reason: z.string().nullable().describe('Why it is unmatched.'),
   seen_at: timeSchema,
 });
 
 /** Everything that reached a watched address. */
-export function registerDepositRoutes(api: Api, { db }: { db: Db }): void {
+export function registerDepositRoutes(
+  api: Api,
+  { db, config, clock }: { db: Db; config: Pick<Config, 'publicUrl'>; clock: Clock },
+): void {
   api.route({
     method: 'GET',
     url: '/deposits/',
     schema: {
-      tags: ['Deposits'],
+      tags,
       operationId: 'listDeposits',
       summary: 'Deposits, newest first',
       querystring: z.strictObject({
-        status: z.enum(['unmatched', 'late', 'counted']).optional(),
+        status: z.enum(['unmatched', 'late', 'accepted', 'counted']).optional(),
         limit: limitSchema,
         cursor: cursorSchema,
       }),
@@ -61,23 +76,66 @@ export function registerDepositRoutes(api: Api, { db }: { db: Db }): void {
         ...(role === undefined ? {} : { role }),
         ...(beforeId === undefined ? {} : { beforeId }),
       });
-      const addressIds = deposits.map((deposit) => deposit.addressId);
-      const paymentIds = deposits.flatMap((deposit) => deposit.paymentId ?? []);
-      const addresses = await findAddressTexts(db, addressIds);
-      const numbers = await findPaymentNumbers(db, paymentIds);
-      return {
-        data: deposits.map((deposit) => ({
-          ...present(deposit),
-          address: addresses.get(deposit.addressId) ?? '',
-          payment_number: numbers.get(deposit.paymentId ?? 0) ?? null,
-        })),
-        next_cursor: encodeCursor(nextId),
-      };
+      return { data: await present(deposits), next_cursor: encodeCursor(nextId) };
     },
   });
+
+  api.route({
+    method: 'POST',
+    url: '/deposits/:deposit_id/attach/',
+    schema: {
+      tags,
+      operationId: 'attachDeposit',
+      summary: 'Give an unmatched deposit to the payment it was meant for',
+      description: 'It confirms the payment when what came suffices. Repeating changes nothing.',
+      params: z.object({ deposit_id: z.string() }),
+      body: z.strictObject({ payment_number: z.string().max(100), reason: operatorReason }),
+      response: { ...bodyErrors, 200: depositSchema, 409: serviceErrorSchema },
+    },
+    handler: async (request) => {
+      const depositId = rowId(request.params.deposit_id);
+      const { payment_number: paymentNumber, reason } = request.body;
+      if (!isPaymentNumber(paymentNumber)) throw unknownPayment();
+      const outcome = await attachDeposit(
+        { db, clock, publicUrl: config.publicUrl },
+        { depositId, paymentNumber, reason, actor: 'admin' },
+      );
+      switch (outcome.outcome) {
+        case 'attached': {
+          const [shown] = await present([outcome.deposit]);
+          if (shown === undefined) throw new InvariantError('a deposit that cannot be shown');
+          return shown;
+        }
+        case 'not_found':
+          throw notFound();
+        case 'unknown_payment':
+          throw unknownPayment();
+        case 'not_attachable':
+          throw serviceError(409, 'not_attachable', `The deposit cannot be attached: ${outcome.why}.`);
+        default:
+          return outcome satisfies never;
+      }
+    },
+  });
+
+  async function present(deposits: readonly Deposit[]): Promise<z.output<typeof depositSchema>[]> {
+    const addressIds = deposits.map((deposit) => deposit.addressId);
+    const paymentIds = deposits.flatMap((deposit) => deposit.paymentId ?? []);
+    const addresses = await findAddressTexts(db, addressIds);
+    const numbers = await findPaymentNumbers(db, paymentIds);
+    return deposits.map((deposit) => ({
+      ...presentAlone(deposit),
+      address: addresses.get(deposit.addressId) ?? '',
+      payment_number: numbers.get(deposit.paymentId ?? 0) ?? null,
+    }));
+  }
 }
 
-function present(deposit: Deposit): Omit<z.output<typeof depositSchema>, 'address' | 'payment_number'> {
+function unknownPayment(): HttpError {
+  return fieldError('payment_number', 'there is no such payment');
+}
+
+function presentAlone(deposit: Deposit): Omit<z.output<typeof depositSchema>, 'address' | 'payment_number'> {
   const places = Math.min(quoteDecimals(deposit), deposit.decimals);
   return {
     id: deposit.id,

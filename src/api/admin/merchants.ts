@@ -16,7 +16,7 @@ import type { Db } from '../../storage/schema.ts';
 import { notFound } from '../errors.ts';
 import type { Api } from '../routes.ts';
 import { bodyErrors, commonErrors, listOf, plainText, timeSchema } from '../schemas.ts';
-import { isId, merchantPath, requireMerchant } from './merchant-path.ts';
+import { isId, merchantPath, requireMerchant } from './paths.ts';
 
 const tags = ['Merchants'];
 

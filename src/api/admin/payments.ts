@@ -1,17 +1,27 @@
 import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { PaymentView } from '../../core/payment.ts';
+import { acceptPayment } from '../../payments/accept.ts';
 import { presentPayment } from '../../payments/present.ts';
 import { findPaymentId } from '../../storage/payment-numbers.ts';
 import { findPaymentById, listPayments, viewOf } from '../../storage/payments.ts';
 import type { Db } from '../../storage/schema.ts';
 import { encodeCursor } from '../cursors.ts';
-import { notFound } from '../errors.ts';
+import { notFound, serviceError } from '../errors.ts';
 import { paymentFilter, paymentListQuery } from '../payment-list.ts';
 import { isPaymentNumber } from '../payments.ts';
 import type { Api } from '../routes.ts';
-import { commonErrors, listOf, paymentPath, paymentSchema } from '../schemas.ts';
-import { requireMerchant } from './merchant-path.ts';
+import {
+  bodyErrors,
+  commonErrors,
+  listOf,
+  operatorReason,
+  paymentPath,
+  paymentSchema,
+  serviceErrorSchema,
+} from '../schemas.ts';
+import { requireMerchant } from './paths.ts';
 
 const tags = ['Payments'];
 
@@ -23,7 +33,7 @@ const operatorPaymentSchema = paymentSchema
 /** Every merchant's payments. */
 export function registerAdminPaymentRoutes(
   api: Api,
-  { db, config }: { db: Db; config: Pick<Config, 'publicUrl'> },
+  { db, config, clock }: { db: Db; config: Pick<Config, 'publicUrl'>; clock: Clock },
 ): void {
   api.route({
     method: 'GET',
@@ -58,6 +68,39 @@ export function registerAdminPaymentRoutes(
       const id = isPaymentNumber(payment_number) ? await findPaymentId(db, payment_number) : null;
       if (id === null) throw notFound();
       return present(await viewOf(db, await findPaymentById(db, id)));
+    },
+  });
+
+  api.route({
+    method: 'POST',
+    url: '/payments/:payment_number/accept/',
+    schema: {
+      tags,
+      operationId: 'acceptPayment',
+      summary: 'Take what came for a payment as enough',
+      description:
+        'For one that was paid late or too little. It is confirmed as any other; repeating changes nothing.',
+      params: paymentPath,
+      body: z.strictObject({ reason: operatorReason }),
+      response: { ...bodyErrors, 200: operatorPaymentSchema, 409: serviceErrorSchema },
+    },
+    handler: async (request) => {
+      const { payment_number: paymentNumber } = request.params;
+      if (!isPaymentNumber(paymentNumber)) throw notFound();
+      const outcome = await acceptPayment(
+        { db, clock, publicUrl: config.publicUrl },
+        { paymentNumber, reason: request.body.reason, actor: 'admin' },
+      );
+      switch (outcome.outcome) {
+        case 'accepted':
+          return present(outcome.view);
+        case 'not_found':
+          throw notFound();
+        case 'not_acceptable':
+          throw serviceError(409, 'not_acceptable', `The payment cannot be accepted: ${outcome.why}.`);
+        default:
+          return outcome satisfies never;
+      }
     },
   });
 

@@ -3,12 +3,18 @@ import { getMerchant, type Merchant } from '../../storage/merchants.ts';
 import type { Db } from '../../storage/schema.ts';
 import { notFound } from '../errors.ts';
 
+export const merchantPath = z.object({ merchant_id: z.string() });
+
 /** Whether a text looks like an id of ours (`mer_…`, `key_…`): anything else is not found without asking. */
 export function isId(text: string): boolean {
   return /^[a-z]{2,5}_[0-9a-f]{1,64}$/.test(text);
 }
 
-export const merchantPath = z.object({ merchant_id: z.string() });
+/** The number of a row in a path. @throws HttpError 404 when it is none. */
+export function rowId(text: string): number {
+  if (!/^[0-9]{1,15}$/.test(text)) throw notFound();
+  return Number(text);
+}
 
 /** @throws HttpError 404 when there is no such merchant. */
 export async function requireMerchant(db: Db, id: string): Promise<Merchant> {
