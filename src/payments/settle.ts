@@ -1,6 +1,7 @@
 import type { EventType } from '../core/events.ts';
 import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentStatus } from '../core/payment.ts';
+import { InvariantError } from '../errors.ts';
 import { acceptLateDeposits } from '../storage/attachments.ts';
 import { listDepositsOfPayments } from '../storage/deposits.ts';
 import { appendEvent } from '../storage/events.ts';
@@ -21,7 +22,7 @@ export type SettleContext = {
 
 const unreadChain: ChainFacts = { cursor: { height: 0, time: 0 }, requiredConfirmations: 0 };
 
-/** What a settlement changed, for the log. */
+/** What a settlement changed, for the log: the payment as it is now, and what it was. */
 export type Settlement = { payment: Payment; from: PaymentStatus };
 
 /**
@@ -33,14 +34,20 @@ export async function settlePayment(
   paymentId: number,
   context: SettleContext,
 ): Promise<Settlement | null> {
-  const payment = await lockPayment(trx, paymentId);
-  const deposits = await listDepositsOfPayments(trx, [paymentId]);
+  const before = await lockPayment(trx, paymentId);
   // An operator may have attached a deposit of another chain. By that chain's time nobody's payment ends.
-  const chain = payment.network === context.network ? context.chain : unreadChain;
-  const decision = decide(payment, deposits, chain, context.latePolicy, context.now);
-  if (decision === null) return null;
-  const changed = await changePayment(trx, payment, decision, context);
-  return changed === null ? null : { payment: changed, from: payment.status };
+  const chain = before.network === context.network ? context.chain : unreadChain;
+  let payment = before;
+  // A decision may lead to another: what was reverted may be confirmed by late money at once.
+  for (let decisions = 0; ; decisions++) {
+    const deposits = await listDepositsOfPayments(trx, [paymentId]);
+    const decision = decide(payment, deposits, chain, context.latePolicy, context.now);
+    if (decision === null) return decisions === 0 ? null : { payment, from: before.status };
+    if (decisions === 3) throw new InvariantError(`payment ${paymentId} does not come to rest`);
+    const changed = await changePayment(trx, payment, decision, context);
+    if (changed === null) throw new InvariantError(`payment ${paymentId} changed while it was held`);
+    payment = changed;
+  }
 }
 
 /** Writes a decision; null when the payment was no longer as the decision found it. */
