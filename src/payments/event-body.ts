@@ -1,7 +1,7 @@
 import { assetSymbol } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
 import { networks } from '../core/networks.ts';
-import type { Deposit, PaymentView } from '../core/payment.ts';
+import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
 import { isoTime, presentPayment, showAmount, shownAmount, shownDeposit } from './present.ts';
 
 /**
@@ -28,8 +28,16 @@ export function paymentEventBody(event: EventType, view: PaymentView, publicUrl:
   });
 }
 
-/** The body of `deposit.unmatched`: the same keys where they have a meaning, then the deposit itself. */
-export function unmatchedEventBody(deposit: Deposit, coin: string, address: string): string {
+/**
+ * The body of `deposit.unmatched`: the same keys where they have a meaning, then what came, and what was expected
+ * by the payment it was probably meant for.
+ */
+export function unmatchedEventBody(
+  deposit: Deposit,
+  coin: string,
+  address: string,
+  expected: Payment | null,
+): string {
   const amount = showAmount(deposit, deposit.amount);
   return JSON.stringify({
     event: 'deposit.unmatched',
@@ -55,7 +63,19 @@ export function unmatchedEventBody(deposit: Deposit, coin: string, address: stri
       block_time: isoTime(deposit.blockTime * 1000),
       reason: deposit.unmatchedReason,
     },
+    expected: expected === null ? null : expectation(expected),
   });
+}
+
+function expectation(payment: Payment) {
+  return {
+    payment_number: payment.paymentNumber,
+    external_order_id: payment.externalOrderId,
+    status: payment.status,
+    network: payment.network,
+    currency: payment.currency,
+    amount: showAmount(payment, payment.expectedAmount),
+  };
 }
 
 /** As the seed prints times in webhooks. */

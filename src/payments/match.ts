@@ -3,7 +3,8 @@ import type { DepositRole, Payment, UnmatchedReason } from '../core/payment.ts';
 
 export type Match =
   | { role: Extract<DepositRole, 'counted' | 'late'>; payment: Payment }
-  | { role: 'unmatched'; reason: UnmatchedReason };
+  /** `expected` is the payment that it was probably meant for. */
+  | { role: 'unmatched'; reason: UnmatchedReason; expected: Payment | null };
 
 /**
  * Whose money a new transfer is. `latest` is the newest payment that was given the recipient's address: the
@@ -11,9 +12,9 @@ export type Match =
  * lock is nobody's, because the payment before it may have ended long ago.
  */
 export function matchTransfer(transfer: Transfer, latest: Payment | null): Match {
-  if (latest === null) return { role: 'unmatched', reason: 'no_payment' };
-  if (isBeforeLock(transfer, latest)) return { role: 'unmatched', reason: 'before_lock' };
-  if (transfer.token !== latest.token) return { role: 'unmatched', reason: 'wrong_token' };
+  if (latest === null) return { role: 'unmatched', reason: 'no_payment', expected: null };
+  if (isBeforeLock(transfer, latest)) return { role: 'unmatched', reason: 'before_lock', expected: latest };
+  if (transfer.token !== latest.token) return { role: 'unmatched', reason: 'wrong_token', expected: latest };
   const inTime = transfer.block.time * 1000 <= latest.expiresAt;
   return { role: latest.status === 'pending' && inTime ? 'counted' : 'late', payment: latest };
 }

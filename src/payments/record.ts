@@ -14,8 +14,8 @@ import {
 } from '../storage/deposits.ts';
 import { appendEvent } from '../storage/events.ts';
 import {
+  findLatestPaymentAt,
   findPaymentById,
-  hasPendingPaymentAt,
   lockLatestPaymentOfAddress,
   lockPayment,
 } from '../storage/payments.ts';
@@ -30,6 +30,8 @@ export type Recorded = {
   deposit: Deposit;
   /** To settle; null for an unmatched deposit. */
   paymentId: number | null;
+  /** Of an unmatched deposit: the payment that it was probably meant for. */
+  expectedId: number | null;
   /** To announce once the payments are settled: see {@link announceRecorded}. */
   event: Extract<EventType, 'payment.detected' | 'payment.late' | 'deposit.unmatched'> | null;
 };
@@ -73,31 +75,31 @@ export async function recordTransfer(
   });
 
   if (match.role === 'unmatched') {
-    return { deposit, paymentId: null, event: 'deposit.unmatched' };
+    return { deposit, paymentId: null, expectedId: match.expected?.id ?? null, event: 'deposit.unmatched' };
   }
-  return { deposit, paymentId: match.payment.id, event: await eventOf(trx, deposit) };
+  return { deposit, paymentId: match.payment.id, expectedId: null, event: await eventOf(trx, deposit) };
 }
 
 async function recordAgain(trx: Trx, known: Deposit, transfer: Transfer): Promise<Recorded | null> {
   if (known.status !== 'orphaned' && known.blockHash === transfer.block.hash) return null;
   await moveDeposit(trx, known.id, transfer);
   const deposit = { ...known, height: transfer.block.height, status: 'seen' } as const;
-  if (known.paymentId === null) return { deposit, paymentId: null, event: null };
+  if (known.paymentId === null) return { deposit, paymentId: null, expectedId: null, event: null };
   // A payment may end without a transfer that was taken back. What comes after all then comes late, and not
   // unseen; only what a payment was once confirmed with counts again by itself.
   const payment = await lockPayment(trx, known.paymentId);
   const ended = payment.status !== 'pending' && payment.confirmedAt === null;
   if (ended && known.status === 'orphaned' && known.role === 'counted') {
     await setDepositRole(trx, known.id, 'late');
-    return { deposit, paymentId: payment.id, event: 'payment.late' };
+    return { deposit, paymentId: payment.id, expectedId: null, event: 'payment.late' };
   }
-  return { deposit, paymentId: payment.id, event: null };
+  return { deposit, paymentId: payment.id, expectedId: null, event: null };
 }
 
 /** Tells the merchant what was recorded, by what is known of the payment now. */
 export async function announceRecorded(
   trx: Trx,
-  { deposit, paymentId, event }: Recorded,
+  { deposit, paymentId, expectedId, event }: Recorded,
   { publicUrl, now }: Pick<SettleContext, 'publicUrl' | 'now'>,
 ): Promise<void> {
   if (event === null) return;
@@ -107,11 +109,12 @@ export async function announceRecorded(
   const recipients = await findRecipients(trx, deposit.recipient);
   const address = recipients.find((recipient) => recipient.id === deposit.addressId);
   if (address === undefined) throw new InvariantError('a deposit at an address that nobody listed');
+  const expected = expectedId === null ? null : await findPaymentById(trx, expectedId);
   await appendEvent(trx, {
     merchantId: deposit.merchantId,
     type: event,
     paymentId: null,
-    body: unmatchedEventBody(deposit, coinOf(deposit), address.address),
+    body: unmatchedEventBody(deposit, coinOf(deposit), address.address, expected),
     at: now,
   });
 }
@@ -134,17 +137,21 @@ async function candidatesOf(trx: Trx, key: AddressKey, transfer: Transfer): Prom
 }
 
 async function matchAt(trx: Trx, address: Recipient, transfer: Transfer): Promise<Match> {
-  if (address.network !== transfer.network) return { role: 'unmatched', reason: 'wrong_network' };
-  const match = matchTransfer(transfer, await lockLatestPaymentOfAddress(trx, address.id));
-  if (match.role !== 'unmatched' || match.reason !== 'no_payment') return match;
-  // Never given to a payment here, but perhaps to one on a sister chain: the customer chose the wrong one.
-  const elsewhere = await candidatesOf(trx, transfer.recipient, transfer);
-  for (const candidate of elsewhere) {
-    if (candidate.network !== transfer.network && (await hasPendingPaymentAt(trx, candidate.id))) {
-      return { role: 'unmatched', reason: 'wrong_network' };
-    }
+  const listedHere = address.network === transfer.network;
+  const latest = listedHere ? await lockLatestPaymentOfAddress(trx, address.id) : null;
+  if (latest?.status === 'pending') return matchTransfer(transfer, latest);
+  // Nobody holds the address here, but perhaps a payment on a sister chain does: the customer chose the wrong one.
+  const all = await candidatesOf(trx, transfer.recipient, transfer);
+  const elsewhere = all.filter((candidate) => candidate.network !== transfer.network);
+  const expected = await findLatestPaymentAt(
+    trx,
+    elsewhere.map((candidate) => candidate.id),
+  );
+  const neverHere = latest === null && expected !== null;
+  if (!listedHere || neverHere || expected?.status === 'pending') {
+    return { role: 'unmatched', reason: 'wrong_network', expected };
   }
-  return match;
+  return matchTransfer(transfer, latest);
 }
 
 async function eventOf(trx: Trx, deposit: Deposit): Promise<Recorded['event']> {

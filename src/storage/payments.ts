@@ -275,15 +275,30 @@ export async function hasPendingPayment(db: Db, network: Network): Promise<boole
   return row !== undefined;
 }
 
-/** Whether a pending payment holds this address. */
-export async function hasPendingPaymentAt(db: Db, addressId: number): Promise<boolean> {
-  const row = await db
+/** Of the payments that were given one of these addresses: one that holds it still, else the newest. */
+export async function findLatestPaymentAt(db: Db, addressIds: readonly number[]): Promise<Payment | null> {
+  if (addressIds.length === 0) return null;
+  const rows = await db
     .selectFrom('payments')
-    .select('id')
-    .where('address_id', '=', addressId)
-    .where('status', '=', sql.lit('pending'))
-    .executeTakeFirst();
-  return row !== undefined;
+    .select(columns)
+    .where((eb) =>
+      eb.or(
+        addressIds.map((id) =>
+          eb(
+            'id',
+            '=',
+            eb
+              .selectFrom('payments as p')
+              .select((p) => p.fn.max('p.id').as('id'))
+              .where('p.address_id', '=', id),
+          ),
+        ),
+      ),
+    )
+    .orderBy('id', 'desc')
+    .execute();
+  const latest = rows.map(toPayment);
+  return latest.find((payment) => payment.status === 'pending') ?? latest[0] ?? null;
 }
 
 /** Everything that may change in a payment. */

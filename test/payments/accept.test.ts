@@ -105,6 +105,15 @@ describeDatabases('accepting a payment', (openTestDb) => {
       why: 'a deposit of it awaits its confirmations',
     });
     expect(await shop.state(payment)).toBe('pending');
+
+    const expired = await shop.create();
+    shop.passTime(2_000);
+    await shop.read();
+    shop.pay(expired, 50);
+    await shop.confirmAll();
+    shop.pay(expired, 10);
+    await shop.read();
+    expect((await shop.accept(expired)).outcome).toBe('not_acceptable');
     expect(await shop.accept({ paymentNumber: 'PAY-2026-0000000000' })).toEqual({ outcome: 'not_found' });
   });
 

@@ -104,6 +104,11 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     }
   }
 
+  /** One look of each watcher: it learns of a head whose blocks it has not read. */
+  async function look(): Promise<void> {
+    for (const watcher of watchers) await watcher.step(signal);
+  }
+
   async function tryCreate(request: {
     network?: ShopNetwork;
     currency?: Currency;
@@ -144,10 +149,17 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     chains,
     clock,
     read,
+    look,
     tryCreate,
     viewOf,
     addShop,
     assetOf,
+    /** The last address of the BSC pool: the last to be given to a payment. */
+    unusedAddress: () => evmAddress((options.addresses ?? 3) - 1),
+    heightOf(txHash: string): number {
+      const transfers = Object.values(chains).flatMap((chain) => chain.transfers());
+      return transfers.find((transfer) => transfer.txHash === txHash)?.block.height ?? Number.NaN;
+    },
     /** Creates a payment of 50 US dollars. */
     async create(request: Parameters<typeof tryCreate>[0] = {}): Promise<Payment> {
       const outcome = await tryCreate(request);
