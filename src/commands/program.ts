@@ -1,0 +1,123 @@
+import { Command, CommanderError, Option } from 'commander';
+import { networkNames } from '../core/networks.ts';
+import { ConfigError, DepositdError } from '../errors.ts';
+import { programVersion } from '../version.ts';
+import { say } from './output.ts';
+import { reasonOf } from './reason.ts';
+
+const exitCodes = { done: 0, failed: 1, wrongUsage: 2, badConfiguration: 78 } as const;
+
+/** Runs one command; answers the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  const program = createProgram((code) => {
+    exitCode = code;
+  });
+  // A reader that has seen enough, such as head.
+  process.stdout.on('error', () => process.exit(exitCode));
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return report(error, args.includes('--debug'));
+  }
+}
+
+function createProgram(exitWith: (code: number) => void): Command {
+  const program = new Command('depositd')
+    .description('Self-hosted, non-custodial crypto payments: receive addresses in, signed webhooks out.')
+    .version(programVersion(), '-v, --version')
+    .helpCommand(false)
+    .exitOverride()
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration.');
+
+  onConfig(
+    program,
+    'serve',
+    'Watch the chains, serve the API and deliver webhooks, until SIGTERM or SIGINT.',
+  ).action(async (options) => exitWith(await (await import('./serve.ts')).serve(options)));
+  onConfig(program, 'check-config', 'Say whether the configuration is right, and what it does.', {
+    json: true,
+  }).action(async (options) => (await import('./check-config.ts')).checkConfig(options));
+  onConfig(program, 'status', 'Show how far the chains are read, what the pools hold and what waits.', {
+    json: true,
+  }).action(async (options) => (await import('./status.ts')).status(options));
+  addMerchantCommands(program);
+  addKeyCommands(program);
+  addAddressCommands(program);
+  return program;
+}
+
+function addMerchantCommands(program: Command): void {
+  const merchant = program.command('merchant').description('Merchants: whom payments are for.');
+  onConfig(merchant, 'add <name>', 'Add a merchant, with a first API key that is shown this once.', {
+    json: true,
+  }).action(async (name, options) => (await import('./merchant.ts')).merchantAdd(name, options));
+  onConfig(merchant, 'list', 'List all merchants.', { json: true }).action(async (options) =>
+    (await import('./merchant.ts')).merchantList(options),
+  );
+}
+
+function addKeyCommands(program: Command): void {
+  const key = program.command('key').description('API keys, with which a merchant’s apps call.');
+  onMerchant(key, 'add', 'Add a key, which is shown this once.').action(async (options) =>
+    (await import('./key.ts')).keyAdd(options),
+  );
+  onMerchant(key, 'list', 'List a merchant’s keys, revoked ones included.').action(async (options) =>
+    (await import('./key.ts')).keyList(options),
+  );
+  onConfig(key, 'revoke <key-id>', 'Revoke a key, at once and for good.', { json: true }).action(
+    async (id, options) => (await import('./key.ts')).keyRevoke(id, options),
+  );
+}
+
+function addAddressCommands(program: Command): void {
+  const address = program
+    .command('address')
+    .description('Receive addresses: the pool that payments draw from.');
+  const network = () => new Option('--network <name>', 'the chain').choices(networkNames);
+  onMerchant(address, 'add <address...>', 'Add receive addresses; each is checked for itself.')
+    .addOption(network().makeOptionMandatory())
+    .option('--currency <name>', 'use them for this currency alone; default: for all of the network')
+    .option('--label <text>', 'a note for yourself')
+    .action(async (addresses, options) => (await import('./address.ts')).addressAdd(addresses, options));
+  onMerchant(address, 'import <file>', 'Add the receive addresses of a CSV file.')
+    .addHelpText(
+      'after',
+      '\nThe first line names the columns: network,address and optionally currency,label.\nRows that are refused are named with their reason; the others are added.',
+    )
+    .action(async (file, options) => (await import('./address.ts')).addressImport(file, options));
+  onMerchant(address, 'list', 'List a merchant’s addresses.')
+    .addOption(network())
+    .action(async (options) => (await import('./address.ts')).addressList(options));
+}
+
+function onMerchant(parent: Command, usage: string, description: string): Command {
+  return onConfig(parent, usage, description, { json: true }).requiredOption('--merchant <id>', 'whose');
+}
+
+function onConfig(parent: Command, usage: string, description: string, { json = false } = {}): Command {
+  const command = parent
+    .command(usage)
+    .description(description)
+    .option('-c, --config <file>', 'the configuration', './config.json')
+    .option('--debug', 'show where an unexpected error came from');
+  return json ? command.option('--json', 'print JSON') : command;
+}
+
+/** One sentence on stderr, or one for each mistake of the configuration. Answers the exit code. */
+function report(error: unknown, debug: boolean): number {
+  if (error instanceof CommanderError) {
+    // It has said itself what is wrong; help that was asked for ends with 0.
+    return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUsage;
+  }
+  if (error instanceof ConfigError) {
+    say(`depositd: ${error.message}`);
+    for (const fault of error.faults) say(`  ${fault}`);
+    return exitCodes.badConfiguration;
+  }
+  const expected = error instanceof DepositdError;
+  say(`depositd: ${expected ? '' : 'unexpected error: '}${reasonOf(error)}`);
+  if (debug && error instanceof Error) say(error.stack ?? '');
+  return exitCodes.failed;
+}

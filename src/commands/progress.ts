@@ -1,0 +1,38 @@
+/** How far a longer piece of work has come, on a terminal only. */
+export type Progress = {
+  update(done: number, total: number): void;
+  /** Clears the line. */
+  end(): void;
+};
+
+/** Shorter work shows nothing, ms. */
+const patienceMs = 1_000;
+
+/** Not more often than eyes can follow, ms. */
+const pauseMs = 100;
+
+const barWidth = 30;
+
+export function showProgress(what: string, stream: NodeJS.WriteStream = process.stderr): Progress {
+  const startedAt = performance.now();
+  let shownAt = 0;
+  if (!stream.isTTY) return { update: () => {}, end: () => {} };
+  return {
+    update(done, total) {
+      const now = performance.now();
+      if (now - startedAt < patienceMs || (now - shownAt < pauseMs && done < total)) return;
+      shownAt = now;
+      stream.write(`\r\x1b[K${progressLine(what, done, total)}`);
+    },
+    end() {
+      if (shownAt > 0) stream.write('\r\x1b[K');
+    },
+  };
+}
+
+/** `importing ████████░░░░ 1,200 of 3,000` */
+export function progressLine(what: string, done: number, total: number): string {
+  const filled = total === 0 ? barWidth : Math.min(barWidth, Math.floor((done / total) * barWidth));
+  const bar = '█'.repeat(filled) + '░'.repeat(barWidth - filled);
+  return `${what} ${bar} ${done.toLocaleString('en')} of ${total.toLocaleString('en')}`;
+}

@@ -1,0 +1,79 @@
+import { secretsOf } from '../config/scrub.ts';
+import { loadConfig } from '../config.ts';
+import { type Daemon, startDaemon } from '../daemon.ts';
+import { DepositdError } from '../errors.ts';
+import { createLogger, type Logger, writeTo } from '../log.ts';
+import { programVersion } from '../version.ts';
+import type { CommandOptions } from './workplace.ts';
+
+/** Steps that do not end by then are cut off: whatever they did not commit is done again at the next start, ms. */
+const stopWithinMs = 9_000;
+
+/** Exit code of a process that a second signal ended. */
+const interrupted = 130;
+
+/** Runs the daemon until SIGTERM or SIGINT; answers the exit code. */
+export async function serve(options: CommandOptions): Promise<number> {
+  const config = loadConfig(options.config);
+  const log = createLogger({ level: config.log.level, write: writeTo(1), secrets: secretsOf(config) });
+  dieLoudly(log);
+  const signal = firstSignal(log);
+
+  log.info({ version: programVersion(), node: process.version, pid: process.pid }, 'starting');
+  let daemon: Daemon;
+  try {
+    daemon = await startDaemon(config, { log });
+  } catch (error) {
+    log.fatal({ err: error }, 'not started');
+    if (!(error instanceof DepositdError)) return 1;
+    throw error;
+  }
+  log.info(daemon.address, 'ready');
+
+  await signal;
+  return stop(daemon, log);
+}
+
+async function stop(daemon: Daemon, log: Logger): Promise<number> {
+  const patience = Promise.withResolvers<'late'>();
+  const timer = setTimeout(() => patience.resolve('late'), stopWithinMs);
+  try {
+    const outcome = await Promise.race([daemon.stop(), patience.promise]);
+    if (outcome === 'late') {
+      log.error({ seconds: stopWithinMs / 1000 }, 'stop took too long');
+      return 1;
+    }
+    log.info('stopped');
+    return 0;
+  } catch (error) {
+    log.error({ err: error }, 'stop failed');
+    return 1;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
+function firstSignal(log: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    for (const name of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(name, () => {
+        signals++;
+        if (signals > 1) process.exit(interrupted);
+        log.info({ signal: name }, 'stopping');
+        resolve();
+      });
+    }
+  });
+}
+
+/** An error that nobody handled leaves unknown things undone: a new process begins from what is committed. */
+function dieLoudly(log: Logger): void {
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error) => {
+      log.fatal({ err: error }, 'crashed');
+      process.exit(1);
+    });
+  }
+}

@@ -1,0 +1,90 @@
+import { networkNames } from '../core/networks.ts';
+import { isoTime } from '../payments/present.ts';
+import { countPools } from '../storage/addresses.ts';
+import { chainUnavailable, readChains } from '../storage/chains.ts';
+import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
+import { countPendingPayments } from '../storage/statistics.ts';
+import { print, printJson, printTable } from './output.ts';
+import { atWork, type CommandOptions, type Workplace } from './workplace.ts';
+
+/** What the database tells of the daemon's work, whether one runs or not. */
+export async function status(options: CommandOptions): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const found = await readStatus(workplace);
+    if (options.json) printJson(found);
+    else show(found);
+  });
+}
+
+type Status = Awaited<ReturnType<typeof readStatus>>;
+
+async function readStatus({ config, db, clock }: Workplace) {
+  const now = clock();
+  const states = await readChains(db);
+  const pending = await countPendingPayments(db);
+  const backlog = await getDeliveryBacklog(db, now);
+  const pools = await countPools(db, null);
+  return {
+    chains: networkNames
+      .filter((network) => config.chains[network] !== undefined)
+      .map((network) => {
+        const state = states.find((one) => one.network === network) ?? null;
+        const reason = chainUnavailable(state, now);
+        return {
+          network,
+          available: reason === null,
+          reason,
+          height: state?.cursor.height ?? null,
+          head: state?.head.height ?? null,
+          read_at: state === null ? null : isoTime(state.readAt),
+          pending_payments: pending.find((one) => one.network === network)?.pending ?? 0,
+        };
+      }),
+    pools: pools.map(({ merchantId, network, currency, total, held, inactive }) => ({
+      merchant_id: merchantId,
+      network,
+      currency,
+      total,
+      free: total - held,
+      held,
+      inactive,
+    })),
+    deliveries: {
+      due: backlog.due,
+      oldest_due_at: backlog.oldestDueAt === null ? null : isoTime(backlog.oldestDueAt),
+    },
+  };
+}
+
+function show({ chains, pools, deliveries }: Status): void {
+  printTable(
+    ['CHAIN', 'READ TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
+    chains.map((chain) => [
+      chain.network,
+      chain.height === null ? '–' : String(chain.height),
+      chain.head === null ? '–' : String(chain.head),
+      String(chain.pending_payments),
+      chain.reason ?? 'ready',
+    ]),
+  );
+  print('');
+  if (pools.length === 0) print('no receive addresses yet: depositd address add');
+  else
+    printTable(
+      ['POOL OF', 'NETWORK', 'FOR', 'FREE', 'HELD', 'OUT OF SERVICE'],
+      pools.map((pool) => [
+        pool.merchant_id,
+        pool.network,
+        pool.currency ?? 'all',
+        String(pool.free),
+        String(pool.held),
+        String(pool.inactive),
+      ]),
+    );
+  print('');
+  print(
+    deliveries.oldest_due_at === null
+      ? 'no webhook is due'
+      : `${deliveries.due} webhooks due, the oldest since ${deliveries.oldest_due_at}`,
+  );
+}

@@ -1,0 +1,69 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import { createDatabaseMetrics } from './metrics/database.ts';
+import { createNodeMetrics, type NodesOf } from './metrics/nodes.ts';
+import type { Db } from './storage/schema.ts';
+import { programVersion } from './version.ts';
+
+/** How one attempt to deliver a webhook ended. */
+export type AttemptEnd = 'delivered' | 'retry' | 'give-up';
+
+/** What `/metrics` shows. Whatever is in the database is counted there when somebody asks. */
+export type Metrics = {
+  registry: Registry;
+  loopFailed(name: string): void;
+  attemptEnded(end: AttemptEnd, durationMs: number): void;
+};
+
+export type MetricsOptions = {
+  db: Db;
+  config: Pick<Config, 'chains'>;
+  clock: Clock;
+  /** The nodes of a chain that this process reads. */
+  nodesOf: NodesOf;
+};
+
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  createDatabaseMetrics(registry, options);
+  createNodeMetrics(registry, options);
+
+  new Gauge({
+    name: 'depositd_build_info',
+    help: 'Always 1; the labels tell the version.',
+    labelNames: ['version', 'node'] as const,
+    registers,
+  }).set({ version: programVersion(), node: process.version }, 1);
+
+  const loopFailures = new Counter({
+    name: 'depositd_loop_failures_total',
+    help: 'Steps of a loop that threw and will be tried again.',
+    labelNames: ['loop'] as const,
+    registers,
+  });
+  const attempts = new Counter({
+    name: 'depositd_delivery_attempts_total',
+    help: 'Attempts to deliver a webhook, by how they ended.',
+    labelNames: ['end'] as const,
+    registers,
+  });
+  for (const end of ['delivered', 'retry', 'give-up'] satisfies AttemptEnd[]) attempts.inc({ end }, 0);
+  const attemptSeconds = new Histogram({
+    name: 'depositd_delivery_attempt_seconds',
+    help: 'Time that receivers took.',
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+
+  return {
+    registry,
+    loopFailed: (loop) => loopFailures.inc({ loop }),
+    attemptEnded: (end, durationMs) => {
+      attempts.inc({ end });
+      attemptSeconds.observe(durationMs / 1000);
+    },
+  };
+}

@@ -1,0 +1,214 @@
+import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import type { EventType } from '../core/events.ts';
+import { networkNames } from '../core/networks.ts';
+import { type PaymentStatus, paymentStatuses } from '../core/payment.ts';
+import { countPools } from '../storage/addresses.ts';
+import { chainUnavailable, readChains } from '../storage/chains.ts';
+import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
+import type { Db } from '../storage/schema.ts';
+import {
+  countPendingPayments,
+  listDepositsAfter,
+  listEventsAfter,
+  listPaymentsAfter,
+  type Marks,
+  readMarks,
+} from '../storage/statistics.ts';
+
+/** Counting the pools reads every address: no more often than this, ms. */
+const poolsEveryMs = 30_000;
+
+/** Rows counted at a time. */
+const pageSize = 1_000;
+
+/** The status that a payment has reached with an event. */
+const reached: Partial<Record<EventType, PaymentStatus>> = {
+  'payment.confirmed': 'confirmed',
+  'payment.expired': 'expired',
+  'payment.cancelled': 'cancelled',
+  'payment.failed': 'failed',
+  'payment.reverted': 'failed',
+};
+
+/**
+ * What the tables tell. Counters count from this process's start and are brought up to date by every reader
+ * of `/metrics`; several processes on one PostgreSQL database therefore all show the same: take one of them.
+ */
+export function createDatabaseMetrics(
+  registry: Registry,
+  { db, config, clock }: { db: Db; config: Pick<Config, 'chains'>; clock: Clock },
+): void {
+  const registers = [registry];
+  const networks = networkNames.filter((network) => config.chains[network] !== undefined);
+  let marks: Marks | null = null;
+  let poolsCountedAt = Number.NEGATIVE_INFINITY;
+  let refreshing: Promise<void> | null = null;
+
+  /** Every metric below asks for this when it is read; all of them share one round. */
+  function collect(): Promise<void> {
+    refreshing ??= refresh().finally(() => {
+      refreshing = null;
+    });
+    return refreshing;
+  }
+
+  function gauge<T extends string>(name: string, help: string, labelNames: readonly T[]): Gauge<T> {
+    return new Gauge({ name, help, labelNames: [...labelNames], registers, collect });
+  }
+
+  const up = gauge('depositd_database_up', '1 when the database could be read for this answer.', []);
+  const pending = gauge('depositd_payments_pending', 'Payments that wait for money or its confirmations.', [
+    'network',
+  ]);
+  const payments = new Counter({
+    name: 'depositd_payments_total',
+    help: 'Payments that reached a status; "pending" are those created.',
+    labelNames: ['network', 'currency', 'status'] as const,
+    registers,
+    collect,
+  });
+  const deposits = new Counter({
+    name: 'depositd_deposits_total',
+    help: 'Transfers to watched addresses: counted for a payment, late, or unmatched.',
+    labelNames: ['network', 'currency', 'role'] as const,
+    registers,
+    collect,
+  });
+  const detection = new Histogram({
+    name: 'depositd_detection_seconds',
+    help: 'From the time of a block to a transfer in it being recorded.',
+    labelNames: ['network'] as const,
+    buckets: [0.5, 1, 2, 3, 5, 10, 20, 30, 60, 300, 1800, 7200],
+    registers,
+    collect,
+  });
+  const confirmation = new Histogram({
+    name: 'depositd_confirmation_seconds',
+    help: 'From the time of the block that completed a payment to its confirmation.',
+    labelNames: ['network'] as const,
+    buckets: [5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 1200, 3600],
+    registers,
+    collect,
+  });
+  const head = gauge('depositd_chain_head_height', 'The head of a chain as last seen.', ['network']);
+  const cursor = gauge('depositd_chain_cursor_height', 'Everything up to this block has been read.', [
+    'network',
+  ]);
+  const cursorTime = gauge('depositd_chain_cursor_timestamp_seconds', 'Time of the block read last.', [
+    'network',
+  ]);
+  const readAt = gauge('depositd_chain_read_timestamp_seconds', 'When a node last proved its answer.', [
+    'network',
+  ]);
+  const available = gauge('depositd_chain_available', '1 when payments can be created on a chain.', [
+    'network',
+  ]);
+  const pools = gauge('depositd_pool_addresses', 'Receive addresses in service.', [
+    'merchant',
+    'network',
+    'currency',
+    'state',
+  ]);
+  const due = gauge('depositd_deliveries_due', 'Webhooks that should have been sent by now.', []);
+  const oldestDue = gauge(
+    'depositd_deliveries_oldest_due_seconds',
+    'For how long the oldest of them has been due.',
+    [],
+  );
+
+  for (const network of networks) {
+    for (const { currency } of config.chains[network]?.assets ?? []) {
+      for (const status of paymentStatuses) payments.inc({ network, currency, status }, 0);
+    }
+  }
+  // Counting begins now, not when somebody first asks.
+  void collect();
+
+  async function refresh(): Promise<void> {
+    try {
+      const now = clock();
+      await countNews();
+      await readState(now);
+      if (now - poolsCountedAt >= poolsEveryMs) await readPools(now);
+      up.set(1);
+    } catch {
+      // The rest of the metrics is wanted all the more when the database is away.
+      up.set(0);
+    }
+  }
+
+  async function countNews(): Promise<void> {
+    if (marks === null) {
+      marks = await readMarks(db);
+      return;
+    }
+    const at = marks;
+    await eachPage(
+      () => listPaymentsAfter(db, at.paymentId, pageSize),
+      ({ id, network, currency }) => {
+        at.paymentId = id;
+        payments.inc({ network, currency, status: 'pending' });
+      },
+    );
+    await eachPage(
+      () => listDepositsAfter(db, at.depositId, pageSize),
+      ({ id, network, currency, role, seenAt, blockTime }) => {
+        at.depositId = id;
+        deposits.inc({ network, currency, role });
+        detection.observe({ network }, Math.max(0, seenAt / 1000 - blockTime));
+      },
+    );
+    await eachPage(
+      () => listEventsAfter(db, at.eventSequence, pageSize),
+      ({ sequence, type, payment, createdAt, completedAt }) => {
+        at.eventSequence = sequence;
+        const status = reached[type];
+        if (payment === null || status === undefined) return;
+        const { network, currency } = payment;
+        payments.inc({ network, currency, status });
+        if (status !== 'confirmed' || completedAt === null) return;
+        confirmation.observe({ network }, Math.max(0, createdAt / 1000 - completedAt));
+      },
+    );
+  }
+
+  async function readState(now: number): Promise<void> {
+    const counts = await countPendingPayments(db);
+    const states = await readChains(db);
+    for (const network of networks) {
+      const state = states.find((one) => one.network === network) ?? null;
+      pending.set({ network }, counts.find((one) => one.network === network)?.pending ?? 0);
+      available.set({ network }, chainUnavailable(state, now) === null ? 1 : 0);
+      if (state === null) continue;
+      head.set({ network }, state.head.height);
+      cursor.set({ network }, state.cursor.height);
+      cursorTime.set({ network }, state.cursor.time);
+      readAt.set({ network }, state.readAt / 1000);
+    }
+    const backlog = await getDeliveryBacklog(db, now);
+    due.set(backlog.due);
+    oldestDue.set(backlog.oldestDueAt === null ? 0 : Math.max(0, (now - backlog.oldestDueAt) / 1000));
+  }
+
+  async function readPools(now: number): Promise<void> {
+    const counts = await countPools(db, null);
+    pools.reset();
+    for (const pool of counts) {
+      const labels = { merchant: pool.merchantId, network: pool.network, currency: pool.currency ?? 'all' };
+      pools.set({ ...labels, state: 'free' }, pool.total - pool.held);
+      pools.set({ ...labels, state: 'held' }, pool.held);
+    }
+    poolsCountedAt = now;
+  }
+}
+
+/** Pages until one is not full; `take` moves the mark from which the next begins. */
+async function eachPage<T>(list: () => Promise<T[]>, take: (row: T) => void): Promise<void> {
+  for (let full = true; full; ) {
+    const rows = await list();
+    for (const row of rows) take(row);
+    full = rows.length === pageSize;
+  }
+}

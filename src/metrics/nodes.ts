@@ -1,0 +1,54 @@
+import { Gauge, type Registry } from '@prometheus-io/client';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { type Network, networkNames } from '../core/networks.ts';
+
+/** What is shown of a node; host names only, URLs carry keys. */
+export type NodeState = {
+  host: string;
+  preferred: boolean;
+  head: number | null;
+  latencyMs: number | null;
+  restingUntil: number | null;
+};
+
+export type NodesOf = (network: Network) => readonly NodeState[];
+
+/** The nodes as this process finds them. */
+export function createNodeMetrics(
+  registry: Registry,
+  { config, clock, nodesOf }: { config: Pick<Config, 'chains'>; clock: Clock; nodesOf: NodesOf },
+): void {
+  const configured = networkNames.filter((network) => config.chains[network] !== undefined);
+
+  function eachNode(gauge: Gauge<'network' | 'host'>, read: (node: NodeState) => number | null): void {
+    gauge.reset();
+    for (const network of configured) {
+      for (const node of nodesOf(network)) {
+        const value = read(node);
+        if (value !== null) gauge.set({ network, host: node.host }, value);
+      }
+    }
+  }
+
+  function define(name: string, help: string, read: (node: NodeState) => number | null): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['network', 'host'] as const,
+      registers: [registry],
+      collect() {
+        eachNode(this, read);
+      },
+    });
+  }
+
+  define('depositd_rpc_head_height', 'The highest block that a node has shown.', (node) => node.head);
+  define('depositd_rpc_latency_seconds', 'Time a node takes to answer, smoothed.', (node) =>
+    node.latencyMs === null ? null : node.latencyMs / 1000,
+  );
+  define('depositd_rpc_resting', '1 while a node is not asked because it failed.', (node) =>
+    node.restingUntil !== null && node.restingUntil > clock() ? 1 : 0,
+  );
+  define('depositd_rpc_preferred', '1 for the node that is asked first.', (node) => (node.preferred ? 1 : 0));
+}

@@ -1,0 +1,155 @@
+import { expect, test } from 'vitest';
+import type { NodeState } from '../../src/metrics/nodes.ts';
+import { createMetrics, type Metrics } from '../../src/metrics.ts';
+import { describeDatabases } from '../support/databases.ts';
+import { openShop, type Shop } from '../support/shop.ts';
+
+const node: NodeState = {
+  host: 'node.example',
+  preferred: true,
+  head: 7,
+  latencyMs: 250,
+  restingUntil: null,
+};
+
+function metricsOf(shop: Shop, nodes: readonly NodeState[] = []): Metrics {
+  return createMetrics({ db: shop.db, config: shop.config, clock: shop.clock, nodesOf: () => nodes });
+}
+
+/** The samples of one metric: `{network="bsc"} 1`. */
+async function samples(metrics: Metrics, name: string): Promise<string[]> {
+  const text = await metrics.registry.metrics();
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    .map((line) => line.slice(name.length).trim());
+}
+
+describeDatabases('/metrics', (openTestDb) => {
+  test('counts the payments that reach each status, from the start of the process on', async () => {
+    const shop = await openShop(await openTestDb());
+    await shop.create();
+    const metrics = metricsOf(shop);
+    await metrics.registry.metrics();
+
+    const paid = await shop.create();
+    const cancelled = await shop.create({ currency: 'usdc' });
+    shop.pay(paid, 50);
+    await shop.confirmAll();
+    await shop.cancel(cancelled);
+
+    const counted = (await samples(metrics, 'depositd_payments_total')).filter(
+      (line) => !line.endsWith(' 0'),
+    );
+    expect(counted.sort()).toEqual([
+      '{network="bsc",currency="usdc",status="cancelled"} 1',
+      '{network="bsc",currency="usdc",status="pending"} 1',
+      '{network="bsc",currency="usdt",status="confirmed"} 1',
+      '{network="bsc",currency="usdt",status="pending"} 1',
+    ]);
+    expect(await samples(metrics, 'depositd_payments_pending')).toEqual([
+      '{network="bsc"} 1',
+      '{network="ethereum"} 0',
+    ]);
+    expect(await samples(metrics, 'depositd_deposits_total')).toEqual([
+      '{network="bsc",currency="usdt",role="counted"} 1',
+    ]);
+  });
+
+  test('counts nothing twice, however often and by however many it is asked', async () => {
+    const shop = await openShop(await openTestDb());
+    const metrics = metricsOf(shop);
+    await metrics.registry.metrics();
+    await shop.create();
+    await Promise.all([metrics.registry.metrics(), metrics.registry.metrics()]);
+    expect(await samples(metrics, 'depositd_payments_total')).toContain(
+      '{network="bsc",currency="usdt",status="pending"} 1',
+    );
+  });
+
+  test('measures from the block to the deposit, and from the completing block to the confirmation', async () => {
+    const shop = await openShop(await openTestDb());
+    const metrics = metricsOf(shop);
+    await metrics.registry.metrics();
+    const payment = await shop.create();
+    shop.pay(payment, 50);
+    await shop.read();
+    shop.passTime(40);
+    await shop.confirmAll();
+
+    expect(await samples(metrics, 'depositd_detection_seconds_sum')).toEqual(['{network="bsc"} 0']);
+    expect(await samples(metrics, 'depositd_detection_seconds_count')).toEqual(['{network="bsc"} 1']);
+    expect(await samples(metrics, 'depositd_confirmation_seconds_sum')).toEqual(['{network="bsc"} 40']);
+  });
+
+  test('shows how far each chain is read and its pools, and what is free in them', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 3 });
+    await shop.create();
+    shop.mine('bsc', 5);
+    await shop.read();
+    const metrics = metricsOf(shop);
+
+    const head = shop.chains.bsc.head();
+    expect(await samples(metrics, 'depositd_chain_head_height')).toContain(`{network="bsc"} ${head.height}`);
+    expect(await samples(metrics, 'depositd_chain_cursor_height')).toContain(
+      `{network="bsc"} ${head.height}`,
+    );
+    expect(await samples(metrics, 'depositd_chain_available')).toContain('{network="bsc"} 1');
+    const merchant = `merchant="${shop.merchantId}"`;
+    expect(await samples(metrics, 'depositd_pool_addresses')).toEqual(
+      expect.arrayContaining([
+        `{${merchant},network="bsc",currency="all",state="free"} 2`,
+        `{${merchant},network="bsc",currency="all",state="held"} 1`,
+      ]),
+    );
+  });
+
+  test('says when a chain was not read for two minutes', async () => {
+    const shop = await openShop(await openTestDb());
+    const metrics = metricsOf(shop);
+    expect(await samples(metrics, 'depositd_chain_available')).toContain('{network="bsc"} 1');
+    shop.passTime(121);
+    expect(await samples(metrics, 'depositd_chain_available')).toContain('{network="bsc"} 0');
+  });
+
+  test('still answers, and says so, when the database is gone', async () => {
+    const shop = await openShop(await openTestDb());
+    const metrics = metricsOf(shop);
+    expect(await samples(metrics, 'depositd_database_up')).toEqual(['1']);
+    await shop.db.destroy();
+    expect(await samples(metrics, 'depositd_database_up')).toEqual(['0']);
+    expect(await samples(metrics, 'process_cpu_seconds_total')).toHaveLength(1);
+  });
+
+  test('shows each node by its host, and whether it rests', async () => {
+    const shop = await openShop(await openTestDb());
+    const resting = {
+      ...node,
+      host: 'other.example',
+      preferred: false,
+      head: null,
+      restingUntil: shop.clock() + 1,
+    };
+    const metrics = metricsOf(shop, [node, resting]);
+    expect(await samples(metrics, 'depositd_rpc_resting')).toContain(
+      '{network="bsc",host="other.example"} 1',
+    );
+    expect(await samples(metrics, 'depositd_rpc_resting')).toContain('{network="bsc",host="node.example"} 0');
+    expect(await samples(metrics, 'depositd_rpc_latency_seconds')).toContain(
+      '{network="bsc",host="node.example"} 0.25',
+    );
+  });
+
+  test('counts failed steps of loops and ends of attempts', async () => {
+    const shop = await openShop(await openTestDb());
+    const metrics = metricsOf(shop);
+    metrics.loopFailed('bsc');
+    metrics.attemptEnded('delivered', 20);
+    expect(await samples(metrics, 'depositd_loop_failures_total')).toEqual(['{loop="bsc"} 1']);
+    expect(await samples(metrics, 'depositd_delivery_attempts_total')).toEqual([
+      '{end="delivered"} 1',
+      '{end="retry"} 0',
+      '{end="give-up"} 0',
+    ]);
+  });
+});
