@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { defaultEventTypes, eventTypes } from '../src/core/events.ts';
 import { generateSecret } from '../src/notify/secrets.ts';
 import { signPayload } from '../src/notify/signature.ts';
 import { testFolder } from './support/databases.ts';
@@ -39,6 +40,26 @@ describe('the documentation', () => {
       }
     }
     expect(broken).toEqual([]);
+  });
+
+  test('describes every event, and which of them an endpoint gets by default', () => {
+    const page = readFileSync(join(root, 'docs/webhooks.md'), 'utf8');
+    for (const type of eventTypes) {
+      const row = page.split('\n').find((line) => line.startsWith('|') && line.includes(`\`${type}\``));
+      expect(row, type).toBeDefined();
+      expect(row?.endsWith('| yes |'), type).toBe(defaultEventTypes.includes(type));
+    }
+  });
+
+  test('explains only log lines that are written', () => {
+    const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+    const lines = [...page.matchAll(/^\| (?:fatal|error|warn|info) `([^`]+)`/gm)].map((match) => match[1]);
+    expect(lines.length).toBeGreaterThan(10);
+    const source = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(root, 'src', name), 'utf8'))
+      .join();
+    expect(lines.filter((line) => !source.includes(`'${line}'`))).toEqual([]);
   });
 
   test('shows JSON that is JSON', () => {
