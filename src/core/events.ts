@@ -10,6 +10,7 @@ export const eventTypes = [
   'deposit.unmatched',
   'pool.low',
   'pool.exhausted',
+  'webhook.disabled',
   'webhook.test',
 ] as const;
 

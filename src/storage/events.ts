@@ -19,6 +19,12 @@ export type StoredEvent = { sequence: number; id: string; type: EventType; body:
 
 /** Records what happened, and a delivery for each endpoint that wants to know, in the caller's transaction. */
 export async function appendEvent(trx: Trx, event: NewEvent): Promise<void> {
+  const sequence = await insertEvent(trx, event);
+  await enqueueDeliveries(trx, { sequence, merchantId: event.merchantId, type: event.type, at: event.at });
+}
+
+/** Records an event and tells nobody: the caller queues its deliveries. Answers its sequence. */
+export async function insertEvent(trx: Trx, event: NewEvent): Promise<number> {
   await serializeInserts(trx, 'events');
   const { sequence } = await trx
     .insertInto('events')
@@ -32,7 +38,7 @@ export async function appendEvent(trx: Trx, event: NewEvent): Promise<void> {
     })
     .returning('sequence')
     .executeTakeFirstOrThrow();
-  await enqueueDeliveries(trx, { sequence, merchantId: event.merchantId, type: event.type, at: event.at });
+  return sequence;
 }
 
 /** A merchant's events after `sequence`, in commit order. */

@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto';
+import { defaultEventTypes, type EventType, eventTypes } from '../core/events.ts';
+import { type Delivery, type DeliveryState, getDelivery } from '../storage/deliveries.ts';
+import { addEndpoint, type Endpoint, getEndpoint, rotateEndpointSecret } from '../storage/endpoints.ts';
+import { insertEvent } from '../storage/events.ts';
+import { enqueueDelivery, enqueueReplays, getDeliveryEvent } from '../storage/replays.ts';
+import type { Trx } from '../storage/schema.ts';
+import { checkTarget } from '../target.ts';
+import { endpointEventBody } from './event-body.ts';
+import { generateSecret, type Secrets } from './secrets.ts';
+
+/*
+ * What operators do with webhook endpoints, for the API and the commands alike. Each runs in the caller's
+ * transaction, beside its entry in the audit log, and wakes nobody: the notifier looks twice a second.
+ */
+
+/** Messages by field. */
+export type EndpointFaults = Partial<Record<'url' | 'events' | 'description', string[]>>;
+
+export type EndpointChange = { url?: string; events?: readonly string[]; description?: string };
+
+/** How long the old secret goes on signing beside the new one, unless told otherwise. */
+export const defaultOverlapMs = 24 * 60 * 60 * 1000;
+
+/** Most deliveries that one range replays. */
+export const mostReplays = 10_000;
+
+/** Between two replays of a range: 50 a second, so that a receiver that was down is not knocked over again. */
+const replayGapMs = 20;
+
+const mostDescription = 500;
+
+/** Null when the endpoint may be as it is; only what is given is looked at. */
+export function checkEndpoint(change: EndpointChange, allowHosts: readonly string[]): EndpointFaults | null {
+  const faults: EndpointFaults = {};
+  const refusal = change.url === undefined ? null : checkTarget(change.url, allowHosts);
+  if (refusal !== null) faults.url = [refusal];
+  const unknown = (change.events ?? []).filter((name) => !isEventType(name));
+  if (unknown.length > 0) {
+    faults.events = unknown.map(
+      (name) => `${JSON.stringify(name)} is no event; there are ${eventTypes.join(', ')}`,
+    );
+  }
+  if ((change.description ?? '').length > mostDescription) {
+    faults.description = [`must not be longer than ${mostDescription} characters`];
+  }
+  return Object.keys(faults).length === 0 ? null : faults;
+}
+
+/** The events an endpoint gets that asked for these, in our order and each once; none asked for: the default set. */
+export function chosenEvents(events: readonly string[] | undefined): readonly EventType[] {
+  if (events === undefined || events.length === 0) return defaultEventTypes;
+  return eventTypes.filter((type) => events.includes(type));
+}
+
+/** Makes an endpoint. `secret` exists in readable form only in this answer. */
+export async function createEndpoint(
+  trx: Trx,
+  { secrets, allowHosts }: { secrets: Secrets; allowHosts: readonly string[] },
+  endpoint: { merchantId: string; url: string; events?: readonly string[]; description?: string; at: number },
+): Promise<
+  { kind: 'created'; endpoint: Endpoint; secret: string } | { kind: 'invalid'; faults: EndpointFaults }
+> {
+  const faults = checkEndpoint(endpoint, allowHosts);
+  if (faults !== null) return { kind: 'invalid', faults };
+  const id = `we_${randomBytes(8).toString('hex')}`;
+  const secret = generateSecret();
+  const created = await addEndpoint(trx, {
+    id,
+    merchantId: endpoint.merchantId,
+    url: endpoint.url,
+    events: chosenEvents(endpoint.events),
+    description: endpoint.description ?? '',
+    sealedSecret: secrets.seal(secret, id),
+    at: endpoint.at,
+  });
+  return { kind: 'created', endpoint: created, secret };
+}
+
+/**
+ * Gives an endpoint a new secret, in readable form only in this answer. Until `at + overlapMs` the old one
+ * signs, too; 0: it stops at once. Null when there is no such endpoint.
+ */
+export async function rotateSecret(
+  trx: Trx,
+  secrets: Secrets,
+  rotation: { endpointId: string; overlapMs?: number; at: number },
+): Promise<{ endpoint: Endpoint; secret: string } | null> {
+  const { endpointId, overlapMs = defaultOverlapMs, at } = rotation;
+  const secret = generateSecret();
+  const endpoint = await rotateEndpointSecret(trx, endpointId, {
+    sealedSecret: secrets.seal(secret, endpointId),
+    previousUntil: overlapMs > 0 ? at + overlapMs : null,
+    at,
+  });
+  return endpoint === null ? null : { endpoint, secret };
+}
+
+export type Sent =
+  | { kind: 'queued'; delivery: Delivery }
+  | { kind: 'not-found' }
+  /** It is turned off: what is queued for it would be cancelled. */
+  | { kind: 'endpoint-off' };
+
+/** Sends `webhook.test` to one endpoint, whether it subscribes to it or not, and to no other. */
+export async function sendTestEvent(
+  trx: Trx,
+  { endpointId, at }: { endpointId: string; at: number },
+): Promise<Sent> {
+  const endpoint = await getEndpoint(trx, endpointId);
+  if (endpoint === null) return { kind: 'not-found' };
+  if (!endpoint.active) return { kind: 'endpoint-off' };
+  const eventSequence = await insertEvent(trx, {
+    merchantId: endpoint.merchantId,
+    type: 'webhook.test',
+    paymentId: null,
+    body: endpointEventBody('webhook.test', endpoint, at),
+    at,
+  });
+  const id = await enqueueDelivery(trx, {
+    endpointId,
+    merchantId: endpoint.merchantId,
+    eventSequence,
+    eventType: 'webhook.test',
+    replayOf: null,
+    at,
+  });
+  return queued(trx, id);
+}
+
+/** Sends the event of a delivery again, as a delivery of its own with the usual attempts. */
+export async function replayDelivery(
+  trx: Trx,
+  { deliveryId, at }: { deliveryId: number; at: number },
+): Promise<Sent> {
+  const event = await getDeliveryEvent(trx, deliveryId);
+  if (event === null) return { kind: 'not-found' };
+  const endpoint = await getEndpoint(trx, event.endpointId);
+  if (endpoint === null || !endpoint.active) return { kind: 'endpoint-off' };
+  return queued(trx, await enqueueDelivery(trx, { ...event, replayOf: deliveryId, at }));
+}
+
+/**
+ * Sends again, oldest first, what was created for an endpoint in a span of time and came to `states` (by
+ * default what was given up). What has been replayed already is passed over, so asking again goes on where
+ * the limit cut: `more` says that there is something left.
+ */
+export async function replayRange(
+  trx: Trx,
+  range: {
+    endpointId: string;
+    /** Unix ms, inclusive. */
+    since: number;
+    /** Unix ms, exclusive; by default now. */
+    until?: number;
+    states?: readonly Extract<DeliveryState, 'delivered' | 'failed' | 'cancelled'>[];
+    at: number;
+    limit?: number;
+  },
+): Promise<{ kind: 'queued'; count: number; more: boolean } | Exclude<Sent, { kind: 'queued' }>> {
+  const { endpointId, since, at, states = ['failed'], limit = mostReplays } = range;
+  const endpoint = await getEndpoint(trx, endpointId);
+  if (endpoint === null) return { kind: 'not-found' };
+  if (!endpoint.active) return { kind: 'endpoint-off' };
+  const until = range.until ?? at + 1;
+  const count = await enqueueReplays(trx, {
+    endpointId,
+    states,
+    since,
+    until,
+    limit,
+    gapMs: replayGapMs,
+    at,
+  });
+  return { kind: 'queued', count, more: count === limit };
+}
+
+async function queued(trx: Trx, id: number): Promise<Sent> {
+  const delivery = await getDelivery(trx, id);
+  return delivery === null ? { kind: 'not-found' } : { kind: 'queued', delivery };
+}
+
+function isEventType(name: string): name is EventType {
+  return (eventTypes as readonly string[]).includes(name);
+}

@@ -1,0 +1,40 @@
+import { cancelOfInactiveEndpoints, findExpiredLeases, pruneDeliveries } from '../storage/delivery-upkeep.ts';
+import { forgetEndedRotations } from '../storage/endpoints.ts';
+import type { Trx } from '../storage/schema.ts';
+import { concludeInterrupted } from './attempt.ts';
+import { leaseMs } from './claim.ts';
+import { type Recorded, recordConclusions } from './record.ts';
+
+/** Bounds one transaction. */
+const atOnce = 500;
+
+export type Upkeep = Recorded & { returned: number; cancelled: number };
+
+/**
+ * Returns attempts whose process died to the schedule, cancels what waits for endpoints that are off, and
+ * forgets the secrets of ended rotations.
+ *
+ * `leasesUntil`: leases that end by then are over; `Infinity` when no other process can hold one.
+ * `isOurs`: what this process itself has under way, however long that takes.
+ */
+export async function keepUp(
+  trx: Trx,
+  upkeep: { now: number; leasesUntil: number; isOurs: (deliveryId: number) => boolean; random: () => number },
+): Promise<Upkeep> {
+  const { now, random } = upkeep;
+  const expired = await findExpiredLeases(trx, Math.min(upkeep.leasesUntil, Number.MAX_SAFE_INTEGER), atOnce);
+  const lost = expired.filter(({ id }) => !upkeep.isOurs(id));
+  const conclusions = lost.map((lease) => {
+    const startedAt = lease.leaseUntil - leaseMs;
+    return concludeInterrupted(lease, { startedAt, endedAt: Math.max(now, startedAt), random: random() });
+  });
+  const recorded = await recordConclusions(trx, conclusions, now);
+  const cancelled = await cancelOfInactiveEndpoints(trx, { limit: atOnce, at: now });
+  await forgetEndedRotations(trx, now);
+  return { ...recorded, returned: lost.length, cancelled };
+}
+
+/** Deletes deliveries that ended before `before`; true when there are more. */
+export async function pruneOnce(trx: Trx, before: number): Promise<boolean> {
+  return (await pruneDeliveries(trx, before, atOnce)) === atOnce;
+}
