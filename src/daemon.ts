@@ -1,19 +1,24 @@
 import type { AddressInfo } from 'node:net';
-import { Registry } from '@prometheus-io/client';
 import { createApi } from './api/server.ts';
 import { type Clock, systemClock } from './clock.ts';
-import type { ChainConfig, Config } from './config.ts';
+import type { Config } from './config.ts';
 import type { Network } from './core/networks.ts';
 import { CommandError } from './errors.ts';
 import type { Logger } from './log.ts';
-import { type Loop, runLoop } from './loop.ts';
+import { type LoopOptions, runLoop } from './loop.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { createNotifier, type Notifier } from './notify/deliver.ts';
+import { openSecrets, type Secrets } from './notify/secrets.ts';
+import { createOutbound } from './outbound.ts';
 import { createPayments } from './payments/create.ts';
 import { createPoolHealth } from './pool/health.ts';
 import { createRates } from './rates/create.ts';
 import { claimDaemon } from './storage/claim.ts';
-import { inTransaction, openDatabase } from './storage/database.ts';
+import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
+import { findSealedSecret } from './storage/endpoints.ts';
 import { deleteOldIdempotencyKeys } from './storage/idempotency.ts';
 import type { Db } from './storage/schema.ts';
+import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
 import { createWatchlist } from './watchers/watchlist.ts';
 
@@ -29,6 +34,9 @@ export type DaemonOptions = { log: Logger; clock?: Clock };
 type Closers = (() => Promise<void> | void)[];
 
 const hourMs = 60 * 60 * 1000;
+
+/** How long the start waits for the first prices, ms. */
+const firstRatesMs = 1_000;
 
 /**
  * Builds every part in order and starts the loops: the only place where parts are wired together.
@@ -69,20 +77,45 @@ async function start(
   closers.push(() => claim.release());
   const db = await openDatabase(config.database);
   closers.push(() => db.destroy());
-  const registry = new Registry();
+  const secrets = openSecrets(config.dataFolder, await findSealedSecret(db));
+  const watches = new Map<Network, ChainWatch>();
+  const nodesOf = (network: Network) => watches.get(network)?.endpoints() ?? [];
+  const metrics = createMetrics({ db, config, clock, nodesOf });
+  const keep = <T>(options: Omit<LoopOptions<T>, 'log' | 'failed'>) => {
+    const loop = runLoop({ ...options, log, failed: metrics.loopFailed });
+    closers.push(() => loop.stop());
+  };
 
   const chains = Object.values(config.chains);
   const coins = [...new Set(chains.flatMap((chain) => chain.assets.map((asset) => asset.coin)))];
   const rates = createRates({ config: config.rates, coins, clock, log });
   closers.push(() => rates.close());
-  // The first prices are here before the first request, unless every source is slow to fail.
-  await rates.refresh(AbortSignal.timeout(hourMs));
-  keep(closers, runLoop({ name: 'rates', step: rates.refresh, delay: () => rates.intervalMs, log }));
+  // Whoever asks right after "ready" should get a price; sources that are slow are asked again by the loop.
+  await rates.refresh(AbortSignal.timeout(firstRatesMs));
+  keep({ name: 'rates', step: rates.refresh, delay: () => rates.intervalMs });
+  const forget = () => inTransaction(db, (trx) => deleteOldIdempotencyKeys(trx, clock()));
+  keep({ name: 'upkeep', step: forget, delay: () => hourMs });
 
-  const onEvents = () => {};
-  keep(closers, startUpkeep(db, clock, log));
+  const notifier = startNotifier(config, { db, secrets, metrics, clock, log }, closers);
+  const onEvents = () => notifier.wake();
 
-  const watches = startWatches(config, { db, clock, log, onEvents }, closers);
+  // One list for all chains of a family: the same key holds an address on each of them.
+  const watch = createWatchlist('evm');
+  const policy = { latePolicy: config.payments.late, publicUrl: config.publicUrl };
+  for (const chain of chains) {
+    const chainWatch = watchChain({
+      db,
+      chain,
+      watch,
+      ...policy,
+      clock,
+      log,
+      onEvents,
+      failed: metrics.loopFailed,
+    });
+    closers.push(() => chainWatch.stop());
+    watches.set(chain.network, chainWatch);
+  }
 
   const pools = createPoolHealth({ db, clock, log, onEvents });
   closers.push(() => pools.settled());
@@ -90,7 +123,6 @@ async function start(
   const payments = createPayments({ db, config, rates, pools, clock, wake });
 
   let stopping = false;
-  const nodesOf = (network: Network) => watches.get(network)?.endpoints() ?? [];
   const api = await createApi({
     db,
     config,
@@ -98,8 +130,10 @@ async function start(
     log,
     rates,
     payments,
-    registry,
+    registry: metrics.registry,
     nodesOf,
+    secrets,
+    wakeNotifier: onEvents,
     isStopping: () => stopping,
   });
   closers.push(() => api.close());
@@ -111,31 +145,31 @@ async function start(
   return { host: config.listen.host, port };
 }
 
-function keep(closers: Closers, loop: Loop): void {
-  closers.push(() => loop.stop());
-}
-
-function startWatches(
+function startNotifier(
   config: Config,
-  parts: { db: Db; clock: Clock; log: Logger; onEvents: () => void },
+  parts: { db: Db; secrets: Secrets; metrics: Metrics; clock: Clock; log: Logger },
   closers: Closers,
-): Map<Network, ChainWatch> {
-  // One list for all chains of a family: the same key holds an address on each of them.
-  const watch = createWatchlist('evm');
-  const policy = { latePolicy: config.payments.late, publicUrl: config.publicUrl };
-  return new Map(
-    Object.values(config.chains).map((chain: ChainConfig) => {
-      const chainWatch = watchChain({ ...parts, ...policy, chain, watch });
-      closers.push(() => chainWatch.stop());
-      return [chain.network, chainWatch] as const;
-    }),
-  );
-}
-
-/** Forgets what nobody asks for any more. */
-function startUpkeep(db: Db, clock: Clock, log: Logger): Loop {
-  const step = () => inTransaction(db, (trx) => deleteOldIdempotencyKeys(trx, clock()));
-  return runLoop({ name: 'upkeep', step, delay: () => hourMs, log });
+): Notifier {
+  const outbound = createOutbound({
+    allowHosts: config.webhooks.allowHosts,
+    userAgent: `depositd/${programVersion()}`,
+  });
+  closers.push(() => outbound.close());
+  const { db, secrets, metrics, clock, log } = parts;
+  const notifier = createNotifier({
+    db,
+    outbound,
+    secrets,
+    wakeNotifier: onEvents,
+    headerPrefix: config.webhooks.headerPrefix,
+    clock,
+    log,
+    exclusive: !isPostgres(db),
+    observe: ({ verdict, record }) => metrics.attemptEnded(verdict.kind, record.durationMs),
+  });
+  notifier.start();
+  closers.push(() => notifier.stop());
+  return notifier;
 }
 
 async function listen(

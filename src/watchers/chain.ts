@@ -1,4 +1,4 @@
-import { type Loop, runLoop } from '../loop.ts';
+import { type Loop, type LoopOptions, runLoop } from '../loop.ts';
 import { hasPendingPayment } from '../storage/payments.ts';
 import { createEvmSource } from './evm/source.ts';
 import { createLeader } from './leader.ts';
@@ -19,8 +19,10 @@ export type ChainWatch = {
 const glanceMs = 1_000;
 
 /** Runs the watcher of one chain in a loop of its own, so that no chain ever waits for another. */
-export function watchChain(deps: Omit<WatcherDeps, 'source'>): ChainWatch {
-  const { db, chain, clock } = deps;
+export function watchChain(
+  deps: Omit<WatcherDeps, 'source'> & Pick<LoopOptions<void>, 'failed'>,
+): ChainWatch {
+  const { db, chain, clock, failed = () => {} } = deps;
   const log = deps.log.child({ network: chain.network });
   const source = createEvmSource({ chain, clock, log: deps.log });
   const watcher = createWatcher({ ...deps, source, log });
@@ -39,7 +41,7 @@ export function watchChain(deps: Omit<WatcherDeps, 'source'>): ChainWatch {
   }
 
   const delay = () => Math.min(last.nextAt - clock(), last.idle ? glanceMs : Number.POSITIVE_INFINITY);
-  const loop: Loop = runLoop({ name: 'chain', step, delay, log });
+  const loop: Loop = runLoop({ name: 'chain', step, delay, log, failed });
   return {
     wake: loop.wake,
     endpoints: source.endpoints,
