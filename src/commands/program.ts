@@ -45,11 +45,12 @@ function createProgram(exitWith: (code: number) => void): Command {
   addMerchantCommands(program);
   addKeyCommands(program);
   addAddressCommands(program);
+  addWebhookCommands(program);
   return program;
 }
 
 function addMerchantCommands(program: Command): void {
-  const merchant = program.command('merchant').description('Merchants: whom payments are for.');
+  const merchant = group(program, 'merchant', 'Merchants: whom payments are for.');
   onConfig(merchant, 'add <name>', 'Add a merchant, with a first API key that is shown this once.', {
     json: true,
   }).action(async (name, options) => (await import('./merchant.ts')).merchantAdd(name, options));
@@ -59,7 +60,7 @@ function addMerchantCommands(program: Command): void {
 }
 
 function addKeyCommands(program: Command): void {
-  const key = program.command('key').description('API keys, with which a merchant’s apps call.');
+  const key = group(program, 'key', 'API keys, with which a merchant’s apps call.');
   onMerchant(key, 'add', 'Add a key, which is shown this once.').action(async (options) =>
     (await import('./key.ts')).keyAdd(options),
   );
@@ -90,6 +91,44 @@ function addAddressCommands(program: Command): void {
   onMerchant(address, 'list', 'List a merchant’s addresses.')
     .addOption(network())
     .action(async (options) => (await import('./address.ts')).addressList(options));
+}
+
+function addWebhookCommands(program: Command): void {
+  const webhook = group(program, 'webhook', 'Webhook endpoints: where a merchant is told what happened.');
+  onMerchant(webhook, 'add <url>', 'Add an endpoint, with a secret that is shown this once.')
+    .option('--events <names>', 'the events it gets, separated by commas', (names) =>
+      names.split(',').map((name) => name.trim()),
+    )
+    .option('--description <text>', 'a note for yourself')
+    .action(async (url, options) => (await import('./webhook.ts')).webhookAdd(url, options));
+  onMerchant(webhook, 'list', 'List a merchant’s endpoints.').action(async (options) =>
+    (await import('./webhook.ts')).webhookList(options),
+  );
+  onEndpoint(
+    webhook,
+    'rotate',
+    'Give an endpoint a new secret; the old one signs beside it for a day.',
+  ).action(async (id, options) => (await import('./webhook.ts')).webhookRotate(id, options));
+  onEndpoint(webhook, 'test', 'Send an endpoint the event webhook.test.').action(async (id, options) =>
+    (await import('./webhook.ts')).webhookTest(id, options),
+  );
+  onEndpoint(webhook, 'enable', 'Turn an endpoint on again.').action(async (id, options) =>
+    (await import('./webhook.ts')).webhookEnable(id, options),
+  );
+  onEndpoint(webhook, 'disable', 'Turn an endpoint off; what waits for it is cancelled.').action(
+    async (id, options) => (await import('./webhook.ts')).webhookDisable(id, options),
+  );
+  onEndpoint(webhook, 'remove', 'Remove an endpoint for good.').action(async (id, options) =>
+    (await import('./webhook.ts')).webhookRemove(id, options),
+  );
+}
+
+function group(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).helpCommand(false);
+}
+
+function onEndpoint(parent: Command, verb: string, description: string): Command {
+  return onConfig(parent, `${verb} <endpoint-id>`, description, { json: true });
 }
 
 function onMerchant(parent: Command, usage: string, description: string): Command {

@@ -85,6 +85,6 @@ function show({ chains, pools, deliveries }: Status): void {
   print(
     deliveries.oldest_due_at === null
       ? 'no webhook is due'
-      : `${deliveries.due} webhooks due, the oldest since ${deliveries.oldest_due_at}`,
+      : `webhooks due: ${deliveries.due}, the oldest since ${deliveries.oldest_due_at}`,
   );
 }

@@ -1,0 +1,329 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { evmAddress } from '../support/addresses.ts';
+import { adminToken } from '../support/daemon.ts';
+import { commandHome, depositd, offline, readAudit } from './support.ts';
+
+describe('wrong usage', () => {
+  test.each([
+    ['no command', []],
+    ['an unknown command', ['sevre']],
+    ['a group without a command', ['merchant']],
+    ['a missing argument', ['merchant', 'add']],
+    ['a missing option', ['key', 'list']],
+    ['an unknown option', ['status', '--josn']],
+    ['an unknown network', ['address', 'add', '--merchant', 'm', '--network', 'solana', '0x']],
+  ])('%s: ends with 2, says so on stderr and prints nothing', async (_, args) => {
+    const { code, stdout, stderr } = await depositd(...args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^(error: |Usage: depositd)/);
+  });
+
+  test('a misspelled command is told the right one', async () => {
+    expect((await depositd('sevre')).stderr).toContain('Did you mean serve?');
+  });
+
+  test.each([[['--help']], [['merchant', '--help']], [['webhook', 'add', '--help']], [['--version']]])(
+    '%j is not: it prints and ends with 0',
+    async (args) => {
+      const { code, stdout, stderr } = await depositd(...args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toMatch(args.includes('--version') ? /^\d+\.\d+\.\d+\n$/ : /^Usage: depositd/);
+    },
+  );
+});
+
+describe('a wrong configuration', () => {
+  test('ends every command with 78 and one line for each mistake, on stderr', async () => {
+    const home = commandHome({ ...offline, listen: { prot: 1 }, log: { level: 'loud' } });
+    for (const args of [['serve'], ['merchant', 'list'], ['check-config']]) {
+      const { code, stdout, stderr } = await home.run(...args);
+      expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+      expect(stderr.split('\n')).toEqual([
+        'depositd: the configuration has 2 mistakes',
+        '  listen.prot: unknown key; did you mean "port"?',
+        '  log.level: found "loud"; expected one of "fatal", "error", "warn", "info", "debug"',
+        '',
+      ]);
+    }
+  });
+
+  test('is listed by check-config --json, too', async () => {
+    const { code, stdout } = await commandHome({ ...offline, api: { requestsPerSecond: 0 } }).run(
+      'check-config',
+      '--json',
+    );
+    expect(code).toBe(78);
+    expect(JSON.parse(stdout)).toEqual({
+      valid: false,
+      mistakes: ['api.requestsPerSecond: found 0; expected a whole number from 1 to 1000000'],
+    });
+  });
+
+  test('that is right is summed up without its secrets, and no database is made', async () => {
+    const home = commandHome({ ...offline, database: 'postgres://me:hunter2@127.0.0.1:1/pay' });
+    const { code, stdout, stderr } = await home.run('check-config');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('bsc: 1 node, 15 confirmations, usdt, usdc, busd, native');
+    expect(stdout).toContain('database postgres://127.0.0.1:1/…');
+    expect(stdout).not.toMatch(new RegExp(`hunter2|${adminToken}`));
+  });
+});
+
+describe('a merchant', () => {
+  test('is added with a first key, which is a key of its own and shown this once', async () => {
+    const home = commandHome();
+    const added = await home.runJson<{ id: string; name: string; api_key: string }>(
+      'merchant',
+      'add',
+      'Corner Shop',
+    );
+    expect(added).toEqual({
+      id: expect.stringMatching(/^mer_/),
+      name: 'Corner Shop',
+      api_key: expect.stringMatching(/^pk_[0-9a-f]{64}$/),
+    });
+    const { data } = await home.runJson<{ data: object[] }>('merchant', 'list');
+    expect(data).toEqual([{ id: added.id, name: 'Corner Shop', created_at: expect.any(String) }]);
+    expect(JSON.stringify(await home.runJson('key', 'list', '--merchant', added.id))).not.toContain(
+      added.api_key,
+    );
+  });
+
+  test('without a name is refused and not added', async () => {
+    const home = commandHome();
+    const { code, stderr } = await home.run('merchant', 'add', '  ');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "depositd: the merchant's name is not usable: expected a name\n",
+    });
+    expect(await home.runJson('merchant', 'list')).toEqual({ data: [] });
+  });
+
+  test('that does not exist is named, and nothing is done for it', async () => {
+    const home = commandHome();
+    for (const args of [
+      ['key', 'add'],
+      ['address', 'list'],
+      ['webhook', 'add', 'https://shop.example/'],
+    ]) {
+      const { code, stdout, stderr } = await home.run(...args, '--merchant', 'mer_nobody');
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toBe(
+        'depositd: there is no merchant "mer_nobody"; "depositd merchant list" shows them all\n',
+      );
+    }
+  });
+});
+
+test('a key is added, listed by its beginning, and revoked once', async () => {
+  const home = commandHome();
+  const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+  const key = await home.runJson<{ id: string; prefix: string; api_key: string }>(
+    'key',
+    'add',
+    '--merchant',
+    id,
+  );
+  expect(key.api_key.startsWith(key.prefix)).toBe(true);
+
+  expect(await home.runJson('key', 'revoke', key.id)).toMatchObject({
+    id: key.id,
+    revoked_at: expect.any(String),
+  });
+  const again = await home.run('key', 'revoke', key.id);
+  expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining(`no key with the id "${key.id}"`) });
+  const { data } = await home.runJson<{ data: { id: string; revoked_at: string | null }[] }>(
+    'key',
+    'list',
+    '--merchant',
+    id,
+  );
+  expect(data.map((one) => [one.id === key.id, one.revoked_at !== null])).toEqual(
+    expect.arrayContaining([
+      [true, true],
+      [false, false],
+    ]),
+  );
+});
+
+describe('addresses', () => {
+  test('of a file are checked row by row: the refused are named with line and reason, the others are in', async () => {
+    const home = commandHome();
+    const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+    const good = evmAddress(1);
+    writeFileSync(
+      join(home.folder, 'pool.csv'),
+      [
+        'network,address,currency,label',
+        `bsc,${good},usdt,till 1`,
+        `bsc,${good.toLowerCase()},,`,
+        'bsc,0x55d398326f99059fF775485246999027B3197955,,',
+        `bsc,${good.slice(0, -1)},,`,
+        `ethereum,${evmAddress(2)},,`,
+        'too,few',
+        `BSC,${evmAddress(3)},,`,
+      ].join('\n'),
+    );
+    const { code, stdout, stderr } = await home.run('address', 'import', 'pool.csv', '--merchant', id);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '2 added, 5 refused\n' });
+    expect(stderr.trim().split('\n').sort()).toEqual([
+      expect.stringMatching(/^line 3: 0x\S+: the same address stands earlier in this list$/),
+      expect.stringMatching(/^line 4: 0x55d398\S+: this is the usdt token contract/),
+      expect.stringMatching(/^line 5: 0x\S+: not an address/),
+      expect.stringMatching(/^line 6: 0x\S+: ethereum is off/),
+      expect.stringMatching(/^line 7: 2 fields where the header has 4$/),
+    ]);
+    const { data } = await home.runJson<{ data: object[] }>('address', 'list', '--merchant', id);
+    expect(data).toMatchObject([
+      { network: 'bsc', address: good, currency: 'usdt', label: 'till 1', active: true, held: false },
+      { network: 'bsc', address: evmAddress(3), currency: null },
+    ]);
+  });
+
+  test('given as arguments are added for one currency, and adding none of them is a failure', async () => {
+    const home = commandHome();
+    const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+    const add = ['address', 'add', '--merchant', id, '--network', 'bsc', '--currency', 'usdc', evmAddress(1)];
+    expect(await home.runJson(...add)).toMatchObject({
+      added: 1,
+      refused: 0,
+      results: [{ status: 'added' }],
+    });
+    const again = await home.run(...add, '--json');
+    expect(again.code).toBe(1);
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      added: 0,
+      refused: 1,
+      results: [{ reason: 'already in the pool, for usdc' }],
+    });
+  });
+
+  test('of a file that does not exist, or is no such list, are refused with the reason', async () => {
+    const home = commandHome();
+    const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+    writeFileSync(join(home.folder, 'wrong.csv'), 'chain;wallet\n');
+    const absent = await home.run('address', 'import', 'absent.csv', '--merchant', id);
+    expect(absent).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^depositd: absent\.csv cannot be read: /),
+    });
+    const wrong = await home.run('address', 'import', 'wrong.csv', '--merchant', id);
+    expect(wrong).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^depositd: wrong\.csv: line 1: unknown column/),
+    });
+  });
+});
+
+describe('a webhook endpoint', () => {
+  test('is added with the secret shown this once, listed without it, tested, turned off and on, and removed', async () => {
+    const home = commandHome();
+    const { id: merchant } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+    const url = 'https://shop.example/hooks?key=1';
+    const added = await home.runJson<{ id: string; secret: string }>(
+      'webhook',
+      'add',
+      url,
+      '--merchant',
+      merchant,
+      '--events',
+      'payment.late, payment.confirmed',
+    );
+    expect(added).toEqual({
+      id: expect.stringMatching(/^we_/),
+      url,
+      events: ['payment.confirmed', 'payment.late'],
+      secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/),
+    });
+    const list = await home.runJson<{ data: { active: boolean }[] }>(
+      'webhook',
+      'list',
+      '--merchant',
+      merchant,
+    );
+    expect(JSON.stringify(list)).not.toContain(added.secret);
+
+    const rotated = await home.runJson<{ secret: string }>('webhook', 'rotate', added.id);
+    expect(rotated.secret).not.toBe(added.secret);
+    expect(await home.runJson('webhook', 'test', added.id)).toEqual({ delivery_id: expect.any(Number) });
+    expect(await home.runJson('webhook', 'disable', added.id)).toMatchObject({
+      active: false,
+      disabled_reason: 'operator',
+    });
+    expect(await home.run('webhook', 'test', added.id)).toMatchObject({ code: 1 });
+    expect(await home.runJson('webhook', 'enable', added.id)).toMatchObject({ active: true });
+    expect(await home.run('webhook', 'remove', added.id)).toMatchObject({ code: 0 });
+    expect(await home.runJson('webhook', 'list', '--merchant', merchant)).toEqual({ data: [] });
+  });
+
+  test('at a private address, or for an unknown event, is refused with the field', async () => {
+    const home = commandHome();
+    const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+    const add = (url: string, events: string) =>
+      home.run('webhook', 'add', url, '--merchant', id, '--events', events);
+    expect((await add('http://10.0.0.1/', 'payment.late')).stderr).toMatch(
+      /^depositd: url: must be reachable/,
+    );
+    expect((await add('https://shop.example/', 'payment.paid')).stderr).toMatch(
+      /^depositd: events: "payment.paid" is no event/,
+    );
+    expect(await home.runJson('webhook', 'list', '--merchant', id)).toEqual({ data: [] });
+  });
+});
+
+test('every change by a command is in the audit log, without secrets', async () => {
+  const home = commandHome();
+  const merchant = await home.runJson<{ id: string; api_key: string }>('merchant', 'add', 'Shop');
+  await home.run('address', 'add', '--merchant', merchant.id, '--network', 'bsc', evmAddress(1));
+  const key = await home.runJson<{ id: string; api_key: string }>('key', 'add', '--merchant', merchant.id);
+  await home.run('key', 'revoke', key.id);
+  const hook = await home.runJson<{ id: string; secret: string }>(
+    'webhook',
+    'add',
+    'https://shop.example/SECRET',
+    '--merchant',
+    merchant.id,
+  );
+  await home.run('webhook', 'remove', hook.id);
+
+  const entries = await readAudit(home.folder);
+  expect(entries.map((entry) => [entry.actor, entry.action])).toEqual(
+    ['merchant.added', 'addresses.added', 'key.added', 'key.revoked', 'webhook.added', 'webhook.removed'].map(
+      (action) => ['cli', action],
+    ),
+  );
+  expect(JSON.stringify(entries)).not.toMatch(
+    new RegExp(`${merchant.api_key}|${key.api_key}|${hook.secret}|SECRET`),
+  );
+});
+
+test('status tells what is read, what is free and what waits, before anything has run', async () => {
+  const home = commandHome();
+  const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+  await home.run('address', 'add', '--merchant', id, '--network', 'bsc', evmAddress(1));
+  expect(await home.runJson('status')).toEqual({
+    chains: [
+      {
+        network: 'bsc',
+        available: false,
+        reason: 'the chain has not been read yet',
+        height: null,
+        head: null,
+        read_at: null,
+        pending_payments: 0,
+      },
+    ],
+    pools: [{ merchant_id: id, network: 'bsc', currency: null, total: 1, free: 1, held: 0, inactive: 0 }],
+    deliveries: { due: 0, oldest_due_at: null },
+  });
+});
+
+test('a database that cannot be reached is one sentence without its password', async () => {
+  const home = commandHome({ ...offline, database: 'postgres://me:hunter2hunter2@127.0.0.1:1/pay' });
+  const { code, stdout, stderr } = await home.run('merchant', 'list');
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(/^depositd: .*ECONNREFUSED.*\n$/);
+  expect(stderr).not.toContain('hunter2');
+});
