@@ -99,6 +99,15 @@ describe('secrets in a line of the log', () => {
     );
   });
 
+  test('the lines of a stack still say where in our code they are', () => {
+    const { log, lines } = captureLog();
+    log.error({ err: new Error('broken') }, 'loop step failed');
+    expect(lines[0]?.err).toMatchObject({ stack: expect.stringContaining('log.test.ts') });
+    expect(createScrubber([])('at run (file:///opt/depositd/dist/src/cli.js:3:1)')).toContain(
+      '/src/cli.js:3:1',
+    );
+  });
+
   test('a named secret is hidden in any field, message or stack, whatever characters it has', () => {
     const anySecret = fc
       .string({ minLength: 6, unit: 'grapheme' })

@@ -28,7 +28,9 @@ export function createScrubber(secrets: readonly string[]): (text: string) => st
   };
 }
 
-function hideUrl(_url: string, scheme: string, rest: string): string {
+function hideUrl(url: string, scheme: string, rest: string): string {
+  // Where our own code lies; a stack without it says nothing.
+  if (scheme === 'file://') return url;
   const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
   const userEnd = authority.lastIndexOf('@');
   // An "@" further on may end a password in which somebody forgot to escape a slash: nothing is sure then.
