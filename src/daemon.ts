@@ -160,7 +160,6 @@ function startNotifier(
     db,
     outbound,
     secrets,
-    wakeNotifier: onEvents,
     headerPrefix: config.webhooks.headerPrefix,
     clock,
     log,
