@@ -1,0 +1,109 @@
+import { setTimeout } from 'node:timers/promises';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Payment } from '../../src/core/payment.ts';
+import { listAudit } from '../../src/storage/audit.ts';
+import { describeDatabases } from '../support/databases.ts';
+import { openShop, type Shop } from '../support/shop.ts';
+
+/** What there is to race for: what came before everybody acts at the same moment. */
+type Setting = 'nothing came' | 'enough came' | 'too little came';
+
+const acts = ['read', 'cancel', 'accept', 'cancel again', 'accept again'] as const;
+type Act = (typeof acts)[number];
+
+const round = fc.record({
+  setting: fc.constantFrom<Setting>('nothing came', 'enough came', 'too little came'),
+  /** Whether the payment's time is over for us and for its chain. */
+  over: fc.boolean(),
+  /** Whether the first has ended before the others begin. */
+  headStart: fc.boolean(),
+  order: fc.shuffledSubarray([...acts], { minLength: acts.length }),
+  /** Milliseconds that each act waits before it begins: a look at a chain takes several. */
+  delays: fc.array(fc.nat(12), { minLength: acts.length, maxLength: acts.length }),
+});
+
+async function run(shop: Shop, payment: Payment, act: Act, delay: number): Promise<void> {
+  await setTimeout(delay);
+  switch (act) {
+    case 'read':
+      return shop.read();
+    case 'cancel':
+    case 'cancel again':
+      await shop.cancel(payment);
+      return;
+    case 'accept':
+    case 'accept again':
+      await shop.accept(payment);
+      return;
+    default:
+      return act satisfies never;
+  }
+}
+
+/** What each event leads to, and from where: the arrows of the state machine that no reorg is needed for. */
+const arrows: Record<string, { from: string[]; to: string }> = {
+  'payment.confirmed': { from: ['pending', 'failed'], to: 'confirmed' },
+  'payment.expired': { from: ['pending'], to: 'expired' },
+  'payment.cancelled': { from: ['pending'], to: 'cancelled' },
+  'payment.failed': { from: ['pending'], to: 'failed' },
+};
+
+/** Follows a payment's events from `pending`; throws at one that the state before it does not allow. */
+function follow(events: readonly string[]): string {
+  let state = 'pending';
+  for (const event of events) {
+    if (event === 'payment.detected') continue;
+    const arrow = arrows[event];
+    if (arrow === undefined || !arrow.from.includes(state)) throw new Error(`${event} while ${state}`);
+    state = arrow.to;
+  }
+  return state;
+}
+
+describeDatabases('100 interleavings of confirm, expire, cancel and accept', (openTestDb) => {
+  test('each end in one final state, told by exactly one event for each change', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 110 });
+    const reached = new Map<string, number>();
+    await fc.assert(
+      fc.asyncProperty(round, async ({ setting, over, headStart, order, delays }) => {
+        const payment = await shop.create();
+        if (setting !== 'nothing came') shop.pay(payment, setting === 'enough came' ? 50 : 30);
+        await shop.read();
+        // The head is known and not read yet: the next step confirms or expires, so that it takes part in the race.
+        if (over) shop.passTime(2_000);
+        shop.mine('bsc', 3);
+        await shop.look();
+
+        const [first, ...others] = order;
+        if (headStart && first !== undefined) await run(shop, payment, first, 0);
+        const racing = headStart ? others : order;
+        await Promise.all(racing.map((act, i) => run(shop, payment, act, delays[i] ?? 0)));
+        await shop.read();
+
+        const { payment: after } = await shop.viewOf(payment);
+        const events = await shop.events(payment);
+        expect(follow(events)).toBe(after.status);
+        if (setting === 'enough came') expect(after.status).toBe('confirmed');
+        if (setting === 'nothing came') {
+          expect(over ? ['expired', 'cancelled'] : ['cancelled']).toContain(after.status);
+        }
+        if (setting === 'too little came') {
+          expect(over ? ['confirmed', 'failed'] : ['confirmed', 'pending']).toContain(after.status);
+        }
+        const audit = await listAudit(shop.db, { beforeId: null, limit: 1_000 });
+        const accepted = audit.filter((entry) => entry.subject === payment.paymentNumber).length;
+        expect(accepted).toBe(after.acceptedAt === null ? 0 : 1);
+        const path = events.filter((event) => event !== 'payment.detected').join(', ');
+        reached.set(path, (reached.get(path) ?? 0) + 1);
+        if (after.status === 'pending') await shop.accept(payment);
+      }),
+      { numRuns: 100, seed: 20_261_120 },
+    );
+    // The races were real: each could end more than one way.
+    expect(reached.get('payment.expired')).toBeGreaterThan(0);
+    expect(reached.get('payment.cancelled')).toBeGreaterThan(0);
+    expect(reached.get('payment.confirmed')).toBeGreaterThan(0);
+    expect(reached.get('payment.failed, payment.confirmed')).toBeGreaterThan(0);
+  }, 120_000);
+});
