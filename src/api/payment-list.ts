@@ -4,10 +4,10 @@ import {
   currencySchema,
   cursorSchema,
   limitSchema,
+  momentSchema,
   networkSchema,
   plainText,
   statusSchema,
-  timeQuerySchema,
 } from './schemas.ts';
 
 /** Which payments a list shows, the same for merchants and the operator. */
@@ -16,8 +16,8 @@ export const paymentListQuery = z.strictObject({
   network: networkSchema.optional(),
   currency: currencySchema.optional(),
   external_order_id: plainText(255).optional(),
-  created_after: timeQuerySchema,
-  created_before: timeQuerySchema,
+  created_after: momentSchema.optional(),
+  created_before: momentSchema.optional(),
   limit: limitSchema,
   cursor: cursorSchema,
 });

@@ -107,9 +107,11 @@ export function plainText(longest: number) {
 /** Entries on one page. */
 export const limitSchema = z.coerce.number().int().min(1).max(100).default(50);
 export const cursorSchema = z.string().max(200).optional().describe('A `next_cursor` of an earlier answer.');
-export const timeQuerySchema = z.iso
-  .datetime({ offset: true, error: 'expected a time such as 2026-05-24T11:35:00Z' })
-  .optional();
+/** A moment that a caller names. */
+export const momentSchema = z.iso.datetime({
+  offset: true,
+  error: (issue) => (issue.input === undefined ? undefined : 'expected a time such as 2026-05-24T11:35:00Z'),
+});
 
 /** Why an operator does something: it goes into the audit log. */
 export const operatorReason = plainText(500).refine((text) => text.trim() !== '', 'expected a reason');

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { Registry } from '@prometheus-io/client';
 import { onTestFinished } from 'vitest';
@@ -9,6 +10,7 @@ import type { BlockHash } from '../../src/core/chain.ts';
 import { parityRate } from '../../src/core/money.ts';
 import { type Network, networkNames } from '../../src/core/networks.ts';
 import { createLogger } from '../../src/log.ts';
+import { createSecrets } from '../../src/notify/secrets.ts';
 import { createPayments } from '../../src/payments/create.ts';
 import { createPoolHealth } from '../../src/pool/health.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
@@ -52,6 +54,8 @@ export type ApiServer = {
   logs: Record<string, unknown>[];
   /** Chains that creating a payment woke. */
   woken: Network[];
+  /** How often the notifier was woken. */
+  notified(): number;
   now(): number;
   /** Lets time pass; the chains are not read meanwhile. */
   advance(seconds: number): void;
@@ -81,6 +85,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
     eth: 3000n * parityRate,
   };
   let stopping = false;
+  let notified = 0;
   let nextAddress = 1;
   const logs: Record<string, unknown>[] = [];
   const woken: Network[] = [];
@@ -120,6 +125,10 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
     payments,
     registry,
     nodesOf: (network) => (network === 'bsc' ? [node] : []),
+    secrets: createSecrets(randomBytes(32), 'the key of this test'),
+    wakeNotifier: () => {
+      notified += 1;
+    },
     isStopping: () => stopping,
   });
   await api.listen({ host: '127.0.0.1', port: 0 });
@@ -184,6 +193,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
     registry,
     logs,
     woken,
+    notified: () => notified,
     now: clock,
     advance: (seconds) => {
       now += seconds * 1000;

@@ -11,15 +11,20 @@ import type { Api } from '../routes.ts';
 import { detailSchema } from '../schemas.ts';
 import { registerAddressRoutes } from './addresses.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
+import { registerDeliveryRoutes } from './deliveries.ts';
 import { registerDepositRoutes } from './deposits.ts';
 import { registerMerchantRoutes } from './merchants.ts';
 import { registerAdminPaymentRoutes } from './payments.ts';
+import { registerWebhookActions } from './webhook-actions.ts';
+import { registerWebhookRoutes, type WebhookRouteDeps } from './webhooks.ts';
 
 export type AdminDeps = {
   db: Db;
   config: Config;
   clock: Clock;
   nodesOf: ChainRouteDeps['nodesOf'];
+  secrets: WebhookRouteDeps['secrets'];
+  wakeNotifier: WebhookRouteDeps['wakeNotifier'];
 };
 
 /** The operator's API: every route of it needs the admin token. */
@@ -35,6 +40,9 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerAdminPaymentRoutes(routes, deps);
     registerDepositRoutes(routes, deps);
     registerChainRoutes(routes, deps);
+    registerWebhookRoutes(routes, deps);
+    registerWebhookActions(routes, deps);
+    registerDeliveryRoutes(routes, deps);
     routes.route({
       method: 'GET',
       url: '/schema/',

@@ -1,0 +1,188 @@
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import { eventTypes } from '../../core/events.ts';
+import { replayDelivery, replayRange } from '../../notify/endpoints.ts';
+import { recordAudit } from '../../storage/audit.ts';
+import { inTransaction } from '../../storage/database.ts';
+import { deliveryStates, getDelivery, listAttempts, listDeliveries } from '../../storage/deliveries.ts';
+import type { Db } from '../../storage/schema.ts';
+import { decodeCursor, encodeCursor } from '../cursors.ts';
+import { fieldError, notFound } from '../errors.ts';
+import type { Api } from '../routes.ts';
+import {
+  bodyErrors,
+  commonErrors,
+  countSchema,
+  cursorSchema,
+  limitSchema,
+  listOf,
+  momentSchema,
+  serviceErrorSchema,
+} from '../schemas.ts';
+import { endpointOff } from './endpoint-change.ts';
+import { isId, rowId } from './paths.ts';
+import { attemptSchema, deliverySchema, presentAttempt, presentDelivery } from './webhook-schemas.ts';
+
+const tags = ['Webhooks'];
+const deliveryPath = z.object({ delivery_id: z.string() });
+
+const listQuery = z.strictObject({
+  merchant_id: z.string().max(100).optional(),
+  endpoint_id: z.string().max(100).optional(),
+  status: z.enum(deliveryStates).optional(),
+  event: z.enum(eventTypes).optional(),
+  since: momentSchema.optional(),
+  until: momentSchema.optional(),
+  limit: limitSchema,
+  cursor: cursorSchema,
+});
+
+export type DeliveryRouteDeps = { db: Db; clock: Clock; wakeNotifier: () => void };
+
+/** What was sent to webhook endpoints, and sending it again. */
+export function registerDeliveryRoutes(api: Api, { db, clock, wakeNotifier }: DeliveryRouteDeps): void {
+  api.route({
+    method: 'GET',
+    url: '/deliveries/',
+    schema: {
+      tags,
+      operationId: 'listDeliveries',
+      summary: 'Deliveries, newest first',
+      querystring: listQuery,
+      response: { ...commonErrors, 200: listOf(deliverySchema) },
+    },
+    handler: async (request) => {
+      const { limit } = request.query;
+      const found = await listDeliveries(db, { ...deliveryFilter(request.query), limit: limit + 1 });
+      const page = found.slice(0, limit);
+      return {
+        data: page.map(presentDelivery),
+        next_cursor: encodeCursor(found.length > limit ? (page.at(-1)?.id ?? null) : null),
+      };
+    },
+  });
+
+  api.route({
+    method: 'GET',
+    url: '/deliveries/:delivery_id/',
+    schema: {
+      tags,
+      operationId: 'retrieveDelivery',
+      summary: 'One delivery with all its attempts',
+      params: deliveryPath,
+      response: { ...commonErrors, 200: deliverySchema.extend({ attempt_log: z.array(attemptSchema) }) },
+    },
+    handler: async (request) => {
+      const delivery = await getDelivery(db, rowId(request.params.delivery_id));
+      if (delivery === null) throw notFound();
+      const attempts = await listAttempts(db, delivery.id);
+      return { ...presentDelivery(delivery), attempt_log: attempts.map(presentAttempt) };
+    },
+  });
+
+  api.route({
+    method: 'POST',
+    url: '/deliveries/:delivery_id/replay/',
+    schema: {
+      tags,
+      operationId: 'replayDelivery',
+      summary: 'Send the event of a delivery again',
+      description: 'The same bytes, as a delivery of its own with the usual attempts.',
+      params: deliveryPath,
+      body: z.strictObject({}).optional(),
+      response: { ...bodyErrors, 201: deliverySchema, 409: serviceErrorSchema },
+    },
+    handler: async (request, reply) => {
+      const deliveryId = rowId(request.params.delivery_id);
+      const at = clock();
+      const delivery = await inTransaction(db, async (trx) => {
+        const sent = await replayDelivery(trx, { deliveryId, at });
+        if (sent.kind === 'not-found') throw notFound();
+        if (sent.kind === 'endpoint-off') throw endpointOff();
+        const detail = { delivery: sent.delivery.id, endpoint_id: sent.delivery.endpointId };
+        const subject = String(deliveryId);
+        await recordAudit(trx, { at, actor: 'admin', action: 'delivery.replayed', subject, detail });
+        return sent.delivery;
+      });
+      wakeNotifier();
+      return reply.code(201).send(presentDelivery(delivery));
+    },
+  });
+
+  api.route({
+    method: 'POST',
+    url: '/deliveries/replay/',
+    schema: {
+      tags,
+      operationId: 'replayDeliveries',
+      summary: 'Send again what went to an endpoint in a span of time',
+      description:
+        'Oldest first and paced. What was sent again already is passed over, so that asking twice sends nothing twice.',
+      body: z.strictObject({
+        endpoint_id: z.string().max(100),
+        since: momentSchema.describe('Created at or after.'),
+        until: momentSchema.optional().describe('Created before; now by default.'),
+        status: z.enum(['failed', 'delivered', 'cancelled']).default('failed'),
+      }),
+      response: {
+        ...bodyErrors,
+        202: z.object({
+          count: countSchema,
+          more: z.boolean().describe('The limit cut: asking again goes on.'),
+        }),
+        409: serviceErrorSchema,
+      },
+    },
+    handler: async (request, reply) => {
+      const { endpoint_id: endpointId, since, until, status } = request.body;
+      if (!isId(endpointId)) throw unknownEndpoint();
+      const at = clock();
+      const { count, more } = await inTransaction(db, async (trx) => {
+        const replayed = await replayRange(trx, {
+          endpointId,
+          since: Date.parse(since),
+          ...(until === undefined ? {} : { until: Date.parse(until) }),
+          states: [status],
+          at,
+        });
+        if (replayed.kind === 'not-found') throw unknownEndpoint();
+        if (replayed.kind === 'endpoint-off') throw endpointOff();
+        const detail = { since, until: until ?? null, status, count: replayed.count };
+        await recordAudit(trx, {
+          at,
+          actor: 'admin',
+          action: 'deliveries.replayed',
+          subject: endpointId,
+          detail,
+        });
+        return replayed;
+      });
+      wakeNotifier();
+      return reply.code(202).send({ count, more });
+    },
+  });
+}
+
+function unknownEndpoint() {
+  return fieldError('endpoint_id', 'there is no such endpoint');
+}
+
+function deliveryFilter(query: z.output<typeof listQuery>) {
+  const beforeId = decodeCursor(query.cursor, 'cursor');
+  const { merchant_id: merchantId, endpoint_id: endpointId, status, event, since, until } = query;
+  for (const [field, id] of [
+    ['merchant_id', merchantId],
+    ['endpoint_id', endpointId],
+  ] as const) {
+    if (id !== undefined && !isId(id)) throw fieldError(field, 'expected an id');
+  }
+  return {
+    ...(merchantId === undefined ? {} : { merchantId }),
+    ...(endpointId === undefined ? {} : { endpointId }),
+    ...(status === undefined ? {} : { state: status }),
+    ...(event === undefined ? {} : { eventType: event }),
+    ...(since === undefined ? {} : { since: Date.parse(since) }),
+    ...(until === undefined ? {} : { until: Date.parse(until) }),
+    ...(beforeId === undefined ? {} : { beforeId }),
+  };
+}

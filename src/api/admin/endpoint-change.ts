@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import { recordAudit } from '../../storage/audit.ts';
+import { inTransaction } from '../../storage/database.ts';
+import { type Endpoint, getEndpoint } from '../../storage/endpoints.ts';
+import type { Db, Trx } from '../../storage/schema.ts';
+import { type HttpError, notFound, serviceError } from '../errors.ts';
+import { isId, merchantPath } from './paths.ts';
+
+export const endpointPath = merchantPath.extend({ endpoint_id: z.string() });
+
+/**
+ * Does `work` on an endpoint of this merchant, in one transaction with its entry in the audit log.
+ *
+ * @throws HttpError 404 when the merchant has no such endpoint.
+ */
+export type EndpointChange = <T>(
+  path: z.output<typeof endpointPath>,
+  action: string,
+  work: (trx: Trx, endpoint: Endpoint, at: number) => Promise<{ result: T; detail: Record<string, unknown> }>,
+) => Promise<T>;
+
+export function createEndpointChange({ db, clock }: { db: Db; clock: Clock }): EndpointChange {
+  return async (path, action, work) => {
+    if (!isId(path.endpoint_id)) throw notFound();
+    const at = clock();
+    return inTransaction(db, async (trx) => {
+      const endpoint = await getEndpoint(trx, path.endpoint_id);
+      if (endpoint === null || endpoint.merchantId !== path.merchant_id) throw notFound();
+      const { result, detail } = await work(trx, endpoint, at);
+      await recordAudit(trx, { at, actor: 'admin', action, subject: endpoint.id, detail });
+      return result;
+    });
+  };
+}
+
+export function endpointOff(): HttpError {
+  return serviceError(409, 'endpoint_disabled', 'The endpoint is off or deleted: nothing can be sent to it.');
+}

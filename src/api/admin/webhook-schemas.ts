@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import { eventTypes } from '../../core/events.ts';
+import { isoTime } from '../../payments/present.ts';
+import { type Delivery, type DeliveryAttempt, deliveryStates } from '../../storage/deliveries.ts';
+import type { Endpoint } from '../../storage/endpoints.ts';
+import { countSchema, timeSchema } from '../schemas.ts';
+
+export const endpointSchema = z
+  .object({
+    id: z.string().meta({ example: 'we_0123456789abcdef' }),
+    url: z.string(),
+    events: z.array(z.enum(eventTypes)),
+    description: z.string(),
+    active: z.boolean(),
+    disabled_reason: z
+      .enum(['operator', 'gone', 'failing'])
+      .nullable()
+      .describe('`gone`: it answered 410; `failing`: five days without one success.'),
+    failing_since: timeSchema.nullable().describe('First failure since the last success.'),
+    rotated_at: timeSchema.nullable(),
+    previous_secret_until: timeSchema.nullable().describe('Until then the old secret signs, too.'),
+    created_at: timeSchema,
+  })
+  .meta({ id: 'WebhookEndpoint' });
+
+/** What is shown of an endpoint together with its secret. */
+export const endpointSecretSchema = z.object({
+  id: z.string(),
+  url: z.string(),
+  events: z.array(z.enum(eventTypes)),
+  secret: z.string().describe('Shown this once.').meta({ example: 'whsec_…' }),
+});
+
+export const deliverySchema = z
+  .object({
+    id: countSchema.describe('What the receiver sees as the delivery id.'),
+    endpoint_id: z.string(),
+    merchant_id: z.string(),
+    event_id: z.string(),
+    event: z.enum(eventTypes),
+    payment_number: z.string().nullable(),
+    status: z.enum(deliveryStates),
+    attempts: countSchema.describe('Begun so far, at most ten.'),
+    next_attempt_at: timeSchema.nullable(),
+    replay_of: countSchema.nullable().describe('The delivery that this one repeats.'),
+    last_status: countSchema.nullable().describe('HTTP status of the last answer.'),
+    last_error: z.string().nullable(),
+    created_at: timeSchema,
+    finished_at: timeSchema.nullable(),
+  })
+  .meta({ id: 'Delivery' });
+
+export const attemptSchema = z.object({
+  attempt: countSchema,
+  started_at: timeSchema,
+  duration_ms: countSchema,
+  status: countSchema.nullable(),
+  error: z.string().nullable(),
+  detail: z.string(),
+  response: z.string().describe('The first bytes of the answer: text from a stranger.'),
+});
+
+export function presentEndpoint(endpoint: Endpoint): z.output<typeof endpointSchema> {
+  return {
+    id: endpoint.id,
+    url: endpoint.url,
+    events: [...endpoint.events],
+    description: endpoint.description,
+    active: endpoint.active,
+    disabled_reason: endpoint.disabledReason,
+    failing_since: timeOrNull(endpoint.failingSince),
+    rotated_at: timeOrNull(endpoint.rotatedAt),
+    previous_secret_until: timeOrNull(endpoint.previousSecretUntil),
+    created_at: isoTime(endpoint.createdAt),
+  };
+}
+
+export function presentDelivery(delivery: Delivery): z.output<typeof deliverySchema> {
+  return {
+    id: delivery.id,
+    endpoint_id: delivery.endpointId,
+    merchant_id: delivery.merchantId,
+    event_id: delivery.eventId,
+    event: delivery.eventType,
+    payment_number: delivery.paymentNumber,
+    status: delivery.state,
+    attempts: delivery.attempts,
+    next_attempt_at: timeOrNull(delivery.nextAttemptAt),
+    replay_of: delivery.replayOf,
+    last_status: delivery.lastStatus,
+    last_error: delivery.lastError,
+    created_at: isoTime(delivery.createdAt),
+    finished_at: timeOrNull(delivery.finishedAt),
+  };
+}
+
+export function presentAttempt(attempt: DeliveryAttempt): z.output<typeof attemptSchema> {
+  return {
+    attempt: attempt.attempt,
+    started_at: isoTime(attempt.startedAt),
+    duration_ms: attempt.durationMs,
+    status: attempt.status,
+    error: attempt.error,
+    detail: attempt.detail,
+    response: attempt.response,
+  };
+}
+
+function timeOrNull(ms: number | null): string | null {
+  return ms === null ? null : isoTime(ms);
+}

@@ -1,0 +1,165 @@
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config.ts';
+import { checkEndpoint, chosenEvents, createEndpoint, type EndpointFaults } from '../../notify/endpoints.ts';
+import type { Secrets } from '../../notify/secrets.ts';
+import { recordAudit } from '../../storage/audit.ts';
+import { inTransaction } from '../../storage/database.ts';
+import {
+  deleteEndpoint,
+  disableEndpoint,
+  type Endpoint,
+  enableEndpoint,
+  getEndpoint,
+  listEndpoints,
+  updateEndpoint,
+} from '../../storage/endpoints.ts';
+import type { Db } from '../../storage/schema.ts';
+import { fieldErrors, type HttpError, notFound } from '../errors.ts';
+import type { Api } from '../routes.ts';
+import { bodyErrors, commonErrors, listOf, plainText } from '../schemas.ts';
+import { createEndpointChange, endpointPath } from './endpoint-change.ts';
+import { merchantPath, requireMerchant } from './paths.ts';
+import { endpointSchema, endpointSecretSchema, presentEndpoint } from './webhook-schemas.ts';
+
+const tags = ['Webhooks'];
+
+const url = plainText(2048);
+const events = z.array(z.string().max(100)).max(100).describe('None: the default set.');
+const description = plainText(500);
+
+export type WebhookRouteDeps = {
+  db: Db;
+  config: Pick<Config, 'webhooks'>;
+  clock: Clock;
+  secrets: Secrets;
+  /** Deliveries were queued. */
+  wakeNotifier: () => void;
+};
+
+/** Where merchants are told what happened. */
+export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
+  const { db, config, clock, secrets } = deps;
+  const { allowHosts } = config.webhooks;
+
+  const change = createEndpointChange(deps);
+
+  api.route({
+    method: 'GET',
+    url: '/merchants/:merchant_id/webhooks/',
+    schema: {
+      tags,
+      operationId: 'listWebhooks',
+      summary: "A merchant's webhook endpoints",
+      params: merchantPath,
+      response: { ...commonErrors, 200: listOf(endpointSchema) },
+    },
+    handler: async (request) => {
+      const merchant = await requireMerchant(db, request.params.merchant_id);
+      return { data: (await listEndpoints(db, merchant.id)).map(presentEndpoint), next_cursor: null };
+    },
+  });
+
+  api.route({
+    method: 'POST',
+    url: '/merchants/:merchant_id/webhooks/',
+    schema: {
+      tags,
+      operationId: 'addWebhook',
+      summary: 'Add a webhook endpoint',
+      params: merchantPath,
+      body: z.strictObject({ url, events: events.default([]), description: description.default('') }),
+      response: { ...bodyErrors, 201: endpointSecretSchema },
+    },
+    handler: async (request, reply) => {
+      const merchant = await requireMerchant(db, request.params.merchant_id);
+      const at = clock();
+      const { endpoint, secret } = await inTransaction(db, async (trx) => {
+        const wanted = { ...request.body, merchantId: merchant.id, at };
+        const outcome = await createEndpoint(trx, { secrets, allowHosts }, wanted);
+        if (outcome.kind === 'invalid') throw toFieldErrors(outcome.faults);
+        const detail = {
+          merchant_id: merchant.id,
+          host: hostOf(outcome.endpoint),
+          events: outcome.endpoint.events,
+        };
+        const subject = outcome.endpoint.id;
+        await recordAudit(trx, { at, actor: 'admin', action: 'webhook.added', subject, detail });
+        return outcome;
+      });
+      return reply
+        .code(201)
+        .send({ id: endpoint.id, url: endpoint.url, events: [...endpoint.events], secret });
+    },
+  });
+
+  api.route({
+    method: 'PATCH',
+    url: '/merchants/:merchant_id/webhooks/:endpoint_id/',
+    schema: {
+      tags,
+      operationId: 'changeWebhook',
+      summary: 'Change what is given; `active` turns an endpoint off and on',
+      params: endpointPath,
+      body: z.strictObject({
+        url: url.optional(),
+        events: events.optional(),
+        description: description.optional(),
+        active: z.boolean().optional(),
+      }),
+      response: { ...bodyErrors, 200: endpointSchema },
+    },
+    handler: async (request) => {
+      const { active, ...given } = request.body;
+      const wanted = {
+        ...(given.url === undefined ? {} : { url: given.url }),
+        ...(given.events === undefined ? {} : { events: chosenEvents(given.events) }),
+        ...(given.description === undefined ? {} : { description: given.description }),
+      };
+      const faults = checkEndpoint({ ...wanted, events: given.events ?? [] }, allowHosts);
+      if (faults !== null) throw toFieldErrors(faults);
+      const changed = await change(request.params, 'webhook.changed', async (trx, endpoint) => {
+        await updateEndpoint(trx, endpoint.id, wanted);
+        if (active === true) await enableEndpoint(trx, endpoint.id);
+        if (active === false) await disableEndpoint(trx, endpoint.id, 'operator');
+        const result = await getEndpoint(trx, endpoint.id);
+        if (result === null) throw notFound();
+        const { events, active: on } = result;
+        return { result, detail: { host: hostOf(result), events, active: on } };
+      });
+      return presentEndpoint(changed);
+    },
+  });
+
+  api.route({
+    method: 'DELETE',
+    url: '/merchants/:merchant_id/webhooks/:endpoint_id/',
+    schema: {
+      tags,
+      operationId: 'deleteWebhook',
+      summary: 'Delete a webhook endpoint; what waits for it is cancelled',
+      params: endpointPath,
+      response: { ...commonErrors, 200: endpointSchema },
+    },
+    handler: async (request) => {
+      const deleted = await change(request.params, 'webhook.deleted', async (trx, endpoint, at) => {
+        await deleteEndpoint(trx, endpoint.id, at);
+        return { result: { ...endpoint, active: false }, detail: { host: hostOf(endpoint) } };
+      });
+      return presentEndpoint(deleted);
+    },
+  });
+}
+
+/** Paths and queries of webhook URLs may hold secrets of the merchant's. */
+function hostOf(endpoint: Endpoint): string {
+  return new URL(endpoint.url).host;
+}
+
+function toFieldErrors(faults: EndpointFaults): HttpError {
+  return fieldErrors(
+    Object.entries(faults).flatMap(([field, messages]) =>
+      messages.map((message) => [field, message] as const),
+    ),
+  );
+}
