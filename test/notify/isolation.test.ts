@@ -41,10 +41,9 @@ describeDatabases('endpoints beside each other', (openTestDb) => {
     await shop.addEndpoint(`${server.url}/works`);
     await shop.happen(50);
     shop.notifier().start();
-    await waitFor(
-      '50 deliveries',
-      () => server.requests.filter((request) => request.path === '/works').length >= 50,
-    );
+    const sentTo = (path: string) => server.requests.filter((request) => request.path === path).length;
+    await waitFor('50 deliveries', () => sentTo('/works') >= 50);
+    expect(sentTo('/hangs')).toBeLessThanOrEqual(4);
   });
 
   test('an endpoint that fails gets one request at a time, and four again once it answers', async () => {
@@ -76,6 +75,29 @@ describeDatabases('endpoints beside each other', (openTestDb) => {
     await notifier.drain();
     expect(server.requests).toHaveLength(13 + 13 + 12);
     expect(most).toBe(4);
+  });
+
+  test('a quick endpoint that begins to fail gets one request at a time, however much was claimed for it', async () => {
+    let failures = 0;
+    let open = 0;
+    let most = 0;
+    const server = await startLoopback(async (_request, response, nth) => {
+      if (nth <= 300) return response.end('ok');
+      open++;
+      // Those that were under way with the first failure do not count.
+      if (failures >= 4) most = Math.max(most, open);
+      for (let turn = 0; turn < 20; turn++) await setImmediate();
+      open--;
+      failures++;
+      response.writeHead(500).end();
+    });
+    const shop = await openShop(await openTestDb(), Date.now);
+    await shop.addEndpoint(server.url);
+    await shop.happen(400);
+    await shop.notifier().drain();
+    expect(server.requests).toHaveLength(400);
+    expect(failures).toBe(100);
+    expect(most).toBe(1);
   });
 
   test('fresh events go before retries, at an endpoint that fails and at one that works again', async () => {
