@@ -5,7 +5,7 @@ import { type AuditEntry, listAudit } from '../../src/storage/audit.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { createDaemonHome, type DaemonHome } from '../support/daemon.ts';
 
-const cli = join(import.meta.dirname, '../../src/cli.ts');
+export const cli = join(import.meta.dirname, '../../src/cli.ts');
 
 /** A configuration that is right, whose nodes do not exist: commands ask none. */
 export const offline = {
