@@ -23,7 +23,7 @@ const memory = 500;
 
 /**
  * Narrows at once: to what the refusal named, else to the last width that was served, else by half. Widens
- * by doubling until the first refusal and by a sixteenth after it, without touching what was refused.
+ * by doubling until the first refusal, then halfway to what was refused, until that is a sixteenth away.
  */
 export function createRangeControl(maxLogRange: number | null): RangeControl {
   const cap = Math.min(widest, maxLogRange ?? widest);
@@ -50,14 +50,23 @@ export function createRangeControl(maxLogRange: number | null): RangeControl {
 
     served(asked, logs) {
       const enough = logs === 0 ? cap : Math.max(1, Math.floor((enoughLogs / logs) * asked));
-      if (asked > enough) width = Math.min(width, enough);
+      if (asked > enough) {
+        width = Math.min(width, enough);
+        return;
+      }
       // A query that was narrower than allowed says nothing about wider ones.
       if (asked < width) return;
       lastServed = asked;
       servedSince += 1;
       if (servedSince >= memory) refusedAt = Number.POSITIVE_INFINITY;
-      const wider = refusedAt === Number.POSITIVE_INFINITY ? asked * 2 : asked + Math.max(1, asked >> 4);
-      width = Math.min(wider, refusedAt - 1, cap, Math.max(asked, enough));
+      width = Math.min(wider(asked, refusedAt), cap, enough);
     },
   };
+}
+
+/** Halfway to what was refused, until that is close: the last few blocks would cost more refusals than they save. */
+function wider(served: number, refusedAt: number): number {
+  if (refusedAt === Number.POSITIVE_INFINITY) return served * 2;
+  const gap = refusedAt - served;
+  return gap > served >> 4 ? served + Math.floor(gap / 2) : served;
 }

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { AddressKey } from '../../src/core/address.ts';
+import { inTransaction, serializeInserts } from '../../src/storage/database.ts';
+import type { Db } from '../../src/storage/schema.ts';
+import { createAddressSet } from '../../src/watchers/address-set.ts';
+import { createWatchlist } from '../../src/watchers/watchlist.ts';
+import { describeDatabases } from '../support/databases.ts';
+
+const key = fc.stringMatching(/^[0-9a-f]{40}$/) as fc.Arbitrary<AddressKey>;
+
+test('an address set answers as a Set of strings does', () => {
+  fc.assert(
+    fc.property(fc.array(key, { maxLength: 50 }), fc.array(key, { maxLength: 20 }), (members, others) => {
+      const set = createAddressSet();
+      const reference = new Set<AddressKey>();
+      for (const member of [...members, ...members]) {
+        expect(set.add(member)).toBe(!reference.has(member));
+        reference.add(member);
+      }
+      expect(set.size).toBe(reference.size);
+      expect([...set.keys()]).toEqual([...reference]);
+      for (const one of [...members, ...others]) expect(set.has(one)).toBe(reference.has(one));
+    }),
+  );
+});
+
+test('addresses that differ in one digit are told apart', () => {
+  const set = createAddressSet();
+  const [zero, ...rest] = ['0', '1', 'f'].flatMap((digit) =>
+    Array.from({ length: 40 }, (_, at) => `${'0'.repeat(at)}${digit}${'0'.repeat(39 - at)}` as AddressKey),
+  );
+  set.add(zero as AddressKey);
+  for (const other of rest) expect(set.has(other)).toBe(other === zero);
+});
+
+test('a hundred thousand addresses take about thirty bytes each and are all found', () => {
+  const keys = Array.from({ length: 100_000 }, () => randomBytes(20).toString('hex') as AddressKey);
+  const before = process.memoryUsage().arrayBuffers;
+  const set = createAddressSet();
+  for (const one of keys) set.add(one);
+  expect((process.memoryUsage().arrayBuffers - before) / keys.length).toBeLessThan(60);
+  expect(keys.every((one) => set.has(one))).toBe(true);
+  expect(
+    keys.some((one) => set.has(one.replace(/^./, (digit) => (digit === 'a' ? 'b' : 'a')) as AddressKey)),
+  ).toBe(false);
+});
+
+describeDatabases('the watchlist', (openTestDb) => {
+  test('watches every address of the family, whatever network it was added for and whether active or not', async () => {
+    const db = await openTestDb();
+    await addAddresses(db, ['bsc', 'ethereum', 'tron', 'bsc'], [0, 1, 2]);
+    const watch = createWatchlist('evm');
+    expect(watch.size).toBe(0);
+    await watch.refresh(db);
+    expect([...watch.keys()].sort()).toEqual([0, 1, 3].map(keyOfNumber));
+    expect(watch.has(keyOfNumber(2))).toBe(false);
+  });
+
+  test('takes in only what is new, and each address once', async () => {
+    const db = await openTestDb();
+    await addAddresses(db, ['bsc', 'bsc']);
+    const watch = createWatchlist('evm');
+    await watch.refresh(db);
+    await addAddresses(db, ['ethereum', 'ethereum', 'ethereum']);
+    await watch.refresh(db);
+    await watch.refresh(db);
+    expect(watch.size).toBe(3);
+    expect(watch.has(keyOfNumber(2))).toBe(true);
+  });
+
+  test('reads a table of many pages', async () => {
+    const db = await openTestDb();
+    await addAddresses(
+      db,
+      Array.from({ length: 20_001 }, () => 'bsc'),
+    );
+    const watch = createWatchlist('evm');
+    await Promise.all([watch.refresh(db), watch.refresh(db)]);
+    expect(watch.size).toBe(20_001);
+  });
+});
+
+/** One address for each network given; the `inactive` ones by their place. */
+async function addAddresses(
+  db: Db,
+  networks: readonly string[],
+  inactive: readonly number[] = [],
+): Promise<void> {
+  await inTransaction(db, async (trx) => {
+    await serializeInserts(trx, 'addresses');
+    await trx
+      .insertInto('merchants')
+      .values({ id: 'm1', name: 'Shop', created_at: 0 })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    const rows = networks.map((network, i) => ({
+      merchant_id: 'm1',
+      network,
+      address: `0x${keyOfNumber(i)}`,
+      address_key: keyOfNumber(i),
+      currency: '',
+      label: '',
+      source: 'static' as const,
+      active: inactive.includes(i) ? 0 : 1,
+      locked_by: null,
+      released_at: 0,
+      created_at: 0,
+    }));
+    for (let at = 0; at < rows.length; at += 500) {
+      await trx
+        .insertInto('addresses')
+        .values(rows.slice(at, at + 500))
+        .execute();
+    }
+  });
+}
+
+function keyOfNumber(number: number): AddressKey {
+  return (number + 1).toString(16).padStart(40, '0') as AddressKey;
+}
