@@ -235,7 +235,22 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       subject text not null,
       detail text not null
     )`,
+    sql`create index audit_log_subject on audit_log (subject, id)`,
+    ...(postgres ? frozenOnPostgres : frozenOnSqlite),
   ];
 
   for (const statement of statements) await statement.execute(db);
 }
+
+// Whoever may write the audit log may not rewrite it, be it by a mistake in a program.
+const frozenOnSqlite = ['update', 'delete'].map(
+  (change) => sql`create trigger ${sql.raw(`audit_log_no_${change}`)} before ${sql.raw(change)} on audit_log
+    begin select raise(abort, 'the audit log is append only'); end`,
+);
+
+const frozenOnPostgres = [
+  sql`create function audit_log_is_append_only() returns trigger language plpgsql as
+    $$ begin raise exception 'the audit log is append only'; end $$`,
+  sql`create trigger audit_log_frozen before update or delete or truncate on audit_log
+    for each statement execute function audit_log_is_append_only()`,
+];

@@ -21,16 +21,17 @@ export async function recordAudit(trx: Trx, entry: AuditEntry): Promise<void> {
     .execute();
 }
 
-/** Newest first. */
+/** Newest first. `subject` (null: every one) is the id of what was changed. */
 export async function listAudit(
   db: Db,
-  filter: { beforeId: number | null; limit: number },
+  filter: { subject?: string | null; beforeId: number | null; limit: number },
 ): Promise<(AuditEntry & { id: number })[]> {
   let query = db
     .selectFrom('audit_log')
     .select(['id', 'at', 'actor', 'action', 'subject', 'detail'])
     .orderBy('id', 'desc')
     .limit(filter.limit);
+  if (filter.subject != null) query = query.where('subject', '=', filter.subject);
   if (filter.beforeId !== null) query = query.where('id', '<', filter.beforeId);
   const rows = await query.execute();
   return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as Record<string, unknown> }));

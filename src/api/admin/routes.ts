@@ -10,6 +10,7 @@ import { type DocumentInfo, openApiOptions } from '../openapi.ts';
 import type { Api } from '../routes.ts';
 import { detailSchema } from '../schemas.ts';
 import { registerAddressRoutes } from './addresses.ts';
+import { registerAuditRoutes } from './audit.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
 import { registerDeliveryRoutes } from './deliveries.ts';
 import { registerDepositRoutes } from './deposits.ts';
@@ -43,6 +44,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerWebhookRoutes(routes, deps);
     registerWebhookActions(routes, deps);
     registerDeliveryRoutes(routes, deps);
+    registerAuditRoutes(routes, deps);
     routes.route({
       method: 'GET',
       url: '/schema/',
@@ -69,6 +71,7 @@ const operatorDocument = {
     { name: 'Deposits', description: 'Everything that reached a watched address.' },
     { name: 'Webhooks', description: 'Endpoints and deliveries.' },
     { name: 'Chains', description: 'How far each chain has been read.' },
+    { name: 'Audit', description: 'What operators changed.' },
     { name: 'Schema', description: 'This document.' },
   ],
 } satisfies DocumentInfo;

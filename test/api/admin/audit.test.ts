@@ -1,0 +1,155 @@
+import { expect, test } from 'vitest';
+import { keyOfHex } from '../../../src/core/address.ts';
+import { canonicalTokens } from '../../../src/core/assets.ts';
+import type { BlockHash, TxHash } from '../../../src/core/chain.ts';
+import type { Deposit } from '../../../src/core/payment.ts';
+import { recordAudit } from '../../../src/storage/audit.ts';
+import { inTransaction } from '../../../src/storage/database.ts';
+import { insertDeposit } from '../../../src/storage/deposits.ts';
+import { findPaymentId } from '../../../src/storage/payment-numbers.ts';
+import { evmAddress, evmKey } from '../../support/addresses.ts';
+import { type ApiServer, openApiServer } from '../../support/api-server.ts';
+import { describeDatabases } from '../../support/databases.ts';
+
+type Entry = { id: number; actor: string; action: string; subject: string; detail: Record<string, unknown> };
+type Page = { data: Entry[]; next_cursor: string | null };
+type Document = { paths: Record<string, Record<string, unknown>> };
+
+async function audit(api: ApiServer, query = ''): Promise<Page> {
+  return (await api.send<Page>('GET', `/admin/v1/audit/${query}`, { admin: true })).body;
+}
+
+async function addDeposit(
+  api: ApiServer,
+  merchantId: string,
+  changes: Partial<Deposit> = {},
+): Promise<number> {
+  const deposit = await inTransaction(api.db, (trx) =>
+    insertDeposit(trx, {
+      network: 'bsc',
+      txHash: `0x${'1'.repeat(64)}` as TxHash,
+      token: evmKey(99),
+      currency: 'usdt',
+      decimals: 18,
+      recipient: evmKey(1),
+      ordinal: 0,
+      amount: 20n * 10n ** 18n,
+      height: 990,
+      blockHash: `0x${'b'.repeat(64)}` as BlockHash,
+      blockTime: 1_779_622_600,
+      logIndex: 3,
+      status: 'confirmed',
+      role: 'unmatched',
+      unmatchedReason: 'wrong_token',
+      merchantId,
+      addressId: 1,
+      paymentId: null,
+      seenAt: 1_779_622_601_000,
+      ...changes,
+    }),
+  );
+  return deposit.id;
+}
+
+describeDatabases('the audit log', (openTestDb) => {
+  test('has an entry for every operation of the operator’s API that changes something', async () => {
+    const api = await openApiServer(await openTestDb());
+    const done = new Set<string>();
+    /** Does `operation` (`POST /merchants/{merchant_id}/…`) on the path that the ids make of it. */
+    async function act<T>(operation: string, ids: string[], json?: object): Promise<T> {
+      const [method = '', template = ''] = operation.split(' ');
+      let next = 0;
+      const path = template.replace(/\{\w+\}/g, () => ids[next++] ?? '');
+      const before = (await audit(api)).data[0]?.id ?? 0;
+      const answer = await api.send<T>(method, `/admin/v1${path}`, {
+        admin: true,
+        ...(json === undefined ? {} : { json }),
+      });
+      expect([operation, answer.status < 300, answer.text]).toEqual([operation, true, answer.text]);
+      const entries = (await audit(api)).data.filter((entry) => entry.id > before);
+      expect([operation, entries.length > 0]).toEqual([operation, true]);
+      expect(entries.every((entry) => entry.actor === 'admin')).toBe(true);
+      done.add(operation);
+      return answer.body;
+    }
+
+    const shop = await act<{ id: string; api_key: string }>('POST /merchants/', [], { name: 'Shop' });
+    const merchant = '/merchants/{merchant_id}';
+    const key = await act<{ id: string }>(`POST ${merchant}/api-keys/`, [shop.id]);
+    await act(`DELETE ${merchant}/api-keys/{key_id}/`, [shop.id, key.id]);
+    const addresses = { network: 'bsc', addresses: [evmAddress(1), evmAddress(2)] };
+    await act(`POST ${merchant}/addresses/`, [shop.id], addresses);
+
+    const hook = { url: 'https://shop.example/hooks' };
+    const endpoint = await act<{ id: string }>(`POST ${merchant}/webhooks/`, [shop.id], hook);
+    const ids = [shop.id, endpoint.id];
+    await act(`POST ${merchant}/webhooks/{endpoint_id}/rotate/`, ids);
+    const sent = await act<{ id: number }>(`POST ${merchant}/webhooks/{endpoint_id}/test/`, ids);
+    await act('POST /deliveries/{delivery_id}/replay/', [String(sent.id)]);
+    await act('POST /deliveries/replay/', [], { endpoint_id: endpoint.id, since: '2026-01-01T00:00:00Z' });
+    await act(`PATCH ${merchant}/webhooks/{endpoint_id}/`, ids, { description: 'orders' });
+    await act(`DELETE ${merchant}/webhooks/{endpoint_id}/`, ids);
+
+    const order = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' };
+    const made = await api.send<{ payment_number: string }>('POST', '/api/v1/payments/', {
+      key: shop.api_key,
+      json: order,
+    });
+    const { payment_number } = made.body;
+    const reason = 'the customer is known';
+    const deposit = await addDeposit(api, shop.id);
+    await act('POST /deposits/{deposit_id}/attach/', [String(deposit)], { payment_number, reason });
+    const second = await api.send<{ payment_number: string }>('POST', '/api/v1/payments/', {
+      key: shop.api_key,
+      json: order,
+    });
+    await addDeposit(api, shop.id, {
+      txHash: `0x${'2'.repeat(64)}` as TxHash,
+      token: keyOfHex(canonicalTokens.bsc.usdt?.address ?? ''),
+      role: 'counted',
+      unmatchedReason: null,
+      paymentId: await findPaymentId(api.db, second.body.payment_number),
+    });
+    await act('POST /payments/{payment_number}/accept/', [second.body.payment_number], { reason });
+
+    const { body } = await api.send<Document>('GET', '/admin/v1/schema/', { admin: true });
+    const changing = Object.entries(body.paths).flatMap(([path, operations]) =>
+      Object.keys(operations)
+        .filter((method) => ['post', 'put', 'patch', 'delete'].includes(method))
+        .map((method) => `${method.toUpperCase()} ${path.replace('/admin/v1', '')}`),
+    );
+    expect(changing.toSorted()).toEqual([...done].toSorted());
+  });
+
+  test('is read newest first, page by page, or about one subject alone', async () => {
+    const api = await openApiServer(await openTestDb());
+    for (let n = 1; n <= 5; n++) {
+      await inTransaction(api.db, (trx) =>
+        recordAudit(trx, {
+          at: api.now(),
+          actor: 'cli',
+          action: 'key.added',
+          subject: `m${n % 2}`,
+          detail: { n },
+        }),
+      );
+    }
+    const first = await audit(api, '?limit=3');
+    const second = await audit(api, `?limit=3&cursor=${first.next_cursor}`);
+    expect([...first.data, ...second.data].map((entry) => entry.detail.n)).toEqual([5, 4, 3, 2, 1]);
+    expect(second.next_cursor).toBeNull();
+    expect((await audit(api, '?subject=m1')).data.map((entry) => entry.detail.n)).toEqual([5, 3, 1]);
+  });
+
+  test('cannot be rewritten: the database refuses to change or remove an entry', async () => {
+    const db = await openTestDb();
+    await inTransaction(db, (trx) =>
+      recordAudit(trx, { at: 0, actor: 'cli', action: 'key.added', subject: 'mer_1', detail: {} }),
+    );
+    await expect(db.updateTable('audit_log').set({ actor: 'nobody' }).execute()).rejects.toThrow(
+      'append only',
+    );
+    await expect(db.deleteFrom('audit_log').execute()).rejects.toThrow('append only');
+    expect(await db.selectFrom('audit_log').select('actor').execute()).toEqual([{ actor: 'cli' }]);
+  });
+});
