@@ -1,0 +1,195 @@
+import type { ChainConfig, PaymentPolicy } from '../../src/config.ts';
+import type { Currency } from '../../src/core/assets.ts';
+import type { Network } from '../../src/core/networks.ts';
+import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
+import { type CancelOutcome, cancelPayment } from '../../src/payments/cancel.ts';
+import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
+import { listEvents } from '../../src/storage/events.ts';
+import { findPayment } from '../../src/storage/payments.ts';
+import type { Db } from '../../src/storage/schema.ts';
+import { createWatcher, type StepOutcome, type Watcher } from '../../src/watchers/watcher.ts';
+import { createWatchlist } from '../../src/watchers/watchlist.ts';
+import { evmKey } from './addresses.ts';
+import { testChain, testConfig } from './config.ts';
+import { captureLog } from './log.ts';
+import { addTestAddresses, addTestMerchant, createdAt, testRates, tokenKey } from './payments.ts';
+import {
+  createScriptedChain,
+  type ScriptedChain,
+  type ScriptedChainOptions,
+  type ScriptedTransfer,
+} from './scripted-chain.ts';
+
+export type WorldOptions = {
+  network?: Network;
+  chain?: Partial<ChainConfig>;
+  scripted?: Partial<ScriptedChainOptions>;
+  policy?: Partial<PaymentPolicy>;
+  /** Addresses of the pool, `evmAddress(1)` and following. Default 3. */
+  addresses?: number;
+  /** What the watcher works on; by default the same as everybody else. */
+  watcherDb?: Db;
+  /** Watch a chain in a database where all the rest is there already. */
+  beside?: { merchantId: string };
+};
+
+export type World = Awaited<ReturnType<typeof openWorld>>;
+
+/**
+ * A merchant with a pool on a scripted chain (one block every 10 seconds, 3 confirmations, payments live a
+ * minute) and a real watcher on a real database. Time passes only when the test says so.
+ */
+export async function openWorld(db: Db, options: WorldOptions = {}) {
+  const network = options.network ?? 'bsc';
+  let now = createdAt;
+  const clock = () => now;
+  const chain: ScriptedChain = createScriptedChain({ network, clock, ...options.scripted });
+  const merchantId = options.beside?.merchantId ?? (await addTestMerchant(db));
+  if (options.beside === undefined)
+    await addTestAddresses(db, merchantId, { network, count: options.addresses ?? 3 });
+  const chainConfig = testChain(network, { requiredConfirmations: 3, finality: 'depth', ...options.chain });
+  const policy: PaymentPolicy = {
+    lifetimeSeconds: 60,
+    quarantineSeconds: 60,
+    quarantine: 'soft',
+    toleranceBps: 0,
+    late: 'flag',
+    ...options.policy,
+  };
+  const config = testConfig({ payments: policy, chains: { [network]: chainConfig } });
+  const { log, lines } = captureLog();
+  const creator = createPayments({
+    db,
+    config,
+    rates: testRates(),
+    pools: { afterLock: () => {}, afterRefusal: () => {}, settled: async () => {} },
+    clock,
+    wake: () => {},
+  });
+  const { signal } = new AbortController();
+  let watcher = newWatcher();
+
+  function newWatcher(): Watcher {
+    return createWatcher({
+      db: options.watcherDb ?? db,
+      chain: chainConfig,
+      source: chain.source,
+      watch: createWatchlist('evm'),
+      latePolicy: policy.late,
+      publicUrl: config.publicUrl,
+      clock,
+      log,
+      onEvents: () => {},
+    });
+  }
+
+  const step = (): Promise<StepOutcome> => watcher.step(signal);
+
+  function pass(seconds: number): void {
+    now += seconds * 1000;
+  }
+
+  /** Ten seconds for each block. */
+  function mine(blocks = 1): void {
+    for (let i = 0; i < blocks; i++) {
+      pass(10);
+      chain.mine();
+    }
+  }
+
+  /** Steps until two of them found nothing to do. A node that fails, and a chain that is stopped, end it too. */
+  async function read(): Promise<void> {
+    let quiet = 0;
+    for (let steps = 0; quiet < 2; steps++) {
+      if (steps > 300) throw new Error('a watcher that never comes to rest');
+      const { kind } = await step();
+      if (kind === 'stopped') return;
+      quiet = kind === 'unmoved' || kind === 'failed' ? quiet + 1 : 0;
+    }
+  }
+
+  async function tryCreate(currency: Currency = 'usdt'): Promise<CreateOutcome> {
+    return creator.create({
+      merchantId,
+      network,
+      currency,
+      amountUsdCents: 5000,
+      externalOrderId: '',
+      customerEmail: '',
+      redirectUrl: '',
+      metadata: {},
+      idempotency: null,
+    });
+  }
+
+  async function view({ paymentNumber }: Pick<Payment, 'paymentNumber'>): Promise<PaymentView> {
+    const found = await findPayment(db, merchantId, paymentNumber);
+    if (found === null) throw new Error('the payment vanished');
+    return found;
+  }
+
+  /** A transfer to a payment's address in its own asset. `parts` of ten of what it asks for. */
+  function transferTo(payment: Payment, tenths = 10): ScriptedTransfer {
+    const { token, currency, expectedAmount } = payment;
+    const recipient = evmKey(payment.addressId - firstAddressId + 1);
+    return { token, currency, recipient, amount: (expectedAmount * BigInt(tenths)) / 10n };
+  }
+
+  const rows = await db
+    .selectFrom('addresses')
+    .select('id')
+    .where('network', '=', network)
+    .orderBy('id')
+    .execute();
+  const firstAddressId = rows[0]?.id ?? 0;
+
+  return {
+    db,
+    network,
+    merchantId,
+    chain,
+    chainConfig,
+    policy,
+    lines,
+    clock,
+    pass,
+    mine,
+    step,
+    read,
+    tryCreate,
+    view,
+    transferTo,
+    /** A new watcher that knows nothing but what is stored, as after a restart. */
+    restart() {
+      watcher = newWatcher();
+    },
+    async create(currency?: Currency): Promise<Payment> {
+      const outcome = await tryCreate(currency);
+      if (!('view' in outcome)) throw new Error(`not created: ${outcome.outcome}`);
+      return outcome.view.payment;
+    },
+    /** Sends a customer's transaction; it is in the next block. */
+    pay: (payment: Payment, tenths?: number) => chain.send(transferTo(payment, tenths)),
+    wrongToken: (payment: Payment): ScriptedTransfer => ({
+      ...transferTo(payment),
+      token: tokenKey(network, payment.currency === 'usdc' ? 'usdt' : 'usdc'),
+      currency: payment.currency === 'usdc' ? 'usdt' : 'usdc',
+    }),
+    cancel: ({ paymentNumber }: Payment): Promise<CancelOutcome> =>
+      cancelPayment({ db, clock, publicUrl: config.publicUrl }, { merchantId, paymentNumber }),
+    async status(payment: Payment) {
+      const found = await view(payment);
+      return { status: found.payment.status, reason: found.payment.reason };
+    },
+    deposits: async (payment: Payment): Promise<Deposit[]> => (await view(payment)).deposits,
+    /** Types of a payment's events, in their order. */
+    async events(payment: Payment): Promise<string[]> {
+      const all = await listEvents(db, merchantId, 0, 10_000);
+      return all
+        .filter(
+          ({ body }) => (JSON.parse(body) as { payment_id: string }).payment_id === payment.paymentNumber,
+        )
+        .map(({ type }) => type);
+    },
+  };
+}

@@ -1,0 +1,331 @@
+import { createHash } from 'node:crypto';
+import type { BlockHash, BlockRef, Transfer, TxHash } from '../../src/core/chain.ts';
+import type { Network } from '../../src/core/networks.ts';
+import { RpcError } from '../../src/errors.ts';
+import type {
+  ChainSource,
+  Inclusion,
+  InclusionQuery,
+  PollOutcome,
+  PollRequest,
+} from '../../src/watchers/source.ts';
+
+/** What a transaction moves, before it is mined. */
+export type ScriptedTransfer = Pick<Transfer, 'token' | 'currency' | 'recipient' | 'amount'>;
+
+type Tx = { hash: TxHash; transfers: readonly ScriptedTransfer[] };
+type Block = BlockRef & { parent: BlockHash | null; txs: readonly Tx[]; transfers: readonly Transfer[] };
+
+/** Which block a node takes for the head: the chain's own, one below it, or one it stays at. */
+export type NodeView = 'tip' | { behind: number } | { stuckAt: BlockHash };
+
+export type ScriptedNode = {
+  name: string;
+  view: NodeView;
+  /** Answers nothing while false. */
+  up: boolean;
+  /** Says no word about transactions: fresh looks fail. */
+  knowsTransactions: boolean;
+};
+
+export type ReorgOptions = {
+  /** Blocks taken off the chain. */
+  depth: number;
+  /** New blocks on the fork point; default one more than were taken. */
+  blocks?: number;
+  /** Index of the new block that a transaction is mined in again, or null: it is dropped. Default: the same index. */
+  place?: (tx: TxHash, index: number) => number | null;
+};
+
+export type ScriptedChain = {
+  network: Network;
+  nodes: ScriptedNode[];
+  head(): BlockRef;
+  at(height: number): BlockRef | null;
+  /** Puts a transaction into the next block. */
+  send(...transfers: ScriptedTransfer[]): TxHash;
+  /** Puts a transaction that a reorg dropped into the next block. */
+  sendAgain(tx: TxHash): void;
+  mine(count?: number): BlockRef;
+  reorg(options: ReorgOptions): void;
+  /** Everything on the chain as it is now, in order. */
+  transfers(): Transfer[];
+  /** Every block, of whatever fork, that ever held a transaction. */
+  inclusionsEver(tx: TxHash): BlockRef[];
+  /** Hashes of the blocks that were read whole, for the native coin. */
+  readNatively: ReadonlySet<BlockHash>;
+  /** How often each method of the source was called. */
+  calls: Record<'poll' | 'blocksAt' | 'inclusions', number>;
+  /** The node asked first from now on. */
+  prefer(node: number): void;
+  source: ChainSource;
+};
+
+export type ScriptedChainOptions = {
+  network: Network;
+  clock: () => number;
+  /** How far the finalized block trails a node's head; null: nodes do not tell. */
+  finalityLag?: number | null;
+  /** Most blocks read in one poll. */
+  maxRange?: number;
+  nodes?: number;
+  /** Blocks there are at first. */
+  height?: number;
+};
+
+/**
+ * A blockchain in memory with several nodes, and the faithful source of it: the contract of
+ * `watchers/source.ts`, to the letter, over nodes that may lag, be stuck on a fork or be down, but never lie.
+ */
+export function createScriptedChain(options: ScriptedChainOptions): ScriptedChain {
+  const { network, clock, finalityLag = null, maxRange = 10 } = options;
+  const blocks = new Map<BlockHash, Block>();
+  const mempool: Tx[] = [];
+  const txs = new Map<TxHash, Tx>();
+  const readNatively = new Set<BlockHash>();
+  const calls = { poll: 0, blocksAt: 0, inclusions: 0 };
+  const nodes: ScriptedNode[] = Array.from({ length: options.nodes ?? 1 }, (_, i) => ({
+    name: `node-${i}`,
+    view: 'tip',
+    up: true,
+    knowsTransactions: true,
+  }));
+  let preferred = 0;
+  let made = 0;
+  let tip = append(null, [], seconds());
+  for (let i = 0; i < (options.height ?? 5); i++) tip = append(tip, [], seconds());
+
+  function seconds(): number {
+    return Math.floor(clock() / 1000);
+  }
+
+  function append(parent: Block | null, included: readonly Tx[], time: number): Block {
+    made += 1;
+    const ref: BlockRef = {
+      height: parent === null ? 0 : parent.height + 1,
+      hash: `0x${digest(`${network} block ${made}`)}` as BlockHash,
+      time: Math.max(time, parent?.time ?? 0),
+    };
+    // Logs of strangers before ours: the index is another one in every block.
+    const transfers = toTransfers(network, included, ref, made % 7);
+    const block: Block = { ...ref, parent: parent?.hash ?? null, txs: included, transfers };
+    blocks.set(block.hash, block);
+    return block;
+  }
+
+  function blockOf(hash: BlockHash): Block {
+    const block = blocks.get(hash);
+    if (block === undefined) throw new Error(`no block ${hash}`);
+    return block;
+  }
+
+  /** The block at a height on the fork that ends in `head`; null above it. */
+  function ancestor(head: Block, height: number): Block | null {
+    if (height > head.height || height < 0) return null;
+    let block = head;
+    while (block.height > height && block.parent !== null) block = blockOf(block.parent);
+    return block;
+  }
+
+  /** Blocks in `(above, upTo]`, lowest first. */
+  function branch(head: Block, above: number, upTo: number): Block[] {
+    const found: Block[] = [];
+    let block = ancestor(head, upTo);
+    while (block !== null && block.height > above) {
+      found.unshift(block);
+      block = block.parent === null ? null : blockOf(block.parent);
+    }
+    return found;
+  }
+
+  function headOf({ view }: ScriptedNode): Block {
+    if (view === 'tip') return tip;
+    if ('stuckAt' in view) return blockOf(view.stuckAt);
+    return ancestor(tip, Math.max(0, tip.height - view.behind)) as Block;
+  }
+
+  function finalizedOf(head: Block): number | null {
+    return finalityLag === null ? null : Math.max(0, head.height - finalityLag);
+  }
+
+  function upNodes(): ScriptedNode[] {
+    const inOrder = nodes.map((_, i) => nodes[(preferred + i) % nodes.length] as ScriptedNode);
+    return inOrder.filter((node) => node.up);
+  }
+
+  function anyNode(): ScriptedNode {
+    const node = upNodes()[0];
+    if (node === undefined) throw new RpcError('no_node', 'no node answers');
+    return node;
+  }
+
+  async function poll(request: PollRequest): Promise<PollOutcome> {
+    calls.poll += 1;
+    let reason = 'no node answers';
+    for (const node of upNodes()) {
+      const head = headOf(node);
+      const finalized = finalizedOf(head);
+      const { cursor } = request;
+      const top = Math.max(cursor.height, Math.min(request.head.height, cursor.height + maxRange));
+      if (finalized !== null && finalized < (request.finalizedHeight ?? 0)) {
+        reason = 'behind what was final';
+        continue;
+      }
+      const standing = ancestor(head, cursor.height);
+      if (standing === null || head.height < top) {
+        reason = 'not there yet';
+        continue;
+      }
+      if (standing.hash !== cursor.hash) return { kind: 'reorg' };
+      const to = ancestor(head, top) as Block;
+      const read = branch(head, cursor.height, top);
+      if (request.native) for (const block of read) readNatively.add(block.hash);
+      const transfers = read
+        .flatMap((block) => block.transfers)
+        .filter(
+          ({ recipient, token }) => request.watch.has(recipient) && (token !== 'native' || request.native),
+        );
+      return {
+        kind: 'span',
+        span: {
+          to: refOf(to),
+          head: refOf(head),
+          finalizedHeight: finalized === null ? null : Math.min(finalized, to.height),
+          transfers,
+          anchors: distinct([
+            ...transfers.map((transfer) => transfer.block),
+            ...(finalized === null || finalized > top ? [] : [refOf(ancestor(head, finalized) as Block)]),
+          ]),
+        },
+      };
+    }
+    return { kind: 'failed', reason, retryAt: clock() + 1000 };
+  }
+
+  function lookUp(query: InclusionQuery, node: ScriptedNode): Inclusion {
+    const head = headOf(node);
+    if (!node.knowsTransactions) return { kind: 'unknown', reason: 'no receipts here' };
+    if (head.height < query.block.height) return { kind: 'unknown', reason: 'not there yet' };
+    const found = branch(head, -1, head.height)
+      .flatMap((block) => block.transfers)
+      .find(
+        (transfer) =>
+          transfer.txHash === query.txHash &&
+          transfer.token === query.token &&
+          transfer.recipient === query.recipient &&
+          transfer.ordinal === query.ordinal &&
+          transfer.amount === query.amount,
+      );
+    if (found === undefined) return { kind: 'absent' };
+    return { kind: 'included', block: found.block, head: head.height };
+  }
+
+  const source: ChainSource = {
+    verify: async () => {},
+    start: async (startBlock) => {
+      const head = headOf(anyNode());
+      const below = startBlock === 'latest' ? head : ancestor(head, startBlock - 1);
+      return { cursor: refOf(below ?? head), head: refOf(head) };
+    },
+    poll,
+    blocksAt: async (heights) => {
+      calls.blocksAt += 1;
+      const head = headOf(anyNode());
+      return new Map(
+        heights.map((height) => {
+          const block = ancestor(head, height);
+          return [height, block === null ? null : refOf(block)];
+        }),
+      );
+    },
+    inclusions: async (queries) => {
+      calls.inclusions += 1;
+      const node = anyNode();
+      return new Map(queries.map((query) => [query, lookUp(query, node)]));
+    },
+    endpoints: () => [],
+    close: async () => {},
+  };
+
+  return {
+    network,
+    nodes,
+    source,
+    readNatively,
+    calls,
+    head: () => refOf(tip),
+    at: (height) => {
+      const block = ancestor(tip, height);
+      return block === null ? null : refOf(block);
+    },
+    send(...transfers) {
+      const hash = `0x${digest(`${network} tx ${txs.size}`)}` as TxHash;
+      const tx = { hash, transfers };
+      txs.set(hash, tx);
+      mempool.push(tx);
+      return hash;
+    },
+    sendAgain(hash) {
+      const tx = txs.get(hash);
+      if (tx === undefined) throw new Error(`no transaction ${hash}`);
+      mempool.push(tx);
+    },
+    mine(count = 1) {
+      for (let i = 0; i < count; i++) tip = append(tip, mempool.splice(0), seconds());
+      return refOf(tip);
+    },
+    reorg({ depth, blocks: count = depth + 1, place = (_, index) => index }) {
+      const taken = branch(tip, tip.height - depth, tip.height);
+      const placed = new Map<number, Tx[]>();
+      taken.forEach((block, index) => {
+        for (const tx of block.txs) {
+          const at = place(tx.hash, index);
+          if (at === null) continue;
+          const slot = Math.min(at, count - 1);
+          placed.set(slot, [...(placed.get(slot) ?? []), tx]);
+        }
+      });
+      tip = ancestor(tip, tip.height - depth) as Block;
+      for (let i = 0; i < count; i++) {
+        tip = append(tip, placed.get(i)?.reverse() ?? [], taken[i]?.time ?? seconds());
+      }
+    },
+    transfers: () => branch(tip, -1, tip.height).flatMap((block) => block.transfers),
+    inclusionsEver: (hash) =>
+      [...blocks.values()].filter((block) => block.txs.some((tx) => tx.hash === hash)).map(refOf),
+    prefer(node) {
+      preferred = node;
+    },
+  };
+}
+
+function toTransfers(
+  network: Network,
+  included: readonly Tx[],
+  block: BlockRef,
+  firstLog: number,
+): Transfer[] {
+  let logIndex = firstLog;
+  return included.flatMap((tx) => {
+    const ordinals = new Map<string, number>();
+    return tx.transfers.map((transfer) => {
+      const key = `${transfer.token} ${transfer.recipient}`;
+      const ordinal = ordinals.get(key) ?? 0;
+      ordinals.set(key, ordinal + 1);
+      const position = transfer.token === 'native' ? null : logIndex++;
+      return { ...transfer, network, txHash: tx.hash, ordinal, block, logIndex: position };
+    });
+  });
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function refOf({ height, hash, time }: BlockRef): BlockRef {
+  return { height, hash, time };
+}
+
+function distinct(refs: readonly BlockRef[]): BlockRef[] {
+  return [...new Map(refs.map((ref) => [ref.hash, ref])).values()];
+}
