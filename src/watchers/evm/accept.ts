@@ -56,9 +56,9 @@ export function judgeHeaders(
   const cursor = must(readHeader(answers.cursor), 'the block at the cursor');
   if (cursor.height !== expected.cursor.height)
     throw contradiction('it answered with another block than was asked for');
-  if (cursor.hash !== expected.cursor.hash) return { kind: 'reorg' };
-
+  // Before the cursor is compared: an answer that does not agree with itself is no news of a reorg.
   const witnesses = gather(finalized === null ? [cursor, top] : [cursor, finalized, top]);
+  if (cursor.hash !== expected.cursor.hash) return { kind: 'reorg' };
   const seen = witnesses.get(expected.to.height);
   if (expected.to.hash !== null) {
     if (seen !== undefined && seen !== expected.to.hash) return { kind: 'moved', top };

@@ -88,6 +88,13 @@ describe('headers', () => {
     expect(faultOf(() => judgeHeaders(unknown, { ...honest, top }, 'block'))).toBe(kind);
   });
 
+  test('another block at the cursor is no reorg when the rest of the answer knows the cursor', () => {
+    const atFinal = { ...expected, cursor: ref(105) };
+    expect(faultOf(() => judgeHeaders(atFinal, { ...honest, cursor: header(105, 'b') }, 'latest'))).toBe(
+      'contradiction',
+    );
+  });
+
   test('a node that is behind is not believed when it shows another block at the cursor', () => {
     expect(
       faultOf(() =>
