@@ -148,10 +148,14 @@ export function createNotifier(options: NotifierOptions): Notifier {
 
   function begin(envelope: Envelope, now: number): void {
     const { delivery } = envelope;
+    held.add(delivery.id);
+    if (stopping !== null) {
+      unsent.push(envelope);
+      return;
+    }
     const lane = lanes.laneOf(delivery.endpointId, false, now);
     lane.claimed++;
     if (delivery.lane === 'backlog') lane.claimedBacklog++;
-    held.add(delivery.id);
     waiting.add(envelope);
     const priority = delivery.lane === 'fresh' ? 1 : 0;
     // Rejects when the queue is cleared; whoever clears it takes care of what waits.
@@ -236,10 +240,10 @@ export function createNotifier(options: NotifierOptions): Notifier {
   }
 
   async function stop(graceMs: number): Promise<void> {
-    await loop?.stop();
     lanes.clear();
     unsent.push(...waiting);
     waiting.clear();
+    await loop?.stop();
     const grace = new AbortController();
     await Promise.race([
       Promise.all(running),

@@ -17,6 +17,8 @@ export type Shop = {
   db: Db;
   merchantId: string;
   secrets: Secrets;
+  /** What seals them, in base64. */
+  key: string;
   addEndpoint(url: string, events?: readonly EventType[]): Promise<{ id: string; secret: string }>;
   /** Appends events one after the other, each with its number in the body. */
   happen(count?: number, type?: EventType): Promise<void>;
@@ -25,12 +27,14 @@ export type Shop = {
 
 export async function openShop(db: Db, clock: () => number): Promise<Shop> {
   const merchant = await inTransaction(db, (trx) => addMerchant(trx, { name: 'Test shop', at: clock() }));
-  const secrets = createSecrets(randomBytes(32), 'the test key');
+  const key = randomBytes(32);
+  const secrets = createSecrets(key, 'the test key');
   let happened = 0;
   return {
     db,
     merchantId: merchant.id,
     secrets,
+    key: key.toString('base64'),
     addEndpoint: async (url, events) => {
       const input = {
         merchantId: merchant.id,
