@@ -50,6 +50,15 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index addresses_locked on addresses (merchant_id, network, currency)
       where locked_by is not null`,
 
+    sql`create index addresses_retired on addresses (id) where active = 0`,
+
+    // Addresses that came back into service: what had stopped watching them takes them in again.
+    sql`create table address_returns (
+      id ${id},
+      address_id ${int} not null references addresses (id),
+      at ${int} not null
+    )`,
+
     sql`create table payments (
       id ${id},
       payment_number text not null unique,

@@ -42,6 +42,8 @@ export type PaymentPolicy = {
   quarantine: 'soft' | 'strict';
   toleranceBps: number;
   late: 'flag' | 'confirm';
+  /** How long an address out of service is watched after its last use. */
+  watchRetiredDays: number;
 };
 
 export type RatesConfig = {

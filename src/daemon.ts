@@ -100,7 +100,8 @@ async function start(
   const onEvents = () => notifier.wake();
 
   // One list for all chains of a family: the same key holds an address on each of them.
-  const watch = createWatchlist('evm');
+  const afterMs = config.payments.watchRetiredDays * 24 * hourMs;
+  const watch = createWatchlist('evm', { afterMs, clock });
   const policy = { latePolicy: config.payments.late, publicUrl: config.publicUrl };
   for (const chain of chains) {
     const chainWatch = watchChain({

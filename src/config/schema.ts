@@ -159,6 +159,9 @@ export const configSchema = section({
       .describe(
         '"flag": money that comes after the end waits for you. "confirm": it confirms the payment if it suffices.',
       ),
+    watchRetiredDays: wholeNumber(1, 3650)
+      .default(30)
+      .describe('How long an address that was taken out of service is still watched after its last use.'),
   }).prefault({}),
   rates: section({
     sources: z

@@ -37,6 +37,9 @@ export type Schema = {
     created_at: number;
   };
 
+  /** Addresses put back into service, in order. */
+  address_returns: { id: Generated<number>; address_id: number; at: number };
+
   payments: {
     id: Generated<number>;
     payment_number: string;

@@ -1,7 +1,13 @@
+import type { Clock } from '../clock.ts';
 import { type ChainFamily, networkNames, networks } from '../core/networks.ts';
 import type { Db } from '../storage/schema.ts';
-import { listWatchedAddresses } from '../storage/watched-addresses.ts';
-import { createAddressSet } from './address-set.ts';
+import {
+  hasRetiredAddress,
+  latestReturn,
+  listReturnedAddresses,
+  listWatchedAddresses,
+} from '../storage/watched-addresses.ts';
+import { type AddressSet, createAddressSet } from './address-set.ts';
 import type { Watchlist } from './source.ts';
 
 /** A watchlist that follows the table of addresses. */
@@ -10,18 +16,57 @@ export type TableWatchlist = Watchlist & {
   refresh(db: Db): Promise<void>;
 };
 
+/** How long an address that was taken out of service is watched after its last use. */
+export type Retirement = { afterMs: number; clock: Clock };
+
 /** Rows read at once, so that a large table neither fills the memory nor holds up everybody else. */
 const pageSize = 10_000;
 
+/** The whole table is read anew this often, ms, if any address may have to leave. */
+const rebuildMs = 24 * 60 * 60 * 1000;
+
 /**
- * Watches every address of a chain family, active or not, whatever network it was added for: the same key
- * controls it on all of them, and customers confuse networks. Nothing is ever forgotten: a late transfer to
- * an address that is no longer offered must still be found.
+ * Watches every address of a chain family, whatever network it was added for: the same key controls it on all
+ * of them, and customers confuse networks. One that is out of service is watched for some time after its last
+ * use, because a late transfer to it must still be found; without `retirement` it is never forgotten.
  */
-export function createWatchlist(family: ChainFamily): TableWatchlist {
+export function createWatchlist(family: ChainFamily, retirement: Retirement | null = null): TableWatchlist {
   const members = networkNames.filter((network) => networks[network].family === family);
-  const addresses = createAddressSet();
+  let addresses = createAddressSet();
   let lastId = 0;
+  let lastReturn = 0;
+  let builtAt = Number.NEGATIVE_INFINITY;
+  let running: Promise<void> = Promise.resolve();
+
+  async function readOn(db: Db, into: AddressSet): Promise<void> {
+    const usedAfter = retirement === null ? null : retirement.clock() - retirement.afterMs;
+    for (let more = true; more; ) {
+      // Ids appear in the order of commits (serializeInserts), so none below the last can follow later.
+      const page = await listWatchedAddresses(db, members, { afterId: lastId, usedAfter }, pageSize);
+      for (const { key } of page.addresses) into.add(key);
+      lastId = page.lastId;
+      more = page.more;
+    }
+    for (const { id, key } of await listReturnedAddresses(db, members, lastReturn)) {
+      into.add(key);
+      lastReturn = id;
+    }
+  }
+
+  async function rebuild(db: Db): Promise<void> {
+    const fresh = createAddressSet();
+    lastId = 0;
+    lastReturn = await latestReturn(db);
+    await readOn(db, fresh);
+    addresses = fresh;
+  }
+
+  async function update(db: Db): Promise<void> {
+    if (retirement === null) return readOn(db, addresses);
+    if (retirement.clock() - builtAt < rebuildMs) return readOn(db, addresses);
+    builtAt = retirement.clock();
+    return addresses.size === 0 || (await hasRetiredAddress(db)) ? rebuild(db) : readOn(db, addresses);
+  }
 
   return {
     get size() {
@@ -29,16 +74,12 @@ export function createWatchlist(family: ChainFamily): TableWatchlist {
     },
     has: (key) => addresses.has(key),
     keys: () => addresses.keys(),
-    async refresh(db) {
-      for (;;) {
-        // Ids appear in the order of commits (serializeInserts), so none below the last can follow later.
-        const page = await listWatchedAddresses(db, members, lastId, pageSize);
-        for (const { id, key } of page) {
-          addresses.add(key);
-          lastId = Math.max(lastId, id);
-        }
-        if (page.length < pageSize) return;
-      }
+    refresh(db) {
+      // One after another: the chains of a family share this list, and one that reads it anew must not lose
+      // what another takes in meanwhile.
+      const turn = running.catch(() => {}).then(() => update(db));
+      running = turn;
+      return turn;
     },
   };
 }

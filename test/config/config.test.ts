@@ -24,6 +24,7 @@ describe('the files that come with the project', () => {
         quarantine: 'soft',
         toleranceBps: 0,
         late: 'flag',
+        watchRetiredDays: 30,
       },
       rates: {
         sources: ['binance', 'coinbase', 'kraken', 'coingecko'],

@@ -54,6 +54,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     quarantine: 'soft',
     toleranceBps: 0,
     late: 'flag',
+    watchRetiredDays: 30,
     ...options.policy,
   };
   const config = testConfig({ payments: policy, chains: { [network]: chainConfig } });

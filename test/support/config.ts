@@ -48,6 +48,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
       quarantine: 'soft',
       toleranceBps: 0,
       late: 'flag',
+      watchRetiredDays: 30,
     },
     rates: { sources: ['fixed'], maxAgeSeconds: 60, pegBandBps: 50, fixed: {} },
     chains: { bsc: testChain('bsc'), ethereum: testChain('ethereum') },

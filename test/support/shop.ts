@@ -10,6 +10,8 @@ import { cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
 import { type PresentedPayment, presentPayment } from '../../src/payments/present.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
+import { setInService } from '../../src/pool/service.ts';
+import { listAddresses } from '../../src/storage/addresses.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listDeposits } from '../../src/storage/deposits.ts';
 import { listEvents } from '../../src/storage/events.ts';
@@ -76,7 +78,10 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     wake: () => {},
   });
   const chains = { bsc: createPaperChain('bsc', clock), ethereum: createPaperChain('ethereum', clock) };
-  const watch = createWatchlist('evm');
+  const watch = createWatchlist('evm', {
+    afterMs: config.payments.watchRetiredDays * 24 * 60 * 60 * 1000,
+    clock,
+  });
   const watchers = (['bsc', 'ethereum'] as const).map((network) =>
     createWatcher({
       db,
@@ -224,6 +229,18 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     async unmatched() {
       return (await listDeposits(db, { role: 'unmatched', limit: 100 })).deposits;
     },
+    /** Takes an address out of service, on one network or all, or puts it back. */
+    async setInService(
+      address: string,
+      inService: boolean,
+      network: ShopNetwork | null = null,
+    ): Promise<void> {
+      const listed = await listAddresses(db, { merchantId, network, afterId: 0, limit: 1_000 });
+      for (const { id } of listed.filter((one) => one.address === address)) {
+        await setInService({ db, clock }, { merchantId, addressId: id, inService, actor: 'admin' });
+      }
+    },
+    watches: (address: string) => watch.has(keyOfHex(address)),
     cancel: (payment: Payment) =>
       cancelPayment(operator, { merchantId: payment.merchantId, paymentNumber: payment.paymentNumber }),
     accept: (payment: Pick<Payment, 'paymentNumber'>, reason = 'good customer') =>

@@ -1,0 +1,36 @@
+import type { Clock } from '../clock.ts';
+import { findAddressById, restoreAddress, retireAddress } from '../storage/address-service.ts';
+import { recordAudit } from '../storage/audit.ts';
+import { inTransaction, serializeInserts } from '../storage/database.ts';
+import type { Db } from '../storage/schema.ts';
+
+/**
+ * Takes an address out of service, or puts it back. A payment that holds it is finished in either case, and a
+ * transfer to it is still seen for some time, see `watchers/watchlist.ts`. Repeating it changes nothing.
+ *
+ * @returns false when the merchant has no such address.
+ */
+export async function setInService(
+  { db, clock }: { db: Db; clock: Clock },
+  change: { merchantId: string; addressId: number; inService: boolean; actor: string },
+): Promise<boolean> {
+  const { merchantId, addressId, inService, actor } = change;
+  return inTransaction(db, async (trx) => {
+    await serializeInserts(trx, 'addresses');
+    const address = await findAddressById(trx, merchantId, addressId);
+    if (address === null) return false;
+    const at = clock();
+    const changed = inService
+      ? await restoreAddress(trx, merchantId, addressId, at)
+      : await retireAddress(trx, merchantId, addressId);
+    if (!changed) return true;
+    await recordAudit(trx, {
+      at,
+      actor,
+      action: inService ? 'address.restored' : 'address.retired',
+      subject: merchantId,
+      detail: { network: address.network, address: address.address },
+    });
+    return true;
+  });
+}
