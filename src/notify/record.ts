@@ -20,7 +20,7 @@ export type Recorded = {
   disabled: Endpoint[];
 };
 
-/** An endpoint without one success for so long is turned off at its next failure. */
+/** An endpoint without one success for so long is turned off with the next delivery it makes us give up. */
 const failingLimitMs = 5 * 24 * 60 * 60 * 1000;
 
 /** Writes ended attempts, what they say about their endpoints, and the events that follow. */
@@ -56,19 +56,19 @@ async function judgeEndpoints(
   const succeeded = new Set<string>();
   const failed = new Set<string>();
   const gone = new Set<string>();
+  const givenUp = new Set<string>();
   for (const { endpointId, record, verdict } of conclusions) {
     if (verdict.kind === 'delivered') succeeded.add(endpointId);
     // That we were interrupted says nothing about the endpoint.
     else if (record.error !== 'interrupted') failed.add(endpointId);
-    if (verdict.kind === 'give-up' && verdict.disableEndpoint && changed.has(record.deliveryId)) {
-      gone.add(endpointId);
+    if (verdict.kind === 'give-up' && changed.has(record.deliveryId)) {
+      (verdict.disableEndpoint ? gone : givenUp).add(endpointId);
     }
   }
   for (const id of succeeded) failed.delete(id);
-  const failedIds = [...failed].sort();
-  await recordEndpointHealth(trx, { succeeded: [...succeeded].sort(), failed: failedIds, at: now });
+  await recordEndpointHealth(trx, { succeeded: [...succeeded].sort(), failed: [...failed].sort(), at: now });
 
-  const disabled = await disableFailingEndpoints(trx, failedIds, now - failingLimitMs);
+  const disabled = await disableFailingEndpoints(trx, [...givenUp].sort(), now - failingLimitMs);
   for (const id of gone) {
     if (!(await disableEndpoint(trx, id, 'gone'))) continue;
     const endpoint = await getEndpoint(trx, id);
