@@ -1,0 +1,145 @@
+import { expect } from 'vitest';
+import type { Transfer } from '../../src/core/chain.ts';
+import type { Deposit, Payment } from '../../src/core/payment.ts';
+import { listDeposits } from '../../src/storage/deposits.ts';
+import { listPayments } from '../../src/storage/payments.ts';
+import { evmKey } from './addresses.ts';
+import type { World } from './chain-world.ts';
+
+/** What the arrows of `payments/decide.ts` allow, by event. */
+const arrows: Record<string, { from: readonly string[]; to: string }> = {
+  'payment.confirmed': { from: ['pending', 'expired', 'underpaid', 'reverted'], to: 'confirmed' },
+  'payment.expired': { from: ['pending'], to: 'expired' },
+  'payment.cancelled': { from: ['pending'], to: 'cancelled' },
+  'payment.failed': { from: ['pending'], to: 'underpaid' },
+  'payment.reverted': { from: ['confirmed'], to: 'reverted' },
+};
+
+const statusOf: Record<string, string> = { underpaid: 'failed', reverted: 'failed' };
+
+/** Follows a payment's events; throws at one that the state before it does not allow. */
+export function followEvents(events: readonly string[], latePolicy: 'flag' | 'confirm'): string {
+  let state = 'pending';
+  for (const event of events) {
+    if (event === 'payment.detected' || event === 'payment.late') continue;
+    const arrow = arrows[event];
+    if (arrow === undefined || !arrow.from.includes(state)) throw new Error(`${event} while ${state}`);
+    if (
+      event === 'payment.confirmed' &&
+      latePolicy === 'flag' &&
+      (state === 'expired' || state === 'underpaid')
+    ) {
+      throw new Error(`late money confirmed a payment that was ${state}`);
+    }
+    state = arrow.to;
+  }
+  return statusOf[state] ?? state;
+}
+
+export async function allDeposits(world: World): Promise<Deposit[]> {
+  return (await listDeposits(world.db, { limit: 10_000 })).deposits.reverse();
+}
+
+export async function allPayments(world: World): Promise<Payment[]> {
+  const { views } = await listPayments(world.db, { merchantId: world.merchantId, limit: 10_000 });
+  return views.map((view) => view.payment).reverse();
+}
+
+/** Every transfer on the chain as it is now that had to be seen: to our addresses, the coin's only in blocks read whole. */
+export function visibleTransfers({ chain }: World, addresses: number): Transfer[] {
+  const ours = new Set(Array.from({ length: addresses }, (_, i) => evmKey(i + 1)));
+  return chain
+    .transfers()
+    .filter(({ recipient }) => ours.has(recipient))
+    .filter(({ token, block }) => token !== 'native' || chain.readNatively.has(block.hash));
+}
+
+type Placed = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'logIndex'> & {
+  height: number;
+  blockHash: string;
+};
+
+function placed(of: Placed): Placed {
+  const { txHash, token, recipient, ordinal, amount, logIndex, height, blockHash } = of;
+  return { txHash, token, recipient, ordinal, amount, logIndex, height, blockHash };
+}
+
+/** The recorded deposits are the transfers of the winning chain, each once and where it stands, and all confirmed. */
+export async function checkReplay(world: World, addresses: number): Promise<void> {
+  const deposits = await allDeposits(world);
+  const live = deposits.filter(({ status }) => status !== 'orphaned');
+  const expected = visibleTransfers(world, addresses).map((transfer) =>
+    placed({ ...transfer, height: transfer.block.height, blockHash: transfer.block.hash }),
+  );
+  const order = (a: Placed, b: Placed) =>
+    a.height - b.height || (a.txHash < b.txHash ? -1 : a.txHash > b.txHash ? 1 : a.ordinal - b.ordinal);
+  expect(live.map(placed).toSorted(order)).toEqual(expected.toSorted(order));
+  expect(live.filter(({ status }) => status !== 'confirmed')).toEqual([]);
+}
+
+/** Each deposit is counted or late for one payment of its own address and asset, or unmatched with a reason. */
+export async function checkRoles(world: World): Promise<void> {
+  const payments = new Map((await allPayments(world)).map((payment) => [payment.id, payment]));
+  for (const deposit of await allDeposits(world)) {
+    const { role, paymentId, unmatchedReason, txHash } = deposit;
+    if (role === 'unmatched') {
+      expect({ paymentId, reason: unmatchedReason !== null }).toEqual({ paymentId: null, reason: true });
+      continue;
+    }
+    const payment = payments.get(paymentId ?? -1);
+    if (payment === undefined) throw new Error(`a ${role} deposit without its payment`);
+    expect([deposit.addressId, deposit.token]).toEqual([payment.addressId, payment.token]);
+    const after = world.chain
+      .inclusionsEver(txHash)
+      .filter(({ height, time }) => height > payment.lockHeight && time >= (payment.lockTime ?? 0));
+    expect(after.length, 'a transfer that was never mined after the lock').toBeGreaterThan(0);
+    if (role !== 'counted') continue;
+    const inTime = after.filter(({ time }) => time * 1000 <= payment.expiresAt);
+    expect(inTime.length, 'counted, and never mined in time').toBeGreaterThan(0);
+  }
+}
+
+/** Status, sums, events and locks of every payment agree, and nothing is left undecided. */
+export async function checkPayments(world: World): Promise<void> {
+  const deposits = (await allDeposits(world)).filter(({ status }) => status !== 'orphaned');
+  const payments = await allPayments(world);
+  for (const payment of payments) {
+    const events = await world.events(payment);
+    expect(followEvents(events, world.policy.late), 'the last event tells the status').toBe(payment.status);
+    const own = deposits.filter(({ paymentId }) => paymentId === payment.id);
+    const counted = own.filter(({ role }) => role === 'counted' || role === 'accepted');
+    const sum = counted.reduce((total, { amount }) => total + amount, 0n);
+    const all = own.reduce((total, { amount }) => total + amount, 0n);
+    const enough = sum >= payment.requiredAmount;
+    const late = own.some(({ role }) => role === 'late');
+    switch (payment.status) {
+      case 'confirmed':
+        expect(enough, 'confirmed with enough').toBe(true);
+        expect(counted.map(({ txHash }) => txHash)).toContain(payment.completedBy);
+        break;
+      case 'expired':
+        expect(counted, 'expired with nothing that counts').toEqual([]);
+        expect(payment.reason).toBe(late ? 'late' : null);
+        break;
+      case 'failed':
+        expect(enough, 'failed with too little').toBe(false);
+        break;
+      case 'cancelled':
+        expect(counted, 'cancelled with nothing that counts').toEqual([]);
+        break;
+      case 'pending':
+        throw new Error('a payment is still pending long after its time');
+      default:
+        payment.status satisfies never;
+    }
+    const taken = world.policy.late === 'confirm' && payment.status !== 'cancelled';
+    if (taken)
+      expect(payment.status === 'confirmed', 'late money is taken').toBe(all >= payment.requiredAmount);
+  }
+  const locked = await world.db
+    .selectFrom('addresses')
+    .select('id')
+    .where('locked_by', 'is not', null)
+    .execute();
+  expect(locked, 'no address is held by a payment that ended').toEqual([]);
+}
