@@ -65,6 +65,8 @@ export type Scenario = {
   retrieve(payment: PaymentBody): Promise<PaymentBody>;
   /** Waits until the payment, as the app sees it, satisfies `holds`. */
   until(payment: PaymentBody, what: string, holds: (body: PaymentBody) => boolean): Promise<PaymentBody>;
+  /** The names of what happened to the payment, in order. */
+  eventsOf(payment: PaymentBody): Promise<string[]>;
   /** Waits until the daemon has read a chain up to its head of now and done all that follows from it. */
   untilRead(network: EvmNetwork): Promise<void>;
   /** Waits until it has asked the chain's node a few times more, whatever the answers. */
@@ -225,15 +227,27 @@ async function build(options: ScenarioOptions, closers: (() => Promise<unknown>)
     },
     retrieve,
     until: (payment, what, holds) => {
-      let seen: PaymentBody | undefined;
+      let seen: unknown;
       return waitFor(
         `${payment.payment_number} to be ${what}`,
         async () => {
-          seen = await retrieve(payment);
-          return holds(seen) && seen;
+          try {
+            const body = await retrieve(payment);
+            seen = body;
+            return holds(body) && body;
+          } catch (error) {
+            // The daemon may be on its way up again.
+            seen = String(error);
+            return null;
+          }
         },
         { describe: () => seen },
       );
+    },
+    eventsOf: async (payment) => {
+      const events = await api.allEvents();
+      const own = events.filter(({ body }) => body.payment_id === payment.payment_number);
+      return own.map(({ body }) => body.event);
     },
     untilRead,
     untilPolled,

@@ -1,0 +1,47 @@
+import { beforeAll, expect, test } from 'vitest';
+import type { ReceivedRequest } from '../support/receiver.ts';
+import { type Scenario, startScenario } from '../support/scenario.ts';
+
+let shop: Scenario;
+beforeAll(async () => {
+  shop = await startScenario();
+  return shop.stop;
+});
+
+const deliveryId = (request: ReceivedRequest) => request.headers['x-payhook-delivery-id'];
+const signedAt = (request: ReceivedRequest) =>
+  Number(/^t=([0-9]+),/.exec(String(request.headers['x-payhook-signature']))?.[1]);
+
+test('each of ten attempts and a replay carries the same bytes and a signature that verifies', async () => {
+  const payment = await shop.create('bsc', 'usdt');
+  const number = payment.payment_number;
+  await shop.payAndMine(payment, 1);
+  await shop.receiver.waitForEvent('payment.detected', number);
+  shop.receiver.answerAlways(503);
+  await shop.bsc.anvil.mine(14);
+
+  for (let attempt = 1; attempt <= 10; attempt++) {
+    await shop.receiver.waitForEvent('payment.confirmed', number, attempt);
+    // 3.5 seconds, then twice as long each time, and up to a tenth more.
+    if (attempt < 10) await shop.home.advanceClock(1.1 * 3.5 * 2 ** (attempt - 1));
+  }
+  const attempts = shop.receiver.received('payment.confirmed', number);
+  expect(attempts.map((request) => request.verified)).toEqual(Array(10).fill(true));
+  expect(new Set(attempts.map((request) => request.body.toString())).size).toBe(1);
+  expect(new Set(attempts.map((request) => request.headers['webhook-id'])).size).toBe(1);
+  expect(new Set(attempts.map(deliveryId)).size).toBe(1);
+  // Each was signed anew, at its own time.
+  expect(new Set(attempts.map(signedAt)).size).toBe(10);
+
+  shop.receiver.answerAlways(200);
+  const replay = await shop.admin.post(
+    `/deliveries/${String(deliveryId(attempts[0] as ReceivedRequest))}/replay/`,
+  );
+  expect(replay.status).toBe(201);
+  const all = await shop.receiver.waitForEvent('payment.confirmed', number, 11);
+  const last = all.at(-1) as ReceivedRequest;
+  expect(last.verified).toBe(true);
+  expect(last.body).toEqual(attempts[0]?.body);
+  expect(last.headers['webhook-id']).toBe(attempts[0]?.headers['webhook-id']);
+  expect(deliveryId(last)).not.toBe(deliveryId(attempts[0] as ReceivedRequest));
+});

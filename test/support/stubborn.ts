@@ -1,0 +1,49 @@
+import { expect } from 'vitest';
+import type { PaymentBody } from './api.ts';
+import type { Currency, EvmNetwork, Scenario } from './scenario.ts';
+import { waitFor } from './wait.ts';
+
+/** An app that does not give up: the daemon may die at any moment of a creation. `key` makes it one payment. */
+export function createStubbornly(
+  shop: Scenario,
+  network: EvmNetwork,
+  currency: Currency,
+  key: string,
+): Promise<PaymentBody> {
+  let seen: unknown;
+  return waitFor(
+    `payment ${key} to be created`,
+    async () => {
+      try {
+        const answer = await shop.api.create(
+          { amount_usd_cents: 5000, network, currency, external_order_id: key },
+          { 'idempotency-key': key },
+        );
+        seen = answer.text;
+        return answer.status === 201 && answer.body;
+      } catch (error) {
+        seen = String(error);
+        return null;
+      }
+    },
+    { describe: () => seen },
+  );
+}
+
+/** Every payment was seen and confirmed once, and its webhook came at least once, always with the same bytes. */
+export async function expectNothingLostOrDoubled(
+  shop: Scenario,
+  payments: readonly PaymentBody[],
+): Promise<void> {
+  // Whatever a killed daemon was sending is sent again after a while.
+  await shop.home.advanceClock(300);
+  const events = await shop.api.allEvents();
+  for (const payment of payments) {
+    const requests = await shop.receiver.waitForEvent('payment.confirmed', payment.payment_number);
+    expect(requests.every((request) => request.verified)).toBe(true);
+    expect(new Set(requests.map((request) => request.body.toString())).size).toBe(1);
+    expect(new Set(requests.map((request) => request.headers['webhook-id'])).size).toBe(1);
+    const own = events.filter(({ body }) => body.payment_id === payment.payment_number);
+    expect(own.map(({ body }) => body.event)).toEqual(['payment.detected', 'payment.confirmed']);
+  }
+}
