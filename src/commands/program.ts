@@ -99,6 +99,16 @@ function addWebhookCommands(program: Command): void {
     .option('--events <names>', 'the events it gets, separated by commas', (names) =>
       names.split(',').map((name) => name.trim()),
     )
+  onMerchant(address, 'retire <address...>', 'Take addresses out of service; payments that hold them go on.')
+    .addOption(network())
+    .action(async (addresses, options) =>
+      (await import('./address-service.ts')).addressRetire(addresses, options),
+    );
+  onMerchant(address, 'restore <address...>', 'Put addresses back into service.')
+    .addOption(network())
+    .action(async (addresses, options) =>
+      (await import('./address-service.ts')).addressRestore(addresses, options),
+    );
     .option('--description <text>', 'a note for yourself')
     .action(async (url, options) => (await import('./webhook.ts')).webhookAdd(url, options));
   onMerchant(webhook, 'list', 'List a merchant’s endpoints.').action(async (options) =>

@@ -22,7 +22,7 @@ import { merchantPath, requireMerchant } from './paths.ts';
 
 const tags = ['Pool'];
 
-const addressSchema = z.object({
+export const addressSchema = z.object({
   id: countSchema,
   network: networkSchema,
   address: z.string(),
@@ -145,7 +145,7 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
   });
 }
 
-function presentAddress(address: PoolAddress): z.output<typeof addressSchema> {
+export function presentAddress(address: PoolAddress): z.output<typeof addressSchema> {
   return {
     id: address.id,
     network: address.network,

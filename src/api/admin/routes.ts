@@ -9,6 +9,7 @@ import type { Limiter } from '../limits.ts';
 import { type DocumentInfo, openApiOptions } from '../openapi.ts';
 import type { Api } from '../routes.ts';
 import { detailSchema } from '../schemas.ts';
+import { registerAddressServiceRoutes } from './address-service.ts';
 import { registerAddressRoutes } from './addresses.ts';
 import { registerAuditRoutes } from './audit.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
@@ -38,6 +39,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
   await api.register(async (routes: Api) => {
     registerMerchantRoutes(routes, deps);
     registerAddressRoutes(routes, deps);
+    registerAddressServiceRoutes(routes, deps);
     registerAdminPaymentRoutes(routes, deps);
     registerDepositRoutes(routes, deps);
     registerChainRoutes(routes, deps);

@@ -79,6 +79,8 @@ describeDatabases('the audit log', (openTestDb) => {
     await act(`DELETE ${merchant}/api-keys/{key_id}/`, [shop.id, key.id]);
     const addresses = { network: 'bsc', addresses: [evmAddress(1), evmAddress(2)] };
     await act(`POST ${merchant}/addresses/`, [shop.id], addresses);
+    await act(`POST ${merchant}/addresses/{address_id}/retire/`, [shop.id, '1']);
+    await act(`POST ${merchant}/addresses/{address_id}/restore/`, [shop.id, '1']);
 
     const hook = { url: 'https://shop.example/hooks' };
     const endpoint = await act<{ id: string }>(`POST ${merchant}/webhooks/`, [shop.id], hook);
