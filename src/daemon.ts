@@ -13,6 +13,7 @@ import { createOutbound } from './outbound.ts';
 import { createPayments } from './payments/create.ts';
 import { createPoolHealth } from './pool/health.ts';
 import { createRates } from './rates/create.ts';
+import { createRateMetrics } from './rates/metrics.ts';
 import { claimDaemon } from './storage/claim.ts';
 import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
 import { findSealedSecret } from './storage/endpoints.ts';
@@ -90,6 +91,7 @@ async function start(
   const coins = [...new Set(chains.flatMap((chain) => chain.assets.map((asset) => asset.coin)))];
   const rates = createRates({ config: config.rates, coins, clock, log });
   closers.push(() => rates.close());
+  createRateMetrics(metrics.registry, rates);
   // Whoever asks right after "ready" should get a price; sources that are slow are asked again by the loop.
   await rates.refresh(AbortSignal.timeout(firstRatesMs));
   keep({ name: 'rates', step: rates.refresh, delay: () => rates.intervalMs });

@@ -15,6 +15,14 @@ function pages(): string[] {
   return [...top, ...docs].filter((name) => name.endsWith('.md'));
 }
 
+/** All of the program. */
+function source(): string {
+  return readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(root, 'src', name), 'utf8'))
+    .join();
+}
+
 /** How a Markdown viewer names a heading in a link. */
 function anchorsOf(page: string): string[] {
   const text = readFileSync(join(root, page), 'utf8').replace(/```[\s\S]*?```/g, '');
@@ -55,11 +63,14 @@ describe('the documentation', () => {
     const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');
     const lines = [...page.matchAll(/^\| (?:fatal|error|warn|info) `([^`]+)`/gm)].map((match) => match[1]);
     expect(lines.length).toBeGreaterThan(10);
-    const source = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
-      .map((name) => readFileSync(join(root, 'src', name), 'utf8'))
-      .join();
-    expect(lines.filter((line) => !source.includes(`'${line}'`))).toEqual([]);
+    expect(lines.filter((line) => !source().includes(`'${line}'`))).toEqual([]);
+  });
+
+  test('names only metrics that are shown', () => {
+    const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+    const names = [...page.matchAll(/`(depositd_[a-z_]+)/g)].map((match) => match[1]);
+    expect(names.length).toBeGreaterThan(5);
+    expect(names.filter((name) => !source().includes(`'${name}'`))).toEqual([]);
   });
 
   test('shows JSON that is JSON', () => {
