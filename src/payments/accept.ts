@@ -9,8 +9,9 @@ import { listDepositsOfPayments } from '../storage/deposits.ts';
 import { findPaymentId } from '../storage/payment-numbers.ts';
 import { lockPayment, viewOf } from '../storage/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
-import { acceptance, receivedAmount, substitutesOf } from './decide.ts';
+import { acceptance } from './decide.ts';
 import { changePayment } from './settle.ts';
+import { receivedAmount, substitutesOf } from './tally.ts';
 
 export type OperatorDeps = { db: Db; clock: Clock; publicUrl: string };
 

@@ -8,8 +8,9 @@ import { findPaymentId } from '../storage/payment-numbers.ts';
 import { lockPayment } from '../storage/payments.ts';
 import type { Trx } from '../storage/schema.ts';
 import type { OperatorAct, OperatorDeps } from './accept.ts';
-import { attachment, isOwnAsset, receivedAmount } from './decide.ts';
+import { attachment } from './decide.ts';
 import { announcePayment, changePayment } from './settle.ts';
+import { isOwnAsset, receivedAmount } from './tally.ts';
 
 export type AttachOutcome =
   | { outcome: 'attached'; deposit: Deposit; payment: Payment }

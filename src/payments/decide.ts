@@ -1,6 +1,15 @@
 import type { TxHash } from '../core/chain.ts';
 import type { EventType } from '../core/events.ts';
 import type { Deposit, Payment, PaymentReason, PaymentStatus } from '../core/payment.ts';
+import {
+  type Completion,
+  completionOf,
+  counts,
+  isCovered,
+  isOwnAsset,
+  receivedAmount,
+  substitutesOf,
+} from './tally.ts';
 
 /** What a decision may know of the chain: how far it has been read, and how deep a block must lie. */
 export type ChainFacts = {
@@ -19,9 +28,6 @@ export type Decision = {
   /** What to announce; null when only the reason changed. */
   event: EventType | null;
 };
-
-/** The transfer that completed the amount, and whether that takes late ones. */
-type Completion = Pick<Decision, 'takesLate'> & { completedBy: TxHash };
 
 /**
  * The state machine of a payment (contract.md §4), pure: the same facts always give the same answer, and an
@@ -117,60 +123,6 @@ export function attachment(
   return decision === null ? null : { payment, decision };
 }
 
-/** Paid in what was asked for. Only such amounts have the payment's decimals and may be added up. */
-export function isOwnAsset(payment: Payment, deposit: Pick<Deposit, 'network' | 'token'>): boolean {
-  return deposit.network === payment.network && deposit.token === payment.token;
-}
-
-/** The sum of what the chain still shows in the payment's asset, whatever it counts as. */
-export function receivedAmount(payment: Payment, deposits: readonly Deposit[]): bigint {
-  return sum(
-    payment,
-    deposits.filter((deposit) => deposit.status !== 'orphaned'),
-  );
-}
-
-/** The order in which the chain shows them. */
-export function inChainOrder(deposits: readonly Deposit[]): Deposit[] {
-  return deposits.toSorted(
-    (a, b) => a.height - b.height || (a.logIndex ?? -1) - (b.logIndex ?? -1) || a.id - b.id,
-  );
-}
-
-/** The transfer with which the confirmed ones suffice; null while they do not. */
-function completionOf(payment: Payment, deposits: readonly Deposit[], takesLate = false): Completion | null {
-  const substitutes = substitutesOf(payment, deposits);
-  if (substitutes.some((deposit) => deposit.status !== 'confirmed')) return null;
-  const substitute = inChainOrder(substitutes).at(-1);
-  if (substitute !== undefined && payment.requiredAmount === 0n) {
-    return { completedBy: substitute.txHash, takesLate };
-  }
-  let total = 0n;
-  for (const deposit of inChainOrder(deposits)) {
-    if (deposit.status !== 'confirmed' || !isOwnAsset(payment, deposit)) continue;
-    if (!counts(deposit) && !takesLate) continue;
-    total += deposit.amount;
-    if (total >= payment.requiredAmount) return { completedBy: deposit.txHash, takesLate };
-  }
-  return null;
-}
-
-/** Whether what the chain still shows suffices, confirmed or mined again and not confirmed yet. */
-function isCovered(payment: Payment, deposits: readonly Deposit[]): boolean {
-  if (substitutesOf(payment, deposits).some((deposit) => deposit.status === 'orphaned')) return false;
-  return receivedAmount(payment, deposits.filter(counts)) >= payment.requiredAmount;
-}
-
-/** What an operator took instead of the asset that was asked for. */
-export function substitutesOf(payment: Payment, deposits: readonly Deposit[]): Deposit[] {
-  return deposits.filter((deposit) => deposit.role === 'accepted' && !isOwnAsset(payment, deposit));
-}
-
-/** Whether it adds to what its payment needs. */
-function counts(deposit: Pick<Deposit, 'role'>): boolean {
-  return deposit.role === 'counted' || deposit.role === 'accepted';
-}
-
 /** The same with what came too late, for an operator who takes late money and once its time is over. */
 function lateCompletionOf(
   payment: Payment,
@@ -240,8 +192,10 @@ function reasonOf(payment: Payment, live: readonly Deposit[], status: PaymentSta
       return null;
     case 'confirmed':
       if (late) return 'late';
-      if (sum(payment, own) > payment.expectedAmount) return 'overpaid';
-      return payment.acceptedAt !== null && sum(payment, own) < payment.expectedAmount ? 'underpaid' : null;
+      if (receivedAmount(payment, own) > payment.expectedAmount) return 'overpaid';
+      return payment.acceptedAt !== null && receivedAmount(payment, own) < payment.expectedAmount
+        ? 'underpaid'
+        : null;
     case 'failed':
       if (payment.confirmedAt !== null) return 'reorged';
       return late ? 'late' : 'underpaid';
@@ -251,10 +205,4 @@ function reasonOf(payment: Payment, live: readonly Deposit[], status: PaymentSta
     default:
       return status satisfies never;
   }
-}
-
-function sum(payment: Payment, deposits: readonly Deposit[]): bigint {
-  return deposits
-    .filter((deposit) => isOwnAsset(payment, deposit))
-    .reduce((total, deposit) => total + deposit.amount, 0n);
 }

@@ -3,7 +3,7 @@ import { confirmationsAt } from '../core/confirmations.ts';
 import { formatAmount } from '../core/money.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit, PaymentReason, PaymentStatus, PaymentView } from '../core/payment.ts';
-import { inChainOrder, isOwnAsset, receivedAmount } from './decide.ts';
+import { inChainOrder, isOwnAsset, receivedAmount } from './tally.ts';
 
 /** The JSON of a payment: the seed's fields, then `reason` and `deposits`. */
 export type PresentedPayment = {

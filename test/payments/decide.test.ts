@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Deposit, DepositRole, DepositStatus, Payment, PaymentStatus } from '../../src/core/payment.ts';
-import { type ChainFacts, decide, inChainOrder, receivedAmount } from '../../src/payments/decide.ts';
+import { type ChainFacts, decide } from '../../src/payments/decide.ts';
+import { inChainOrder, receivedAmount } from '../../src/payments/tally.ts';
 import {
   createdAt,
   expiresAt,
