@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { networkNames } from '../core/networks.ts';
 import { ConfigError, DepositdError } from '../errors.ts';
 import { programVersion } from '../version.ts';
@@ -42,11 +42,27 @@ function createProgram(exitWith: (code: number) => void): Command {
   onConfig(program, 'status', 'Show how far the chains are read, what the pools hold and what waits.', {
     json: true,
   }).action(async (options) => (await import('./status.ts')).status(options));
+  program
+    .command('demo')
+    .description(
+      'Show the whole product on this machine: local chains, payments, webhooks. Needs no configuration.',
+    )
+    .option('--once', 'end after the first confirmed payments')
+    // A little slower than BSC and much faster than Ethereum: quick to watch, slow enough to see.
+    .option('--block-seconds <seconds>', 'how often the local chains make a block', readBlockSeconds, 0.5)
+    .option('--debug', 'show where an unexpected error came from')
+    .action(async (options) => (await import('./demo.ts')).demo(options));
   addMerchantCommands(program);
   addKeyCommands(program);
   addAddressCommands(program);
   addWebhookCommands(program);
   return program;
+}
+
+function readBlockSeconds(text: string): number {
+  const seconds = Number(text);
+  if (seconds >= 0.1 && seconds <= 60) return seconds;
+  throw new InvalidArgumentError('Expected a number from 0.1 to 60.');
 }
 
 function addMerchantCommands(program: Command): void {
@@ -91,14 +107,6 @@ function addAddressCommands(program: Command): void {
   onMerchant(address, 'list', 'List a merchant’s addresses.')
     .addOption(network())
     .action(async (options) => (await import('./address.ts')).addressList(options));
-}
-
-function addWebhookCommands(program: Command): void {
-  const webhook = group(program, 'webhook', 'Webhook endpoints: where a merchant is told what happened.');
-  onMerchant(webhook, 'add <url>', 'Add an endpoint, with a secret that is shown this once.')
-    .option('--events <names>', 'the events it gets, separated by commas', (names) =>
-      names.split(',').map((name) => name.trim()),
-    )
   onMerchant(address, 'retire <address...>', 'Take addresses out of service; payments that hold them go on.')
     .addOption(network())
     .action(async (addresses, options) =>
@@ -109,6 +117,14 @@ function addWebhookCommands(program: Command): void {
     .action(async (addresses, options) =>
       (await import('./address-service.ts')).addressRestore(addresses, options),
     );
+}
+
+function addWebhookCommands(program: Command): void {
+  const webhook = group(program, 'webhook', 'Webhook endpoints: where a merchant is told what happened.');
+  onMerchant(webhook, 'add <url>', 'Add an endpoint, with a secret that is shown this once.')
+    .option('--events <names>', 'the events it gets, separated by commas', (names) =>
+      names.split(',').map((name) => name.trim()),
+    )
     .option('--description <text>', 'a note for yourself')
     .action(async (url, options) => (await import('./webhook.ts')).webhookAdd(url, options));
   onMerchant(webhook, 'list', 'List a merchant’s endpoints.').action(async (options) =>

@@ -1,0 +1,62 @@
+import { type Currency, canonicalTokens, nativeCoin } from '../core/assets.ts';
+import { parseAmount } from '../core/money.ts';
+import { networks } from '../core/networks.ts';
+import { CommandError } from '../errors.ts';
+import { type Anvil, startAnvil } from './anvil.ts';
+import { mintCall, placeToken, transferCall } from './token.ts';
+
+export type DemoNetwork = 'bsc' | 'ethereum';
+
+/** A chain on this machine, its tokens, and a customer who is rich in all of them. */
+export type DemoChain = {
+  network: DemoNetwork;
+  url: string;
+  /** Sends `amount` (a decimal) from the customer to an address; answers the transaction's hash. */
+  pay(currency: Currency, address: string, amount: string): Promise<string>;
+  stop(): Promise<void>;
+};
+
+/** Older blocks than any that a payment is made in. */
+const firstBlocks = 20;
+
+/** Makes a block every `blockSeconds`. */
+export async function startDemoChain(network: DemoNetwork, blockSeconds: number): Promise<DemoChain> {
+  const anvil = await startAnvil({ chainId: networks[network].chainId, slotsInAnEpoch: 1, blockSeconds });
+  try {
+    const customer = await firstAccount(anvil);
+    for (const token of Object.values(canonicalTokens[network])) {
+      await placeToken(anvil, token.address, token.decimals);
+      await send(anvil, customer, mintCall(token.address, customer, 10n ** BigInt(token.decimals + 9)));
+    }
+    await anvil.rpc('anvil_mine', [`0x${firstBlocks.toString(16)}`]);
+    return {
+      network,
+      url: anvil.url,
+      pay: (currency, address, amount) => send(anvil, customer, transfer(network, currency, address, amount)),
+      stop: () => anvil.stop(),
+    };
+  } catch (error) {
+    await anvil.stop();
+    throw error;
+  }
+}
+
+type Call = { to: string; data?: string; value?: string };
+
+function transfer(network: DemoNetwork, currency: Currency, to: string, decimal: string): Call {
+  const token = currency === 'native' ? null : canonicalTokens[network][currency];
+  if (token === undefined) throw new CommandError(`there is no ${currency} on ${network}`);
+  const amount = parseAmount(decimal, token?.decimals ?? nativeCoin[network].decimals);
+  if (amount === null) throw new CommandError(`${decimal} is not an amount of ${currency}`);
+  return token === null ? { to, value: `0x${amount.toString(16)}` } : transferCall(token.address, to, amount);
+}
+
+async function send(anvil: Anvil, from: string, call: Call): Promise<string> {
+  return (await anvil.rpc('eth_sendTransaction', [{ from, ...call }])) as string;
+}
+
+async function firstAccount(anvil: Anvil): Promise<string> {
+  const [account] = (await anvil.rpc('eth_accounts')) as string[];
+  if (account === undefined) throw new CommandError('anvil has no accounts');
+  return account;
+}

@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { waitFor } from '../support/wait.ts';
+
+const cli = join(import.meta.dirname, '../../src/cli.ts');
+
+/** The demo in a folder of its own for temporary files, so that what it leaves behind is seen. */
+function startDemo(...args: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), 'depositd-demo-test-'));
+  const child: ChildProcess = spawn(process.execPath, [cli, 'demo', '--block-seconds', '0.2', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, ANVIL_PATH: process.env.ANVIL_PATH, TMPDIR: folder },
+  });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+    });
+  }
+  const ended = once(child, 'close').then(([code]) => code as number | null);
+  return { child, ended, text: () => text, left: () => readdirSync(folder) };
+}
+
+/** The addresses of everything that the demo said it started. */
+function urlsIn(text: string): string[] {
+  return [...new Set([...text.matchAll(/http:\/\/127\.0\.0\.1:\d+/g)].map((match) => match[0]))];
+}
+
+async function answers(url: string): Promise<boolean> {
+  return await fetch(url).then(
+    () => true,
+    () => false,
+  );
+}
+
+describe('the demo', () => {
+  test('confirms a payment in each coin after exactly its confirmations, tells each by a verified webhook, and ends with 0', async () => {
+    const demo = startDemo('--once');
+    expect(await demo.ended, demo.text()).toBe(0);
+
+    const lines = demo
+      .text()
+      .split('\n')
+      .map((line) => line.trim());
+    const count = (pattern: RegExp) => lines.filter((line) => pattern.test(line)).length;
+    expect(count(/^created +PAY-\d{4}-\w+$/)).toBe(3);
+    expect(count(/^to pay +(50\.000000 USDT|19\.990000 USDC|0\.00571429 BNB) to 0x\w{40}$/)).toBe(3);
+    expect(count(/^confirmations +1 2 3 4 5 6 7 8 9 10 11 12 13 14 15$/)).toBe(2);
+    expect(count(/^confirmations +1 2 3 4 5 6 7 8 9 10 11 12$/)).toBe(1);
+    expect(count(/^webhook +payment\.confirmed received, its signature verified$/)).toBe(3);
+    // No escape sequences where nobody looks at a terminal.
+    expect(demo.text()).not.toContain('\u001b');
+  }, 120_000);
+
+  test('left running serves whoever tries it, and on Ctrl-C stops everything and leaves nothing behind', async () => {
+    const demo = startDemo();
+    await waitFor('the demo to be left running', () => demo.text().includes('Ctrl-C ends it'), {
+      timeoutMs: 90_000,
+    });
+    const shown = demo.text();
+    const [, baseUrl, apiKey] =
+      /curl -s (\S+)\/api\/v1\/payments\/ -H 'X-API-Key: (pk_\w+)'/.exec(shown) ?? [];
+    const [, shopUrl] = /curl -s -X POST (\S+)\/pay\//.exec(shown) ?? [];
+
+    const created = await fetch(`${baseUrl}/api/v1/payments/`, {
+      method: 'POST',
+      headers: { 'x-api-key': apiKey ?? '', 'content-type': 'application/json' },
+      body: JSON.stringify({ amount_usd_cents: 4200, network: 'bsc', currency: 'usdt' }),
+    });
+    const { payment_number: number } = (await created.json()) as { payment_number: string };
+    expect((await fetch(`${shopUrl}/pay/${number}`, { method: 'POST' })).status).toBe(200);
+    await waitFor('the webhook to be shown', () =>
+      demo.text().includes(`payment.confirmed of ${number}, its signature verified`),
+    );
+
+    const urls = urlsIn(shown);
+    // Two nodes, the daemon and the shop.
+    expect(urls).toHaveLength(4);
+    demo.child.kill('SIGINT');
+    expect(await demo.ended).toBe(0);
+    expect(demo.left()).toEqual([]);
+    for (const url of urls) expect(await answers(url), url).toBe(false);
+  }, 120_000);
+
+  test('without anvil says what is missing, and ends with 1', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'depositd-demo-test-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const child = spawn(process.execPath, [cli, 'demo', '--once'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: '', ANVIL_PATH: join(folder, 'no-anvil'), TMPDIR: folder },
+    });
+    let text = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+    });
+    const [code] = await once(child, 'close');
+    expect(code).toBe(1);
+    expect(text).toMatch(/^depositd: cannot start anvil .*install Foundry or set ANVIL_PATH\n$/);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
