@@ -1,16 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { assetSymbol, type Currency, nativeCoin } from '../core/assets.ts';
 import { networks } from '../core/networks.ts';
 import { CommandError } from '../errors.ts';
-import { type DemoChain, type DemoNetwork, startDemoChain } from './chain.ts';
-import { freePort, startDemoDaemon } from './daemon.ts';
-import { type Caller, createCaller } from './http.ts';
+import type { DemoNetwork } from './chain.ts';
+import type { Caller } from './http.ts';
 import type { Screen } from './screen.ts';
-import { type Shop, startShop } from './shop.ts';
+import { type Closers, type Payment, type Stage, setUpStage } from './stage.ts';
 
 export type DemoOptions = {
   /** End after the payments instead of leaving everything running. */
@@ -22,36 +17,11 @@ export type DemoOptions = {
   signal: AbortSignal;
 };
 
-/** What was started is ended in reverse. */
-type Closers = (() => Promise<void> | void)[];
-
-type Payment = {
-  payment_number: string;
-  status: string;
-  network: DemoNetwork;
-  currency: Currency;
-  expected_crypto_amount: string;
-  assigned_address: string;
-  tx_hash: string;
-  confirmations: number;
-};
-
-type Stage = {
-  chains: Record<DemoNetwork, DemoChain>;
-  shop: Shop;
-  app: Caller;
-  baseUrl: string;
-  apiKey: string;
-  adminToken: string;
-};
-
 const orders: readonly { network: DemoNetwork; currency: Currency; usdCents: number; item: string }[] = [
   { network: 'bsc', currency: 'usdt', usdCents: 5_000, item: 'a pair of shoes' },
   { network: 'ethereum', currency: 'usdc', usdCents: 1_999, item: 'a book' },
   { network: 'bsc', currency: 'native', usdCents: 350, item: 'a coffee' },
 ];
-
-const addressesPerNetwork = 10;
 
 /** How often a payment is looked at while it waits for blocks, ms. */
 const lookMs = 100;
@@ -63,7 +33,7 @@ const patienceMs = 60_000;
 export async function runDemo(options: DemoOptions): Promise<void> {
   const closers: Closers = [];
   try {
-    const stage = await setUp(options, closers);
+    const stage = await setUpStage(options, closers);
     const startedAt = performance.now();
     for (const order of orders) {
       options.signal.throwIfAborted();
@@ -83,66 +53,6 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     if (!options.once) options.screen.text('\nstopping …');
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
   }
-}
-
-async function setUp({ screen, blockSeconds }: DemoOptions, closers: Closers): Promise<Stage> {
-  screen.title('depositd: the whole product on this machine, with chains and money of its own');
-
-  const folder = mkdtempSync(join(tmpdir(), 'depositd-demo-'));
-  closers.push(() => rmSync(folder, { recursive: true, force: true }));
-
-  screen.step('Two local chains, with USDT, USDC and BUSD at their real addresses and decimals');
-  const startChain = async (network: DemoNetwork) => {
-    const chain = await startDemoChain(network, blockSeconds);
-    closers.push(() => chain.stop());
-    return chain;
-  };
-  const [bsc, ethereum] = await Promise.all([startChain('bsc'), startChain('ethereum')]);
-  const chains = { bsc, ethereum };
-  for (const { network, url } of [bsc, ethereum]) {
-    const { chain, chainId } = networks[network];
-    screen.detail(network, `${chain}, chain id ${chainId}, node ${url}`);
-  }
-
-  screen.step('The daemon: depositd serve');
-  const port = await freePort();
-  const baseUrl = `http://127.0.0.1:${port}`;
-  const adminToken = randomBytes(24).toString('hex');
-  const configPath = join(folder, 'config.json');
-  writeFileSync(configPath, JSON.stringify(configuration(baseUrl, port, chains), null, 2));
-  const daemon = await startDemoDaemon(configPath, { DEPOSITD_ADMIN_TOKEN: adminToken });
-  closers.push(() => daemon.stop());
-  screen.detail('configuration', configPath);
-  screen.detail('listens on', baseUrl);
-  const operator = createCaller(`${baseUrl}/admin/v1`, { authorization: `Bearer ${adminToken}` });
-  await untilChainsAreRead(operator);
-
-  screen.step('A merchant with a key, receive addresses, and a webhook endpoint');
-  const merchant = await operator.post<{ id: string; api_key: string }>('/merchants/', { name: 'Demo Shop' });
-  const app = createCaller(baseUrl, { 'x-api-key': merchant.api_key });
-  for (const network of ['bsc', 'ethereum'] as const) {
-    const addresses = Array.from(
-      { length: addressesPerNetwork },
-      () => `0x${randomBytes(20).toString('hex')}`,
-    );
-    await operator.post(`/merchants/${merchant.id}/addresses/`, { network, addresses });
-  }
-  const shop = await startShop(async (paymentNumber) => {
-    const payment = await app.get<Payment>(`/api/v1/payments/${paymentNumber}/`);
-    return chains[payment.network].pay(
-      payment.currency,
-      payment.assigned_address,
-      payment.expected_crypto_amount,
-    );
-  });
-  closers.push(() => shop.stop());
-  const endpoint = await operator.post<{ secret: string }>(`/merchants/${merchant.id}/webhooks/`, {
-    url: `${shop.url}/webhooks`,
-  });
-  shop.trust(endpoint.secret);
-  screen.detail('merchant', `${merchant.id}, ${addressesPerNetwork} addresses on each chain`);
-  screen.detail('webhooks to', `${shop.url}/webhooks`);
-  return { chains, shop, app, baseUrl, apiKey: merchant.api_key, adminToken };
 }
 
 /** One order from creation to the verified webhook, as it happens. */
@@ -220,37 +130,6 @@ Ctrl-C ends it. Webhooks appear here as they come.
     ),
   );
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-function configuration(baseUrl: string, port: number, chains: Record<DemoNetwork, DemoChain>): object {
-  const pace = { pollSeconds: 0.2, idlePollSeconds: 1 };
-  return {
-    publicUrl: baseUrl,
-    listen: { host: '127.0.0.1', port },
-    database: 'sqlite:./depositd.db',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax
-    adminToken: '${DEPOSITD_ADMIN_TOKEN}',
-    rates: { sources: ['fixed'], fixed: { usdt: '1', usdc: '1', busd: '1', bnb: '612.50', eth: '3000' } },
-    chains: {
-      bsc: { rpc: [chains.bsc.url], ...pace },
-      ethereum: { rpc: [chains.ethereum.url], ...pace },
-    },
-    webhooks: { allowHosts: ['127.0.0.1'] },
-  };
-}
-
-async function untilChainsAreRead(operator: Caller): Promise<void> {
-  const deadline = performance.now() + patienceMs;
-  for (;;) {
-    const { data } = await operator.get<{ data: { available: boolean; reason: string | null }[] }>(
-      '/chains/',
-    );
-    const waiting = data.find((chain) => !chain.available);
-    if (waiting === undefined) return;
-    if (performance.now() > deadline)
-      throw new CommandError(`the daemon does not read its chains: ${waiting.reason}`);
-    await setTimeout(lookMs);
-  }
 }
 
 async function untilPayment(

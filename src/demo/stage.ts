@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import type { Currency } from '../core/assets.ts';
+import { networks } from '../core/networks.ts';
+import { CommandError } from '../errors.ts';
+import { type DemoChain, type DemoNetwork, startDemoChain } from './chain.ts';
+import { freePort, startDemoDaemon } from './daemon.ts';
+import { type Caller, createCaller } from './http.ts';
+import type { Screen } from './screen.ts';
+import { type Shop, startShop } from './shop.ts';
+
+export type Payment = {
+  payment_number: string;
+  status: string;
+  network: DemoNetwork;
+  currency: Currency;
+  expected_crypto_amount: string;
+  assigned_address: string;
+  tx_hash: string;
+  confirmations: number;
+};
+
+/** Everything that the demo plays with. */
+export type Stage = {
+  chains: Record<DemoNetwork, DemoChain>;
+  shop: Shop;
+  app: Caller;
+  baseUrl: string;
+  apiKey: string;
+  adminToken: string;
+};
+
+/** What was started is ended in reverse. */
+export type Closers = (() => Promise<void> | void)[];
+
+const addressesPerNetwork = 10;
+
+/** Much longer than it takes, ms. */
+const patienceMs = 60_000;
+
+/** How often the chains are looked at until the daemon has read them, ms. */
+const lookMs = 100;
+
+/** Starts everything that is played with, and tells of it. What was started is put into `closers` at once. */
+export async function setUpStage(
+  { screen, blockSeconds }: { screen: Screen; blockSeconds: number },
+  closers: Closers,
+): Promise<Stage> {
+  screen.title('depositd: the whole product on this machine, with chains and money of its own');
+
+  const folder = mkdtempSync(join(tmpdir(), 'depositd-demo-'));
+  closers.push(() => rmSync(folder, { recursive: true, force: true }));
+
+  screen.step('Two local chains, with USDT, USDC and BUSD at their real addresses and decimals');
+  const startChain = async (network: DemoNetwork) => {
+    const chain = await startDemoChain(network, blockSeconds);
+    closers.push(() => chain.stop());
+    return chain;
+  };
+  const chains = { bsc: await startChain('bsc'), ethereum: await startChain('ethereum') };
+  for (const { network, url } of Object.values(chains)) {
+    const { chain, chainId } = networks[network];
+    screen.detail(network, `${chain}, chain id ${chainId}, node ${url}`);
+  }
+
+  screen.step('The daemon: depositd serve');
+  const port = await freePort();
+  const baseUrl = `http://127.0.0.1:${port}`;
+  const adminToken = randomBytes(24).toString('hex');
+  const configPath = join(folder, 'config.json');
+  writeFileSync(configPath, JSON.stringify(configuration(baseUrl, port, chains), null, 2));
+  const daemon = await startDemoDaemon(configPath, { DEPOSITD_ADMIN_TOKEN: adminToken });
+  closers.push(() => daemon.stop());
+  screen.detail('configuration', configPath);
+  screen.detail('listens on', baseUrl);
+  const operator = createCaller(`${baseUrl}/admin/v1`, { authorization: `Bearer ${adminToken}` });
+  await untilChainsAreRead(operator);
+
+  screen.step('A merchant with a key, receive addresses, and a webhook endpoint');
+  const merchant = await operator.post<{ id: string; api_key: string }>('/merchants/', { name: 'Demo Shop' });
+  const app = createCaller(baseUrl, { 'x-api-key': merchant.api_key });
+  for (const network of ['bsc', 'ethereum'] as const) {
+    const addresses = Array.from(
+      { length: addressesPerNetwork },
+      () => `0x${randomBytes(20).toString('hex')}`,
+    );
+    await operator.post(`/merchants/${merchant.id}/addresses/`, { network, addresses });
+  }
+  const shop = await startShop(async (paymentNumber) => {
+    const payment = await app.get<Payment>(`/api/v1/payments/${paymentNumber}/`);
+    return chains[payment.network].pay(
+      payment.currency,
+      payment.assigned_address,
+      payment.expected_crypto_amount,
+    );
+  });
+  closers.push(() => shop.stop());
+  const endpoint = await operator.post<{ secret: string }>(`/merchants/${merchant.id}/webhooks/`, {
+    url: `${shop.url}/webhooks`,
+  });
+  shop.trust(endpoint.secret);
+  screen.detail('merchant', `${merchant.id}, ${addressesPerNetwork} addresses on each chain`);
+  screen.detail('webhooks to', `${shop.url}/webhooks`);
+  return { chains, shop, app, baseUrl, apiKey: merchant.api_key, adminToken };
+}
+
+function configuration(baseUrl: string, port: number, chains: Record<DemoNetwork, DemoChain>): object {
+  const pace = { pollSeconds: 0.2, idlePollSeconds: 1 };
+  return {
+    publicUrl: baseUrl,
+    listen: { host: '127.0.0.1', port },
+    database: 'sqlite:./depositd.db',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax
+    adminToken: '${DEPOSITD_ADMIN_TOKEN}',
+    rates: { sources: ['fixed'], fixed: { usdt: '1', usdc: '1', busd: '1', bnb: '612.50', eth: '3000' } },
+    chains: {
+      bsc: { rpc: [chains.bsc.url], ...pace },
+      ethereum: { rpc: [chains.ethereum.url], ...pace },
+    },
+    webhooks: { allowHosts: ['127.0.0.1'] },
+  };
+}
+
+async function untilChainsAreRead(operator: Caller): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const { data } = await operator.get<{ data: { available: boolean; reason: string | null }[] }>(
+      '/chains/',
+    );
+    const waiting = data.find((chain) => !chain.available);
+    if (waiting === undefined) return;
+    if (performance.now() > deadline)
+      throw new CommandError(`the daemon does not read its chains: ${waiting.reason}`);
+    await setTimeout(lookMs);
+  }
+}
