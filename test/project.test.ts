@@ -132,7 +132,13 @@ describe('the source', () => {
 });
 
 /** Packages that only compute. */
-const pureModules = ['viem'];
+const pureModules = [
+  '@noble/curves/secp256k1.js',
+  '@noble/hashes/sha2.js',
+  '@scure/base',
+  '@scure/bip32',
+  'viem',
+];
 
 describe('package-lock.json', () => {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {

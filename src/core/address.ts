@@ -1,10 +1,15 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { createBase58check } from '@scure/base';
 import { getAddress } from 'viem';
 import type { ChainFamily } from './networks.ts';
 
 declare const addressBrand: unique symbol;
 declare const addressKeyBrand: unique symbol;
 
-/** An address as people write it: EIP-55 checksummed on EVM chains. Made only by {@link parseAddress}. */
+/**
+ * An address as people write it: EIP-55 checksummed on EVM chains, base58check on TRON. Made only by
+ * {@link parseAddress} and {@link writeAddress}.
+ */
 export type Address = string & { readonly [addressBrand]: true };
 
 /**
@@ -28,7 +33,19 @@ export function parseAddress(family: ChainFamily, text: string): AddressParse {
     case 'evm':
       return parseEvmAddress(text);
     case 'tron':
-      return { error: 'TRON addresses are not supported yet' };
+      return parseTronAddress(text);
+    default:
+      return family satisfies never;
+  }
+}
+
+/** How people write the address with this key on chains of this family. */
+export function writeAddress(family: ChainFamily, key: AddressKey): Address {
+  switch (family) {
+    case 'evm':
+      return getAddress(`0x${key}`) as string as Address;
+    case 'tron':
+      return base58check.encode(Buffer.from(tronPrefix + key, 'hex')) as string as Address;
     default:
       return family satisfies never;
   }
@@ -42,12 +59,35 @@ function parseEvmAddress(text: string): AddressParse {
   const digits = text.slice(2);
   const key = digits.toLowerCase();
   if (/^0+$/.test(key)) return { error: 'the zero address cannot receive payments' };
-  const address = getAddress(`0x${key}`);
+  const address = writeAddress('evm', key as AddressKey);
   const hasChecksum = digits !== key && digits !== digits.toUpperCase();
   if (hasChecksum && address !== text) {
     return { error: 'wrong checksum (EIP-55): a character is mistyped' };
   }
-  return { address: address as string as Address, key: key as AddressKey };
+  return { address, key: key as AddressKey };
+}
+
+const base58check = createBase58check(sha256);
+
+/** The first byte of a TRON address in hex, before its 20 bytes. */
+const tronPrefix = '41';
+
+function parseTronAddress(text: string): AddressParse {
+  if (!tronPattern.test(text)) {
+    if (evmPattern.test(text))
+      return { error: 'this is an EVM address; expected T and 33 base58 characters' };
+    return { error: 'not an address: expected T and 33 base58 characters' };
+  }
+  let hex: string;
+  try {
+    hex = Buffer.from(base58check.decode(text)).toString('hex');
+  } catch {
+    return { error: 'wrong checksum: a character is mistyped' };
+  }
+  const key = hex.slice(tronPrefix.length);
+  if (!hex.startsWith(tronPrefix) || key.length !== 40) return { error: 'not a TRON address' };
+  if (/^0+$/.test(key)) return { error: 'the zero address cannot receive payments' };
+  return { address: text as Address, key: key as AddressKey };
 }
 
 /** The key of the 32-byte word (`0x` and 64 hex digits) in which logs and calldata carry an EVM address. */

@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { keyOfHex, keyOfWord, type ParsedAddress, parseAddress } from '../../src/core/address.ts';
+import {
+  type AddressKey,
+  keyOfHex,
+  keyOfWord,
+  type ParsedAddress,
+  parseAddress,
+  writeAddress,
+} from '../../src/core/address.ts';
 import { canonicalTokens } from '../../src/core/assets.ts';
 import { describeRealData, readRealData, realDataPath } from '../support/real-data.ts';
 
@@ -113,6 +120,39 @@ describe('an EVM address', () => {
   });
 });
 
+describe('a TRON address', () => {
+  const usdtOnTron = 'TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t';
+  const tronErrorOf = (text: string) => {
+    const result = parseAddress('tron', text);
+    return 'error' in result ? result.error : null;
+  };
+
+  test('is written from its key and read back to it', () => {
+    fc.assert(
+      fc.property(keys, (key) => {
+        const address = writeAddress('tron', key as AddressKey);
+        expect(address).toMatch(/^T.{33}$/);
+        expect(parseAddress('tron', address)).toEqual({ address, key });
+      }),
+    );
+  });
+
+  test('is refused when any one character is changed', () => {
+    for (let at = 1; at < usdtOnTron.length; at++) {
+      const other = usdtOnTron[at] === 'a' ? 'b' : 'a';
+      expect(tronErrorOf(usdtOnTron.slice(0, at) + other + usdtOnTron.slice(at + 1))).toMatch(
+        /^(wrong checksum|not an address)/,
+      );
+    }
+  });
+
+  test('is not read from an EVM address, from the zero address or from garbage', () => {
+    expect(tronErrorOf(usdt)).toContain('EVM address');
+    expect(tronErrorOf(writeAddress('tron', '0'.repeat(40) as AddressKey))).toContain('zero address');
+    fc.assert(fc.property(fc.string(), (text) => void expect(tronErrorOf(text)).not.toBeNull()));
+  });
+});
+
 test('the canonical tokens of the EVM chains are written with their checksums', () => {
   for (const network of ['bsc', 'ethereum'] as const) {
     for (const token of Object.values(canonicalTokens[network])) {
@@ -150,6 +190,23 @@ describeRealData('recorded addresses', 'wallet-vectors', () => {
     };
     expect(tests.length).toBeGreaterThan(3);
     for (const { address } of tests) expect(parsed(address).address).toBe(address);
+  });
+
+  test('TRON addresses have the bytes that TRON gives them, and broken ones are refused', () => {
+    const { valid, validOnly, invalid } = JSON.parse(
+      readRealData('wallet-vectors/tron-base58check.json'),
+    ) as {
+      valid: { base58: string; hex: string }[];
+      validOnly: string[];
+      invalid: { address: string }[];
+    };
+    expect(valid.length).toBeGreaterThan(3);
+    for (const { base58, hex } of valid) {
+      expect(parseAddress('tron', base58)).toEqual({ address: base58, key: hex.slice(2) });
+      expect(writeAddress('tron', hex.slice(2) as AddressKey)).toBe(base58);
+    }
+    for (const address of validOnly) expect(parseAddress('tron', address)).toMatchObject({ address });
+    for (const { address } of invalid) expect(parseAddress('tron', address)).toHaveProperty('error');
   });
 
   test('TRON addresses are refused on EVM chains', () => {
