@@ -1,4 +1,4 @@
-import { Gauge, type Registry } from '@prometheus-io/client';
+import { Counter, Gauge, type Registry } from '@prometheus-io/client';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { type Network, networkNames } from '../core/networks.ts';
@@ -10,6 +10,8 @@ export type NodeState = {
   head: number | null;
   latencyMs: number | null;
   restingUntil: number | null;
+  asked: number;
+  failed: number;
 };
 
 export type NodesOf = (network: Network) => readonly NodeState[];
@@ -43,6 +45,27 @@ export function createNodeMetrics(
     });
   }
 
+  function count(name: string, help: string, read: (node: NodeState) => number): void {
+    new Counter({
+      name,
+      help,
+      labelNames: ['network', 'host'] as const,
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const network of configured) {
+          for (const node of nodesOf(network)) this.inc({ network, host: node.host }, read(node));
+        }
+      },
+    });
+  }
+
+  count(
+    'depositd_rpc_requests_total',
+    'Units of work asked of a node, mostly one request each.',
+    (node) => node.asked,
+  );
+  count('depositd_rpc_failures_total', 'Those of them that failed.', (node) => node.failed);
   define('depositd_rpc_head_height', 'The highest block that a node has shown.', (node) => node.head);
   define('depositd_rpc_latency_seconds', 'Time a node takes to answer, smoothed.', (node) =>
     node.latencyMs === null ? null : node.latencyMs / 1000,

@@ -62,6 +62,9 @@ type Endpoint<N> = {
   head: number | null;
   finalized: number | null;
   lastError: string | null;
+  /** Units of work since the start, and those of them that failed. */
+  asked: number;
+  failed: number;
 };
 
 const secondMs = 1000;
@@ -99,6 +102,8 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
       head: null,
       finalized: null,
       lastError: null,
+      asked: 0,
+      failed: 0,
     }),
   );
   let current = endpoints[0];
@@ -113,6 +118,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
       signal.throwIfAborted();
       // It may have begun to rest while this unit of work was busy with others.
       if (endpoint.restingUntil > clock()) continue;
+      endpoint.asked += 1;
       try {
         if (!endpoint.identified) await identify(endpoint.node, signal);
         endpoint.identified = true;
@@ -160,6 +166,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     if (!(error instanceof NodeError)) throw error;
     const now = clock();
     const { fault } = error;
+    endpoint.failed += 1;
     endpoint.lastError = error.message;
     endpoint.restingUntil = now + restMs(fault, endpoint.failures);
     if (fault.kind === 'contradiction') {
@@ -181,7 +188,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
       if (endpoint !== undefined) fail(endpoint, error);
     },
     status: () =>
-      endpoints.map(({ host, node, rank, head, finalized, restingUntil, lastError }) => ({
+      endpoints.map(({ host, node, rank, head, finalized, restingUntil, lastError, asked, failed }) => ({
         host,
         preferred: rank === 0,
         head,
@@ -189,6 +196,8 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
         latencyMs: node.latencyMs(),
         restingUntil: restingUntil > clock() ? restingUntil : null,
         lastError,
+        asked,
+        failed,
       })),
     close: async () => {
       await Promise.all(endpoints.map(({ node }) => node.close()));

@@ -102,4 +102,7 @@ export type EndpointStatus = {
   /** Unix ms until which it is not asked; null when it may be. */
   restingUntil: number | null;
   lastError: string | null;
+  /** Units of work since the start, mostly one request each, and those of them that failed. */
+  asked: number;
+  failed: number;
 };

@@ -10,6 +10,8 @@ const node: NodeState = {
   head: 7,
   latencyMs: 250,
   restingUntil: null,
+  asked: 9,
+  failed: 2,
 };
 
 function metricsOf(shop: Shop, nodes: readonly NodeState[] = []): Metrics {
@@ -121,7 +123,7 @@ describeDatabases('/metrics', (openTestDb) => {
     expect(await samples(metrics, 'process_cpu_seconds_total')).toHaveLength(1);
   });
 
-  test('shows each node by its host, and whether it rests', async () => {
+  test('shows each node by its host, what it was asked, and whether it rests', async () => {
     const shop = await openShop(await openTestDb());
     const resting = {
       ...node,
@@ -131,6 +133,15 @@ describeDatabases('/metrics', (openTestDb) => {
       restingUntil: shop.clock() + 1,
     };
     const metrics = metricsOf(shop, [node, resting]);
+    // Asked twice: what is shown is the count, not a sum of counts.
+    for (const _ of ['once', 'again']) {
+      expect(await samples(metrics, 'depositd_rpc_requests_total')).toContain(
+        '{network="bsc",host="node.example"} 9',
+      );
+      expect(await samples(metrics, 'depositd_rpc_failures_total')).toContain(
+        '{network="bsc",host="node.example"} 2',
+      );
+    }
     expect(await samples(metrics, 'depositd_rpc_resting')).toContain(
       '{network="bsc",host="other.example"} 1',
     );

@@ -202,6 +202,8 @@ test('the status tells what each node showed', async () => {
       latencyMs: 12,
       restingUntil: clock() + 1000,
       lastError: 'down',
+      asked: 1,
+      failed: 1,
     },
     {
       host: 'b',
@@ -211,6 +213,8 @@ test('the status tells what each node showed', async () => {
       latencyMs: 12,
       restingUntil: null,
       lastError: null,
+      asked: 1,
+      failed: 0,
     },
   ]);
 });
