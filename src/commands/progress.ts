@@ -13,19 +13,23 @@ const pauseMs = 100;
 
 const barWidth = 30;
 
-export function showProgress(what: string, stream: NodeJS.WriteStream = process.stderr): Progress {
-  const startedAt = performance.now();
-  let shownAt = 0;
+export function showProgress(
+  what: string,
+  stream: NodeJS.WriteStream = process.stderr,
+  clock: () => number = () => performance.now(),
+): Progress {
+  const startedAt = clock();
+  let shownAt = Number.NEGATIVE_INFINITY;
   if (!stream.isTTY) return { update: () => {}, end: () => {} };
   return {
     update(done, total) {
-      const now = performance.now();
+      const now = clock();
       if (now - startedAt < patienceMs || (now - shownAt < pauseMs && done < total)) return;
       shownAt = now;
       stream.write(`\r\x1b[K${progressLine(what, done, total)}`);
     },
     end() {
-      if (shownAt > 0) stream.write('\r\x1b[K');
+      if (shownAt > startedAt) stream.write('\r\x1b[K');
     },
   };
 }
