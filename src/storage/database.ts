@@ -16,6 +16,7 @@ import {
 } from 'kysely';
 import pg from 'pg';
 import { CommandError } from '../errors.ts';
+import { createGroupCommit } from './group-commit.ts';
 import { migrateToLatest } from './migrate.ts';
 import type { Db, Schema, Trx } from './schema.ts';
 
@@ -62,12 +63,20 @@ export function isPostgres(db: Db): boolean {
   return db.getExecutor().adapter instanceof PostgresAdapter;
 }
 
+const groupCommits = new WeakMap<Db, ReturnType<typeof createGroupCommit>>();
+
 /**
- * Runs `work` in one transaction. On PostgreSQL a deadlock or serialization failure rolls it back and runs
- * it again, so `work` must not act on anything but `trx`. Never await the network inside: on SQLite every
- * other query of the process waits meanwhile.
+ * Runs `work` as one unit: all of it is on the disk when this resolves, nothing when it rejects. On SQLite it
+ * shares its commit with others that come at the same time. On PostgreSQL a deadlock or serialization failure
+ * rolls it back and runs it again, so `work` must not act on anything but `trx`. Never await the network
+ * inside: on SQLite every other query of the process waits meanwhile.
  */
 export async function inTransaction<T>(db: Db, work: (trx: Trx) => Promise<T>): Promise<T> {
+  if (!isPostgres(db)) {
+    const together = groupCommits.get(db) ?? createGroupCommit(db);
+    groupCommits.set(db, together);
+    return together(work);
+  }
   for (let attempt = 1; ; attempt++) {
     try {
       return await db.transaction().execute(work);
@@ -157,6 +166,15 @@ class ImmediateSqliteDialect extends SqliteDialect {
 class ImmediateSqliteDriver extends SqliteDriver {
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    try {
+      await super.rollbackTransaction(connection);
+    } catch (error) {
+      // After some faults, a full disk for one, SQLite has rolled back already; what happened first counts.
+      if (!String(error).includes('no transaction is active')) throw error;
+    }
   }
 }
 
