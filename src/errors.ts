@@ -18,7 +18,10 @@ export class ConfigError extends DepositdError {
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {
-    super('config_invalid', `the configuration has ${faults.length} ${faults.length === 1 ? 'mistake' : 'mistakes'}`);
+    super(
+      'config_invalid',
+      `the configuration has ${faults.length} ${faults.length === 1 ? 'mistake' : 'mistakes'}`,
+    );
     this.faults = faults;
   }
 }
