@@ -3,6 +3,7 @@ import type { Api, EventBody, PaymentBody } from '../support/api.ts';
 import { webhookBody } from '../support/receiver.ts';
 import { expectedAmount, type Scenario, startScenario, testAddress } from '../support/scenario.ts';
 import { batchTokens, placeLookAlike, transferToken, transferTokenFrom } from '../support/tokens.ts';
+import { waitFor } from '../support/wait.ts';
 
 let shop: Scenario;
 beforeAll(async () => {
@@ -149,6 +150,63 @@ describe('an address', () => {
     const events = await moneyEvents(merchant.api);
     expect(events.map(({ event, tx_hash }) => [event, tx_hash])).toEqual([['deposit.unmatched', early]]);
 
+    const txHash = await shop.payAndMine(created.body, 15);
+    const paid = await shop.receiver.waitForEvent('payment.confirmed', created.body.payment_number);
+    expect(paid.map((request) => webhookBody(request).tx_hash)).toEqual([txHash]);
+  });
+
+  test('that was paid in the very block the chain had reached when it was locked pays nothing either', async () => {
+    const address = testAddress('bsc', 1002);
+    const merchant = await shop.addMerchant({ bsc: [address] });
+    const { anvil, tokens, node } = shop.bsc;
+    await shop.untilRead('bsc');
+    node.setReachable(false);
+    const early = await transferToken(anvil, tokens.usdt, address, 50n * 10n ** 18n);
+    await anvil.mine(1);
+    // The daemon learns that the block exists, and not yet what is in it.
+    node.answerOnce('"latest"');
+    const head = await anvil.height();
+    const chain = await waitFor('the head to be seen', async () => {
+      const state = await shop.chainState('bsc');
+      return state?.head === head && state;
+    });
+    expect(chain.cursor?.height).toBe(head - 1);
+    const created = await merchant.api.create({ amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' });
+    expect(created.status).toBe(201);
+
+    node.setReachable(true);
+    await shop.untilRead('bsc');
+    const unpaid = await merchant.api.retrieve(created.body.payment_number);
+    expect(unpaid.body).toMatchObject({ status: 'pending', tx_hash: '', actual_crypto_amount: null });
+    const events = await moneyEvents(merchant.api);
+    expect(events.map(({ event, deposit }) => [event, deposit])).toMatchObject([
+      ['deposit.unmatched', { tx_hash: early, reason: 'before_lock' }],
+    ]);
+  });
+
+  test('that was paid a while before it was locked pays nothing although nobody had seen the chain since', async () => {
+    const address = testAddress('bsc', 1003);
+    const merchant = await shop.addMerchant({ bsc: [address] });
+    const { anvil, tokens, node } = shop.bsc;
+    // Mining in haste, the chain's clock has run ahead of the daemon's.
+    const now = (Date.now() + shop.home.clockOffsetMs()) / 1000;
+    await shop.home.advanceClock(Math.max(0, (await anvil.block('latest')).timestamp - now));
+    await shop.untilRead('bsc');
+    node.setReachable(false);
+    const early = await transferToken(anvil, tokens.usdt, address, 50n * 10n ** 18n);
+    await anvil.mine(1);
+    await shop.passTime(90);
+    const created = await merchant.api.create({ amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' });
+    expect(created.status).toBe(201);
+
+    node.setReachable(true);
+    await shop.untilRead('bsc');
+    const unpaid = await merchant.api.retrieve(created.body.payment_number);
+    expect(unpaid.body).toMatchObject({ status: 'pending', tx_hash: '', actual_crypto_amount: null });
+    const events = await moneyEvents(merchant.api);
+    expect(events.map(({ event, deposit }) => [event, deposit])).toMatchObject([
+      ['deposit.unmatched', { tx_hash: early, reason: 'before_lock' }],
+    ]);
     const txHash = await shop.payAndMine(created.body, 15);
     const paid = await shop.receiver.waitForEvent('payment.confirmed', created.body.payment_number);
     expect(paid.map((request) => webhookBody(request).tx_hash)).toEqual([txHash]);

@@ -67,6 +67,7 @@ export type Scenario = {
   until(payment: PaymentBody, what: string, holds: (body: PaymentBody) => boolean): Promise<PaymentBody>;
   /** The names of what happened to the payment, in order. */
   eventsOf(payment: PaymentBody): Promise<string[]>;
+  chainState(network: EvmNetwork): Promise<ChainBody | undefined>;
   /** Waits until the daemon has read a chain up to its head of now and done all that follows from it. */
   untilRead(network: EvmNetwork): Promise<void>;
   /** Waits until it has asked the chain's node a few times more, whatever the answers. */
@@ -78,7 +79,7 @@ export type Scenario = {
 };
 
 /** A chain as the operator sees it. */
-type ChainBody = { network: string; cursor: { height: number } | null };
+export type ChainBody = { network: string; cursor: { height: number } | null; head: number | null };
 
 /** Base units of what the customer is asked for. */
 export function expectedAmount(payment: PaymentBody): bigint {
@@ -249,6 +250,7 @@ async function build(options: ScenarioOptions, closers: (() => Promise<unknown>)
       const own = events.filter(({ body }) => body.payment_id === payment.payment_number);
       return own.map(({ body }) => body.event);
     },
+    chainState,
     untilRead,
     untilPolled,
     passTime: async (seconds) => {
