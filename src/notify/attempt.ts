@@ -55,7 +55,7 @@ export function conclude(
   const endedAt = startedAt + result.durationMs;
   const outcome = outcomeOf(result, endedAt);
   const verdict = judge({ ...delivery, endedAt, random, outcome });
-  const response = result.kind === 'answer' ? readable(result.body) : '';
+  const response = result.kind === 'answer' ? result.body.toString('utf8') : '';
   return toConclusion({ delivery, startedAt, endedAt, verdict, ...described(result), response });
 }
 
@@ -101,8 +101,8 @@ function toConclusion(attempt: {
       durationMs: endedAt - startedAt,
       status,
       error,
-      detail,
-      response,
+      detail: withoutNul(detail),
+      response: withoutNul(response),
       next: nextOf(verdict, endedAt),
     },
   };
@@ -150,6 +150,6 @@ function hostOf(location: string | undefined): string {
 }
 
 /** PostgreSQL's text knows no NUL. */
-function readable(bytes: Buffer): string {
-  return bytes.toString('utf8').replaceAll('\0', '\uFFFD');
+function withoutNul(text: string): string {
+  return text.replaceAll('\0', '\uFFFD');
 }

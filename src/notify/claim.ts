@@ -1,4 +1,3 @@
-import type { Logger } from '../log.ts';
 import {
   type ClaimedDelivery,
   claimDueDeliveries,
@@ -18,20 +17,24 @@ export const leaseMs = 30_000;
 const endpointsAtOnce = 64;
 const deliveriesAtOnce = 256;
 
+export type ClaimTools = {
+  lanes: Lanes;
+  secrets: Secrets;
+  /** Told of an endpoint whose secrets cannot be read: its deliveries wait, all others go on. */
+  onUnreadable: (endpointId: string, error: unknown) => void;
+};
+
 /**
  * Claims what is due, as far as each endpoint's lane and the whole have room. `rest` are the endpoints of
  * `due` that were not looked at: they come first the next time, so that each has its turn.
  */
 export async function claimBatch(
   trx: Trx,
-  {
-    due,
-    lanes,
-    secrets,
-    now,
-    log,
-  }: { due: readonly DueEndpoint[]; lanes: Lanes; secrets: Secrets; now: number; log: Logger },
+  due: readonly DueEndpoint[],
+  now: number,
+  tools: ClaimTools,
 ): Promise<{ envelopes: Envelope[]; rest: readonly DueEndpoint[] }> {
+  const { lanes } = tools;
   const looked = due.slice(0, endpointsAtOnce);
   const endpoints = await getSigningEndpoints(
     trx,
@@ -46,10 +49,10 @@ export async function claimBatch(
     const endpoint = candidate && endpointById.get(candidate.endpointId);
     // What waits for an endpoint that is off is cancelled by the upkeep.
     if (candidate === undefined || endpoint === undefined || !endpoint.active) continue;
-    const keys = unseal(secrets, endpoint, now, log);
-    if (keys === null) continue;
     const lane = lanes.laneOf(endpoint.id, endpoint.failingSince !== null, now);
     const room = lanes.roomOf(lane, candidate);
+    const keys = room.fresh + room.backlog > 0 ? unseal(tools, endpoint, now) : null;
+    if (keys === null) continue;
     for (const kind of ['fresh', 'backlog'] as const) {
       const limit = Math.min(room[kind], left.sound, isTroubled(lane) ? left.troubled : left.sound);
       if (limit === 0) continue;
@@ -61,9 +64,8 @@ export async function claimBatch(
     }
   }
 
-  const bodies = await getEventBodies(trx, [
-    ...new Set(claimed.map(({ delivery }) => delivery.eventSequence)),
-  ]);
+  const sequences = new Set(claimed.map(({ delivery }) => delivery.eventSequence));
+  const bodies = await getEventBodies(trx, [...sequences]);
   const envelopes = claimed.flatMap(({ delivery, endpoint, keys }): Envelope[] => {
     const event = bodies.get(delivery.eventSequence);
     if (event === undefined) return [];
@@ -72,17 +74,21 @@ export async function claimBatch(
   return { envelopes, rest: due.slice(position) };
 }
 
-/** Newest first. Null when they cannot be read: its deliveries wait for the right key, all others go on. */
-function unseal(secrets: Secrets, endpoint: SigningEndpoint, now: number, log: Logger): string[] | null {
+/** Newest first; null when they cannot be read. */
+function unseal(
+  { secrets, onUnreadable }: ClaimTools,
+  endpoint: SigningEndpoint,
+  now: number,
+): string[] | null {
+  const { id, previousSecret, previousSecretUntil } = endpoint;
   try {
-    const keys = [secrets.unseal(endpoint.secret, endpoint.id)];
-    const { previousSecret, previousSecretUntil } = endpoint;
+    const keys = [secrets.unseal(endpoint.secret, id)];
     if (previousSecret !== null && previousSecretUntil !== null && previousSecretUntil > now) {
-      keys.push(secrets.unseal(previousSecret, endpoint.id));
+      keys.push(secrets.unseal(previousSecret, id));
     }
     return keys;
   } catch (error) {
-    log.error({ endpoint_id: endpoint.id, err: error }, 'webhook secret unreadable');
+    onUnreadable(id, error);
     return null;
   }
 }

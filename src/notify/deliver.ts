@@ -89,6 +89,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
   const running = new Set<Promise<void>>();
   /** Everything from its claim to its record. */
   const held = new Set<number>();
+  /** Endpoints that were complained of already. */
+  const unreadable = new Set<string>();
   const concluded: Conclusion[] = [];
   const unsent: Envelope[] = [];
 
@@ -132,7 +134,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
         returned.map(({ delivery }) => delivery),
       );
       const recorded = await recordConclusions(trx, ended, now);
-      const claim = claiming ? await claimBatch(trx, { due, lanes, secrets, now, log }) : null;
+      const claim = claiming ? await claimBatch(trx, due, now, { lanes, secrets, onUnreadable }) : null;
       return { recorded, claim };
     });
     concluded.splice(0, ended.length);
@@ -144,6 +146,12 @@ export function createNotifier(options: NotifierOptions): Notifier {
     due = claim.rest;
     for (const envelope of claim.envelopes) begin(envelope, now);
     return claim.envelopes.length;
+  }
+
+  function onUnreadable(endpointId: string, error: unknown): void {
+    if (unreadable.has(endpointId)) return;
+    unreadable.add(endpointId);
+    log.error({ endpoint_id: endpointId, err: error }, 'webhook secret unreadable');
   }
 
   function begin(envelope: Envelope, now: number): void {
@@ -213,7 +221,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     if (done.returned === 0) predecessorGone = false;
     upkeepAt = done.returned === 0 ? now : Number.NEGATIVE_INFINITY;
     lanes.forgetIdle(now);
-    report(done, []);
+    report(done, done.conclusions);
     if (done.returned > 0) log.info({ deliveries: done.returned }, 'interrupted webhooks returned');
     if (done.cancelled > 0)
       log.info({ deliveries: done.cancelled }, 'webhooks of inactive endpoints cancelled');

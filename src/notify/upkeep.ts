@@ -1,14 +1,14 @@
 import { cancelOfInactiveEndpoints, findExpiredLeases, pruneDeliveries } from '../storage/delivery-upkeep.ts';
 import { forgetEndedRotations } from '../storage/endpoints.ts';
 import type { Trx } from '../storage/schema.ts';
-import { concludeInterrupted } from './attempt.ts';
+import { type Conclusion, concludeInterrupted } from './attempt.ts';
 import { leaseMs } from './claim.ts';
 import { type Recorded, recordConclusions } from './record.ts';
 
 /** Bounds one transaction. */
 const atOnce = 500;
 
-export type Upkeep = Recorded & { returned: number; cancelled: number };
+export type Upkeep = Recorded & { conclusions: readonly Conclusion[]; returned: number; cancelled: number };
 
 /**
  * Returns attempts whose process died to the schedule, cancels what waits for endpoints that are off, and
@@ -31,7 +31,7 @@ export async function keepUp(
   const recorded = await recordConclusions(trx, conclusions, now);
   const cancelled = await cancelOfInactiveEndpoints(trx, { limit: atOnce, at: now });
   await forgetEndedRotations(trx, now);
-  return { ...recorded, returned: lost.length, cancelled };
+  return { ...recorded, conclusions, returned: lost.length, cancelled };
 }
 
 /** Deletes deliveries that ended before `before`; true when there are more. */

@@ -86,7 +86,11 @@ export async function enqueueReplays(
       sql<number>`cast(${range.at} as bigint)`.as('created_at'),
     ])
     .where('original.endpoint_id', '=', range.endpointId)
-    .where('original.state', 'in', range.states)
+    .where(
+      'original.state',
+      'in',
+      range.states.map((state) => sql.lit(state)),
+    )
     .where('original.created_at', '>=', range.since)
     .where('original.created_at', '<', range.until)
     .where(({ not, exists, selectFrom }) =>

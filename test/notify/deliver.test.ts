@@ -361,3 +361,45 @@ describeDatabases('an endpoint', (openTestDb) => {
     expect(deliveries.map(({ state }) => state)).toEqual(Array(4).fill('cancelled'));
   });
 });
+
+describeDatabases('the notifier', (openTestDb) => {
+  test('deletes deliveries that ended longer ago than they are kept, and nothing else', async () => {
+    const clock = manualClock();
+    const server = await startLoopback(respond(200));
+    const shop = await openShop(await openTestDb(), clock.now);
+    await shop.addEndpoint(server.url);
+    const notifier = shop.notifier({ retentionMs: 60 * 60_000 });
+    await shop.happen(3);
+    await notifier.drain();
+    clock.advance(30 * 60_000);
+    await shop.happen(2);
+    await notifier.drain();
+    expect(await listDeliveries(shop.db, { limit: 10 })).toHaveLength(5);
+    clock.advance(31 * 60_000);
+    await notifier.drain();
+    expect(await listDeliveries(shop.db, { limit: 10 })).toHaveLength(2);
+    // The events themselves stay: merchants read them at their own pace.
+    expect(await shop.db.selectFrom('events').select('id').execute()).toHaveLength(5);
+  });
+
+  test('says once that a secret cannot be read, keeps its deliveries waiting, and goes on with all others', async () => {
+    const server = await startLoopback(respond(200));
+    const { log, lines } = captureLog();
+    const shop = await openShop(await openTestDb(), Date.now);
+    const { id } = await shop.addEndpoint(`${server.url}/damaged`);
+    await shop.addEndpoint(`${server.url}/whole`);
+    await shop.db
+      .updateTable('webhook_endpoints')
+      .set({ secret: 'v1:nonsense:AAAA' })
+      .where('id', '=', id)
+      .execute();
+    await shop.happen(10);
+    const notifier = shop.notifier({ log });
+    await notifier.drain();
+    await notifier.drain();
+    expect(server.requests.map(({ path }) => path)).toEqual(Array(10).fill('/whole'));
+    expect(await listDeliveries(shop.db, { endpointId: id, state: 'pending', limit: 20 })).toHaveLength(10);
+    const said = lines.filter((line) => line.msg === 'webhook secret unreadable');
+    expect(said).toMatchObject([{ level: 'error', endpoint_id: id }]);
+  });
+});
