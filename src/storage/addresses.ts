@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Address, AddressKey } from '../core/address.ts';
 import type { Currency } from '../core/assets.ts';
 import type { Network } from '../core/networks.ts';
@@ -135,7 +136,7 @@ export async function countFreeAddresses(
         .where('merchant_id', '=', pool.merchantId)
         .where('network', '=', pool.network)
         .where('currency', '=', pool.currency ?? '')
-        .where('active', '=', 1)
+        .where('active', '=', sql.lit(1))
         .where('locked_by', 'is', null)
         .where('released_at', '<=', releasedBefore)
         .limit(atMost)
