@@ -160,6 +160,11 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     tryCreate,
     view,
     transferTo,
+    /** Another process that watches the same chain: its steps. */
+    secondWatcher(): () => Promise<StepOutcome> {
+      const second = newWatcher();
+      return () => second.step(signal);
+    },
     /** A new watcher that knows nothing but what is stored, as after a restart. */
     restart() {
       watcher = newWatcher();

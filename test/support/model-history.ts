@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { TxHash } from '../../src/core/chain.ts';
+import type { BlockRef, TxHash } from '../../src/core/chain.ts';
 import type { Payment } from '../../src/core/payment.ts';
 import { readChain } from '../../src/storage/chains.ts';
 import { listEvents } from '../../src/storage/events.ts';
@@ -48,6 +48,7 @@ export const action = fc.oneof(
       places: fc.array(fc.option(fc.nat(8), { freq: 2 }), { minLength: 1, maxLength: 8 }),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('revive'), steps }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('fault'), write: fc.integer({ min: 1, max: 14 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('restart') }) },
   {
@@ -66,7 +67,8 @@ export type Action = typeof action extends fc.Arbitrary<infer T> ? T : never;
 
 export const history = fc.record({
   late: fc.constantFrom('flag' as const, 'confirm' as const),
-  finality: fc.constantFrom('depth' as const, 'finalized' as const),
+  finality: fc.constantFrom('depth' as const, 'depth' as const, 'finalized' as const),
+  balanced: fc.boolean(),
   actions: fc.array(action, { minLength: 20, maxLength: 80, size: 'max' }),
 });
 
@@ -77,9 +79,14 @@ export type Model = {
   faulty: FaultyDb;
   /** The highest the chain has ever been before a reorg. */
   highest: number;
+  /** Heads that reorgs replaced, and up to where each has its blocks in common with the chain. */
+  forks: { head: BlockRef; common: number }[];
 };
 
-export async function openModel(db: Db, { late, finality }: Omit<History, 'actions'>): Promise<Model> {
+export async function openModel(
+  db: Db,
+  { late, finality, balanced }: Omit<History, 'actions'>,
+): Promise<Model> {
   const faulty = makeFaulty(db);
   const world = await openWorld(db, {
     addresses: modelAddresses,
@@ -89,7 +96,8 @@ export async function openModel(db: Db, { late, finality }: Omit<History, 'actio
     watcherDb: faulty.db,
   });
   await world.read();
-  return { world, faulty, highest: 0 };
+  if (balanced) world.chain.balance();
+  return { world, faulty, highest: 0, forks: [] };
 }
 
 /** Does one thing of a history and checks what must be true at every moment. */
@@ -119,11 +127,23 @@ export async function act(model: Model, what: Action): Promise<void> {
       break;
     case 'reorg': {
       const { height } = chain.head();
-      model.highest = Math.max(model.highest, height);
       // What a node called final stays.
-      const depth = Math.min(what.depth, height - (model.highest - deepest));
+      const depth = Math.min(what.depth, height - lowestFork(model));
       const place = (_tx: TxHash, index: number) => what.places[index % what.places.length] ?? null;
-      if (depth > 0) chain.reorg({ depth, blocks: Math.max(1, depth + what.longer), place });
+      if (depth > 0) {
+        leave(model, height - depth);
+        chain.reorg({ depth, blocks: Math.max(1, depth + what.longer), place });
+      }
+      await stepChecked(model, what.steps);
+      break;
+    }
+    case 'revive': {
+      const lowest = lowestFork(model);
+      const fork = model.forks.pop();
+      if (fork !== undefined && fork.common >= lowest) {
+        leave(model, fork.common);
+        chain.revive(fork.head.hash);
+      }
       await stepChecked(model, what.steps);
       break;
     }
@@ -148,6 +168,18 @@ export async function act(model: Model, what: Action): Promise<void> {
     default:
       throw new Error(`no such action: ${JSON.stringify(what)}`);
   }
+}
+
+/** Where the chain may fork at the deepest without taking back what was final. */
+function lowestFork(model: Model): number {
+  model.highest = Math.max(model.highest, model.world.chain.head().height);
+  return model.highest - deepest;
+}
+
+/** The chain leaves its head for a fork that begins above `common`. */
+function leave({ world, forks }: Model, common: number): void {
+  for (const fork of forks) fork.common = Math.min(fork.common, common);
+  forks.push({ head: world.chain.head(), common });
 }
 
 /** Heals every node and mines until every payment's time is long over and everything is read. */

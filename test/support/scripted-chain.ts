@@ -4,10 +4,13 @@ import type { Network } from '../../src/core/networks.ts';
 import { RpcError } from '../../src/errors.ts';
 import type {
   ChainSource,
+  EndpointStatus,
+  Hosts,
   Inclusion,
   InclusionQuery,
   PollOutcome,
   PollRequest,
+  RereadRequest,
 } from '../../src/watchers/source.ts';
 
 /** What a transaction moves, before it is mined. */
@@ -26,6 +29,12 @@ export type ScriptedNode = {
   up: boolean;
   /** Says no word about transactions: fresh looks fail. */
   knowsTransactions: boolean;
+  /** Transactions that it leaves out of what it lists, though it has them. */
+  hides: Set<TxHash>;
+  /** Transactions that it says are not there when asked for them. */
+  denies: Set<TxHash>;
+  /** What it lists and swears to, though nobody else has it. */
+  invents: Transfer[];
 };
 
 export type ReorgOptions = {
@@ -48,6 +57,8 @@ export type ScriptedChain = {
   sendAgain(tx: TxHash): void;
   mine(count?: number): BlockRef;
   reorg(options: ReorgOptions): void;
+  /** Makes the fork that ends in this block the chain again. */
+  revive(head: BlockHash): void;
   /** Everything on the chain as it is now, in order. */
   transfers(): Transfer[];
   /** Every block, of whatever fork, that ever held a transaction. */
@@ -55,9 +66,13 @@ export type ScriptedChain = {
   /** Hashes of the blocks that were read whole, for the native coin. */
   readNatively: ReadonlySet<BlockHash>;
   /** How often each method of the source was called. */
-  calls: Record<'poll' | 'blocksAt' | 'inclusions', number>;
+  calls: Record<'poll' | 'reread' | 'blocksAt' | 'inclusions', number>;
+  /** Who was accused of what, in order. */
+  accused: { host: string; reason: string }[];
   /** The node asked first from now on. */
   prefer(node: number): void;
+  /** From now on each call asks another node first, as behind a load balancer. */
+  balance(): void;
   source: ChainSource;
 };
 
@@ -75,7 +90,7 @@ export type ScriptedChainOptions = {
 
 /**
  * A blockchain in memory with several nodes, and the faithful source of it: the contract of
- * `watchers/source.ts`, to the letter, over nodes that may lag, be stuck on a fork or be down, but never lie.
+ * `watchers/source.ts`, to the letter, over nodes that may lag, be stuck on a fork, be down or lie.
  */
 export function createScriptedChain(options: ScriptedChainOptions): ScriptedChain {
   const { network, clock, finalityLag = null, maxRange = 10 } = options;
@@ -83,14 +98,19 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   const mempool: Tx[] = [];
   const txs = new Map<TxHash, Tx>();
   const readNatively = new Set<BlockHash>();
-  const calls = { poll: 0, blocksAt: 0, inclusions: 0 };
+  const calls = { poll: 0, reread: 0, blocksAt: 0, inclusions: 0 };
+  const accused: ScriptedChain['accused'] = [];
   const nodes: ScriptedNode[] = Array.from({ length: options.nodes ?? 1 }, (_, i) => ({
     name: `node-${i}`,
     view: 'tip',
     up: true,
     knowsTransactions: true,
+    hides: new Set(),
+    denies: new Set(),
+    invents: [],
   }));
   let preferred = 0;
+  let balanced = false;
   let made = 0;
   let tip = append(null, [], seconds());
   for (let i = 0; i < (options.height ?? 5); i++) tip = append(tip, [], seconds());
@@ -149,24 +169,42 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   }
 
   function upNodes(): ScriptedNode[] {
+    if (balanced) preferred = (preferred + 1) % nodes.length;
     const inOrder = nodes.map((_, i) => nodes[(preferred + i) % nodes.length] as ScriptedNode);
     return inOrder.filter((node) => node.up);
   }
 
-  function anyNode(): ScriptedNode {
-    const node = upNodes()[0];
+  function anyNode(except: Hosts = new Set()): ScriptedNode {
+    const node = upNodes().find(({ name }) => !except.has(name));
     if (node === undefined) throw new RpcError('no_node', 'no node answers');
     return node;
   }
 
   async function poll(request: PollRequest): Promise<PollOutcome> {
     calls.poll += 1;
+    return readUpTo(request.head.height, request, upNodes());
+  }
+
+  async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {
+    calls.reread += 1;
+    const asked = upNodes().filter((node) => {
+      return !except.has(node.name) && ancestor(headOf(node), landmark.height)?.hash === landmark.hash;
+    });
+    return readUpTo(upTo, request, asked);
+  }
+
+  /** What the first of these nodes says that is not behind. */
+  function readUpTo(
+    upTo: number,
+    request: Omit<PollRequest, 'head'>,
+    asked: readonly ScriptedNode[],
+  ): PollOutcome {
     let reason = 'no node answers';
-    for (const node of upNodes()) {
+    for (const node of asked) {
       const head = headOf(node);
       const finalized = finalizedOf(head);
       const { cursor } = request;
-      const top = Math.max(cursor.height, Math.min(request.head.height, cursor.height + maxRange));
+      const top = Math.max(cursor.height, Math.min(upTo, cursor.height + maxRange));
       if (finalized !== null && finalized < (request.finalizedHeight ?? 0)) {
         reason = 'behind what was final';
         continue;
@@ -181,13 +219,14 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       const read = branch(head, cursor.height, top);
       if (request.native) for (const block of read) readNatively.add(block.hash);
       const transfers = read
-        .flatMap((block) => block.transfers)
+        .flatMap((block) => listed(node, block))
         .filter(
           ({ recipient, token }) => request.watch.has(recipient) && (token !== 'native' || request.native),
         );
       return {
         kind: 'span',
         span: {
+          host: node.name,
           to: refOf(to),
           head: refOf(head),
           finalizedHeight: finalized === null ? null : Math.min(finalized, to.height),
@@ -202,12 +241,22 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return { kind: 'failed', reason, retryAt: clock() + 1000 };
   }
 
+  /** What a node lists of a block. */
+  function listed({ hides, invents }: ScriptedNode, block: Block): Transfer[] {
+    const known = block.transfers.filter(({ txHash }) => !hides.has(txHash));
+    return [...known, ...invents.filter((transfer) => transfer.block.hash === block.hash)];
+  }
+
   function lookUp(query: InclusionQuery, node: ScriptedNode): Inclusion {
     const head = headOf(node);
     if (!node.knowsTransactions) return { kind: 'unknown', reason: 'no receipts here' };
     if (head.height < query.block.height) return { kind: 'unknown', reason: 'not there yet' };
+    if (node.denies.has(query.txHash)) return { kind: 'absent' };
     const found = branch(head, -1, head.height)
-      .flatMap((block) => block.transfers)
+      .flatMap((block) => [
+        ...block.transfers,
+        ...node.invents.filter((one) => one.block.hash === block.hash),
+      ])
       .find(
         (transfer) =>
           transfer.txHash === query.txHash &&
@@ -228,6 +277,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       return { cursor: refOf(below ?? head), head: refOf(head) };
     },
     poll,
+    reread,
     blocksAt: async (heights) => {
       calls.blocksAt += 1;
       const head = headOf(anyNode());
@@ -238,12 +288,13 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
         }),
       );
     },
-    inclusions: async (queries) => {
+    inclusions: async (queries, _, except) => {
       calls.inclusions += 1;
-      const node = anyNode();
+      const node = anyNode(except);
       return new Map(queries.map((query) => [query, lookUp(query, node)]));
     },
-    endpoints: () => [],
+    accuse: (host, reason) => void accused.push({ host, reason }),
+    endpoints: () => nodes.map((node, rank) => statusOf(node, rank)),
     close: async () => {},
   };
 
@@ -253,6 +304,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     source,
     readNatively,
     calls,
+    accused,
     head: () => refOf(tip),
     at: (height) => {
       const block = ancestor(tip, height);
@@ -290,12 +342,32 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
         tip = append(tip, placed.get(i)?.reverse() ?? [], taken[i]?.time ?? seconds());
       }
     },
+    revive(hash) {
+      tip = blockOf(hash);
+    },
+    balance() {
+      balanced = true;
+    },
     transfers: () => branch(tip, -1, tip.height).flatMap((block) => block.transfers),
     inclusionsEver: (hash) =>
       [...blocks.values()].filter((block) => block.txs.some((tx) => tx.hash === hash)).map(refOf),
     prefer(node) {
       preferred = node;
     },
+  };
+}
+
+function statusOf({ name }: ScriptedNode, rank: number): EndpointStatus {
+  return {
+    host: name,
+    preferred: rank === 0,
+    head: null,
+    finalized: null,
+    latencyMs: null,
+    restingUntil: null,
+    lastError: null,
+    asked: 0,
+    failed: 0,
   };
 }
 

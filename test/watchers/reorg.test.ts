@@ -189,6 +189,25 @@ describeDatabases('a reorg', (openTestDb) => {
     expect(await stateOf(world)).toMatchObject({ stoppedReason: null });
   });
 
+  test('back to the former blocks brings a deposit back to where it was', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const payment = await world.create();
+    world.pay(payment);
+    world.mine(2);
+    await world.read();
+    const [before] = await world.deposits(payment);
+    const former = world.chain.head();
+    world.chain.reorg({ depth: 2, blocks: 3, place: () => null });
+    await world.read();
+    expect(await world.deposits(payment)).toMatchObject([{ status: 'orphaned' }]);
+    world.chain.revive(former.hash);
+    world.mine(2);
+    await world.read();
+    expect(await world.deposits(payment)).toEqual([{ ...before, status: 'confirmed' }]);
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+  });
+
   test('200 blocks deep is found with a few requests, and read again', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();
@@ -420,6 +439,32 @@ describeDatabases('a deposit', (openTestDb) => {
     world.mine(1);
     await world.read();
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+  });
+
+  test('is not confirmed by a node that has its transaction in another block', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
+    await world.read();
+    const payment = await world.create();
+    world.pay(payment);
+    world.mine(1);
+    const first = world.chain.head();
+    world.mine(3);
+    const old = world.chain.nodes[0];
+    if (old !== undefined) old.view = { stuckAt: world.chain.head().hash };
+    world.chain.reorg({ depth: 4, blocks: 8, place: () => 1 });
+    const { inclusions } = world.chain.source;
+    world.chain.source.inclusions = async (queries, signal) => {
+      world.chain.prefer(1);
+      return inclusions(queries, signal).finally(() => world.chain.prefer(0));
+    };
+    await world.read();
+    expect(await world.deposits(payment)).toMatchObject([{ status: 'seen', blockHash: first.hash }]);
+    world.chain.prefer(1);
+    world.chain.source.inclusions = inclusions;
+    world.pass(5);
+    await world.read();
+    expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed' }]);
+    expect(await world.events(payment)).toEqual(['payment.detected', 'payment.confirmed']);
   });
 
   test('is not confirmed while no node can show its transaction, and reading goes on meanwhile', async () => {

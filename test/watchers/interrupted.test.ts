@@ -1,0 +1,129 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { openDatabase } from '../../src/storage/database.ts';
+import type { Db } from '../../src/storage/schema.ts';
+import { openWorld, type World } from '../support/chain-world.ts';
+import { describeDatabases } from '../support/databases.ts';
+import { type FaultyDb, InjectedFault, makeFaulty } from '../support/faulty-db.ts';
+import { allDeposits, allPayments } from '../support/model-checks.ts';
+
+/**
+ * Payments in three assets that are paid, paid by half, taken back by a reorg, mined again, confirmed, expired
+ * and paid late, and a transfer that nobody expects. `failing`: the write that fails, counted from the start.
+ */
+async function story(db: Db, failing: number | null): Promise<{ outcome: unknown; writes: number }> {
+  const faulty = makeFaulty(db);
+  const world = await openWorld(db, {
+    addresses: 4,
+    policy: { late: 'confirm' },
+    scripted: { finalityLag: 12, height: 14 },
+    watcherDb: faulty.db,
+  });
+  faulty.failAt(failing);
+  const read = () => readOn(world, faulty);
+  await read();
+  const [coin, whole, half, never] = [
+    await world.create('native'),
+    await world.create('usdt'),
+    await world.create('usdc'),
+    await world.create('usdt'),
+  ];
+  const dropped = world.pay(whole);
+  world.pay(half, 5);
+  world.chain.send(world.transferTo(coin, 5), world.wrongToken(coin), world.transferTo(coin, 5));
+  world.mine(1);
+  await read();
+  world.chain.reorg({ depth: 1, blocks: 2, place: (tx) => (tx === dropped ? null : 1) });
+  await read();
+  world.mine(2);
+  await read();
+  world.chain.sendAgain(dropped);
+  world.mine(3);
+  await read();
+  world.chain.reorg({ depth: 3, place: (_tx, index) => index + 1 });
+  await read();
+  world.mine(4);
+  await read();
+  world.pay(never);
+  world.mine(4);
+  await read();
+  return { outcome: await tell(world), writes: faulty.writes() };
+}
+
+/** Reads on as a restarted process does when it died. */
+async function readOn(world: World, faulty: FaultyDb): Promise<void> {
+  try {
+    await world.read();
+  } catch (error) {
+    if (!(error instanceof InjectedFault)) throw error;
+    faulty.failAt(null);
+    world.restart();
+    await world.read();
+  }
+}
+
+async function tell(world: World): Promise<unknown> {
+  const deposits = await allDeposits(world);
+  const payments = [];
+  for (const payment of await allPayments(world)) {
+    const { id, status, reason, completedBy } = payment;
+    payments.push({ id, status, reason, completedBy, events: await world.events(payment) });
+  }
+  const unmatched = await world.db
+    .selectFrom('events')
+    .select('type')
+    .where('type', '=', 'deposit.unmatched')
+    .execute();
+  const held = await world.db
+    .selectFrom('addresses')
+    .select('id')
+    .where('locked_by', 'is not', null)
+    .execute();
+  return {
+    payments,
+    deposits: deposits.map(({ txHash, ordinal, height, status, role, paymentId }) => ({
+      txHash,
+      ordinal,
+      height,
+      status,
+      role,
+      paymentId,
+    })),
+    unmatched: unmatched.length,
+    held: held.length,
+  };
+}
+
+describeDatabases('a watcher that dies at a write', (openTestDb, kind) => {
+  /** A story of its own: in memory, or in an emptied database where making one takes long. */
+  async function tellOnce(shared: Db | null, failing: number | null) {
+    if (shared === null) {
+      const db = await openDatabase('sqlite::memory:');
+      return story(db, failing).finally(() => db.destroy());
+    }
+    await sql`truncate merchants, chain_cursors, chain_anchors restart identity cascade`.execute(shared);
+    return story(shared, failing);
+  }
+
+  test('at any of them, comes to the same end as one that does not', { timeout: 240_000 }, async () => {
+    const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
+    const { outcome, writes } = await tellOnce(shared, null);
+    expect(outcome).toMatchObject({
+      payments: [
+        { status: 'confirmed', reason: null },
+        { status: 'confirmed' },
+        { status: 'failed', reason: 'underpaid' },
+        { status: 'confirmed', reason: 'late' },
+      ],
+      unmatched: 1,
+      held: 0,
+    });
+    expect(writes).toBeGreaterThan(100);
+    // Every one on SQLite; the same code runs on PostgreSQL, where some of them suffice.
+    const stride = kind === 'SQLite' ? 1 : 13;
+    for (let write = 1; write <= writes; write += stride) {
+      const interrupted = await tellOnce(shared, write);
+      expect(interrupted.outcome, `died at write ${write}`).toEqual(outcome);
+    }
+  });
+});
