@@ -21,6 +21,7 @@ import { deleteOldIdempotencyKeys } from './storage/idempotency.ts';
 import type { Db } from './storage/schema.ts';
 import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
+import { createCodeLook } from './watchers/evm/contracts.ts';
 import { createWatchlist } from './watchers/watchlist.ts';
 
 export type Daemon = {
@@ -137,6 +138,7 @@ async function start(
     nodesOf,
     secrets,
     wakeNotifier: onEvents,
+    codeLook: createCodeLook({ config, clock }),
     isStopping: () => stopping,
   });
   closers.push(() => api.close());

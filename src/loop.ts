@@ -86,7 +86,7 @@ export function runLoop<T>(options: LoopOptions<T>): Loop {
   };
 }
 
-const systemSleep: Sleep = async (ms, signal) => {
+export const systemSleep: Sleep = async (ms, signal) => {
   try {
     await (ms <= 0 ? setImmediate(undefined, { signal }) : setTimeout(ms, undefined, { signal }));
   } catch (error) {

@@ -34,7 +34,7 @@ const mayImport: Record<string, string[]> = {
   api: ['metrics', ...heart],
   daemon: ['version', 'api', 'watchers', 'notify', 'rates', 'outbound', 'loop', 'metrics', ...heart],
   demo: ['core', 'config', 'errors', 'log'],
-  commands: ['version', 'daemon', 'demo', 'notify', ...heart],
+  commands: ['version', 'daemon', 'demo', 'notify', 'watchers', ...heart],
   cli: ['commands', ...ground],
 };
 

@@ -1,22 +1,31 @@
 import { readFileSync } from 'node:fs';
 import type { Network } from '../core/networks.ts';
+import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import { CommandError } from '../errors.ts';
 import { isoTime } from '../payments/present.ts';
-import { readAddressCsv } from '../pool/csv.ts';
+import { readAddressCsv, readAddressLines } from '../pool/csv.ts';
 import { type AddressImportSummary, type AddressRow, checkAndAddAddresses } from '../pool/import.ts';
 import { listAddresses, type PoolAddress } from '../storage/addresses.ts';
+import { createCodeLook } from '../watchers/evm/contracts.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { showProgress } from './progress.ts';
 import { reasonOf } from './reason.ts';
 import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
 
-type AddOptions = CommandOptions & { merchant: string; network: Network; currency?: string; label?: string };
+type ImportOptions = CommandOptions & {
+  merchant: string;
+  network?: Network;
+  currency?: string;
+  allowContract?: boolean;
+};
+type AddOptions = ImportOptions & { network: Network; label?: string };
 
 export async function addressAdd(addresses: readonly string[], options: AddOptions): Promise<void> {
   const { network, currency = '', label = '' } = options;
+  refuseSeedPhrase(addresses);
   const rows = addresses.map((address) => ({ network, address, currency, label }));
   await atWork(options, async (workplace) => {
-    const summary = await addRows(workplace, options.merchant, rows);
+    const summary = await addRows(workplace, options, rows);
     report(
       summary,
       summary.results.map((_, index) => `argument ${index + 1}`),
@@ -25,14 +34,17 @@ export async function addressAdd(addresses: readonly string[], options: AddOptio
   });
 }
 
-export async function addressImport(
-  file: string,
-  options: CommandOptions & { merchant: string },
-): Promise<void> {
-  const reading = readAddressCsv(readText(file));
+export async function addressImport(file: string, options: ImportOptions): Promise<void> {
+  const { network, currency = '' } = options;
+  const text = readText(file);
+  const reading =
+    network === undefined
+      ? readAddressCsv(text)
+      : { rows: readAddressLines(text, { network, currency }), faults: [] };
   if ('error' in reading) throw new CommandError(`${file}: ${reading.error}`);
+  refuseSeedPhrase(reading.rows.map((row) => row.address));
   await atWork(options, async (workplace) => {
-    const summary = await addRows(workplace, options.merchant, reading.rows);
+    const summary = await addRows(workplace, options, reading.rows);
     const faults = reading.faults.map(({ reason }) => ({
       address: '',
       status: 'refused' as const,
@@ -41,7 +53,7 @@ export async function addressImport(
     }));
     report(
       {
-        added: summary.added,
+        ...summary,
         refused: summary.refused + faults.length,
         results: [...summary.results, ...faults],
       },
@@ -75,18 +87,23 @@ export async function addressList(
 
 async function addRows(
   workplace: Workplace,
-  merchantId: string,
+  options: ImportOptions,
   rows: readonly AddressRow[],
 ): Promise<AddressImportSummary> {
-  const merchant = await requireMerchant(workplace.db, merchantId);
+  const merchant = await requireMerchant(workplace.db, options.merchant);
+  const codeLook = createCodeLook(workplace);
   const progress = showProgress('adding addresses');
   try {
-    return await checkAndAddAddresses(workplace, {
-      merchantId: merchant.id,
-      rows,
-      actor,
-      onProgress: progress.update,
-    });
+    return await checkAndAddAddresses(
+      { ...workplace, codeLook },
+      {
+        merchantId: merchant.id,
+        rows,
+        actor,
+        allowContract: options.allowContract ?? false,
+        onProgress: progress.update,
+      },
+    );
   } finally {
     progress.end();
   }
@@ -103,9 +120,16 @@ function report(summary: AddressImportSummary, places: readonly string[], option
     for (const [index, { address, status, reason }] of summary.results.entries()) {
       if (status === 'refused') say(`${places[index]}: ${address === '' ? '' : `${address}: `}${reason}`);
     }
+    for (const warning of summary.warnings) say(`warning: ${warning}`);
     print(`${summary.added} added, ${summary.refused} refused`);
   }
   if (summary.added === 0) throw new CommandError('no address was added');
+}
+
+/** Its words may come one by one, each of them harmless. */
+function refuseSeedPhrase(texts: readonly string[]): void {
+  const secret = privateKeyIn(texts.join(' '));
+  if (secret === 'a seed phrase') throw new CommandError(privateKeyRefusal(secret));
 }
 
 function readText(file: string): string {

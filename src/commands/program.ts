@@ -97,11 +97,15 @@ function addAddressCommands(program: Command): void {
     .addOption(network().makeOptionMandatory())
     .option('--currency <name>', 'use them for this currency alone; default: for all of the network')
     .option('--label <text>', 'a note for yourself')
+    .option('--allow-contract', 'add addresses that are contracts, too, such as wallets of several owners')
     .action(async (addresses, options) => (await import('./address.ts')).addressAdd(addresses, options));
-  onMerchant(address, 'import <file>', 'Add the receive addresses of a CSV file.')
+  onMerchant(address, 'import <file>', 'Add the receive addresses of a CSV file, or of a plain list.')
+    .addOption(network())
+    .option('--currency <name>', 'with --network: use them for this currency alone')
+    .option('--allow-contract', 'add addresses that are contracts, too')
     .addHelpText(
       'after',
-      '\nThe first line names the columns: network,address and optionally currency,label.\nRows that are refused are named with their reason; the others are added.',
+      '\nThe first line names the columns: network,address and optionally currency,label.\nWith --network the file is a plain list, one address on each line.\nRows that are refused are named with their reason; the others are added.',
     )
     .action(async (file, options) => (await import('./address.ts')).addressImport(file, options));
   onMerchant(address, 'list', 'List a merchant’s addresses.')

@@ -3,6 +3,7 @@ import { type Address, type AddressKey, parseAddress } from '../core/address.ts'
 import { type Currency, canonicalTokens, currencies } from '../core/assets.ts';
 import { labelFault } from '../core/labels.ts';
 import { type Network, networkNames, networks } from '../core/networks.ts';
+import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import type { AddressRow } from './import.ts';
 
 /** A row that is right in itself; whether somebody has the address already only the database knows. */
@@ -44,6 +45,10 @@ export function addressRules(config: Pick<Config, 'chains'>): AddressRules {
 
 /** Checks everything about a row that can be known without the database. */
 export function checkAddressRow(rules: AddressRules, row: AddressRow): CheckedAddress | { error: string } {
+  const texts = [row.address, row.label, row.network, row.currency];
+  const secret = texts.map(privateKeyIn).find((kind) => kind !== null);
+  if (secret != null) return { error: privateKeyRefusal(secret) };
+
   const network = networkNames.find((name) => name === row.network);
   if (network === undefined) {
     return { error: `unknown network ${quote(row.network)}; expected ${listing(networkNames)}` };

@@ -1,3 +1,4 @@
+import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import type { AddressRow } from './import.ts';
 
 /** A row of the file with the line on which it begins, counted from 1. */
@@ -46,14 +47,32 @@ export function readAddressCsv(text: string): CsvReading {
   return { rows, faults };
 }
 
+/**
+ * Reads a plain list: one address on each line, all of one network. Blank lines and those that begin with `#`
+ * are skipped.
+ */
+export function readAddressLines(
+  text: string,
+  { network, currency }: { network: string; currency: string },
+): CsvRow[] {
+  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  return lines.flatMap((content, index) => {
+    const address = content.trim();
+    if (address === '' || address.startsWith('#')) return [];
+    return [{ line: index + 1, network, address, currency, label: '' }];
+  });
+}
+
 function readHeader(fields: readonly string[]): { positions: Map<Column, number> } | { error: string } {
   const names = fields.map((field) => field.trim().toLowerCase());
   const positions = new Map<Column, number>();
   for (const [index, name] of names.entries()) {
     const column = columns.find((known) => known === name);
+    const secret = privateKeyIn(name);
+    if (secret !== null) return { error: `line 1: ${privateKeyRefusal(secret)}` };
     if (column === undefined) {
       return {
-        error: `line 1: unknown column ${JSON.stringify(name.slice(0, 40))}; expected the header network,address,currency,label`,
+        error: `line 1: unknown column ${JSON.stringify(name.slice(0, 40))}; expected the header network,address,currency,label, or a network for a plain list`,
       };
     }
     if (positions.has(column)) return { error: `line 1: the column ${column} is named twice` };

@@ -1,11 +1,13 @@
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { AddressKey } from '../core/address.ts';
+import { privateKeyIn } from '../core/private-keys.ts';
 import { type AddressHolder, addAddresses, findAddressHolders } from '../storage/addresses.ts';
 import { recordAudit } from '../storage/audit.ts';
 import { inTransaction, serializeInserts } from '../storage/database.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type AddressRules, addressRules, type CheckedAddress, checkAddressRow } from './check.ts';
+import { type CodeLook, createExaminer } from './contracts.ts';
 
 /** One address as somebody wrote it: nothing in it has been checked. */
 export type AddressRow = { network: string; address: string; currency: string; label: string };
@@ -19,6 +21,8 @@ export type AddressImport = {
   rows: readonly AddressRow[];
   /** For the audit log: `admin` or `cli`. */
   actor: string;
+  /** Whether addresses with code are added as well. Default: refused. */
+  allowContract?: boolean;
   onProgress?: (done: number, total: number) => void;
 };
 
@@ -27,6 +31,16 @@ export type AddressImportSummary = {
   refused: number;
   /** One for each row, in the order of the rows. */
   results: AddressResult[];
+  /** What else whoever imports should know, one sentence each. */
+  warnings: string[];
+};
+
+export type ImportDeps = {
+  db: Db;
+  config: Pick<Config, 'chains'>;
+  clock: Clock;
+  /** Without it nobody is asked whether an address is a contract. */
+  codeLook?: CodeLook | undefined;
 };
 
 /** Rows checked and committed together: large enough to be fast, small enough not to hold others up. */
@@ -38,15 +52,21 @@ const chunkSize = 500;
  * the rows that are in already are then refused as duplicates. The merchant must exist.
  */
 export async function checkAndAddAddresses(
-  deps: { db: Db; config: Pick<Config, 'chains'>; clock: Clock },
+  deps: ImportDeps,
   request: AddressImport,
 ): Promise<AddressImportSummary> {
   const rules = addressRules(deps.config);
+  const examiner = createExaminer(deps.codeLook ?? null, request.allowContract ?? false);
   const seen = new Set<string>();
   const results: AddressResult[] = [];
   for (let start = 0; start < request.rows.length; start += chunkSize) {
     const rows = request.rows.slice(start, start + chunkSize);
-    const checked = rows.map((row) => checkOnce(rules, seen, row));
+    const wellFormed = rows.map((row) => checkOnce(rules, seen, row));
+    await examiner.examine(wellFormed.filter(isChecked));
+    const checked = wellFormed.map((row): Checked => {
+      const fault = isChecked(row) ? examiner.faultOf(row) : null;
+      return fault === null ? row : { error: fault };
+    });
     const { merchantId, actor } = request;
     const at = deps.clock();
     results.push(
@@ -57,7 +77,7 @@ export async function checkAndAddAddresses(
     await new Promise((resolve) => setImmediate(resolve));
   }
   const added = results.filter((result) => result.status === 'added').length;
-  return { added, refused: results.length - added, results };
+  return { added, refused: results.length - added, results, warnings: examiner.warnings() };
 }
 
 type Checked = CheckedAddress | { error: string };
@@ -103,10 +123,15 @@ async function addChunk(
   }
   let next = 0;
   return verdicts.map((row, index): AddressResult => {
-    const address = rows[index]?.address ?? '';
+    const address = shown(rows[index]?.address ?? '');
     if ('error' in row) return { address, status: 'refused', reason: row.error, id: null };
     return { address, status: 'added', reason: null, id: ids[next++] as number };
   });
+}
+
+/** A private key that somebody took for an address is not repeated. */
+function shown(text: string): string {
+  return privateKeyIn(text) === null ? text : '(withheld)';
 }
 
 /**

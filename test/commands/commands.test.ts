@@ -174,6 +174,7 @@ describe('addresses', () => {
       expect.stringMatching(/^line 5: 0x\S+: not an address/),
       expect.stringMatching(/^line 6: 0x\S+: ethereum is off/),
       expect.stringMatching(/^line 7: 2 fields where the header has 4$/),
+      expect.stringMatching(/^warning: bsc: whether any of 2 addresses is a contract was not checked: /),
     ]);
     const { data } = await home.runJson<{ data: object[] }>('address', 'list', '--merchant', id);
     expect(data).toMatchObject([

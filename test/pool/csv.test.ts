@@ -76,7 +76,8 @@ describe('reading a list of addresses', () => {
       error: 'line 1: the column address is named twice',
     });
     expect(readAddressCsv('bsc,0xAb\n')).toEqual({
-      error: 'line 1: unknown column "bsc"; expected the header network,address,currency,label',
+      error:
+        'line 1: unknown column "bsc"; expected the header network,address,currency,label, or a network for a plain list',
     });
   });
 

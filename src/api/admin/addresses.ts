@@ -1,10 +1,7 @@
 import { z } from 'zod';
-import type { Clock } from '../../clock.ts';
-import type { Config } from '../../config.ts';
 import { isoTime } from '../../payments/present.ts';
-import { type AddressResult, checkAndAddAddresses } from '../../pool/import.ts';
+import { checkAndAddAddresses, type ImportDeps } from '../../pool/import.ts';
 import { countPools, listAddresses, type PoolAddress } from '../../storage/addresses.ts';
-import type { Db } from '../../storage/schema.ts';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
 import type { Api } from '../routes.ts';
 import {
@@ -51,7 +48,7 @@ const poolSchema = z.object({
   inactive: countSchema.describe('Out of service.'),
 });
 
-export type AddressRouteDeps = { db: Db; config: Pick<Config, 'chains'>; clock: Clock };
+export type AddressRouteDeps = ImportDeps;
 
 /** The receive addresses of merchants. */
 export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
@@ -99,20 +96,36 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
         network: networkSchema,
         currency: currencySchema.optional(),
         addresses: z.array(z.string().max(200)).min(1).max(10_000),
+        allow_contract: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Whether addresses that are contracts are added, too, such as wallets of several owners.',
+          ),
       }),
       response: {
         ...bodyErrors,
-        200: z.object({ added: countSchema, refused: countSchema, results: z.array(resultSchema) }),
+        200: z.object({
+          added: countSchema,
+          refused: countSchema,
+          results: z.array(resultSchema),
+          warnings: z
+            .array(z.string())
+            .optional()
+            .describe('What could not be checked, or is unusual; absent when there is nothing.'),
+        }),
       },
     },
-    handler: async (request): Promise<{ added: number; refused: number; results: AddressResult[] }> => {
+    handler: async (request) => {
       const merchant = await requireMerchant(db, request.params.merchant_id);
       const { network, currency = '', addresses } = request.body;
-      return checkAndAddAddresses(deps, {
+      const { warnings, ...summary } = await checkAndAddAddresses(deps, {
         merchantId: merchant.id,
         rows: addresses.map((address) => ({ network, address, currency, label: '' })),
         actor: 'admin',
+        allowContract: request.body.allow_contract,
       });
+      return warnings.length === 0 ? summary : { ...summary, warnings };
     },
   });
 

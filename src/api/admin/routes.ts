@@ -10,7 +10,7 @@ import { type DocumentInfo, openApiOptions } from '../openapi.ts';
 import type { Api } from '../routes.ts';
 import { detailSchema } from '../schemas.ts';
 import { registerAddressServiceRoutes } from './address-service.ts';
-import { registerAddressRoutes } from './addresses.ts';
+import { type AddressRouteDeps, registerAddressRoutes } from './addresses.ts';
 import { registerAuditRoutes } from './audit.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
 import { registerDeliveryRoutes } from './deliveries.ts';
@@ -27,6 +27,7 @@ export type AdminDeps = {
   nodesOf: ChainRouteDeps['nodesOf'];
   secrets: WebhookRouteDeps['secrets'];
   wakeNotifier: WebhookRouteDeps['wakeNotifier'];
+  codeLook?: AddressRouteDeps['codeLook'];
 };
 
 /** The operator's API: every route of it needs the admin token. */

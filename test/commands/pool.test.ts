@@ -1,0 +1,112 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { evmAddress } from '../support/addresses.ts';
+import { anvilForTest } from '../support/anvil.ts';
+import { commandHome, offline, readAudit } from './support.ts';
+
+const words = 'radar blur cabbage chef fix engine embark joy scheme fiction master release';
+const key = `0x${'c0ffee'.repeat(11).slice(0, 64)}`;
+
+async function homeWithMerchant(config: object = offline) {
+  const home = commandHome(config);
+  const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+  return { home, id };
+}
+
+describe('addresses', () => {
+  test('of a plain list are all of the network that is named', async () => {
+    const { home, id } = await homeWithMerchant();
+    const lines = ['# till 1', evmAddress(1), '', `  ${evmAddress(2).toLowerCase()}  `, 'nonsense'];
+    writeFileSync(join(home.folder, 'list.txt'), lines.join('\r\n'));
+    const { code, stdout, stderr } = await home.run(
+      ...['address', 'import', 'list.txt', '--merchant', id, '--network', 'bsc', '--currency', 'usdt'],
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '2 added, 1 refused\n' });
+    expect(stderr).toMatch(/^line 5: nonsense: not an address/m);
+    const { data } = await home.runJson<{ data: object[] }>('address', 'list', '--merchant', id);
+    expect(data).toMatchObject([
+      { network: 'bsc', address: evmAddress(1), currency: 'usdt' },
+      { network: 'bsc', address: evmAddress(2), currency: 'usdt' },
+    ]);
+  });
+
+  test('that are contracts are refused, unless they are allowed', async () => {
+    const anvil = await anvilForTest();
+    await anvil.rpc('anvil_setCode', [evmAddress(2), '0x6000']);
+    const { home, id } = await homeWithMerchant({ ...offline, chains: { bsc: { rpc: [anvil.url] } } });
+    const add = ['address', 'add', '--merchant', id, '--network', 'bsc', evmAddress(1), evmAddress(2)];
+    expect(await home.run(...add)).toMatchObject({
+      code: 0,
+      stdout: '1 added, 1 refused\n',
+      stderr: expect.stringMatching(/^argument 2: 0x\w+: a contract on bsc: [^\n]+\n$/),
+    });
+    expect(await home.run(...add, '--allow-contract')).toMatchObject({
+      code: 0,
+      stdout: '1 added, 1 refused\n',
+      stderr: expect.stringContaining('warning: bsc: 1 address is a contract'),
+    });
+  });
+
+  test('whose chain does not answer are added, and that they were not checked is said', async () => {
+    const { home, id } = await homeWithMerchant();
+    expect(
+      await home.run('address', 'add', '--merchant', id, '--network', 'bsc', evmAddress(1)),
+    ).toMatchObject({
+      code: 0,
+      stdout: '1 added, 0 refused\n',
+      stderr: expect.stringMatching(
+        /^warning: bsc: whether 1 address is a contract was not checked: 127\.0\.0\.1:1: /,
+      ),
+    });
+  });
+
+  test('are taken out of service and put back, by their text on any network', async () => {
+    const { home, id } = await homeWithMerchant();
+    await home.run('address', 'add', '--merchant', id, '--network', 'bsc', evmAddress(1), evmAddress(2));
+    const retired = await home.runJson('address', 'retire', '--merchant', id, evmAddress(1).toLowerCase());
+    expect(retired).toMatchObject({ data: [{ network: 'bsc', address: evmAddress(1), active: false }] });
+    const { data } = await home.runJson<{ data: object[] }>('address', 'list', '--merchant', id);
+    expect(data).toMatchObject([{ active: false }, { active: true }]);
+    expect(await home.run('address', 'restore', '--merchant', id, evmAddress(1))).toMatchObject({
+      code: 0,
+      stdout: `${evmAddress(1)} on bsc is in service\n`,
+    });
+    const absent = await home.run('address', 'retire', '--merchant', id, evmAddress(1), evmAddress(9));
+    expect(absent).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: `depositd: the merchant has no address "${evmAddress(9)}"\n`,
+    });
+    const actions = (await readAudit(home.folder)).map((entry) => entry.action);
+    expect(actions.slice(-2)).toEqual(['address.retired', 'address.restored']);
+  });
+});
+
+describe('a private key or a seed phrase', () => {
+  test('is refused wherever it is offered, and is in no output and no file afterwards', async () => {
+    const { home, id } = await homeWithMerchant();
+    writeFileSync(join(home.folder, 'keys.csv'), `network,address\nbsc,${key}\nbsc,"${words}"\n`);
+    writeFileSync(join(home.folder, 'keys.txt'), words.replaceAll(' ', '\n'));
+    writeFileSync(join(home.folder, 'bare.csv'), `${key}\n`);
+    const bsc = ['--merchant', id, '--network', 'bsc'];
+    const attempts = [
+      ['address', 'add', ...bsc, key],
+      ['address', 'add', ...bsc, ...words.split(' ')],
+      ['address', 'add', ...bsc, words],
+      ['address', 'add', ...bsc, evmAddress(1), '--label', key],
+      ['address', 'import', 'keys.csv', '--merchant', id],
+      ['address', 'import', 'keys.txt', ...bsc],
+      ['address', 'import', 'bare.csv', '--merchant', id],
+      ['merchant', 'add', key],
+    ];
+    for (const args of attempts) {
+      const { code, stdout, stderr } = await home.run(...args);
+      expect([args[1], code]).toEqual([args[1], 1]);
+      expect(stderr).toMatch(/this looks like a (private key|seed phrase): depositd needs none/);
+      expect(stdout + stderr).not.toMatch(/c0ffee|radar|cabbage/);
+    }
+    const database = readFileSync(join(home.folder, 'depositd.db'), 'latin1');
+    expect(database).not.toMatch(/c0ffee|cabbage/);
+  });
+});
