@@ -26,10 +26,14 @@ export type Endpoints<N> = {
    * Runs one unit of work against one node, and from its beginning against the next when that node fails.
    * What is resting is not asked; what contradicted itself only if nobody else can be.
    *
-   * @param except a node that is not asked: for a second opinion.
+   * @param except nodes that are not asked. A second opinion does not change who is asked first.
    * @throws NoNodeError when no node did it; `signal`'s reason when that aborts.
    */
-  ask<T>(work: (node: N, seen: Seen) => Promise<T>, signal: AbortSignal, except?: N): Promise<T>;
+  ask<T>(
+    work: (node: N, seen: Seen) => Promise<T>,
+    signal: AbortSignal,
+    except?: (node: N) => boolean,
+  ): Promise<T>;
   /** Treats what a node said earlier as a fault after all. */
   accuse(node: N, error: NodeError): void;
   status(): EndpointStatus[];
@@ -111,10 +115,10 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
   async function ask<T>(
     work: (node: N, seen: Seen) => Promise<T>,
     signal: AbortSignal,
-    except?: N,
+    except?: (node: N) => boolean,
   ): Promise<T> {
     for (const endpoint of candidates()) {
-      if (endpoint.node === except) continue;
+      if (except?.(endpoint.node)) continue;
       signal.throwIfAborted();
       // It may have begun to rest while this unit of work was busy with others.
       if (endpoint.restingUntil > clock()) continue;
@@ -123,7 +127,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
         if (!endpoint.identified) await identify(endpoint.node, signal);
         endpoint.identified = true;
         const result = await work(endpoint.node, (what) => see(endpoint, what));
-        succeed(endpoint);
+        succeed(endpoint, except !== undefined);
         return result;
       } catch (error) {
         signal.throwIfAborted();
@@ -145,8 +149,8 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     );
   }
 
-  function succeed(endpoint: Endpoint<N>): void {
-    if (endpoint !== current) {
+  function succeed(endpoint: Endpoint<N>, aside: boolean): void {
+    if (endpoint !== current && !aside) {
       const reason = current?.lastError ?? 'the preferred node can be asked again';
       const fields = { from: current?.host, to: endpoint.host, reason };
       const back = current !== undefined && endpoint.rank < current.rank;

@@ -27,8 +27,26 @@ export type PollRequest = {
   signal: AbortSignal;
 };
 
+/** Blocks that were read before and are read again. */
+export type RereadRequest = Pick<
+  PollRequest,
+  'cursor' | 'finalizedHeight' | 'watch' | 'native' | 'signal'
+> & {
+  /** The last block wanted. */
+  upTo: number;
+  /** A block of ours at or above `upTo`: whoever has another there, or none, proves nothing about ours. */
+  landmark: BlockRef;
+  /** Nodes that are not asked. */
+  except: Hosts;
+};
+
+/** Host names of nodes. */
+export type Hosts = ReadonlySet<string>;
+
 /** What one poll proved: everything that reached a watched address in `(cursor, to]`. */
 export type Span = {
+  /** The host name of the node that answered. */
+  host: string;
   to: BlockRef;
   /** The head the answering node showed, at or above `to`. */
   head: BlockRef;
@@ -74,6 +92,9 @@ export type ChainSource = {
 
   poll(request: PollRequest): Promise<PollOutcome>;
 
+  /** As much of what is wanted as one node serves at once, proven like a poll. Changes nothing about who is asked first. */
+  reread(request: RereadRequest): Promise<PollOutcome>;
+
   /**
    * The chain's blocks at these heights, all from one node; null for a height above its head.
    *
@@ -81,11 +102,15 @@ export type ChainSource = {
    */
   blocksAt(heights: readonly number[], signal: AbortSignal): Promise<Map<number, BlockRef | null>>;
 
-  /** The fresh look before a confirmation, one answer for each query. */
+  /** The fresh look before a confirmation, one answer for each query, all by one node that is not in `except`. */
   inclusions(
     queries: readonly InclusionQuery[],
     signal: AbortSignal,
+    except?: Hosts,
   ): Promise<Map<InclusionQuery, Inclusion>>;
+
+  /** What this node said before has turned out untrue: for some time it is asked only if nobody else can be. */
+  accuse(host: string, reason: string): void;
 
   /** Says what each node looks like now, for status, metrics and logs. Host names only. */
   endpoints(): EndpointStatus[];

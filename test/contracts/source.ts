@@ -3,7 +3,14 @@ import type { AddressKey } from '../../src/core/address.ts';
 import type { Currency } from '../../src/core/assets.ts';
 import type { BlockRef, Transfer } from '../../src/core/chain.ts';
 import { ConfigError, RpcError } from '../../src/errors.ts';
-import type { ChainSource, InclusionQuery, PollRequest, Span, Watchlist } from '../../src/watchers/source.ts';
+import type {
+  ChainSource,
+  InclusionQuery,
+  PollRequest,
+  RereadRequest,
+  Span,
+  Watchlist,
+} from '../../src/watchers/source.ts';
 
 /** A local chain of blocks made on demand, and a source that reads it through one node. */
 export type ContractChain = {
@@ -181,19 +188,23 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       expect(outcome).toEqual({ kind: 'reorg' });
     });
 
-    test('a reorg above the cursor is read on the new branch', async () => {
-      const chain = await open();
-      const cursor = await headOf(chain);
-      const [alice] = chain.recipients;
-      await chain.pay(chain.token, alice, 5n);
-      await chain.mine(3);
-      const head = await headOf(chain);
-      await chain.reorg(3);
-      const span = await poll(chain, { cursor, head, watch: watching(alice) });
-      expect(span.transfers).toEqual([]);
-      expect(span.to).toEqual(await headOf(chain));
-      expect(span.head).toEqual(await headOf(chain));
-    });
+    test.each([false, true])(
+      'a reorg above the cursor is read on the new branch (whole blocks: %s)',
+      async (native) => {
+        const chain = await open();
+        const cursor = await headOf(chain);
+        const [alice] = chain.recipients;
+        await chain.pay(chain.token, alice, 5n);
+        await chain.mine(3);
+        const head = await headOf(chain);
+        await chain.reorg(3);
+        await chain.mine(native ? 3 : 0);
+        const span = await poll(chain, { cursor, head, watch: watching(alice), native });
+        expect(span.transfers).toEqual([]);
+        expect(span.to).toEqual(await chain.block(head.height));
+        expect(span.head).toEqual(await headOf(chain));
+      },
+    );
 
     test('a chain that ends below the cursor proves nothing', async () => {
       const chain = await open();
@@ -201,6 +212,16 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       const cursor = { ...real, height: real.height + 5 };
       const outcome = await chain.source.poll(request({ cursor, head: cursor, watch: watching() }));
       expect(outcome).toMatchObject({ kind: 'failed' });
+    });
+
+    test('tells as final only what was read', async () => {
+      const chain = await open();
+      const cursor = await headOf(chain);
+      await chain.mine(2);
+      const head = await headOf(chain);
+      await chain.mine(20);
+      const span = await poll(chain, { cursor, head, watch: watching() });
+      expect(span.finalizedHeight).toBe(head.height);
     });
 
     test('a node whose finalized block is below one seen before is not believed', async () => {
@@ -214,6 +235,11 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
         request({ cursor, head: cursor, watch: watching(), finalizedHeight }),
       );
       expect(outcome).toMatchObject({ kind: 'failed' });
+      chain.advance(60_000);
+      await expect(chain.source.blocksAt([1], never)).rejects.toThrow(RpcError);
+      chain.advance(60_000);
+      const query = { ...(await anyQuery(chain)), block: cursor };
+      expect((await chain.source.inclusions([query], never)).get(query)).toMatchObject({ kind: 'unknown' });
     });
 
     test('many polls read every block once and find each payment once', async () => {
@@ -234,6 +260,55 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       }
       expect(state.cursor).toEqual(await headOf(chain));
       expect(found.map(({ txHash }) => txHash)).toEqual(hashes);
+    });
+
+    test('reads blocks again below a block that is known, and no further than asked', async () => {
+      const chain = await open();
+      const cursor = await headOf(chain);
+      const [alice] = chain.recipients;
+      const first = await chain.pay(chain.token, alice, 5n);
+      await chain.mine(2);
+      await chain.pay(chain.token, alice, 7n);
+      await chain.mine(3);
+      const again = {
+        cursor,
+        upTo: cursor.height + 2,
+        landmark: await headOf(chain),
+        watch: watching(alice),
+      };
+      const outcome = await chain.source.reread(rereadRequest(again));
+      expect(outcome).toMatchObject({
+        kind: 'span',
+        span: { to: await chain.block(cursor.height + 2), transfers: [{ txHash: first, amount: 5n }] },
+      });
+      const landmark = await chain.block(cursor.height + 2);
+      expect(await chain.source.reread(rereadRequest({ ...again, landmark }))).toMatchObject({
+        span: { to: landmark, transfers: [{ txHash: first }] },
+      });
+    });
+
+    test('a node with another block where ours is known proves nothing about ours', async () => {
+      const chain = await open();
+      const cursor = await headOf(chain);
+      await chain.mine(4);
+      const landmark = await headOf(chain);
+      await chain.reorg(2);
+      const again = { cursor, upTo: cursor.height + 1, landmark, watch: watching() };
+      expect(await chain.source.reread(rereadRequest(again))).toMatchObject({ kind: 'failed' });
+    });
+
+    test('says who answered, and can be told not to ask them', async () => {
+      const chain = await open();
+      const cursor = await headOf(chain);
+      await chain.mine(3);
+      const landmark = await headOf(chain);
+      const { host } = await poll(chain, { cursor, head: landmark, watch: watching() });
+      expect(chain.source.endpoints().map((node) => node.host)).toContain(host);
+      const again = { cursor, upTo: landmark.height, landmark, watch: watching(), except: new Set([host]) };
+      expect(await chain.source.reread(rereadRequest(again))).toMatchObject({ kind: 'failed' });
+      const query = { ...(await anyQuery(chain)), block: landmark };
+      const looks = await chain.source.inclusions([query], never, new Set([host]));
+      expect(looks.get(query)).toMatchObject({ kind: 'unknown' });
     });
 
     test('tells the blocks at given heights, and null above the head', async () => {
@@ -361,6 +436,12 @@ function watching(...keys: AddressKey[]): Watchlist {
 
 function request(given: Partial<PollRequest> & Pick<PollRequest, 'cursor' | 'head' | 'watch'>): PollRequest {
   return { finalizedHeight: null, native: false, signal: never, ...given };
+}
+
+function rereadRequest(
+  given: Partial<RereadRequest> & Pick<RereadRequest, 'cursor' | 'upTo' | 'landmark' | 'watch'>,
+): RereadRequest {
+  return { finalizedHeight: null, native: false, except: new Set(), signal: never, ...given };
 }
 
 async function poll(

@@ -60,9 +60,10 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
         .filter((block) => block.height > cursor.height && block.height <= to.height)
         .flatMap((block) => block.transfers)
         .filter((transfer) => watch.has(transfer.recipient));
-      const span = { to: refOf(to), head: top, finalizedHeight: null, transfers, anchors: [] };
+      const span = { host: 'paper', to: refOf(to), head: top, finalizedHeight: null, transfers, anchors: [] };
       return { kind: 'span', span };
     },
+    reread: async () => ({ kind: 'failed', reason: 'paper is read once', retryAt: clock() }),
     blocksAt: async (heights) =>
       new Map(
         heights.map((height) => {
@@ -82,6 +83,7 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
           return [query, inclusion];
         }),
       ),
+    accuse: () => {},
     endpoints: () => [],
     close: async () => {},
   };

@@ -108,12 +108,20 @@ test('what a node said can turn out to be a fault later', async () => {
 
 test('a second opinion comes from another node', async () => {
   const { endpoints, nodes } = pool('a', 'b');
-  const second = await endpoints.ask(async ({ name }) => name, never, nodes[0]);
+  const second = await endpoints.ask(
+    async ({ name }) => name,
+    never,
+    (node) => node === nodes[0],
+  );
   expect(second).toBe('b');
   const alone = pool('a');
-  await expect(alone.endpoints.ask(async ({ name }) => name, never, alone.nodes[0])).rejects.toThrow(
-    NoNodeError,
-  );
+  await expect(
+    alone.endpoints.ask(
+      async ({ name }) => name,
+      never,
+      (node) => node === alone.nodes[0],
+    ),
+  ).rejects.toThrow(NoNodeError);
 });
 
 test('a node is identified before its first use and after each rest', async () => {

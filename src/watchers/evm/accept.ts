@@ -67,6 +67,22 @@ export function judgeHeaders(
   return { kind: 'proven', top, finalized, witnesses };
 }
 
+/**
+ * Judges whether the node has a block that we know, above those that it is asked for: what it says of these is then
+ * about our chain.
+ *
+ * @throws NodeError `behind` or `contradiction`.
+ */
+export function judgeLandmark(answer: unknown, landmark: BlockRef, witnesses: Witnesses): void {
+  if (answer === null) throw behind(`it has no block ${landmark.height}, which was read before`);
+  const header = must(readHeader(answer), `block ${landmark.height}`);
+  if (header.height !== landmark.height)
+    throw contradiction('it answered with another block than was asked for');
+  const known = witnesses.get(landmark.height) ?? landmark.hash;
+  if (header.hash !== landmark.hash || known !== landmark.hash)
+    throw contradiction(`it has another block ${landmark.height} than the one that was read`);
+}
+
 function judgeTop(
   { to }: Expectation,
   answer: unknown,

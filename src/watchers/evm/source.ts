@@ -8,7 +8,15 @@ import type { Logger } from '../../log.ts';
 import type { Sleep } from '../../loop.ts';
 import { createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
 import { behind, contradiction, NodeError } from '../node-error.ts';
-import type { ChainSource, Inclusion, InclusionQuery, PollOutcome, PollRequest } from '../source.ts';
+import type {
+  ChainSource,
+  Hosts,
+  Inclusion,
+  InclusionQuery,
+  PollOutcome,
+  PollRequest,
+  RereadRequest,
+} from '../source.ts';
 import { getHeader } from './calls.ts';
 import { judgeInclusion, planInclusions } from './inclusion.ts';
 import { createRangeControl } from './range.ts';
@@ -43,14 +51,16 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
       sleep,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
+    const { host } = new URL(endpoint.url);
     const node: EvmNode = {
+      host,
       client,
       range: createRangeControl(endpoint.maxLogRange),
       recipientFilter: true,
       latencyMs: client.latencyMs,
       close: client.close,
     };
-    return { host: new URL(endpoint.url).host, node };
+    return { host, node };
   });
   const context = { chain, tokens, currencies };
   /** What a node of another chain said; null while none did. */
@@ -91,7 +101,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
 
   function pollFrom(
     request: PollRequest,
-    except?: EvmNode,
+    except?: (node: EvmNode) => boolean,
   ): Promise<{ node: EvmNode; outcome: PollOutcome }> {
     const read = async (node: EvmNode, seen: Seen) => ({
       node,
@@ -106,7 +116,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     first: { node: EvmNode; outcome: PollOutcome },
   ): Promise<PollOutcome> {
     try {
-      const { outcome } = await pollFrom(request, first.node);
+      const { outcome } = await pollFrom(request, (node) => node === first.node);
       if (outcome.kind === 'reorg') return outcome;
       const { height } = request.cursor;
       endpoints.accuse(
@@ -117,6 +127,21 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     } catch (error) {
       if (!(error instanceof NoNodeError)) throw error;
       return first.outcome;
+    }
+  }
+
+  async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {
+    const whole = { ...request, head: landmark, below: { upTo, landmark } };
+    try {
+      return await endpoints.ask(
+        (node, seen) => readSpan(node, whole, context, seen),
+        request.signal,
+        (node) => except.has(node.host),
+      );
+    } catch (error) {
+      if (request.signal.aborted) return { kind: 'failed', reason: 'stopped', retryAt: clock() };
+      if (!(error instanceof NoNodeError)) throw error;
+      return { kind: 'failed', reason: error.message, retryAt: error.retryAt };
     }
   }
 
@@ -167,27 +192,42 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   async function inclusions(
     queries: readonly InclusionQuery[],
     signal: AbortSignal,
+    except?: Hosts,
   ): Promise<Map<InclusionQuery, Inclusion>> {
     if (queries.length === 0) return new Map();
     const plan = planInclusions(queries);
+    const look = async (node: EvmNode, seen: Seen) => {
+      const { latest, answers } = await askFresh(node, plan.calls, seen, signal);
+      const results = answers.map(resultOf);
+      return new Map(
+        queries.map((query) => [
+          query,
+          judgeInclusion(query, plan.answersFor(query, results, latest.height)),
+        ]),
+      );
+    };
     try {
-      return await endpoints.ask(async (node, seen) => {
-        const { latest, answers } = await askFresh(node, plan.calls, seen, signal);
-        const results = answers.map(resultOf);
-        return new Map(
-          queries.map((query) => [
-            query,
-            judgeInclusion(query, plan.answersFor(query, results, latest.height)),
-          ]),
-        );
-      }, signal);
+      const others = except === undefined ? undefined : (node: EvmNode) => except.has(node.host);
+      return await endpoints.ask(look, signal, others);
     } catch (error) {
       if (!(error instanceof NoNodeError)) throw error;
       return new Map(queries.map((query) => [query, { kind: 'unknown', reason: error.message }]));
     }
   }
 
-  return { verify, start, poll, blocksAt, inclusions, endpoints: endpoints.status, close: endpoints.close };
+  return {
+    verify,
+    start,
+    poll,
+    reread,
+    blocksAt,
+    inclusions,
+    accuse: (host, reason) => {
+      for (const { node } of nodes) if (node.host === host) endpoints.accuse(node, contradiction(reason));
+    },
+    endpoints: endpoints.status,
+    close: endpoints.close,
+  };
 }
 
 function blockAt(height: number, answer: unknown, latest: Header): BlockRef | null {

@@ -4,7 +4,7 @@ import type { BlockRef, Transfer } from '../../core/chain.ts';
 import type { Seen } from '../endpoints.ts';
 import { contradiction, NodeError } from '../node-error.ts';
 import type { PollOutcome, PollRequest } from '../source.ts';
-import { type Expectation, judgeBlocks, judgeHeaders, judgeLogs } from './accept.ts';
+import { type Expectation, judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs } from './accept.ts';
 import { getFullBlock, getHeader, getReceipt, getTransfers } from './calls.ts';
 import { judgePayment, matchPayments, mostFullBlocks, toNativeTransfer } from './native.ts';
 import type { RangeControl } from './range.ts';
@@ -15,6 +15,8 @@ import { resultOf } from './verify.ts';
 
 /** One node and what is known of its limits. */
 export type EvmNode = {
+  /** Its host name, which may be logged. */
+  host: string;
   client: RpcClient;
   range: RangeControl;
   /** Whether it takes a list of recipients in the filter. */
@@ -30,6 +32,9 @@ export type TickContext = {
   currencies: TokenCurrencies;
 };
 
+/** A poll, or a reading of what lies below a block that is known: up to `upTo`, by a node that has that block. */
+export type TickRequest = PollRequest & { below?: { upTo: number; landmark: BlockRef } };
+
 /** geth takes at most this many values at one place of a filter. */
 const mostRecipients = 1000;
 
@@ -42,6 +47,8 @@ type Plan = {
   recipients: readonly AddressKey[] | null;
   /** Where in `calls` the logs are; null when none are asked for. */
   logsAt: number | null;
+  /** The same of the landmark's header. */
+  landmarkAt: number | null;
   fullBlocksAt: number;
   /** The node's latest block, where that is known to be on another branch than the head seen before. */
   replaced: Header | null;
@@ -55,7 +62,7 @@ type Plan = {
  */
 export async function readSpan(
   node: EvmNode,
-  request: PollRequest,
+  request: TickRequest,
   context: TickContext,
   seen: Seen,
 ): Promise<PollOutcome> {
@@ -90,14 +97,21 @@ function adapt(node: EvmNode, { expected, recipients }: Plan, error: NodeError):
 
 function planTick(
   node: EvmNode,
-  request: PollRequest,
+  request: TickRequest,
   { tokens }: TickContext,
   replaced: Header | null,
 ): Plan {
-  const { cursor, head, watch, native } = request;
+  const { cursor, head, watch, native, below } = request;
   const width = Math.min(node.range.width(), native ? mostFullBlocks : Number.POSITIVE_INFINITY);
-  const height = Math.max(cursor.height, Math.min(head.height, cursor.height + width));
-  const known = height === cursor.height ? cursor : height === head.height && replaced === null ? head : null;
+  const height = Math.max(cursor.height, Math.min(below?.upTo ?? head.height, cursor.height + width));
+  const known =
+    below !== undefined
+      ? null
+      : height === cursor.height
+        ? cursor
+        : height === head.height && replaced === null
+          ? head
+          : null;
   const top = known === null ? 'block' : 'latest';
   // Whole blocks link to the cursor and show the last one's hash by themselves.
   const hash = native && known !== cursor ? null : (known?.hash ?? null);
@@ -113,15 +127,16 @@ function planTick(
   const recipients =
     asksLogs && node.recipientFilter && watch.size <= mostRecipients ? [...watch.keys()] : null;
   const logsAt = asksLogs ? calls.push(getTransfers({ tokens, from, to: height, recipients })) - 1 : null;
+  const landmarkAt = below === undefined ? null : calls.push(getHeader(below.landmark.height)) - 1;
   const fullBlocksAt = calls.length;
   if (native) for (let at = from; at <= height; at++) calls.push(getFullBlock(at));
   const expected = { cursor, to: { height, hash }, finalizedHeight: request.finalizedHeight };
-  return { calls, expected, top, recipients, logsAt, fullBlocksAt, replaced };
+  return { calls, expected, top, recipients, logsAt, landmarkAt, fullBlocksAt, replaced };
 }
 
 async function readAnswers(
   node: EvmNode,
-  request: PollRequest,
+  request: TickRequest,
   context: TickContext,
   plan: Plan,
   answers: readonly RpcAnswer[],
@@ -134,6 +149,8 @@ async function readAnswers(
   const verdict = judgeHeaders(expected, headers, top);
   if (verdict.kind !== 'proven') return verdict;
   const { finalized, witnesses } = verdict;
+  if (plan.landmarkAt !== null && request.below !== undefined)
+    judgeLandmark(resultOf(answers[plan.landmarkAt]), request.below.landmark, witnesses);
   const finalizedHeight = finalized?.height ?? null;
   seen(
     top === 'latest'
@@ -157,6 +174,7 @@ async function readAnswers(
   return {
     kind: 'span',
     span: {
+      host: node.host,
       to,
       head: headOf(request, plan, verdict.top),
       // Finality of blocks that were not read is a claim that nothing has proven, and nobody needs.
@@ -188,11 +206,10 @@ function endOf(
   return top === 'block' ? refOf(shown) : head;
 }
 
-/** A head that went backwards changes nothing, unless the one seen before is known to be gone. */
+/** The latest block is at or above the head seen before: an answer whose head went backwards was not believed. */
 function headOf({ head }: PollRequest, { top, replaced }: Plan, shown: Header): BlockRef {
   const latest = replaced ?? (top === 'latest' ? shown : null);
-  if (latest === null) return head;
-  return replaced !== null || latest.height > head.height ? refOf(latest) : head;
+  return latest === null ? head : refOf(latest);
 }
 
 /** Asks the same node for what the transfers found still lack: their blocks' times, or their receipts. */
