@@ -1,0 +1,156 @@
+import { expect, test } from 'vitest';
+import type { BlockHash, BlockRef } from '../../../src/core/chain.ts';
+import { ConfigError } from '../../../src/errors.ts';
+import type { PollOutcome } from '../../../src/watchers/source.ts';
+import { anvilForTest, type TestAnvil } from '../../support/anvil.ts';
+import { assetsOf, evmSourceForTest, pollOf, watching } from '../../support/evm.ts';
+import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts';
+import { placeTokens, transferToken } from '../../support/tokens.ts';
+
+/*
+ * Where something was found, the same node is asked once more: for the time of its block, or its receipt.
+ * That answer can be wrong too.
+ */
+
+const customer = '0x1111111111111111111111111111111111111abc';
+
+test('transfers at the end of the range need no second request, those below it one', async () => {
+  const chain = await open();
+  await chain.pay();
+  await chain.anvil.mine();
+  const atTheEnd = await chain.read();
+  expect(atTheEnd).toMatchObject({ kind: 'span', span: { transfers: [{ amount: 5n }] } });
+  expect(chain.proxy.traffic().requests).toBe(1 + identification);
+  await chain.anvil.mine(3);
+  chain.proxy.resetTraffic();
+  const below = await chain.read();
+  expect(below).toMatchObject({ kind: 'span', span: { transfers: [{ amount: 5n }] } });
+  expect(chain.proxy.traffic().requests).toBe(2);
+});
+
+test.each<[string, (block: unknown) => unknown]>([
+  ['another block', (block) => ({ ...(block as object), hash: `0x${'f0'.repeat(32)}` })],
+  ['a block of another height', (block) => ({ ...(block as object), number: '0x1' })],
+  ['no block', () => null],
+])('logs of a block for which the node then shows %s are not believed', async (_, rewrite) => {
+  const chain = await open();
+  await chain.pay();
+  const paidAt = (await chain.anvil.height()) + 1;
+  await chain.anvil.mine(4);
+  chain.proxy.inject(
+    { kind: 'rewrite', rewrite },
+    { matches: ({ params }) => params[0] === `0x${paidAt.toString(16)}` },
+  );
+  expect(await chain.read()).toMatchObject({ kind: 'failed' });
+});
+
+test.each<[string, (receipt: unknown) => unknown]>([
+  ['is missing', () => null],
+  ['is of another block', (receipt) => ({ ...(receipt as object), blockHash: `0x${'f0'.repeat(32)}` })],
+  [
+    'is of another transaction',
+    (receipt) => ({ ...(receipt as object), transactionHash: `0x${'f0'.repeat(32)}` }),
+  ],
+  ['is nonsense', () => 'ok'],
+])('a native payment whose receipt %s is not believed', async (_, rewrite) => {
+  const chain = await open();
+  await chain.anvil.send({ to: customer, value: 5n });
+  await chain.anvil.mine();
+  chain.proxy.inject({ kind: 'rewrite', rewrite }, { method: 'eth_getTransactionReceipt' });
+  expect(await chain.read({ native: true })).toMatchObject({ kind: 'failed' });
+  chain.proxy.clear();
+});
+
+test('a native payment that failed is none', async () => {
+  const chain = await open();
+  // The token takes no coins: its code refuses them.
+  const failing = await chain.anvil.send({ to: chain.token, value: 5n });
+  await chain.anvil.mine();
+  expect((await chain.anvil.receipt(failing))?.status).toBe('0x0');
+  expect(await chain.read({ native: true, watched: chain.token })).toMatchObject({
+    kind: 'span',
+    span: { transfers: [] },
+  });
+});
+
+test('a final block that is gone for every node is a reorg, and nobody is accused', async () => {
+  const chain = await open();
+  await chain.anvil.mine(3);
+  const source = evmSourceForTest([chain.proxy.url, chain.anvil.url]);
+  const { number } = await chain.anvil.block('finalized');
+  const gone = { height: number, hash: `0x${'f0'.repeat(32)}` as BlockHash, time: 0 };
+  const outcome = await source.poll(
+    pollOf({ cursor: gone, head: gone, finalizedHeight: number, watch: watching() }),
+  );
+  expect(outcome).toEqual({ kind: 'reorg' });
+  expect(source.endpoints().map(({ lastError }) => lastError)).toEqual([null, null]);
+});
+
+test.each<[string, string, RegExp]>([
+  ['nobody deployed', `0x${'9'.repeat(40)}`, /tokens\.usdt: there is no contract at 0x9+$/],
+  ['that is no token', 'the multicall', /tokens\.usdt: the contract at 0x[0-9a-f]+ has no decimals\(\)/],
+])('a token %s is named as a mistake of the configuration', async (_, address, expected) => {
+  const chain = await open();
+  // Code that does nothing and returns nothing.
+  const token = address.startsWith('0x') ? address : await chain.anvil.deploy('0x6001600c60003960016000f300');
+  const assets = assetsOf('bsc').map((asset) => (asset.currency === 'usdt' ? { ...asset, token } : asset));
+  const source = evmSourceForTest([chain.anvil.url], { assets });
+  const failure = await source.verify(new AbortController().signal).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(ConfigError);
+  expect((failure as ConfigError).faults).toEqual([expect.stringMatching(expected)]);
+});
+
+test('every wrong token is named at once, with what its contract says', async () => {
+  const chain = await open();
+  const assets = assetsOf('bsc').map((asset) => (asset.token === null ? asset : { ...asset, decimals: 6 }));
+  const source = evmSourceForTest([chain.anvil.url], { assets });
+  const failure = await source.verify(new AbortController().signal).catch((error: unknown) => error);
+  expect((failure as ConfigError).faults).toEqual(
+    ['usdt', 'usdc', 'busd'].map((currency) =>
+      expect.stringMatching(
+        new RegExp(`^chains\\.bsc\\.tokens\\.${currency}: the contract at 0x\\w+ has 18 decimals, not 6$`),
+      ),
+    ),
+  );
+});
+
+test('one node of the right chain is enough to go on', async () => {
+  const chain = await open();
+  const other = await anvilForTest({ chainId: 1 });
+  await evmSourceForTest([other.url, chain.anvil.url]).verify(new AbortController().signal);
+});
+
+/** The question for the chain id, before the first use. */
+const identification = 1;
+
+type Chain = {
+  anvil: TestAnvil;
+  proxy: FaultProxy;
+  token: string;
+  pay(): Promise<string>;
+  /** One poll from the block after the tokens were placed to the head. */
+  read(options?: { native?: boolean; watched?: string }): Promise<PollOutcome>;
+};
+
+async function open(): Promise<Chain> {
+  const anvil = await anvilForTest();
+  const { usdt } = await placeTokens(anvil, 'bsc');
+  const cursor = await refAt(anvil, await anvil.height());
+  const proxy = await faultProxyForTest(anvil.url);
+  const source = evmSourceForTest([proxy.url]);
+  return {
+    anvil,
+    proxy,
+    token: usdt,
+    pay: () => transferToken(anvil, usdt, customer, 5n),
+    read: async ({ native = false, watched = customer } = {}) => {
+      const head = await refAt(anvil, await anvil.height());
+      return source.poll(pollOf({ cursor, head, watch: watching(watched), native }));
+    },
+  };
+}
+
+async function refAt(anvil: TestAnvil, height: number): Promise<BlockRef> {
+  const { hash, timestamp } = await anvil.block(height);
+  return { height, hash: hash as BlockHash, time: timestamp };
+}
