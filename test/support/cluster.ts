@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { openDatabase } from '../../src/storage/database.ts';
+import { scratchRoot } from './scratch.ts';
 
 export type Cluster = {
   /** URL of a database of its own; with `migrated` it holds our tables already. */
@@ -25,16 +26,18 @@ const templateName = 'template_migrated';
 /** Starts PostgreSQL from npm in a temporary folder on a free port. Nothing in it survives a crash, or needs to. */
 export async function startCluster(): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'depositd-postgres-'));
+  // Apart from the programs: a folder in memory may refuse to run any.
+  const data = mkdtempSync(join(scratchRoot(), 'depositd-postgres-data-'));
   let server: ChildProcess | undefined;
   // An interrupted run gets no teardown.
   const removeAtExit = () => {
     server?.kill('SIGQUIT');
     removeFolder(folder);
+    removeFolder(data);
   };
   process.on('exit', removeAtExit);
-  const data = join(folder, 'data');
   const programs = await findPrograms(folder);
-  if (asRoot) chownSync(folder, nobody, nobody);
+  if (asRoot) for (const owned of [folder, data]) chownSync(owned, nobody, nobody);
   await promisify(execFile)(
     programs.initdb,
     [
@@ -95,6 +98,7 @@ export async function startCluster(): Promise<Cluster> {
       if (running.exitCode === null && running.kill('SIGQUIT')) await ended;
       process.off('exit', removeAtExit);
       removeFolder(folder);
+      removeFolder(data);
     },
   };
 }

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, inject, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { scratchRoot } from './scratch.ts';
 
 export type DatabaseKind = 'SQLite' | 'PostgreSQL';
 
@@ -57,7 +57,7 @@ export async function createPostgresDatabase(
 
 /** A new empty folder, removed when the test ends. */
 export function testFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'depositd-test-'));
+  const folder = mkdtempSync(join(scratchRoot(), 'depositd-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
