@@ -7,6 +7,7 @@ import type { Rates } from '../rates/rates.ts';
 import type { Db } from '../storage/schema.ts';
 import { createMerchantAuth, createOpenLimit } from './auth.ts';
 import { registerCreateRoute } from './create-payment.ts';
+import { notFound } from './errors.ts';
 import { registerEventRoutes } from './events.ts';
 import type { Limiter } from './limits.ts';
 import { registerMethodRoutes } from './methods.ts';
@@ -26,6 +27,9 @@ export type MerchantApiDeps = {
 /** What merchants' apps call: every route but the document needs a merchant's key. */
 export async function registerMerchantApi(api: Api, deps: MerchantApiDeps, limiter: Limiter): Promise<void> {
   await api.register(swagger, openApiOptions(deps.config, merchantDocument));
+  api.setNotFoundHandler({ preHandler: createOpenLimit(limiter) }, () => {
+    throw notFound();
+  });
   await api.register(async (keyed: Api) => {
     keyed.addHook('onRequest', createMerchantAuth({ db: deps.db, limiter }));
     registerCreateRoute(keyed, deps);

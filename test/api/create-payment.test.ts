@@ -1,7 +1,9 @@
-import { expect, test } from 'vitest';
+import { sql } from 'kysely';
+import { expect, onTestFinished, test } from 'vitest';
+import { openDatabase } from '../../src/storage/database.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { openApiServer } from '../support/api-server.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDatabases, freshDatabaseUrl } from '../support/databases.ts';
 
 const order = {
   amount_usd_cents: 5000,
@@ -66,6 +68,24 @@ describeDatabases('creating a payment', (openTestDb) => {
       const answer = await api.send('POST', '/api/v1/payments/', { key: shop.key, json });
       expect(answer).toMatchObject({ status: 201, body: empty });
     }
+  });
+
+  test('metadata comes back as it was given, also under names that mean something to JavaScript', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    await api.addAddresses(shop, 'bsc', 1);
+    const metadata = {
+      constructor: 'a',
+      toString: 1,
+      'a.b': [null, true, 1.5, '\u0000\n💥'],
+      '': {},
+      prototype: { hasOwnProperty: [] },
+    };
+    const json = { ...order, metadata };
+    const made = await api.send<{ metadata: object }>('POST', '/api/v1/payments/', { key: shop.key, json });
+    expect(made.body.metadata).toEqual(metadata);
+    const found = await api.send('GET', made.headers.get('location') ?? '', { key: shop.key });
+    expect(found.text).toBe(made.text);
   });
 
   test('each payment gets another address, the one that rested longest first', async () => {
@@ -159,4 +179,22 @@ describeDatabases('creating a payment', (openTestDb) => {
     api.advance(1);
     expect(await create('bsc')).toMatchObject({ status: 503, body: { code: 'chain_unavailable' } });
   });
+});
+
+test('a full disk answers 503 storage_unavailable, changes nothing, and creation works again once there is room', async () => {
+  const db = await openDatabase(await freshDatabaseUrl('SQLite'));
+  onTestFinished(() => db.destroy());
+  const api = await openApiServer(db);
+  const shop = await api.addMerchant();
+  await api.addAddresses(shop, 'bsc', 2);
+  const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(db);
+  await sql.raw(`pragma max_page_count = ${rows[0]?.page_count ?? 0}`).execute(db);
+  const json = { ...order, metadata: { text: 'x'.repeat(15_000) } };
+  const headers = { 'idempotency-key': 'k' };
+  const refused = await api.send('POST', '/api/v1/payments/', { key: shop.key, json, headers });
+  expect(refused).toMatchObject({ status: 503, body: { code: 'storage_unavailable' } });
+  expect(api.logs.filter((line) => line.level === 'error')).toEqual([]);
+  expect((await api.send('GET', '/api/v1/payments/', { key: shop.key })).body).toMatchObject({ data: [] });
+  await sql`pragma max_page_count = 1000000`.execute(db);
+  expect((await api.send('POST', '/api/v1/payments/', { key: shop.key, json, headers })).status).toBe(201);
 });

@@ -83,6 +83,15 @@ describeDatabases('the limit over HTTP', (openTestDb) => {
     expect((await api.send('GET', '/api/v1/payments/', { key: shop.key })).status).toBe(200);
   });
 
+  test('paths that lead nowhere are limited by network address', async () => {
+    const api = await openApiServer(await openTestDb(), { api: { requestsPerSecond: 2 } });
+    api.advance(1);
+    const answers = [];
+    for (let n = 0; n < 3; n++) answers.push(await api.send('GET', `/api/v1/guess-${n}/`));
+    expect(answers.map((answer) => answer.status)).toEqual([404, 404, 429]);
+    expect(answers.map((answer) => answer.headers.get('x-ratelimit-remaining'))).toEqual(['1', '0', '0']);
+  });
+
   test('requests with wrong keys are limited too, without touching what a right key may do', async () => {
     const api = await openApiServer(await openTestDb(), { api: { requestsPerSecond: 2 } });
     const shop = await api.addMerchant();

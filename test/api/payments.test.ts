@@ -64,6 +64,8 @@ describeDatabases('cancelling a payment', (openTestDb) => {
     const number = await create(api, shop);
     const cancelled = await api.send('POST', `/api/v1/payments/${number}/cancel/`, { key: shop.key });
     expect(cancelled).toMatchObject({ status: 200, body: { payment_number: number, status: 'cancelled' } });
+    const empty = await api.send('POST', `/api/v1/payments/${number}/cancel/`, { key: shop.key, raw: '' });
+    expect(empty.status).toBe(409);
     const again = await api.send('POST', `/api/v1/payments/${number}/cancel/`, { key: shop.key, json: {} });
     expect(again).toMatchObject({ status: 409, body: { code: 'not_cancellable' } });
     await create(api, shop);
