@@ -61,6 +61,8 @@ export type Notifier = {
 };
 
 const pollMs = 500;
+/** Between two looks, however long they take. */
+const longestPauseMs = 200;
 const upkeepEveryMs = 1_000;
 const pruneEveryMs = 60_000;
 const defaultRetentionMs = 90 * 24 * 60 * 60 * 1000;
@@ -98,6 +100,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
   let lookAgainAt = 0;
   /** Whether the last round looked for what is due, or had to leave it for later. */
   let looked = true;
+  /** Whether the last round returned something that may be due at once. */
+  let returnedSome = false;
   let upkeepAt = Number.NEGATIVE_INFINITY;
   let pruneAt = Number.NEGATIVE_INFINITY;
   /** Until the leases that were there before us are dealt with. */
@@ -108,19 +112,20 @@ export function createNotifier(options: NotifierOptions): Notifier {
 
   async function step(): Promise<{ claimed: number }> {
     const now = clock();
+    returnedSome = false;
     if (now - upkeepAt >= upkeepEveryMs) await runUpkeep(now);
     if (due.length === 0) await lookForDue(now);
     return { claimed: await commit(now, due.length > 0) };
   }
 
-  /** Looking costs a moment for each endpoint with a queue: never more than a tenth of the time. */
+  /** Looking costs a moment for each endpoint with a queue: with very many, not more than it must. */
   async function lookForDue(now: number): Promise<void> {
     const startedAt = performance.now();
     looked = startedAt >= lookAgainAt;
     if (!looked) return;
     due = await findDueEndpoints(db, now);
     const tookMs = performance.now() - startedAt;
-    lookAgainAt = tookMs < 5 ? 0 : performance.now() + 10 * tookMs;
+    lookAgainAt = tookMs < 5 ? 0 : performance.now() + Math.min(10 * tookMs, longestPauseMs);
   }
 
   /** One transaction for what has ended and what begins. Answers how many were claimed. */
@@ -141,6 +146,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     unsent.splice(0, returned.length);
     for (const { record } of ended) held.delete(record.deliveryId);
     for (const { delivery } of returned) held.delete(delivery.id);
+    returnedSome = returned.length > 0;
     report(recorded, ended);
     if (claim === null) return 0;
     due = claim.rest;
@@ -240,7 +246,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
   }
 
   async function restMs(claimed: number): Promise<number> {
-    if (claimed > 0 && due.length > 0) return 0;
+    if (returnedSome || (claimed > 0 && due.length > 0)) return 0;
     const now = clock();
     const nextDueAt = await findNextDueAt(db, now);
     const looksInMs = looked ? pollMs : lookAgainAt - performance.now();
@@ -284,7 +290,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
       for (;;) {
         const { claimed } = await step();
         await Promise.all(running);
-        const quiet = claimed === 0 && due.length === 0 && held.size === 0;
+        const quiet = claimed === 0 && due.length === 0 && held.size === 0 && !returnedSome;
         if (quiet && looked) return;
         // Queues begin what waits after this turn of the event loop.
         if (running.size === 0) await new Promise(setImmediate);

@@ -202,7 +202,7 @@ describeDatabases("the rotation of an endpoint's secret", (openTestDb) => {
     const finished = await inTransaction(shop.db, (trx) => finishEndpointRotation(trx, id));
     expect(finished).toMatchObject({ previousSecretUntil: null });
     expect(await signatures()).toBe(1);
-    await rotate(0);
+    expect((await rotate(0))?.endpoint).toMatchObject({ previousSecretUntil: null });
     expect(await signatures()).toBe(1);
     expect(
       await inTransaction(shop.db, (trx) =>

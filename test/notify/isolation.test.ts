@@ -100,6 +100,36 @@ describeDatabases('endpoints beside each other', (openTestDb) => {
     expect(most).toBe(1);
   });
 
+  test('what waited in the queue until its lease was short is not sent under it, and loses no attempt', async () => {
+    const clock = manualClock();
+    const held: (() => void)[] = [];
+    const leasesLeft: number[] = [];
+    const server = await startLoopback(async (request, response, nth) => {
+      if (nth <= 300) return response.end('ok');
+      if (nth <= 304) return held.push(() => response.end('late'));
+      const id = Number(request.headers['x-payhook-delivery-id']);
+      const query = shop.db.selectFrom('deliveries').select('lease_until').where('id', '=', id);
+      leasesLeft.push(((await query.executeTakeFirst())?.lease_until ?? 0) - clock.now());
+      response.end('ok');
+    });
+    const shop = await openShop(await openTestDb(), clock.now);
+    await shop.addEndpoint(server.url);
+    const notifier = shop.notifier();
+    await shop.happen(300);
+    await notifier.drain();
+    await shop.happen(40);
+    await waitFor('more to be claimed than is sent at once', async () => (await notifier.step()).claimed > 4);
+    await server.arrived(304);
+    clock.advance(20_000);
+    for (const release of held) release();
+    await notifier.drain();
+    expect(server.requests).toHaveLength(340);
+    expect(leasesLeft).toHaveLength(36);
+    expect(Math.min(...leasesLeft)).toBeGreaterThan(12_000);
+    const rows = await shop.db.selectFrom('deliveries').select(['state', 'attempts']).execute();
+    expect(rows).toEqual(Array(340).fill({ state: 'delivered', attempts: 1 }));
+  });
+
   test('fresh events go before retries, at an endpoint that fails and at one that works again', async () => {
     const clock = manualClock();
     let status = 500;
