@@ -27,6 +27,21 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`,
     sql`create index api_keys_merchant on api_keys (merchant_id)`,
 
+    // Accounts from whose public key addresses are derived when none is free.
+    sql`create table derived_pools (
+      id ${id},
+      merchant_id text not null references merchants (id),
+      network text not null,
+      currency text not null default '',
+      label text not null default '',
+      xpub text not null,
+      next_index ${int} not null default 0,
+      address_limit ${int} not null,
+      created_at ${int} not null,
+      unique (network, xpub)
+    )`,
+    sql`create index derived_pools_merchant on derived_pools (merchant_id, network, currency)`,
+
     sql`create table addresses (
       id ${id},
       merchant_id text not null references merchants (id),
@@ -36,12 +51,16 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       currency text not null default '',
       label text not null default '',
       source text not null check (source in ('static', 'derived')),
+      derived_pool_id ${int} references derived_pools (id),
+      derivation_index ${int},
       active ${int} not null default 1 check (active in (0, 1)),
       locked_by ${int},
       released_at ${int} not null default 0,
       created_at ${int} not null,
       unique (network, address_key)
     )`,
+    sql`create index addresses_derived on addresses (derived_pool_id, derivation_index)
+      where derived_pool_id is not null`,
     sql`create index addresses_key on addresses (address_key)`,
     sql`create index addresses_pool on addresses (merchant_id, network, currency, active)`,
     // Serves "the least recently used free address" from its first row, however large the pool.
@@ -147,6 +166,28 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       hash text not null,
       time ${int} not null,
       primary key (network, height)
+    )`,
+
+    // Which blocks were read, who showed them and when: what was not read shows as a gap.
+    sql`create table chain_scans (
+      network text not null,
+      from_height ${int} not null,
+      to_height ${int} not null check (to_height >= from_height),
+      hosts text not null,
+      native ${int} not null check (native in (0, 1)),
+      since_at ${int} not null,
+      until_at ${int} not null,
+      primary key (network, from_height)
+    )`,
+    sql`create index chain_scans_end on chain_scans (network, to_height)`,
+
+    sql`create table chain_audits (
+      network text primary key,
+      height ${int} not null,
+      hash text not null,
+      time ${int} not null,
+      forks ${int} not null,
+      audited_at ${int} not null
     )`,
 
     sql`create table leases (

@@ -19,6 +19,22 @@ export type Schema = {
     revoked_at: number | null;
   };
 
+  derived_pools: {
+    id: Generated<number>;
+    merchant_id: string;
+    network: string;
+    /** Empty: for every currency of its network. */
+    currency: string;
+    label: string;
+    /** The account's extended public key. */
+    xpub: string;
+    /** The index of the next address. */
+    next_index: number;
+    /** Indexes from this one on are never derived. */
+    address_limit: number;
+    created_at: number;
+  };
+
   addresses: {
     id: Generated<number>;
     merchant_id: string;
@@ -29,6 +45,9 @@ export type Schema = {
     currency: string;
     label: string;
     source: 'static' | 'derived';
+    /** Where a derived address comes from: `m/0/<derivation_index>` below its pool's key. */
+    derived_pool_id: Generated<number | null>;
+    derivation_index: Generated<number | null>;
     active: number;
     /** The pending payment that holds it. */
     locked_by: number | null;
@@ -115,6 +134,30 @@ export type Schema = {
   };
 
   chain_anchors: { network: string; height: number; hash: string; time: number };
+
+  /** Blocks that were read, and who showed them; heights are both included. */
+  chain_scans: {
+    network: string;
+    from_height: number;
+    to_height: number;
+    /** Host names, separated by spaces. */
+    hosts: string;
+    /** Whether the blocks were read whole. */
+    native: number;
+    since_at: number;
+    until_at: number;
+  };
+
+  /** How far each chain has been read a second time. */
+  chain_audits: {
+    network: string;
+    height: number;
+    hash: string;
+    time: number;
+    /** Forks found so far. */
+    forks: number;
+    audited_at: number;
+  };
 
   /** Which of several processes does a job, see storage/leases.ts. */
   leases: { name: string; holder: string; until: number };

@@ -7,6 +7,7 @@ import { type SettleContext, type Settlement, settlePayment } from '../payments/
 import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains.ts';
 import { type DepositBlock, orphanDepositsOfBlock } from '../storage/deposits.ts';
 import { listOverduePayments, lockPayments } from '../storage/payments.ts';
+import { recordScan } from '../storage/scans.ts';
 import type { Trx } from '../storage/schema.ts';
 import type { Span } from './source.ts';
 
@@ -17,8 +18,11 @@ export type CommitContext = {
   now: number;
 };
 
-/** A span, and blocks in its range of which deposits are recorded though the chain no longer has them. */
-export type CheckedSpan = Span & { vanished: readonly DepositBlock[] };
+/**
+ * A span, whether its blocks were read whole, and blocks in its range of which deposits are recorded though the
+ * chain no longer has them.
+ */
+export type CheckedSpan = Span & { native: boolean; vanished: readonly DepositBlock[] };
 
 export type Committed = {
   state: ChainState;
@@ -56,7 +60,17 @@ export async function commitSpan(
     stoppedReason: null,
   };
   await updateChain(trx, state);
-  if (!sameBlock(before.cursor, span.to)) await insertAnchors(trx, chain.network, distinct(span));
+  if (!sameBlock(before.cursor, span.to)) {
+    await insertAnchors(trx, chain.network, distinct(span));
+    const range = { from: before.cursor.height + 1, to: span.to.height };
+    await recordScan(trx, {
+      network: chain.network,
+      ...range,
+      host: span.host,
+      native: span.native,
+      at: now,
+    });
+  }
 
   const orphaned = await orphanDeposits(trx, chain.network, span.vanished);
   const recorded: Recorded[] = [];

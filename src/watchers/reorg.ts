@@ -1,6 +1,7 @@
 import type { BlockRef } from '../core/chain.ts';
 import { FinalityViolation, RpcError } from '../errors.ts';
 import type { Settlement } from '../payments/settle.ts';
+import { rewindAudit } from '../storage/audits.ts';
 import {
   type ChainState,
   deleteAnchorsAbove,
@@ -9,6 +10,7 @@ import {
   updateChain,
 } from '../storage/chains.ts';
 import { type DepositBlock, listDepositBlocks } from '../storage/deposits.ts';
+import { cutScans } from '../storage/scans.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type CommitContext, orphanDeposits, sameBlock, settleAll, settleContext } from './commit.ts';
 import type { ChainSource, Span } from './source.ts';
@@ -162,6 +164,8 @@ export async function commitFork(
   const after: ChainState = { ...before, cursor: fork.forkPoint, head: fork.forkPoint, readAt: context.now };
   await updateChain(trx, after);
   await deleteAnchorsAbove(trx, state.network, fork.forkPoint.height);
+  await cutScans(trx, state.network, fork.forkPoint.height);
+  await rewindAudit(trx, state.network, fork.forkPoint);
   const touched = await orphanDeposits(trx, state.network, fork.disconnected);
   return settleAll(trx, touched, settleContext(after, context));
 }

@@ -3,6 +3,7 @@ import type { ChainConfig } from '../config.ts';
 import type { Deposit } from '../core/payment.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { insertAuditMark } from '../storage/audits.ts';
 import {
   type ChainState,
   insertAnchors,
@@ -15,10 +16,16 @@ import { inTransaction } from '../storage/database.ts';
 import { hasSeenDeposit } from '../storage/deposits.ts';
 import { hasPendingPayment, nativeMayMatter } from '../storage/payments.ts';
 import type { Db } from '../storage/schema.ts';
-import { type CommitContext, commitSpan, describeSettlements, sameBlock } from './commit.ts';
+import {
+  type CheckedSpan,
+  type CommitContext,
+  commitSpan,
+  describeSettlements,
+  sameBlock,
+} from './commit.ts';
 import { commitConfirmed, isProven, type Look, listDeepDeposits, lookAt } from './confirm.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
-import type { ChainSource, Span, Watchlist } from './source.ts';
+import type { ChainSource, Watchlist } from './source.ts';
 import { thinOut } from './thin-out.ts';
 
 export type WatcherDeps = {
@@ -109,7 +116,9 @@ export function createWatcher(deps: WatcherDeps): Watcher {
         readAt: clock(),
         stoppedReason: null,
       };
-      if (await insertChain(trx, state)) await insertAnchors(trx, network, anchors);
+      if (!(await insertChain(trx, state))) return;
+      await insertAnchors(trx, network, anchors);
+      await insertAuditMark(trx, { network, position: cursor, forks: 0, auditedAt: clock() });
     });
     log.info({ height: cursor.height, head: head.height }, 'chain begun');
     return { kind: 'advanced', nextAt: clock(), idle: false };
@@ -133,13 +142,17 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       case 'reorg':
         return reorganize(state, signal);
       case 'span':
-        return advance(state, outcome.span, signal);
+        return advance(state, { ...outcome.span, native }, signal);
       default:
         return outcome satisfies never;
     }
   }
 
-  async function advance(before: ChainState, span: Span, signal: AbortSignal): Promise<StepOutcome> {
+  async function advance(
+    before: ChainState,
+    span: Omit<CheckedSpan, 'vanished'>,
+    signal: AbortSignal,
+  ): Promise<StepOutcome> {
     const vanished = await findVanished(db, source, before, span, signal);
     const committed = await inTransaction(db, (trx) =>
       commitSpan(trx, before.cursor, { ...span, vanished }, context()),

@@ -101,7 +101,9 @@ describeDatabases('a watcher that dies at a write', (openTestDb, kind) => {
       const db = await openDatabase('sqlite::memory:');
       return story(db, failing).finally(() => db.destroy());
     }
-    await sql`truncate merchants, chain_cursors, chain_anchors restart identity cascade`.execute(shared);
+    await sql`truncate merchants, chain_cursors, chain_anchors, chain_scans, chain_audits restart identity cascade`.execute(
+      shared,
+    );
     return story(shared, failing);
   }
 
