@@ -1,6 +1,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { RpcError } from './errors.ts';
 import type { Logger } from './log.ts';
+import { isStorageFault } from './storage/faults.ts';
 
 /** Waits `ms`, or until `signal` aborts: in both cases it just returns. */
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
@@ -56,7 +57,8 @@ export function runLoop<T>(options: LoopOptions<T>): Loop {
         pauseMs = Math.min(longestBackoffMs, firstBackoffMs * 2 ** failures);
         failures++;
         options.failed?.(name);
-        const level = error instanceof RpcError ? 'warn' : 'error';
+        // What a node, the disk or the database server does wrong is no bug of ours.
+        const level = error instanceof RpcError || isStorageFault(error) ? 'warn' : 'error';
         log[level]({ err: error, failures, retry_in_ms: pauseMs }, 'loop step failed');
       }
       await rest(pauseMs, failures === 0);

@@ -124,6 +124,17 @@ describe('a loop', () => {
     expect(lines[8]).toMatchObject({ level: 'warn', failures: 1 });
   });
 
+  test('whose step fails for want of a disk or a database says so without calling it a bug', async () => {
+    const { log, lines } = captureLog();
+    const time = handSleep();
+    const step = async () => {
+      throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
+    };
+    tracked(runLoop({ name: 'bsc', step, delay: () => 7, log, sleep: time.sleep }));
+    await time.nextRest();
+    expect(lines[0]).toMatchObject({ level: 'warn', err: { message: 'database or disk is full' } });
+  });
+
   test('woken after a failure still waits: a failing node is not asked faster by new payments', async () => {
     const time = handSleep();
     let steps = 0;

@@ -42,6 +42,7 @@ const mayImport: Record<string, string[]> = {
 const exceptions: Record<string, string> = {
   'payments -> rates/rates.ts':
     'the contract of prices: a type, implemented in rates/ and handed in by the daemon',
+  'loop -> storage/faults.ts': 'a list of error codes, which says that a failed step is no bug',
   'api -> rates/rates.ts': 'the same type, for saying what can be paid with',
   'api -> notify/endpoints.ts': 'what operators do with endpoints: changes in a transaction, no loop',
   'api -> notify/secrets.ts': 'a type: what seals the secrets, handed in by the daemon',

@@ -13,7 +13,8 @@ globalThis.Date = new Proxy(Date, {
     Reflect.construct(target, given.length === 0 ? [target.now()] : given, newTarget),
 });
 
-process.on('message', (message: { clockOffsetMs: number }) => {
+process.on('message', (message: { clockOffsetMs?: number }) => {
+  if (message.clockOffsetMs === undefined) return;
   offsetMs = message.clockOffsetMs;
   process.send?.({ clockOffsetMs: offsetMs });
 });

@@ -1,16 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { LogLine } from './log.ts';
+import { scratchRoot } from './scratch.ts';
 import { waitFor } from './wait.ts';
 
 const root = join(import.meta.dirname, '../..');
 const cli = join(root, 'src/cli.ts');
 const clockShift = join(import.meta.dirname, 'clock-shift.ts');
 const killAtCommit = join(import.meta.dirname, 'kill-at-commit.ts');
+const fullDisk = join(import.meta.dirname, 'full-disk.ts');
 
 export const adminToken = 'a-token-for-tests-only-0123456789';
 
@@ -53,13 +54,15 @@ export type DaemonHome = {
   clockOffsetMs(): number;
   /** Lets time pass for the daemon; resolves when it has noticed. */
   advanceClock(seconds: number): Promise<void>;
+  /** Whether the SQLite database of the running daemon may not grow any more. */
+  setDiskFull(full: boolean): Promise<void>;
   /** Ends what still runs and removes the folder. */
   remove(): Promise<void>;
 };
 
 /** `config` is written as it is; `${DEPOSITD_ADMIN_TOKEN}` in it is {@link adminToken}. */
 export function createDaemonHome(config: object): DaemonHome {
-  const folder = mkdtempSync(join(tmpdir(), 'depositd-home-'));
+  const folder = mkdtempSync(join(scratchRoot(), 'depositd-home-'));
   const configPath = join(folder, 'config.json');
   writeFileSync(configPath, JSON.stringify(config, null, 2));
   const logs: LogLine[] = [];
@@ -92,7 +95,7 @@ export function createDaemonHome(config: object): DaemonHome {
   function launch(killAt?: KillAt): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> } {
     const child =
       killAt === undefined
-        ? spawnCli(['serve'], [clockShift])
+        ? spawnCli(['serve'], [clockShift, fullDisk])
         : spawnCli(['serve'], [clockShift, killAtCommit], {
             DEPOSITD_TEST_KILL_AT_COMMIT: String(killAt.commit),
             DEPOSITD_TEST_KILL_SIDE: killAt.side,
@@ -137,6 +140,15 @@ export function createDaemonHome(config: object): DaemonHome {
     return { daemon, ready };
   }
 
+  /** Resolves when the running daemon has noticed; at once when none runs. */
+  async function tell(message: object): Promise<void> {
+    const child = latestChild;
+    if (child === undefined || !child.connected) return;
+    const noticed = once(child, 'message');
+    child.send(message);
+    await noticed;
+  }
+
   async function run(...args: string[]): Promise<CommandResult> {
     const child = spawnCli(args);
     const closed = once(child, 'close');
@@ -165,12 +177,9 @@ export function createDaemonHome(config: object): DaemonHome {
     clockOffsetMs: () => offsetMs,
     advanceClock: async (seconds) => {
       offsetMs += seconds * 1000;
-      const child = latestChild;
-      if (child === undefined || !child.connected) return;
-      const noticed = once(child, 'message');
-      child.send({ clockOffsetMs: offsetMs });
-      await noticed;
+      await tell({ clockOffsetMs: offsetMs });
     },
+    setDiskFull: (diskFull) => tell({ diskFull }),
     remove: async () => {
       const running = [...children];
       for (const child of running) child.kill('SIGKILL');
