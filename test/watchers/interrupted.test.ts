@@ -1,9 +1,9 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
+import { emptyPostgres } from '../support/empty.ts';
 import { type FaultyDb, InjectedFault, makeFaulty } from '../support/faulty-db.ts';
 import { allDeposits, allPayments } from '../support/model-checks.ts';
 

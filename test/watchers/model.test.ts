@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { sql } from 'kysely';
 import { test } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { describeDatabases } from '../support/databases.ts';
+import { emptyPostgres } from '../support/empty.ts';
 import { checkPayments, checkReplay, checkRoles } from '../support/model-checks.ts';
 import {
   act,
