@@ -39,8 +39,9 @@ export type Decision = {
  *             → cancelled  by the app only, see cancel.ts
  *   confirmed → failed     (`reorged`) the chain took back what had confirmed it
  *   failed    → confirmed  (`reorged`) it was mined and confirmed again;
- *                          (underpaid) late deposits make up the amount and the policy is to confirm
- *   expired   → confirmed  late deposits make up the amount and the policy is to confirm
+ *                          (underpaid) the same as expired
+ *   expired   → confirmed  deposits in time, which no node had shown in time, make up the amount;
+ *                          late deposits make it up and the policy is to confirm
  *   cancelled              stays
  *
  * An operator may also confirm any of them but `confirmed`, see accept.ts and attach.ts: that lowers the required
@@ -200,6 +201,8 @@ function reasonOf(payment: Payment, live: readonly Deposit[], status: PaymentSta
       if (payment.confirmedAt !== null) return 'reorged';
       return late ? 'late' : 'underpaid';
     case 'expired':
+      if (late) return 'late';
+      return own.length > 0 && receivedAmount(payment, own) < payment.requiredAmount ? 'underpaid' : null;
     case 'cancelled':
       return late ? 'late' : null;
     default:

@@ -15,8 +15,24 @@ export function matchTransfer(transfer: Transfer, latest: Payment | null): Match
   if (latest === null) return { role: 'unmatched', reason: 'no_payment', expected: null };
   if (isBeforeLock(transfer, latest)) return { role: 'unmatched', reason: 'before_lock', expected: latest };
   if (transfer.token !== latest.token) return { role: 'unmatched', reason: 'wrong_token', expected: latest };
-  const inTime = transfer.block.time * 1000 <= latest.expiresAt;
-  return { role: latest.status === 'pending' && inTime ? 'counted' : 'late', payment: latest };
+  const counts = latest.status === 'pending' && isInTime(transfer, latest);
+  return { role: counts ? 'counted' : 'late', payment: latest };
+}
+
+/**
+ * Whose money a transfer was that an earlier reading of its block had missed, if it came in time: that of the
+ * payment which held the address then. It counts whatever became of the payment meanwhile, expired unpaid or given
+ * the address to another, because its customer did all that was asked. Null for anything else, which is matched like
+ * a new transfer; what an app has cancelled stays so.
+ */
+export function matchMissed(transfer: Transfer, holder: Payment | null): Match | null {
+  if (holder === null || holder.status === 'cancelled') return null;
+  if (transfer.token !== holder.token || isBeforeLock(transfer, holder)) return null;
+  return isInTime(transfer, holder) ? { role: 'counted', payment: holder } : null;
+}
+
+export function isInTime(transfer: Transfer, payment: Payment): boolean {
+  return transfer.block.time * 1000 <= payment.expiresAt;
 }
 
 function isBeforeLock(transfer: Transfer, payment: Payment): boolean {

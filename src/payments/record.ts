@@ -19,10 +19,10 @@ import {
   lockLatestPaymentOfAddress,
   lockPayment,
 } from '../storage/payments.ts';
-import { findRecipients, type Recipient } from '../storage/recipients.ts';
+import { findHolderBefore, findRecipients, type Recipient } from '../storage/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
 import { unmatchedEventBody } from './event-body.ts';
-import { type Match, matchTransfer } from './match.ts';
+import { isInTime, type Match, matchMissed, matchTransfer } from './match.ts';
 import { announcePayment, type SettleContext } from './settle.ts';
 
 /** What recording a transfer means for a payment. */
@@ -48,10 +48,39 @@ export async function recordTransfer(
   now: number,
 ): Promise<Recorded | null> {
   const known = await findDeposit(trx, transfer);
-  if (known !== null) return recordAgain(trx, known, transfer);
-
+  if (known !== null) return recordAgain(trx, known, transfer, false);
   const address = await addressOf(trx, transfer);
-  const match = await matchAt(trx, address, transfer);
+  return recordNew(trx, transfer, address, await matchAt(trx, address, transfer), assets, now);
+}
+
+/**
+ * The same for a transfer that an earlier reading of its block should have shown. It pays whom it would have paid
+ * then: see {@link matchMissed}.
+ */
+export async function recordMissed(
+  trx: Trx,
+  transfer: Transfer,
+  assets: readonly Asset[],
+  now: number,
+): Promise<Recorded | null> {
+  const known = await findDeposit(trx, transfer);
+  if (known !== null) return recordAgain(trx, known, transfer, true);
+  const address = await addressOf(trx, transfer);
+  const listedHere = address.network === transfer.network;
+  const holderId = listedHere ? await findHolderBefore(trx, address.id, transfer.block) : null;
+  const holder = holderId === null ? null : await lockPayment(trx, holderId);
+  const match = matchMissed(transfer, holder) ?? (await matchAt(trx, address, transfer));
+  return recordNew(trx, transfer, address, match, assets, now);
+}
+
+async function recordNew(
+  trx: Trx,
+  transfer: Transfer,
+  address: Recipient,
+  match: Match,
+  assets: readonly Asset[],
+  now: number,
+): Promise<Recorded> {
   const deposit = await insertDeposit(trx, {
     network: transfer.network,
     txHash: transfer.txHash,
@@ -80,7 +109,12 @@ export async function recordTransfer(
   return { deposit, paymentId: match.payment.id, expectedId: null, event: await eventOf(trx, deposit) };
 }
 
-async function recordAgain(trx: Trx, known: Deposit, transfer: Transfer): Promise<Recorded | null> {
+async function recordAgain(
+  trx: Trx,
+  known: Deposit,
+  transfer: Transfer,
+  missed: boolean,
+): Promise<Recorded | null> {
   if (known.status !== 'orphaned' && known.blockHash === transfer.block.hash) return null;
   await moveDeposit(trx, known.id, transfer);
   const deposit = { ...known, height: transfer.block.height, status: 'seen' } as const;
@@ -89,7 +123,8 @@ async function recordAgain(trx: Trx, known: Deposit, transfer: Transfer): Promis
   // unseen; only what a payment was once confirmed with counts again by itself.
   const payment = await lockPayment(trx, known.paymentId);
   const ended = payment.status !== 'pending' && payment.confirmedAt === null;
-  if (ended && known.status === 'orphaned' && known.role === 'counted') {
+  const wronged = missed && payment.status !== 'cancelled' && isInTime(transfer, payment);
+  if (ended && !wronged && known.status === 'orphaned' && known.role === 'counted') {
     await setDepositRole(trx, known.id, 'late');
     return { deposit, paymentId: payment.id, expectedId: null, event: 'payment.late' };
   }
