@@ -44,7 +44,10 @@ export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
   const child = spawn(anvilPath(), [...anvilArguments(options), '--cache-path', folder], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const killNow = () => child.kill('SIGKILL');
+  const killNow = () => {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
   process.once('exit', killNow);
   const gone = new Promise<void>((resolve) => {
     child.once('close', () => {

@@ -11,7 +11,7 @@ import {
   testClock,
   watching,
 } from '../../support/evm.ts';
-import { type FaultProxy, faultProxyForTest, type When } from '../../support/fault-proxy.ts';
+import { dice, type FaultProxy, faultProxyForTest, type When } from '../../support/fault-proxy.ts';
 import type { Fault } from '../../support/faults.ts';
 import { captureLog } from '../../support/log.ts';
 import { placeTokens, transferToken } from '../../support/tokens.ts';
@@ -221,6 +221,36 @@ describe('with another node to ask', () => {
   });
 });
 
+/**
+ * Several of these faults at once, each by chance. Not those that mean a node as a whole: in a part of an
+ * answer they are what no single answer shows.
+ */
+const mixable = [...visible, ...overcome].filter(
+  ([, { kind }]) => !['lag', 'stale-tags', 'hang'].includes(kind),
+);
+
+test.each(Array.from({ length: 12 }, (_, i) => i + 1))(
+  'mixed by seed %i they lose nothing and double nothing',
+  async (seed) => {
+    const random = dice(seed);
+    const reader = await open({ second: seed % 2 === 0, seed });
+    for (let i = 0; i < 4; i++) {
+      const [, fault, when] = mixable[Math.floor(random() * mixable.length)] as (typeof mixable)[number];
+      reader.proxy.inject(fault, { ...when, chance: 0.2 + random() * 0.4 });
+    }
+    for (let polls = 0; polls < 25; polls++) {
+      if (random() < 0.5) await reader.pay();
+      const outcome = await reader.poll();
+      reader.clock.advance(outcome.kind === 'failed' ? Math.max(0, outcome.retryAt - reader.clock()) : 1000);
+      const unread = reader.paid().slice(reader.found().length);
+      expect(reader.found()).toEqual(reader.paid().slice(0, reader.paid().length - unread.length));
+    }
+    reader.proxy.clear();
+    await reader.readToHead();
+    expect(reader.found()).toEqual(reader.paid());
+  },
+);
+
 test('a final block that is another for every node is a reorg', async () => {
   const { source, final } = await openDisputed({ second: false });
   expect(await source.poll(final)).toEqual({ kind: 'reorg' });
@@ -245,21 +275,23 @@ type Reader = {
   proxy: FaultProxy;
   clock: TestClock;
   poll(): Promise<PollOutcome>;
+  /** One more payment, in a block of its own. */
+  pay(): Promise<void>;
   readToHead(): Promise<void>;
   cursor(): BlockRef;
   found(): string[];
   paid(): string[];
 };
 
-type ReaderOptions = TestSourceOptions & { second?: boolean; watch?: Watchlist };
+type ReaderOptions = TestSourceOptions & { second?: boolean; watch?: Watchlist; seed?: number };
 
 /** A chain with six payments to be read in blocks that were seen, from before them. */
 async function open(options: ReaderOptions = {}): Promise<Reader> {
-  const { second = false, watch = watching(customer), ...more } = options;
+  const { second = false, watch = watching(customer), seed = 1, ...more } = options;
   const anvil = await anvilForTest();
   const { usdt } = await placeTokens(anvil, 'bsc');
   await anvil.mine(3);
-  const proxy = await faultProxyForTest(anvil.url);
+  const proxy = await faultProxyForTest(anvil.url, { seed });
   const nodes = second ? [proxy.url, anvil.url] : [proxy.url];
   const clock = testClock();
   const source = evmSourceForTest(
@@ -310,6 +342,10 @@ async function open(options: ReaderOptions = {}): Promise<Reader> {
     proxy,
     clock,
     poll,
+    pay: async () => {
+      paid.push(await transferToken(anvil, usdt, customer, 7n));
+      await anvil.mine();
+    },
     readToHead,
     cursor: () => state.cursor,
     found: () => transfers.map(({ txHash }) => txHash),
