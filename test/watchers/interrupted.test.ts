@@ -101,9 +101,7 @@ describeDatabases('a watcher that dies at a write', (openTestDb, kind) => {
       const db = await openDatabase('sqlite::memory:');
       return story(db, failing).finally(() => db.destroy());
     }
-    await sql`truncate merchants, chain_cursors, chain_anchors, chain_scans, chain_audits restart identity cascade`.execute(
-      shared,
-    );
+    await emptyPostgres(shared);
     return story(shared, failing);
   }
 

@@ -38,9 +38,7 @@ describeDatabases(
         await fc.assert(
           fc.asyncProperty(history, async (given) => {
             if (shared !== null) {
-              await sql`truncate merchants, chain_cursors, chain_anchors, chain_scans, chain_audits cascade`.execute(
-                shared,
-              );
+              await emptyPostgres(shared);
               return live(shared, given);
             }
             const db = await openDatabase('sqlite::memory:');
