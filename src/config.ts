@@ -44,6 +44,8 @@ export type PaymentPolicy = {
   late: 'flag' | 'confirm';
   /** How long an address out of service is watched after its last use. */
   watchRetiredDays: number;
+  /** Most addresses of a derived pool that says nothing else. */
+  derivedLimit: number;
 };
 
 export type RatesConfig = {

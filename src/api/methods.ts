@@ -6,6 +6,7 @@ import { networkNames, networks } from '../core/networks.ts';
 import type { Rates } from '../rates/rates.ts';
 import { countFreeAddresses } from '../storage/addresses.ts';
 import { chainUnavailable, readChains } from '../storage/chains.ts';
+import { countDerivable } from '../storage/derived-pools.ts';
 import { hasActiveAddress } from '../storage/locks.ts';
 import type { Db } from '../storage/schema.ts';
 import type { Api } from './routes.ts';
@@ -21,7 +22,7 @@ const methodSchema = z.object({
   confirmations: countSchema.describe('How many confirm a payment.'),
   available: z.boolean().describe('Whether a payment can be created now.'),
   reason: z.string().nullable().describe('Why not.'),
-  free_addresses: countSchema.describe(`Counted up to ${mostCounted}.`),
+  free_addresses: countSchema.describe(`Counted up to ${mostCounted}; those that can be derived are free.`),
 });
 
 export type MethodRouteDeps = {
@@ -63,7 +64,8 @@ export function registerMethodRoutes(api: Api, { db, config, clock, rates }: Met
         for (const asset of chain.assets) {
           const pool = { merchantId, network, currency: asset.currency };
           const own = await countFreeAddresses(db, pool, releasedBefore, mostCounted);
-          const free = Math.min(mostCounted, own + shared);
+          const derivable = await countDerivable(db, pool);
+          const free = Math.min(mostCounted, own + shared + derivable);
           const reason = chainReason ?? (await poolReason(pool, free)) ?? rateReason(asset);
           methods.push({
             network,

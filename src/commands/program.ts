@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { networkNames } from '../core/networks.ts';
 import { ConfigError, DepositdError } from '../errors.ts';
 import { programVersion } from '../version.ts';
@@ -65,6 +65,12 @@ function readBlockSeconds(text: string): number {
   throw new InvalidArgumentError('Expected a number from 0.1 to 60.');
 }
 
+function readCount(text: string): number {
+  const count = Number(text);
+  if (/^[0-9]{1,7}$/.test(text) && count <= 1_000_000) return count;
+  throw new InvalidArgumentError('Expected a whole number up to 1000000.');
+}
+
 function addMerchantCommands(program: Command): void {
   const merchant = group(program, 'merchant', 'Merchants: whom payments are for.');
   onConfig(merchant, 'add <name>', 'Add a merchant, with a first API key that is shown this once.', {
@@ -93,12 +99,38 @@ function addAddressCommands(program: Command): void {
     .command('address')
     .description('Receive addresses: the pool that payments draw from.');
   const network = () => new Option('--network <name>', 'the chain').choices(networkNames);
-  onMerchant(address, 'add <address...>', 'Add receive addresses; each is checked for itself.')
+  onMerchant(
+    address,
+    'add [address...]',
+    'Add receive addresses, each checked for itself, or a key to derive them from.',
+  )
     .addOption(network().makeOptionMandatory())
     .option('--currency <name>', 'use them for this currency alone; default: for all of the network')
     .option('--label <text>', 'a note for yourself')
     .option('--allow-contract', 'add addresses that are contracts, too, such as wallets of several owners')
-    .action(async (addresses, options) => (await import('./address.ts')).addressAdd(addresses, options));
+    .option(
+      '--xpub <key>',
+      'derive them from an account’s extended public key (m/0/i), as payments need them',
+    )
+    .addOption(new Option('--limit <count>', 'with --xpub: at most so many').argParser(readCount))
+    .action(async (addresses: string[], options, command: Command) => {
+      if ((options.xpub === undefined) === (addresses.length === 0)) {
+        command.error('error: give addresses, or --xpub and no address');
+      }
+      if (options.xpub !== undefined) return (await import('./derived-pool.ts')).addressDerive(options);
+      return (await import('./address.ts')).addressAdd(addresses, options);
+    });
+  onMerchant(
+    address,
+    'pools',
+    'List the keys that addresses are derived from, and the gaps in their use.',
+  ).action(async (options) => (await import('./derived-pool.ts')).addressPools(options));
+  onMerchant(address, 'limit', 'Change how many addresses are derived from a key.')
+    .addArgument(new Argument('<pool-id>', 'as "address pools" shows it').argParser(readCount))
+    .addArgument(new Argument('<count>', 'at most so many').argParser(readCount))
+    .action(async (poolId, count, options) =>
+      (await import('./derived-pool.ts')).addressLimit(poolId, count, options),
+    );
   onMerchant(address, 'import <file>', 'Add the receive addresses of a CSV file, or of a plain list.')
     .addOption(network())
     .option('--currency <name>', 'with --network: use them for this currency alone')

@@ -162,6 +162,9 @@ export const configSchema = section({
     watchRetiredDays: wholeNumber(1, 3650)
       .default(30)
       .describe('How long an address that was taken out of service is still watched after its last use.'),
+    derivedLimit: wholeNumber(1, 1_000_000)
+      .default(1000)
+      .describe('Most addresses that are derived from one public key, where the pool says nothing else.'),
   }).prefault({}),
   rates: section({
     sources: z

@@ -5,18 +5,13 @@ import { keyOfHex } from '../core/address.ts';
 import type { Asset, Currency } from '../core/assets.ts';
 import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentView } from '../core/payment.ts';
+import { chooseAddress } from '../pool/choose.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { Rates } from '../rates/rates.ts';
 import { type ChainState, chainUnavailable, readChain } from '../storage/chains.ts';
 import { inTransaction, serializeByName } from '../storage/database.ts';
 import { findIdempotencyKey, type RememberedKey, rememberIdempotencyKey } from '../storage/idempotency.ts';
-import {
-  earliestExpiry,
-  findFreeAddress,
-  hasActiveAddress,
-  lockAddress,
-  type Pool,
-} from '../storage/locks.ts';
+import { earliestExpiry, hasActiveAddress, lockAddress, type Pool } from '../storage/locks.ts';
 import { findPaymentById, insertPayment, viewOf } from '../storage/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type PriceQuote, quotePrice } from './quote.ts';
@@ -109,9 +104,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
       if (unavailable !== null) return { outcome: 'chain_unavailable', reason: unavailable };
       return { outcome: 'rate_unavailable' };
     }
-    const { quarantine, quarantineSeconds } = config.payments;
-    const releasedBefore = quarantine === 'strict' ? now - quarantineSeconds * 1000 : null;
-    const free = await findFreeAddress(trx, pool, releasedBefore);
+    const free = await chooseAddress(trx, pool, config.payments, now);
     if (free === null) {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
       return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };

@@ -4,6 +4,7 @@ import type { Currency } from '../core/assets.ts';
 import type { Network } from '../core/networks.ts';
 import { InvariantError } from '../errors.ts';
 import { isPostgres } from './database.ts';
+import { countDerivable } from './derived-pools.ts';
 import type { Db, Trx } from './schema.ts';
 
 /** The addresses of one merchant that can be given to payments in one currency of one chain. */
@@ -81,7 +82,7 @@ export async function releaseAddress(
     .execute();
 }
 
-/** Whether the pool has an active address at all, free or not. */
+/** Whether the pool has an active address at all, free or not, or can derive one. */
 export async function hasActiveAddress(db: Db, pool: Pool): Promise<boolean> {
   for (const currency of [pool.currency, '']) {
     const row = await db
@@ -95,10 +96,13 @@ export async function hasActiveAddress(db: Db, pool: Pool): Promise<boolean> {
       .executeTakeFirst();
     if (row !== undefined) return true;
   }
-  return false;
+  return (await countDerivable(db, pool)) > 0;
 }
 
-/** Active addresses of a pool, and how many of them payments hold. Reads the whole pool: not for each request. */
+/**
+ * Active addresses of a pool, those that can still be derived among them, and how many payments hold. Reads the whole
+ * pool: not for each request.
+ */
 export async function countPool(db: Db, pool: Pool): Promise<{ total: number; held: number }> {
   const inPool = db
     .selectFrom('addresses')
@@ -114,7 +118,7 @@ export async function countPool(db: Db, pool: Pool): Promise<{ total: number; he
     .where('locked_by', 'is not', null)
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .executeTakeFirstOrThrow();
-  return { total: Number(total.n), held: Number(held.n) };
+  return { total: Number(total.n) + (await countDerivable(db, pool)), held: Number(held.n) };
 }
 
 /**

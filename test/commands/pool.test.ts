@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { HDKey } from '@scure/bip32';
 import { describe, expect, test } from 'vitest';
 import { evmAddress } from '../support/addresses.ts';
 import { anvilForTest } from '../support/anvil.ts';
@@ -80,6 +81,53 @@ describe('addresses', () => {
     });
     const actions = (await readAudit(home.folder)).map((entry) => entry.action);
     expect(actions.slice(-2)).toEqual(['address.retired', 'address.restored']);
+  });
+});
+
+describe('a derived pool', () => {
+  const account = HDKey.fromMasterSeed(Buffer.alloc(32, 5)).derive("m/44'/60'/0'");
+  const xpub = account.publicExtendedKey;
+
+  test('is added by its key, shows its first addresses, and is listed without the whole key', async () => {
+    const { home, id } = await homeWithMerchant();
+    const add = ['address', 'add', '--merchant', id, '--network', 'bsc', '--xpub', xpub, '--limit', '50'];
+    const { code, stdout, stderr } = await home.run(...add);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^derived pool 1 on bsc, up to 50 addresses\n/);
+    expect(stdout.match(/m\/0\/[012] {2}0x[0-9a-fA-F]{40}/g)).toHaveLength(3);
+    const pools = await home.runJson('address', 'pools', '--merchant', id);
+    expect(pools).toMatchObject({
+      data: [{ id: 1, network: 'bsc', currency: null, limit: 50, derived: 0, longest_gap: 0 }],
+    });
+    expect(JSON.stringify(pools)).not.toContain(xpub);
+    expect(await home.run('address', 'limit', '1', '9', '--merchant', id)).toMatchObject({
+      code: 0,
+      stdout: 'derived pool 1 may have up to 9 addresses\n',
+    });
+    expect(await home.run(...add)).toMatchObject({
+      code: 1,
+      stderr: 'depositd: xpub: this key has a pool on bsc already\n',
+    });
+    const actions = (await readAudit(home.folder)).map((entry) => entry.action);
+    expect(actions.slice(1)).toEqual(['derived_pool.added', 'derived_pool.changed']);
+  });
+
+  test('needs a key and no address, and neither a private key nor a mistyped one', async () => {
+    const { home, id } = await homeWithMerchant();
+    const add = ['address', 'add', '--merchant', id, '--network', 'bsc'];
+    for (const args of [[], ['--xpub', xpub, evmAddress(1)], ['--xpub', xpub, '--limit', 'many']]) {
+      expect((await home.run(...add, ...args)).code).toBe(2);
+    }
+    for (const [bad, reason] of [
+      [account.privateExtendedKey, /this looks like a private key/],
+      [words, /this looks like a seed phrase/],
+      [`${xpub.slice(0, -1)}x`, /mistyped/],
+    ] as const) {
+      const { code, stdout, stderr } = await home.run(...add, '--xpub', bad);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toMatch(reason);
+      expect(stderr).not.toContain(bad.slice(4, 40));
+    }
   });
 });
 

@@ -25,6 +25,7 @@ describe('the files that come with the project', () => {
         toleranceBps: 0,
         late: 'flag',
         watchRetiredDays: 30,
+        derivedLimit: 1000,
       },
       rates: {
         sources: ['binance', 'coinbase', 'kraken', 'coingecko'],

@@ -55,6 +55,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     toleranceBps: 0,
     late: 'flag',
     watchRetiredDays: 30,
+    derivedLimit: 1000,
     ...options.policy,
   };
   const config = testConfig({ payments: policy, chains: { [network]: chainConfig } });

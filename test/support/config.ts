@@ -49,6 +49,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
       toleranceBps: 0,
       late: 'flag',
       watchRetiredDays: 30,
+      derivedLimit: 1000,
     },
     rates: { sources: ['fixed'], maxAgeSeconds: 60, pegBandBps: 50, fixed: {} },
     chains: { bsc: testChain('bsc'), ethereum: testChain('ethereum') },

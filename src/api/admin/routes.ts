@@ -15,6 +15,7 @@ import { registerAuditRoutes } from './audit.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
 import { registerDeliveryRoutes } from './deliveries.ts';
 import { registerDepositRoutes } from './deposits.ts';
+import { registerDerivedPoolRoutes } from './derived-pools.ts';
 import { registerMerchantRoutes } from './merchants.ts';
 import { registerAdminPaymentRoutes } from './payments.ts';
 import { registerWebhookActions } from './webhook-actions.ts';
@@ -41,6 +42,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerMerchantRoutes(routes, deps);
     registerAddressRoutes(routes, deps);
     registerAddressServiceRoutes(routes, deps);
+    registerDerivedPoolRoutes(routes, deps);
     registerAdminPaymentRoutes(routes, deps);
     registerDepositRoutes(routes, deps);
     registerChainRoutes(routes, deps);

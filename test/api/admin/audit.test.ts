@@ -1,3 +1,4 @@
+import { HDKey } from '@scure/bip32';
 import { expect, test } from 'vitest';
 import { keyOfHex } from '../../../src/core/address.ts';
 import { canonicalTokens } from '../../../src/core/assets.ts';
@@ -81,6 +82,12 @@ describeDatabases('the audit log', (openTestDb) => {
     await act(`POST ${merchant}/addresses/`, [shop.id], addresses);
     await act(`POST ${merchant}/addresses/{address_id}/retire/`, [shop.id, '1']);
     await act(`POST ${merchant}/addresses/{address_id}/restore/`, [shop.id, '1']);
+
+    const xpub = HDKey.fromMasterSeed(Buffer.alloc(32, 3)).publicExtendedKey;
+    const pool = { network: 'bsc', xpub };
+    const derived = await act<{ id: number }>(`POST ${merchant}/derived-pools/`, [shop.id], pool);
+    const poolIds = [shop.id, String(derived.id)];
+    await act(`PATCH ${merchant}/derived-pools/{pool_id}/`, poolIds, { limit: 5 });
 
     const hook = { url: 'https://shop.example/hooks' };
     const endpoint = await act<{ id: string }>(`POST ${merchant}/webhooks/`, [shop.id], hook);

@@ -1,0 +1,151 @@
+import { z } from 'zod';
+import { isoTime } from '../../payments/present.ts';
+import {
+  changePoolLimit,
+  createDerivedPool,
+  type DerivedDeps,
+  describeDerivedPools,
+  shortKey,
+} from '../../pool/derived.ts';
+import { gapWarning } from '../../pool/gaps.ts';
+import { fieldError, notFound } from '../errors.ts';
+import type { Api } from '../routes.ts';
+import {
+  bodyErrors,
+  commonErrors,
+  countSchema,
+  currencySchema,
+  listOf,
+  networkSchema,
+  timeSchema,
+} from '../schemas.ts';
+import { merchantPath, requireMerchant, rowId } from './paths.ts';
+
+const tags = ['Pool'];
+
+const limitSchema = z
+  .int()
+  .min(0)
+  .max(1_000_000)
+  .describe('Most addresses; as many as were derived: no more are.');
+
+const derivedPoolSchema = z.object({
+  id: countSchema,
+  network: networkSchema,
+  currency: currencySchema.nullable().describe('Null: for every currency of its network.'),
+  label: z.string(),
+  key: z.string().describe('The beginning and the end of the public key.'),
+  limit: countSchema,
+  derived: countSchema,
+  used: countSchema.describe('Derived addresses that something ever reached.'),
+  skipped: countSchema.describe('Indexes passed over, because their addresses were listed by hand.'),
+  longest_gap: countSchema.describe('The longest row of indexes that nothing reached.'),
+  warning: z.string().nullable().describe("When the wallet's gap limit must be raised."),
+  created_at: timeSchema,
+});
+
+/** Pools whose addresses are derived from an account's public key. */
+export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
+  const { db } = deps;
+
+  api.route({
+    method: 'GET',
+    url: '/merchants/:merchant_id/derived-pools/',
+    schema: {
+      tags,
+      operationId: 'listDerivedPools',
+      summary: "A merchant's derived pools",
+      params: merchantPath,
+      response: { ...commonErrors, 200: listOf(derivedPoolSchema) },
+    },
+    handler: async (request) => {
+      const merchant = await requireMerchant(db, request.params.merchant_id);
+      return { data: await describe(merchant.id), next_cursor: null };
+    },
+  });
+
+  api.route({
+    method: 'POST',
+    url: '/merchants/:merchant_id/derived-pools/',
+    schema: {
+      tags,
+      operationId: 'addDerivedPool',
+      summary: 'Derive addresses from an extended public key',
+      description:
+        'The addresses m/0/i below the account key, each derived when a payment finds none free. Never a private key.',
+      params: merchantPath,
+      body: z.strictObject({
+        network: networkSchema,
+        currency: currencySchema.optional(),
+        label: z.string().max(1_000).default(''),
+        xpub: z.string().max(1_000),
+        limit: limitSchema.min(1).optional(),
+      }),
+      response: {
+        ...bodyErrors,
+        201: derivedPoolSchema.extend({
+          first_addresses: z.array(z.string()).describe('Compare them with your wallet.'),
+          warnings: z.array(z.string()),
+        }),
+      },
+    },
+    handler: async (request, reply) => {
+      const { id: merchantId } = await requireMerchant(db, request.params.merchant_id);
+      const { network, currency = '', label, xpub, limit = null } = request.body;
+      const outcome = await createDerivedPool(deps, {
+        ...{ merchantId, network, currency, label, xpub, limit },
+        actor: 'admin',
+      });
+      if ('error' in outcome) throw fieldError(outcome.field, outcome.error);
+      return reply.code(201).send({
+        ...(await describeOne(merchantId, outcome.pool.id)),
+        first_addresses: outcome.firstAddresses,
+        warnings: outcome.warnings,
+      });
+    },
+  });
+
+  api.route({
+    method: 'PATCH',
+    url: '/merchants/:merchant_id/derived-pools/:pool_id/',
+    schema: {
+      tags,
+      operationId: 'changeDerivedPool',
+      summary: 'Change how many addresses a derived pool may have',
+      params: merchantPath.extend({ pool_id: z.string() }),
+      body: z.strictObject({ limit: limitSchema }),
+      response: { ...bodyErrors, 200: derivedPoolSchema },
+    },
+    handler: async (request) => {
+      const { id: merchantId } = await requireMerchant(db, request.params.merchant_id);
+      const poolId = rowId(request.params.pool_id);
+      const { limit } = request.body;
+      if (!(await changePoolLimit(deps, { merchantId, poolId, limit, actor: 'admin' }))) throw notFound();
+      return describeOne(merchantId, poolId);
+    },
+  });
+
+  async function describeOne(merchantId: string, id: number): Promise<z.output<typeof derivedPoolSchema>> {
+    const found = (await describe(merchantId)).find((pool) => pool.id === id);
+    if (found === undefined) throw notFound();
+    return found;
+  }
+
+  async function describe(merchantId: string): Promise<z.output<typeof derivedPoolSchema>[]> {
+    const pools = await describeDerivedPools(db, merchantId);
+    return pools.map(({ gaps, ...pool }) => ({
+      id: pool.id,
+      network: pool.network,
+      currency: pool.currency,
+      label: pool.label,
+      key: shortKey(pool.xpub),
+      limit: pool.limit,
+      derived: gaps.derived,
+      used: gaps.used,
+      skipped: gaps.skipped,
+      longest_gap: gaps.longestGap,
+      warning: gapWarning(gaps),
+      created_at: isoTime(pool.createdAt),
+    }));
+  }
+}

@@ -1,0 +1,106 @@
+import type { Network } from '../core/networks.ts';
+import { CommandError } from '../errors.ts';
+import { changePoolLimit, createDerivedPool, describeDerivedPools, shortKey } from '../pool/derived.ts';
+import { gapWarning } from '../pool/gaps.ts';
+import { print, printJson, printTable, say } from './output.ts';
+import { actor, atWork, type CommandOptions, requireMerchant } from './workplace.ts';
+
+type DeriveOptions = CommandOptions & {
+  merchant: string;
+  network: Network;
+  xpub: string;
+  currency?: string;
+  label?: string;
+  limit?: number;
+};
+
+/** Adds a pool whose addresses are derived when payments need them. */
+export async function addressDerive(options: DeriveOptions): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const merchant = await requireMerchant(workplace.db, options.merchant);
+    const outcome = await createDerivedPool(workplace, {
+      merchantId: merchant.id,
+      network: options.network,
+      currency: options.currency ?? '',
+      label: options.label ?? '',
+      xpub: options.xpub,
+      limit: options.limit ?? null,
+      actor,
+    });
+    if ('error' in outcome) throw new CommandError(`${outcome.field}: ${outcome.error}`);
+    const { pool, firstAddresses, warnings } = outcome;
+    if (options.json) {
+      return printJson({
+        id: pool.id,
+        network: pool.network,
+        currency: pool.currency,
+        label: pool.label,
+        key: shortKey(pool.xpub),
+        limit: pool.limit,
+        first_addresses: firstAddresses,
+        warnings,
+      });
+    }
+    for (const warning of warnings) say(`warning: ${warning}`);
+    print(`derived pool ${pool.id} on ${pool.network}, up to ${pool.limit} addresses`);
+    print('Compare its first addresses with your wallet before you take a payment:');
+    for (const [index, address] of firstAddresses.entries()) print(`  m/0/${index}  ${address}`);
+  });
+}
+
+export async function addressPools(options: CommandOptions & { merchant: string }): Promise<void> {
+  await atWork(options, async ({ db }) => {
+    const merchant = await requireMerchant(db, options.merchant);
+    const pools = await describeDerivedPools(db, merchant.id);
+    if (options.json) {
+      return printJson({
+        data: pools.map(({ gaps, ...pool }) => ({
+          id: pool.id,
+          network: pool.network,
+          currency: pool.currency,
+          label: pool.label,
+          key: shortKey(pool.xpub),
+          limit: pool.limit,
+          derived: gaps.derived,
+          used: gaps.used,
+          skipped: gaps.skipped,
+          longest_gap: gaps.longestGap,
+          warning: gapWarning(gaps),
+        })),
+      });
+    }
+    printTable(
+      ['ID', 'NETWORK', 'FOR', 'KEY', 'DERIVED', 'USED', 'LIMIT', 'LONGEST GAP', 'LABEL'],
+      pools.map(({ gaps, ...pool }) => [
+        String(pool.id),
+        pool.network,
+        pool.currency ?? 'all',
+        shortKey(pool.xpub),
+        String(gaps.derived),
+        String(gaps.used),
+        String(pool.limit),
+        String(gaps.longestGap),
+        pool.label,
+      ]),
+    );
+    for (const { id, gaps } of pools) {
+      const warning = gapWarning(gaps);
+      if (warning !== null) say(`warning: pool ${id}: ${warning}`);
+    }
+  });
+}
+
+export async function addressLimit(
+  poolId: number,
+  limit: number,
+  options: CommandOptions & { merchant: string },
+): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const merchant = await requireMerchant(workplace.db, options.merchant);
+    if (!(await changePoolLimit(workplace, { merchantId: merchant.id, poolId, limit, actor }))) {
+      throw new CommandError(`the merchant has no derived pool ${poolId}`);
+    }
+    if (options.json) return printJson({ id: poolId, limit });
+    print(`derived pool ${poolId} may have up to ${limit} addresses`);
+  });
+}
