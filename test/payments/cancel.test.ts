@@ -3,6 +3,7 @@ import { cancelPayment } from '../../src/payments/cancel.ts';
 import { listEvents } from '../../src/storage/events.ts';
 import { openWorld } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
+import { InjectedFault, makeFaulty } from '../support/faulty-db.ts';
 import { addTestMerchant } from '../support/payments.ts';
 
 describeDatabases('cancelling a payment', (openTestDb) => {
@@ -79,6 +80,27 @@ describeDatabases('cancelling a payment', (openTestDb) => {
       expect(await world.status(payment)).toMatchObject({ status });
       expect(await world.events(payment)).toEqual(before);
     }
+  });
+
+  test('that dies at any of its writes changes nothing', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const payment = await world.create();
+    const faulty = makeFaulty(world.db);
+    const deps = { db: faulty.db, clock: world.clock, publicUrl: 'https://pay.example.com' };
+    const { merchantId } = world;
+    let deaths = 0;
+    for (let write = 1; ; write++) {
+      faulty.failAt(write);
+      const cancelling = cancelPayment(deps, { merchantId, paymentNumber: payment.paymentNumber });
+      const outcome = await cancelling.catch((error: unknown) => error);
+      if (!(outcome instanceof InjectedFault)) break;
+      deaths += 1;
+      expect(await world.status(payment)).toEqual({ status: 'pending', reason: null });
+      expect(await world.events(payment)).toEqual([]);
+    }
+    expect(deaths).toBeGreaterThanOrEqual(3);
+    expect(await world.events(payment)).toEqual(['payment.cancelled']);
   });
 
   test('finds nothing under an unknown number or that of another merchant', async () => {

@@ -12,6 +12,7 @@ import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { testConfig } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
+import { InjectedFault, makeFaulty } from '../support/faulty-db.ts';
 import { captureLog } from '../support/log.ts';
 import {
   addTestAddresses,
@@ -368,6 +369,25 @@ describeDatabases('an idempotency key', (openTestDb) => {
     expect(await create({ idempotency })).toMatchObject({ outcome: 'chain_unavailable' });
     await setChain({ stoppedReason: null });
     await created({ idempotency });
+  });
+
+  test('is free again, and so is the address, after a creation that died at any of its writes', async () => {
+    const db = await openTestDb();
+    const faulty = makeFaulty(db);
+    const { create } = await setUp(faulty.db, { pools: [{ count: 1 }] });
+    let deaths = 0;
+    for (let write = 1; ; write++) {
+      faulty.failAt(write);
+      const outcome = await create({ idempotency }).catch((error: unknown) => error);
+      if (!(outcome instanceof InjectedFault)) {
+        expect(outcome).toMatchObject({ outcome: 'created' });
+        break;
+      }
+      deaths += 1;
+      expect(await stored(db)).toEqual({ payments: [], locks: [] });
+      expect(await db.selectFrom('idempotency_keys').select('key').execute()).toEqual([]);
+    }
+    expect(deaths).toBeGreaterThanOrEqual(3);
   });
 
   test('raced 50 times gives one payment, and its 49 replays', async () => {
