@@ -87,6 +87,19 @@ export async function listAnchors(db: Db, network: Network): Promise<BlockRef[]>
   return rows.map((row) => ({ height: row.height, hash: row.hash as BlockHash, time: row.time }));
 }
 
+/** The lowest known block at or above a height; null when there is none. */
+export async function findAnchorFrom(db: Db, network: Network, height: number): Promise<BlockRef | null> {
+  const row = await db
+    .selectFrom('chain_anchors')
+    .select(['height', 'hash', 'time'])
+    .where('network', '=', network)
+    .where('height', '>=', height)
+    .orderBy('height')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? null : { height: row.height, hash: row.hash as BlockHash, time: row.time };
+}
+
 export async function deleteAnchorsAbove(trx: Trx, network: Network, height: number): Promise<void> {
   await trx.deleteFrom('chain_anchors').where('network', '=', network).where('height', '>', height).execute();
 }

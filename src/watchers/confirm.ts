@@ -1,3 +1,4 @@
+import type { ChainConfig } from '../config.ts';
 import { confirmationsAt, deepEnoughHeight } from '../core/confirmations.ts';
 import type { Deposit } from '../core/payment.ts';
 import type { Settlement } from '../payments/settle.ts';
@@ -14,23 +15,23 @@ const looksPerStep = 50;
 export type Look = { deposit: Deposit; inclusion: Inclusion };
 
 /**
- * Deposits that are deep enough to be confirmed: `requiredConfirmations` below the head and, where the chain
- * has finality of its own and the operator asks for it, at or below the finalized height.
+ * The highest block in which a deposit can be confirmed now: `requiredConfirmations` below the head and, where the
+ * chain has finality of its own and the operator asks for it, at or below the finalized height.
  */
+export function settledHeight(state: ChainState, chain: ChainConfig): number {
+  const deep = deepEnoughHeight(state.head.height, chain.requiredConfirmations);
+  return chain.finality === 'finalized' ? Math.min(deep, state.finalizedHeight ?? -1) : deep;
+}
+
+/** Deposits that are deep enough to be confirmed. */
 export async function listDeepDeposits(
   db: Db,
   state: ChainState,
   { chain }: CommitContext,
   resting: ReadonlySet<number>,
 ): Promise<Deposit[]> {
-  const deep = deepEnoughHeight(state.head.height, chain.requiredConfirmations);
-  const final = chain.finality === 'finalized' ? (state.finalizedHeight ?? -1) : deep;
-  const deposits = await listDepositsToConfirm(
-    db,
-    chain.network,
-    Math.min(deep, final),
-    looksPerStep + resting.size,
-  );
+  const height = settledHeight(state, chain);
+  const deposits = await listDepositsToConfirm(db, chain.network, height, looksPerStep + resting.size);
   return deposits.filter((deposit) => !resting.has(deposit.id)).slice(0, looksPerStep);
 }
 
@@ -74,7 +75,7 @@ export async function commitConfirmed(
   return settleAll(trx, touched, settleContext(state, context));
 }
 
-function queryOf(deposit: Deposit): InclusionQuery {
+export function queryOf(deposit: Deposit): InclusionQuery {
   return {
     txHash: deposit.txHash,
     token: deposit.token,

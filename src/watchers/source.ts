@@ -28,10 +28,7 @@ export type PollRequest = {
 };
 
 /** Blocks that were read before and are read again. */
-export type RereadRequest = Pick<
-  PollRequest,
-  'cursor' | 'finalizedHeight' | 'watch' | 'native' | 'signal'
-> & {
+export type RereadRequest = Pick<PollRequest, 'cursor' | 'watch' | 'native' | 'signal'> & {
   /** The last block wanted. */
   upTo: number;
   /** A block of ours at or above `upTo`: whoever has another there, or none, proves nothing about ours. */

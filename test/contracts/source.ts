@@ -442,7 +442,7 @@ function request(given: Partial<PollRequest> & Pick<PollRequest, 'cursor' | 'hea
 function rereadRequest(
   given: Partial<RereadRequest> & Pick<RereadRequest, 'cursor' | 'upTo' | 'landmark' | 'watch'>,
 ): RereadRequest {
-  return { finalizedHeight: null, native: false, except: new Set(), signal: never, ...given };
+  return { native: false, except: new Set(), signal: never, ...given };
 }
 
 async function poll(

@@ -7,7 +7,18 @@ import { type CreateOutcome, createPayments } from '../../src/payments/create.ts
 import { listEvents } from '../../src/storage/events.ts';
 import { findPayment } from '../../src/storage/payments.ts';
 import type { Db } from '../../src/storage/schema.ts';
-import { createWatcher, type StepOutcome, type Watcher } from '../../src/watchers/watcher.ts';
+import {
+  type AuditFinding,
+  type AuditOutcome,
+  type Auditor,
+  createAuditor,
+} from '../../src/watchers/audit.ts';
+import {
+  createWatcher,
+  type StepOutcome,
+  type Watcher,
+  type WatcherDeps,
+} from '../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../src/watchers/watchlist.ts';
 import { evmKey } from './addresses.ts';
 import { testChain, testConfig } from './config.ts';
@@ -69,10 +80,12 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     wake: () => {},
   });
   const { signal } = new AbortController();
+  const findings: AuditFinding[] = [];
   let watcher = newWatcher();
+  let auditor = newAuditor();
 
-  function newWatcher(): Watcher {
-    return createWatcher({
+  function watcherDeps(): WatcherDeps {
+    return {
       db: options.watcherDb ?? db,
       chain: chainConfig,
       source: chain.source,
@@ -82,7 +95,15 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
       clock,
       log,
       onEvents: () => {},
-    });
+    };
+  }
+
+  function newWatcher(): Watcher {
+    return createWatcher(watcherDeps());
+  }
+
+  function newAuditor(): Auditor {
+    return createAuditor({ ...watcherDeps(), found: (_, finding) => findings.push(finding) });
   }
 
   const step = (): Promise<StepOutcome> => watcher.step(signal);
@@ -107,6 +128,15 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
       const { kind } = await step();
       if (kind === 'stopped') return;
       quiet = kind === 'unmoved' || kind === 'failed' ? quiet + 1 : 0;
+    }
+  }
+
+  /** One audit window: reads a second time until there is nothing more to read. */
+  async function audit(): Promise<AuditOutcome['kind']> {
+    for (let steps = 0; ; steps++) {
+      if (steps > 300) throw new Error('an auditor that never comes to rest');
+      const { kind } = await auditor.step(signal);
+      if (kind !== 'audited' && kind !== 'stale') return kind;
     }
   }
 
@@ -158,6 +188,10 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     mine,
     step,
     read,
+    audit,
+    auditStep: () => auditor.step(signal),
+    /** What second readings found, in order. */
+    findings,
     tryCreate,
     view,
     transferTo,
@@ -169,6 +203,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     /** A new watcher that knows nothing but what is stored, as after a restart. */
     restart() {
       watcher = newWatcher();
+      auditor = newAuditor();
     },
     async create(currency?: Currency): Promise<Payment> {
       const outcome = await tryCreate(currency);

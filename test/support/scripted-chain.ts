@@ -190,7 +190,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     const asked = upNodes().filter((node) => {
       return !except.has(node.name) && ancestor(headOf(node), landmark.height)?.hash === landmark.hash;
     });
-    return readUpTo(upTo, request, asked);
+    return readUpTo(upTo, { ...request, finalizedHeight: null }, asked);
   }
 
   /** What the first of these nodes says that is not behind. */

@@ -131,7 +131,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   }
 
   async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {
-    const whole = { ...request, head: landmark, below: { upTo, landmark } };
+    // A node that is a little behind, but has the landmark, may answer.
+    const whole = { ...request, finalizedHeight: null, head: landmark, below: { upTo, landmark } };
     try {
       return await endpoints.ask(
         (node, seen) => readSpan(node, whole, context, seen),

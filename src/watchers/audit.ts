@@ -1,0 +1,184 @@
+import type { Network } from '../core/networks.ts';
+import type { Logger } from '../log.ts';
+import { type AuditMark, readAuditMark, updateAuditMark } from '../storage/audits.ts';
+import { type ChainState, findAnchorFrom, readChain } from '../storage/chains.ts';
+import { inTransaction } from '../storage/database.ts';
+import { findPaymentById } from '../storage/payments.ts';
+import { findScanFrom, joinOldScans } from '../storage/scans.ts';
+import type { Db } from '../storage/schema.ts';
+import { describeSettlements, sameBlock } from './commit.ts';
+import { settledHeight } from './confirm.ts';
+import { commitReading, type Repair } from './repair.ts';
+import { type Piece, type Reading, reread } from './reread.ts';
+import type { Hosts } from './source.ts';
+import type { WatcherDeps } from './watcher.ts';
+
+/** What a second reading can find. */
+export type AuditFinding = 'missed' | 'vanished' | 'disputed';
+
+export type AuditDeps = WatcherDeps & {
+  /** Told of each finding, for metrics. */
+  found: (network: Network, finding: AuditFinding) => void;
+};
+
+/** What a step came to, and when the next one is due (Unix ms). */
+export type AuditOutcome = {
+  kind: 'nothing' | 'audited' | 'stale' | 'failed';
+  nextAt: number;
+};
+
+export type Auditor = { step(signal: AbortSignal): Promise<AuditOutcome> };
+
+/** After as many windows without an answer from another node the one that read the blocks before may answer again. */
+const patience = 5;
+
+/** Audits between two joinings of old scans. */
+const joinEvery = 64;
+
+/**
+ * Reads every settled block of a chain a second time, from another node than the first time where there is one, and
+ * repairs what differs: no check of a single answer can show that a node left something out. A step reads one
+ * piece; what it finds and how far it got are one transaction, so that it can be killed and repeated at will.
+ */
+export function createAuditor(deps: AuditDeps): Auditor {
+  const { db, chain, source, watch, clock, log, onEvents } = deps;
+  const { network } = chain;
+  let failures = 0;
+  let audits = 0;
+
+  async function step(signal: AbortSignal): Promise<AuditOutcome> {
+    const state = await readChain(db, network);
+    const mark = await readAuditMark(db, network);
+    if (state === null || mark === null || state.stoppedReason !== null) return later('nothing');
+    const upTo = Math.min(settledHeight(state, chain), state.cursor.height);
+    const piece = await nextPiece(db, mark, state, upTo);
+    if (piece === null) return later('nothing');
+
+    await watch.refresh(db);
+    const outcome = await reread(deps, piece, exceptFor(piece), signal);
+    if (outcome.kind === 'failed') return failed(outcome.reason);
+    const { reading } = outcome;
+    const repair = await inTransaction(db, (trx) => commit(trx, reading, mark));
+    if (repair === null) return { kind: 'stale', nextAt: clock() };
+    await report(reading, repair);
+    if (reading.disputed.length > 0)
+      return failed('a recorded transfer was left out, and is not known to be gone');
+    failures = 0;
+    audits += 1;
+    if (audits % joinEvery === 0) {
+      await inTransaction(db, (trx) => joinOldScans(trx, network, reading.span.to.height));
+    }
+    const more = reading.span.to.height < upTo;
+    return more ? { kind: 'audited', nextAt: clock() + chain.pollSeconds * 1000 } : later('audited');
+  }
+
+  /** Others than those that read the blocks before, if there are any and they have not been silent for long. */
+  function exceptFor({ hosts }: Piece): Hosts {
+    const others = source.endpoints().some(({ host }) => !hosts.has(host));
+    return others && failures < patience ? hosts : new Set();
+  }
+
+  async function commit(
+    trx: Parameters<typeof commitReading>[0],
+    reading: Reading,
+    before: AuditMark,
+  ): Promise<Repair | null> {
+    const { latePolicy, publicUrl } = deps;
+    const context = { chain, latePolicy, publicUrl, now: clock(), forks: before.forks, owedOnly: true };
+    const repair = await commitReading(trx, reading, context);
+    // Another process may have read on meanwhile.
+    const first = repair !== null && sameBlock(repair.mark.position, before.position);
+    if (first && reading.disputed.length === 0) {
+      await updateAuditMark(trx, { ...repair.mark, position: reading.span.to, auditedAt: clock() });
+    }
+    return repair;
+  }
+
+  async function report(reading: Reading, { recorded, orphaned, settled }: Repair): Promise<void> {
+    const { span, piece, disputed } = reading;
+    const by = { read_by: [...piece.hosts], found_by: span.host };
+    for (const { deposit, paymentId, agreed } of recorded) {
+      deps.found(network, 'missed');
+      log.warn({ ...(await describe(deposit, paymentId)), ...by, agreed }, 'missed transfer found');
+    }
+    for (const deposit of orphaned) {
+      deps.found(network, 'vanished');
+      const what = await describe(deposit, deposit.paymentId);
+      log.warn({ ...what, ...by }, 'recorded transfer not on the chain');
+    }
+    for (const { deposit, upheld } of disputed) {
+      if (upheld === 'not yet') continue;
+      deps.found(network, 'disputed');
+      log.warn({ ...(await describe(deposit, deposit.paymentId)), ...by }, 'nodes disagree about a transfer');
+    }
+    accuse(
+      reading,
+      recorded.some(({ agreed }) => agreed),
+    );
+    reportSettled(log, settled);
+    if (recorded.length + settled.length > 0) onEvents();
+  }
+
+  /** Only of what two nodes agree about: one alone may have invented what the other does not show. */
+  function accuse({ piece, span, disputed }: Reading, leftOut: boolean): void {
+    const [first, ...others] = piece.hosts;
+    if (leftOut && first !== undefined && others.length === 0 && first !== span.host) {
+      source.accuse(first, `it left out a transfer below block ${span.to.height + 1}`);
+    }
+    if (disputed.some(({ upheld }) => upheld === 'by third')) {
+      source.accuse(span.host, `it left out a transfer below block ${span.to.height + 1}`);
+    }
+  }
+
+  async function describe(
+    { txHash, height }: { txHash: string; height: number },
+    paymentId: number | null,
+  ): Promise<Record<string, unknown>> {
+    const payment = paymentId === null ? null : await findPaymentById(db, paymentId);
+    return { tx_hash: txHash, height, payment_number: payment?.paymentNumber ?? null };
+  }
+
+  function failed(reason: string): AuditOutcome {
+    failures += 1;
+    // One window without a second reading is daily life; a lasting one means that nothing is read twice.
+    if (failures === patience || failures % 100 === 0) log.warn({ reason, failures }, 'chain not audited');
+    return later('failed');
+  }
+
+  function later(kind: AuditOutcome['kind']): AuditOutcome {
+    return { kind, nextAt: clock() + chain.auditSeconds * 1000 };
+  }
+
+  return { step };
+}
+
+/** What is to be read again next: blocks that were read in one way. Null when everything up to `upTo` was. */
+async function nextPiece(
+  db: Db,
+  { network, position }: AuditMark,
+  { cursor }: ChainState,
+  upTo: number,
+): Promise<Piece | null> {
+  if (position.height >= upTo) return null;
+  const first = position.height + 1;
+  const scan = await findScanFrom(db, network, first);
+  const inScan = scan !== null && scan.from <= first ? scan : null;
+  const end = Math.min(upTo, inScan?.to ?? (scan === null ? upTo : scan.from - 1));
+  const landmark = (await findAnchorFrom(db, network, end)) ?? cursor;
+  return {
+    cursor: position,
+    upTo: end,
+    landmark,
+    native: inScan?.native ?? false,
+    hosts: new Set(inScan?.hosts),
+  };
+}
+
+/** For the log: where payments went because of a second reading. */
+export function reportSettled(log: Logger, settled: Repair['settled']): void {
+  if (settled.length > 0) log.info(describeSettlements(settled), 'payments repaired');
+  for (const { payment, from } of settled) {
+    if (from !== 'confirmed' || payment.status === 'confirmed') continue;
+    log.warn({ payment_number: payment.paymentNumber }, 'confirmed payment reverted');
+  }
+}
