@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { availableParallelism, cpus, getPriority, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 
 const path = join(import.meta.dirname, '../RESULTS.md');
@@ -19,7 +19,9 @@ export function writeResults(name: string, lines: readonly string[]): void {
   );
 }
 
+/** What else ran meanwhile tells how far the figures can be trusted. */
 export function machine(): string {
+  const priority = getPriority() === 0 ? '' : `, nice ${getPriority()}`;
   const memory = Math.round(totalmem() / 2 ** 30);
-  return `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} cores, ${memory} GiB, Node ${process.version}, ${process.platform}`;
+  return `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} cores, ${memory} GiB, Node ${process.version}, ${process.platform}, load average ${loadavg()[0]?.toFixed(1)}${priority}`;
 }
