@@ -93,7 +93,8 @@ export type ChainSource = {
   reread(request: RereadRequest): Promise<PollOutcome>;
 
   /**
-   * The chain's blocks at these heights, all from one node; null for a height above its head.
+   * The chain's blocks at these heights, all from one node that is not behind the highest finalized height that a
+   * poll was told of (one that is may sit on a fork long given up); null for a height above its head.
    *
    * @throws RpcError when no node answers.
    */

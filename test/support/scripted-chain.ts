@@ -111,6 +111,8 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   }));
   let preferred = 0;
   let balanced = false;
+  /** The highest that a poll was told of. */
+  let finalizedSeen = 0;
   let made = 0;
   let tip = append(null, [], seconds());
   for (let i = 0; i < (options.height ?? 5); i++) tip = append(tip, [], seconds());
@@ -174,14 +176,20 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return inOrder.filter((node) => node.up);
   }
 
+  /** Whether a node has not got as far as another one's final block: it may be on a fork that is given up. */
+  function isBehindFinal(node: ScriptedNode): boolean {
+    return (finalizedOf(headOf(node)) ?? finalizedSeen) < finalizedSeen;
+  }
+
   function anyNode(except: Hosts = new Set()): ScriptedNode {
-    const node = upNodes().find(({ name }) => !except.has(name));
+    const node = upNodes().find((one) => !except.has(one.name) && !isBehindFinal(one));
     if (node === undefined) throw new RpcError('no_node', 'no node answers');
     return node;
   }
 
   async function poll(request: PollRequest): Promise<PollOutcome> {
     calls.poll += 1;
+    finalizedSeen = Math.max(finalizedSeen, request.finalizedHeight ?? 0);
     return readUpTo(request.head.height, request, upNodes());
   }
 
