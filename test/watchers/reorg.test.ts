@@ -494,6 +494,27 @@ describeDatabases('a deposit', (openTestDb) => {
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
   });
 
+  test('that came late is not counted by a confirmation that did not need it', async () => {
+    const world = await openWorld(await openTestDb(), { policy: { lifetimeSeconds: 25 } });
+    await world.read();
+    const payment = await world.create();
+    const node = world.chain.nodes[0];
+    if (node !== undefined) node.knowsTransactions = false;
+    world.pay(payment);
+    world.mine(2);
+    world.pay(payment);
+    world.mine(4);
+    await world.read();
+    if (node !== undefined) node.knowsTransactions = true;
+    world.pass(5);
+    await world.read();
+    expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: 'late' });
+    expect(await world.deposits(payment)).toMatchObject([
+      { status: 'confirmed', role: 'counted' },
+      { status: 'confirmed', role: 'late' },
+    ]);
+  });
+
   test('that one node does not know yet does not hold up another', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();

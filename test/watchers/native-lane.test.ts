@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { openWorld, type World } from '../support/chain-world.ts';
+import { describeDatabases } from '../support/databases.ts';
+
+const hour = 60 * 60;
+
+/** Whether the next block is read whole. */
+async function readsWhole(world: World): Promise<boolean> {
+  world.mine(1);
+  await world.read();
+  return world.chain.readNatively.has(world.chain.head().hash);
+}
+
+describeDatabases('whole blocks', (openTestDb) => {
+  test('are not read while nobody is asked for the native coin', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    await world.create('usdt');
+    expect(await readsWhole(world)).toBe(false);
+  });
+
+  test('are read from the first block after a native payment was made', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const payment = await world.create('native');
+    world.pay(payment);
+    expect(await readsWhole(world)).toBe(true);
+    expect(await world.deposits(payment)).toMatchObject([
+      { token: 'native', logIndex: null, role: 'counted' },
+    ]);
+    world.mine(2);
+    await world.read();
+    expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+  });
+
+  test('are read for an hour after a native payment ended, so that late money is seen', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const payment = await world.create('native');
+    await world.cancel(payment);
+    world.pass(hour - 20);
+    world.pay(payment);
+    expect(await readsWhole(world)).toBe(true);
+    expect(await world.deposits(payment)).toMatchObject([{ role: 'late' }]);
+    world.pass(30);
+    expect(await readsWhole(world)).toBe(false);
+  });
+
+  test('are read for a day after the chain took back a native transfer, which may be mined again', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const payment = await world.create('native');
+    const tx = world.pay(payment);
+    world.mine(1);
+    await world.read();
+    world.chain.reorg({ depth: 1, place: () => null });
+    world.mine(10);
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'expired' });
+    world.pass(20 * hour);
+    world.chain.sendAgain(tx);
+    expect(await readsWhole(world)).toBe(true);
+    expect(await world.deposits(payment)).toMatchObject([{ role: 'late', status: 'seen' }]);
+    world.chain.reorg({ depth: 1, place: () => null });
+    world.pass(4 * hour);
+    await world.read();
+    expect(await readsWhole(world)).toBe(false);
+  });
+});
