@@ -56,6 +56,15 @@ export type RatesConfig = {
   fixed: Partial<Record<Coin, string>>;
 };
 
+export type WebhookConfig = {
+  headerPrefix: string;
+  allowHosts: readonly string[];
+  /** As it is written, checked (`parseSecretKey`); null: the key is in a file. */
+  secretKey: string | null;
+  /** How long a delivery is kept after it ended. */
+  retentionDays: number;
+};
+
 /** The configuration as the program uses it: defaults filled in, `${NAME}` replaced, paths absolute. */
 export type Config = {
   /** Without a trailing slash. */
@@ -69,7 +78,7 @@ export type Config = {
   payments: PaymentPolicy;
   rates: RatesConfig;
   chains: Partial<Record<Network, ChainConfig>>;
-  webhooks: { headerPrefix: string; allowHosts: readonly string[] };
+  webhooks: WebhookConfig;
   api: { requestsPerSecond: number };
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' };
 };
@@ -142,7 +151,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     payments: file.payments,
     rates: { ...file.rates, fixed: withoutUndefined(file.rates.fixed) },
     chains,
-    webhooks: file.webhooks,
+    webhooks: { ...file.webhooks, secretKey: file.webhooks.secretKey ?? null },
     api: file.api,
     log: file.log,
   };

@@ -79,7 +79,9 @@ async function start(
   closers.push(() => claim.release());
   const db = await openDatabase(config.database);
   closers.push(() => db.destroy());
-  const secrets = openSecrets(config.dataFolder, await findSealedSecret(db));
+  const { dataFolder } = config;
+  const { secretKey } = config.webhooks;
+  const secrets = openSecrets({ dataFolder, secretKey }, await findSealedSecret(db));
   const watches = new Map<Network, ChainWatch>();
   const nodesOf = (network: Network) => watches.get(network)?.endpoints() ?? [];
   const metrics = createMetrics({ db, config, clock, nodesOf });
@@ -169,6 +171,7 @@ function startNotifier(
     clock,
     log,
     exclusive: !isPostgres(db),
+    retentionMs: config.webhooks.retentionDays * 24 * hourMs,
     observe: ({ verdict, record }) => metrics.attemptEnded(verdict.kind, record.durationMs),
   });
   notifier.start();

@@ -140,7 +140,8 @@ async function change(
 }
 
 async function secretsOf({ db, config }: Workplace): Promise<Secrets> {
-  return openSecrets(config.dataFolder, await findSealedSecret(db));
+  const { dataFolder, webhooks } = config;
+  return openSecrets({ dataFolder, secretKey: webhooks.secretKey }, await findSealedSecret(db));
 }
 
 /** Without the secret, and of the URL only the host: the rest can be one. */

@@ -9,7 +9,7 @@ const longestQuote = 30;
 const addressPattern = /^0x[0-9a-z]{30,50}$/i;
 
 /** Keys whose values give access; `headers` and everything below them too. */
-const secretKeys = new Set(['adminToken', 'database', 'url', 'wsUrl', 'headers', 'rpc']);
+const secretKeys = new Set(['adminToken', 'secretKey', 'database', 'url', 'wsUrl', 'headers', 'rpc']);
 
 export type FaultContext = {
   /** The configuration with the environment filled in. */

@@ -11,6 +11,7 @@ import {
   number,
   oneOf,
   publicUrl,
+  secretKey,
   section,
   text,
   url,
@@ -214,6 +215,16 @@ export const configSchema = section({
       )
       .default([])
       .describe('Private hosts and ranges that webhooks may go to. All others must be public.'),
+    secretKey: secretKey
+      .optional()
+      .describe(
+        "The key that seals the endpoints' secrets in the database. Best taken from the environment. Default: the file depositd.key, made at the first start.",
+      ),
+    retentionDays: wholeNumber(1, 3650)
+      .default(90)
+      .describe(
+        'How long deliveries and their attempts are kept after they ended. Events are kept for ever.',
+      ),
   }).prefault({}),
   api: section({
     requestsPerSecond: wholeNumber(1, 1_000_000)

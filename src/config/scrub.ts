@@ -43,6 +43,7 @@ export function secretsOf(config: Config): string[] {
   const endpoints = Object.values(config.chains).flatMap((chain) => chain.rpc);
   return [
     config.adminToken,
+    ...(config.webhooks.secretKey === null ? [] : [config.webhooks.secretKey]),
     ...keysInUrl(config.database),
     ...endpoints.flatMap((endpoint) => [
       ...Object.values(endpoint.headers),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseSecretKey } from '../core/secret-key.ts';
 
 /*
  * Kinds of values that a configuration holds. Each `error` is the phrase after "expected" in a fault.
@@ -50,6 +51,11 @@ export const database = text(
 export const adminToken = text(
   'a random text of at least 16 characters without spaces, such as the output of "openssl rand -hex 32"',
   (value) => /^[\x21-\x7e]{16,}$/.test(value) && !isPlaceholder(value),
+);
+
+export const secretKey = text(
+  '32 random bytes as 64 hex digits or in base64, such as the output of "openssl rand -hex 32"',
+  (value) => parseSecretKey(value) !== null,
 );
 
 /** What people leave standing from an example. */

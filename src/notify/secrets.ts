@@ -1,17 +1,9 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseSecretKey } from '../core/secret-key.ts';
 import { CommandError } from '../errors.ts';
+import { createKeyFile, readKeyFile } from './key-file.ts';
 import { secretPrefix } from './signature.ts';
 
 /**
@@ -23,6 +15,8 @@ export type Secrets = {
   seal(secret: string, endpointId: string): string;
   /** @throws CommandError when it was sealed with another key, for another endpoint, or was changed. */
   unseal(sealed: string, endpointId: string): string;
+  /** @throws CommandError when it was sealed with another key. Damage is not noticed. */
+  checkKey(sealed: string): void;
 };
 
 /** A new endpoint's secret: `whsec_` and 32 random bytes in base64. */
@@ -31,32 +25,58 @@ export function generateSecret(): string {
 }
 
 const keyFileName = 'depositd.key';
-const keyBytes = 32;
 const nonceBytes = 12;
 const tagBytes = 16;
 
 /**
- * Reads the key from `depositd.key` in `dataFolder`.
+ * Takes the key from the configuration (`webhooks.secretKey`), else from the file `depositd.key` in
+ * `dataFolder`.
  *
- * `proof` is any sealed secret of the database, null when there is none yet. Only then a missing key is made:
- * else a lost key file would be replaced silently and nobody's webhooks be signed again.
+ * `proof` is any sealed secret of the database, null when there is none yet. Only then a missing file is made:
+ * else a lost key would be replaced silently and nobody's webhooks be signed again.
  *
- * @throws CommandError when the file is missing, damaged, readable by others, or not this database's.
+ * @throws CommandError when the file is missing, damaged or readable by others, or the key is not this
+ * database's.
  */
 export function openSecrets(
-  dataFolder: string,
-  proof: { sealed: string; endpointId: string } | null,
+  { dataFolder, secretKey }: { dataFolder: string; secretKey: string | null },
+  proof: string | null,
 ): Secrets {
   const path = join(dataFolder, keyFileName);
-  const key = readKey(path) ?? (proof === null ? createKey(dataFolder, path) : missing(path));
-  const secrets = createSecrets(key, path);
-  if (proof !== null) secrets.unseal(proof.sealed, proof.endpointId);
+  const secrets = secretKey === null ? openWithFile(path, proof) : openConfigured(secretKey, path);
+  if (proof !== null) secrets.checkKey(proof);
   return secrets;
+}
+
+function openWithFile(path: string, proof: string | null): Secrets {
+  const key = readKeyFile(path) ?? (proof === null ? createKeyFile(path) : null);
+  if (key !== null) return createSecrets(key, path);
+  throw new CommandError(
+    `the key file ${path} is missing, but the database holds webhook secrets sealed with it; restore it from a ` +
+      'backup, or set webhooks.secretKey if the key was kept there',
+  );
+}
+
+function openConfigured(text: string, path: string): Secrets {
+  const key = parseSecretKey(text);
+  if (key === null) throw new CommandError('webhooks.secretKey is not 32 bytes in hex digits or base64');
+  // Whoever moves from the file to the configuration must take the file's key along.
+  return createSecrets(key, existsSync(path) ? `webhooks.secretKey (beside ${path})` : 'webhooks.secretKey');
 }
 
 /** `source` is where the key is from, for error messages. */
 export function createSecrets(key: Uint8Array, source: string): Secrets {
   const keyId = createHash('sha256').update(key).digest('hex').slice(0, 8);
+
+  function dataOf(sealed: string): string {
+    const [version, sealedWith, data = ''] = sealed.split(':');
+    if (version !== 'v1')
+      throw new CommandError('a webhook secret in the database is not readable by this version');
+    if (sealedWith === keyId) return data;
+    throw new CommandError(
+      `${source} is not the key with which this database's webhook secrets were sealed; put the right one back`,
+    );
+  }
 
   return {
     seal(secret, endpointId) {
@@ -65,16 +85,9 @@ export function createSecrets(key: Uint8Array, source: string): Secrets {
       const text = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()]);
       return `v1:${keyId}:${Buffer.concat([nonce, text, cipher.getAuthTag()]).toString('base64')}`;
     },
+    checkKey: (sealed) => void dataOf(sealed),
     unseal(sealed, endpointId) {
-      const [version, sealedWith, data = ''] = sealed.split(':');
-      if (version !== 'v1')
-        throw new CommandError('a webhook secret in the database is not readable by this version');
-      if (sealedWith !== keyId) {
-        throw new CommandError(
-          `${source} is not the key with which this database's webhook secrets were sealed; put the right one back`,
-        );
-      }
-      const bytes = Buffer.from(data, 'base64');
+      const bytes = Buffer.from(dataOf(sealed), 'base64');
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceBytes), {
           authTagLength: tagBytes,
@@ -91,51 +104,4 @@ export function createSecrets(key: Uint8Array, source: string): Secrets {
       }
     },
   };
-}
-
-function readKey(path: string): Buffer | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return null;
-    throw new CommandError(`cannot read the key file ${path}: ${(error as Error).message}`, { cause: error });
-  }
-  const mode = statSync(path).mode & 0o777;
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-    throw new CommandError(
-      `the key file ${path} is open to other users (mode ${mode.toString(8)}); run: chmod 600 ${path}`,
-    );
-  }
-  const key = Buffer.from(text.trim(), 'base64');
-  if (key.length !== keyBytes || key.toString('base64') !== text.trim()) {
-    throw new CommandError(
-      `the key file ${path} is damaged: expected ${keyBytes} bytes in base64; restore it from a backup`,
-    );
-  }
-  return key;
-}
-
-/** Whole or not at all, and never in place of another process's: a link refuses an existing name. */
-function createKey(dataFolder: string, path: string): Buffer {
-  mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
-  const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  const file = openSync(draft, 'wx', 0o600);
-  try {
-    writeSync(file, `${randomBytes(keyBytes).toString('base64')}\n`);
-    fsyncSync(file);
-    linkSync(draft, path);
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== 'EEXIST') throw error;
-  } finally {
-    closeSync(file);
-    unlinkSync(draft);
-  }
-  return readKey(path) ?? missing(path);
-}
-
-function missing(path: string): never {
-  throw new CommandError(
-    `the key file ${path} is missing, but the database holds webhook secrets sealed with it; restore it from a backup`,
-  );
 }

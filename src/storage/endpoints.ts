@@ -214,14 +214,14 @@ export async function forgetEndedRotations(trx: Trx, now: number): Promise<void>
 }
 
 /** Any sealed secret, to try the key on; null when there is none. */
-export async function findSealedSecret(db: Db): Promise<{ sealed: string; endpointId: string } | null> {
+export async function findSealedSecret(db: Db): Promise<string | null> {
   const row = await db
     .selectFrom('webhook_endpoints')
-    .select(['id', 'secret'])
+    .select('secret')
     .where('deleted_at', 'is', null)
     .limit(1)
     .executeTakeFirst();
-  return row === undefined ? null : { sealed: row.secret, endpointId: row.id };
+  return row?.secret ?? null;
 }
 
 export async function getSigningEndpoints(db: Db, ids: readonly string[]): Promise<SigningEndpoint[]> {

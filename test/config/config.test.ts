@@ -33,7 +33,7 @@ describe('the files that come with the project', () => {
         pegBandBps: 50,
         fixed: {},
       },
-      webhooks: { headerPrefix: 'X-PayHook', allowHosts: [] },
+      webhooks: { headerPrefix: 'X-PayHook', allowHosts: [], secretKey: null, retentionDays: 90 },
       api: { requestsPerSecond: 100 },
       log: { level: 'info' },
     } satisfies Partial<Config>);
@@ -224,6 +224,11 @@ describe('single values', () => {
     ['the shortest lifetime', { payments: { lifetimeSeconds: 5 } }],
     ['the fastest pace', { chains: { bsc: { rpc: ['https://b.example'], pollSeconds: 0.1 } } }],
     ['a free port', { listen: { port: 0 } }],
+    [
+      'a sealing key in hex digits',
+      { webhooks: { secretKey: '00112233445566778899aabbccddeeff'.repeat(2) } },
+    ],
+    ['a sealing key in base64', { webhooks: { secretKey: 'ABEiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8=' } }],
     ['a token of 16 characters', { adminToken: '0123456789abcdef' }],
     ['fixed prices', { rates: { sources: ['fixed'], fixed: { usdt: '1', bnb: '612.50' } } }],
     [
@@ -253,6 +258,10 @@ describe('single values', () => {
     ['rates.fixed.bnb', { rates: { fixed: { bnb: 612.5 } } }],
     ['webhooks.headerPrefix', { webhooks: { headerPrefix: 'X PayHook' } }],
     ['webhooks.allowHosts[1]', { webhooks: { allowHosts: ['ok.example', '10.0.0.0/99'] } }],
+    ['webhooks.secretKey', { webhooks: { secretKey: '' } }],
+    ['webhooks.secretKey', { webhooks: { secretKey: 'f'.repeat(64) } }],
+    ['webhooks.secretKey', { webhooks: { secretKey: 'c2hvcnQ=' } }],
+    ['webhooks.retentionDays', { webhooks: { retentionDays: 0 } }],
     ['api.requestsPerSecond', { api: { requestsPerSecond: 0 } }],
     ['log.level', { log: { level: 'verbose' } }],
     ['chains.bsc.rpc[0]', { chains: { bsc: { rpc: ['wss://b.example'] } } }],
@@ -273,8 +282,10 @@ describe('single values', () => {
   });
 });
 
-test('what must never be printed is known: token, passwords, headers and the keys in nodes’ URLs', () => {
+test('what must never be printed is known: token, passwords, sealing key, headers and the keys in nodes’ URLs', () => {
+  const secretKey = '00112233445566778899aabbccddeeff'.repeat(2);
   const config = parse({
+    webhooks: { secretKey },
     database: 'postgres://u:database-password@db/x',
     chains: {
       bsc: {
@@ -290,6 +301,7 @@ test('what must never be printed is known: token, passwords, headers and the key
   expect(secretsOf(config)).toEqual(
     expect.arrayContaining([
       minimal.adminToken,
+      secretKey,
       'database-password',
       'key-in-the-path-0123',
       'key-in-the-query-0123',

@@ -183,6 +183,7 @@ describe('whatever the file holds', () => {
           publicUrl: `ftp://user:${text}@pay.example.com/${text}`,
           adminToken: `${text} `,
           database: `mysql://root:${text}@db`,
+          webhooks: { secretKey: text },
           chains: {
             bsc: {
               rpc: [

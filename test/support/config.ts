@@ -53,7 +53,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     },
     rates: { sources: ['fixed'], maxAgeSeconds: 60, pegBandBps: 50, fixed: {} },
     chains: { bsc: testChain('bsc'), ethereum: testChain('ethereum') },
-    webhooks: { headerPrefix: 'X-PayHook', allowHosts: [] },
+    webhooks: { headerPrefix: 'X-PayHook', allowHosts: [], secretKey: null, retentionDays: 90 },
     api: { requestsPerSecond: 100 },
     log: { level: 'info' },
     ...changes,

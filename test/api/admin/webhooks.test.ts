@@ -3,6 +3,7 @@ import { listAudit } from '../../../src/storage/audit.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { appendEvent } from '../../../src/storage/events.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
+import { testConfig } from '../../support/config.ts';
 import { describeDatabases } from '../../support/databases.ts';
 
 type Endpoint = { id: string; url: string; events: string[]; secret: string; active: boolean };
@@ -108,7 +109,7 @@ describeDatabases("the operator's webhooks", (openTestDb) => {
   });
 
   test('a private target that the configuration allows is added', async () => {
-    const webhooks = { headerPrefix: 'X-PayHook', allowHosts: ['127.0.0.1'] };
+    const webhooks = { ...testConfig().webhooks, allowHosts: ['127.0.0.1'] };
     const api = await openApiServer(await openTestDb(), { webhooks });
     await addEndpoint(api, await api.addMerchant(), {
       url: 'http://127.0.0.1:9/hook',
