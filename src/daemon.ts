@@ -117,6 +117,7 @@ async function start(
       clock,
       log,
       onEvents,
+      found: metrics.auditFound,
       failed: metrics.loopFailed,
     });
     closers.push(() => chainWatch.stop());

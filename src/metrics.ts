@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
+import type { Network } from './core/networks.ts';
 import { createDatabaseMetrics } from './metrics/database.ts';
 import { createNodeMetrics, type NodesOf } from './metrics/nodes.ts';
 import type { Db } from './storage/schema.ts';
@@ -14,7 +15,11 @@ export type Metrics = {
   registry: Registry;
   loopFailed(name: string): void;
   attemptEnded(end: AttemptEnd, durationMs: number): void;
+  auditFound(network: Network, finding: AuditFinding): void;
 };
+
+/** What reading blocks a second time can show. */
+export type AuditFinding = 'missed' | 'vanished' | 'disputed';
 
 export type MetricsOptions = {
   db: Db;
@@ -58,8 +63,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registers,
   });
 
+  const findings = new Counter({
+    name: 'depositd_audit_findings_total',
+    help: 'Transfers that a second reading showed and the first had not, or that it did not show.',
+    labelNames: ['network', 'finding'] as const,
+    registers,
+  });
+  for (const network of Object.keys(options.config.chains)) {
+    for (const finding of ['missed', 'vanished', 'disputed'] satisfies AuditFinding[])
+      findings.inc({ network, finding }, 0);
+  }
+
   return {
     registry,
+    auditFound: (network, finding) => findings.inc({ network, finding }),
     loopFailed: (loop) => loopFailures.inc({ loop }),
     attemptEnded: (end, durationMs) => {
       attempts.inc({ end });

@@ -1,6 +1,7 @@
 import { networkNames } from '../core/networks.ts';
 import { isoTime } from '../payments/present.ts';
 import { countPools } from '../storage/addresses.ts';
+import { readCoverages } from '../storage/audits.ts';
 import { chainUnavailable, readChains } from '../storage/chains.ts';
 import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
 import { countPendingPayments } from '../storage/statistics.ts';
@@ -24,22 +25,27 @@ async function readStatus({ config, db, clock }: Workplace) {
   const pending = await countPendingPayments(db);
   const backlog = await getDeliveryBacklog(db, now);
   const pools = await countPools(db, null);
+  const configured = networkNames.filter((network) => config.chains[network] !== undefined);
+  const coverages = await readCoverages(db, configured);
   return {
-    chains: networkNames
-      .filter((network) => config.chains[network] !== undefined)
-      .map((network) => {
-        const state = states.find((one) => one.network === network) ?? null;
-        const reason = chainUnavailable(state, now);
-        return {
-          network,
-          available: reason === null,
-          reason,
-          height: state?.cursor.height ?? null,
-          head: state?.head.height ?? null,
-          read_at: state === null ? null : isoTime(state.readAt),
-          pending_payments: pending.find((one) => one.network === network)?.pending ?? 0,
-        };
-      }),
+    chains: configured.map((network) => {
+      const coverage = coverages.get(network) ?? null;
+      const state = states.find((one) => one.network === network) ?? null;
+      const reason = chainUnavailable(state, now);
+      return {
+        network,
+        available: reason === null,
+        reason,
+        height: state?.cursor.height ?? null,
+        complete_from: coverage?.from ?? null,
+        complete_to: coverage?.completeTo ?? null,
+        audited_to: coverage?.auditedTo ?? null,
+        gaps: coverage?.gaps ?? [],
+        head: state?.head.height ?? null,
+        read_at: state === null ? null : isoTime(state.readAt),
+        pending_payments: pending.find((one) => one.network === network)?.pending ?? 0,
+      };
+    }),
     pools: pools.map(({ merchantId, network, currency, total, held, inactive }) => ({
       merchant_id: merchantId,
       network,
@@ -58,15 +64,21 @@ async function readStatus({ config, db, clock }: Workplace) {
 
 function show({ chains, pools, deliveries }: Status): void {
   printTable(
-    ['CHAIN', 'READ TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
+    ['CHAIN', 'COMPLETE TO', 'AUDITED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
     chains.map((chain) => [
       chain.network,
-      chain.height === null ? '–' : String(chain.height),
-      chain.head === null ? '–' : String(chain.head),
+      shown(chain.complete_to ?? chain.height),
+      shown(chain.audited_to),
+      shown(chain.head),
       String(chain.pending_payments),
       chain.reason ?? 'ready',
     ]),
   );
+  for (const { network, gaps } of chains) {
+    for (const { from, to } of gaps) {
+      print(`never read: depositd rescan --network ${network} --from ${from} --to ${to}`);
+    }
+  }
   print('');
   if (pools.length === 0) print('no receive addresses yet: depositd address add');
   else
@@ -87,4 +99,8 @@ function show({ chains, pools, deliveries }: Status): void {
       ? 'no webhook is due'
       : `webhooks due: ${deliveries.due}, the oldest since ${deliveries.oldest_due_at}`,
   );
+}
+
+function shown(height: number | null): string {
+  return height === null ? '–' : String(height);
 }

@@ -5,6 +5,7 @@ import type { EventType } from '../core/events.ts';
 import { networkNames } from '../core/networks.ts';
 import { type PaymentStatus, paymentStatuses } from '../core/payment.ts';
 import { countPools } from '../storage/addresses.ts';
+import { readAuditMark } from '../storage/audits.ts';
 import { chainUnavailable, readChains } from '../storage/chains.ts';
 import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
 import type { Db } from '../storage/schema.ts';
@@ -96,6 +97,9 @@ export function createDatabaseMetrics(
   const cursor = gauge('depositd_chain_cursor_height', 'Everything up to this block has been read.', [
     'network',
   ]);
+  const audited = gauge('depositd_chain_audited_height', 'Everything up to this block has been read twice.', [
+    'network',
+  ]);
   const cursorTime = gauge('depositd_chain_cursor_timestamp_seconds', 'Time of the block read last.', [
     'network',
   ]);
@@ -185,6 +189,8 @@ export function createDatabaseMetrics(
       head.set({ network }, state.head.height);
       cursor.set({ network }, state.cursor.height);
       cursorTime.set({ network }, state.cursor.time);
+      const mark = await readAuditMark(db, network);
+      if (mark !== null) audited.set({ network }, mark.position.height);
       readAt.set({ network }, state.readAt / 1000);
     }
     const backlog = await getDeliveryBacklog(db, now);

@@ -73,6 +73,16 @@ export async function readCoverage(db: Db, network: Network): Promise<Coverage |
   };
 }
 
+/** Those of several chains, for whoever shows them. */
+export async function readCoverages(
+  db: Db,
+  networks: readonly Network[],
+): Promise<Map<Network, Coverage | null>> {
+  const coverages = new Map<Network, Coverage | null>();
+  for (const network of networks) coverages.set(network, await readCoverage(db, network));
+  return coverages;
+}
+
 function columnsOf(mark: AuditMark): Omit<Schema['chain_audits'], 'network'> {
   return {
     height: mark.position.height,

@@ -1,5 +1,6 @@
 import type { Network } from '../core/networks.ts';
 import type { Logger } from '../log.ts';
+import type { AuditFinding } from '../metrics.ts';
 import { type AuditMark, readAuditMark, updateAuditMark } from '../storage/audits.ts';
 import { type ChainState, findAnchorFrom, readChain } from '../storage/chains.ts';
 import { inTransaction } from '../storage/database.ts';
@@ -12,9 +13,6 @@ import { commitReading, type Repair } from './repair.ts';
 import { type Piece, type Reading, reread } from './reread.ts';
 import type { Hosts } from './source.ts';
 import type { WatcherDeps } from './watcher.ts';
-
-/** What a second reading can find. */
-export type AuditFinding = 'missed' | 'vanished' | 'disputed';
 
 export type AuditDeps = WatcherDeps & {
   /** Told of each finding, for metrics. */

@@ -1,9 +1,10 @@
-import { type Loop, type LoopOptions, runLoop } from '../loop.ts';
+import { type LoopOptions, runLoop } from '../loop.ts';
 import { hasPendingPayment } from '../storage/payments.ts';
+import { type AuditDeps, createAuditor } from './audit.ts';
 import { createEvmSource } from './evm/source.ts';
 import { createLeader } from './leader.ts';
 import type { EndpointStatus } from './source.ts';
-import { createWatcher, type StepOutcome, type WatcherDeps } from './watcher.ts';
+import { createWatcher, type StepOutcome } from './watcher.ts';
 
 /** One chain being watched. */
 export type ChainWatch = {
@@ -18,11 +19,9 @@ export type ChainWatch = {
 /** How soon a follower asks whether it leads now, and an idle chain whether a payment was made elsewhere, ms. */
 const glanceMs = 1_000;
 
-/** Runs the watcher of one chain in a loop of its own, so that no chain ever waits for another. */
-export function watchChain(
-  deps: Omit<WatcherDeps, 'source'> & Pick<LoopOptions<void>, 'failed'>,
-): ChainWatch {
-  const { db, chain, clock, failed = () => {} } = deps;
+/** Runs the watcher and the auditor of one chain in loops of their own, so that no chain ever waits for another. */
+export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<void>, 'failed'>): ChainWatch {
+  const { db, chain, clock, onEvents, failed = () => {} } = deps;
   const log = deps.log.child({ network: chain.network });
   const source = createEvmSource({ chain, clock, log: deps.log });
   const watcher = createWatcher({ ...deps, source, log });
@@ -41,12 +40,32 @@ export function watchChain(
   }
 
   const delay = () => Math.min(last.nextAt - clock(), last.idle ? glanceMs : Number.POSITIVE_INFINITY);
-  const loop: Loop = runLoop({ name: 'chain', step, delay, log, failed });
+  const loop = runLoop({ name: 'chain', step, delay, log, failed });
+
+  const auditor = createAuditor({
+    ...deps,
+    source,
+    log,
+    onEvents: () => {
+      onEvents();
+      // What was found has to be confirmed.
+      last = { ...last, idle: false };
+      loop.wake();
+    },
+  });
+  const auditLoop = runLoop<number>({
+    name: 'audit',
+    step: async (signal) =>
+      (await leader.leads()) ? (await auditor.step(signal)).nextAt : clock() + glanceMs,
+    delay: (nextAt) => nextAt - clock(),
+    log,
+    failed,
+  });
   return {
     wake: loop.wake,
     endpoints: source.endpoints,
     async stop() {
-      await loop.stop();
+      await Promise.all([loop.stop(), auditLoop.stop()]);
       await leader.resign();
       await source.close();
     },

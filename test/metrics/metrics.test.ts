@@ -151,6 +151,17 @@ describeDatabases('/metrics', (openTestDb) => {
     );
   });
 
+  test('counts what second readings found, from none on, and says how far they got', async () => {
+    const shop = await openShop(await openTestDb());
+    const metrics = metricsOf(shop);
+    const { height } = shop.chains.bsc.head();
+    expect(await samples(metrics, 'depositd_chain_audited_height')).toContain(`{network="bsc"} ${height}`);
+    metrics.auditFound('bsc', 'missed');
+    const findings = await samples(metrics, 'depositd_audit_findings_total');
+    expect(findings).toContain('{network="bsc",finding="missed"} 1');
+    expect(findings).toContain('{network="ethereum",finding="vanished"} 0');
+  });
+
   test('counts failed steps of loops and ends of attempts', async () => {
     const shop = await openShop(await openTestDb());
     const metrics = metricsOf(shop);

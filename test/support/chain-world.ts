@@ -2,17 +2,13 @@ import type { ChainConfig, PaymentPolicy } from '../../src/config.ts';
 import type { Currency } from '../../src/core/assets.ts';
 import type { Network } from '../../src/core/networks.ts';
 import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
+import type { AuditFinding } from '../../src/metrics.ts';
 import { type CancelOutcome, cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
 import { listEvents } from '../../src/storage/events.ts';
 import { findPayment } from '../../src/storage/payments.ts';
 import type { Db } from '../../src/storage/schema.ts';
-import {
-  type AuditFinding,
-  type AuditOutcome,
-  type Auditor,
-  createAuditor,
-} from '../../src/watchers/audit.ts';
+import { type AuditOutcome, type Auditor, createAuditor } from '../../src/watchers/audit.ts';
 import {
   createWatcher,
   type StepOutcome,

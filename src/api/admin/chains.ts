@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import { type Network, networkNames, networks } from '../../core/networks.ts';
 import { isoTime } from '../../payments/present.ts';
+import { type Coverage, readCoverages } from '../../storage/audits.ts';
 import { chainUnavailable, readChains } from '../../storage/chains.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Api } from '../routes.ts';
@@ -18,6 +19,19 @@ const nodeSchema = z.object({
   last_error: z.string().nullable(),
 });
 
+const coverageSchema = z.object({
+  from: countSchema.describe('The first block that was read.'),
+  complete_to: countSchema.describe(
+    'Every block up to this one was read from a node that proved to have it.',
+  ),
+  audited_to: countSchema
+    .nullable()
+    .describe('Every block up to this one was read a second time; null while none was.'),
+  gaps: z
+    .array(z.object({ from: countSchema, to: countSchema }))
+    .describe('Blocks that were never read, both ends included.'),
+});
+
 const chainSchema = z.object({
   network: networkSchema,
   chain: z.string(),
@@ -28,6 +42,9 @@ const chainSchema = z.object({
     .object({ height: countSchema, hash: z.string(), time: timeSchema })
     .nullable()
     .describe('Everything up to this block has been read; null before the first read.'),
+  coverage: coverageSchema
+    .nullable()
+    .describe('What is proven of the deposits up to here; null before the first block was read.'),
   head: countSchema.nullable(),
   finalized: countSchema.nullable(),
   read_at: timeSchema.nullable(),
@@ -66,9 +83,12 @@ export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: Ch
     },
     handler: async () => {
       const states = await readChains(db);
-      const data = networkNames.flatMap((network): z.output<typeof chainSchema>[] => {
+      const configured = networkNames.filter((network) => config.chains[network] !== undefined);
+      const coverages = await readCoverages(db, configured);
+      const data = configured.flatMap((network): z.output<typeof chainSchema>[] => {
         const chain = config.chains[network];
         if (chain === undefined) return [];
+        const coverage = coverages.get(network) ?? null;
         const state = states.find((candidate) => candidate.network === network) ?? null;
         const reason = chainUnavailable(state, clock());
         return [
@@ -86,6 +106,7 @@ export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: Ch
                     hash: state.cursor.hash,
                     time: isoTime(state.cursor.time * 1000),
                   },
+            coverage: coverage === null ? null : presentCoverage(coverage),
             head: state?.head.height ?? null,
             finalized: state?.finalizedHeight ?? null,
             read_at: state === null ? null : isoTime(state.readAt),
@@ -96,6 +117,10 @@ export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: Ch
       return { data, next_cursor: null };
     },
   });
+}
+
+function presentCoverage({ from, completeTo, auditedTo, gaps }: Coverage): z.output<typeof coverageSchema> {
+  return { from, complete_to: completeTo, audited_to: auditedTo, gaps };
 }
 
 function presentNode(node: NodeStatus): z.output<typeof nodeSchema> {

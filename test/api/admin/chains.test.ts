@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { insertAuditMark } from '../../../src/storage/audits.ts';
+import { inTransaction } from '../../../src/storage/database.ts';
+import { recordScan } from '../../../src/storage/scans.ts';
+import { openApiServer } from '../../support/api-server.ts';
+import { describeDatabases } from '../../support/databases.ts';
+import { createdAt, testBlock } from '../../support/payments.ts';
+
+describeDatabases("the operator's view of a chain", (openTestDb) => {
+  test('says up to where it is complete, up to where that was audited, and what was never read', async () => {
+    const db = await openTestDb();
+    const api = await openApiServer(db);
+    await inTransaction(db, async (trx) => {
+      const scan = { network: 'bsc', host: 'node.example', native: false, at: createdAt } as const;
+      await recordScan(trx, { ...scan, from: 101, to: 900 });
+      await recordScan(trx, { ...scan, from: 951, to: 1000 });
+      const position = testBlock(880);
+      await insertAuditMark(trx, { network: 'bsc', position, forks: 0, auditedAt: createdAt });
+    });
+    const { body } = await api.send<{ data: unknown[] }>('GET', '/admin/v1/chains/', { admin: true });
+    expect(body.data).toMatchObject([
+      {
+        network: 'bsc',
+        coverage: { from: 101, complete_to: 900, audited_to: 880, gaps: [{ from: 901, to: 950 }] },
+      },
+      { network: 'ethereum', coverage: null },
+    ]);
+  });
+});
