@@ -258,7 +258,7 @@ describeDatabases('a head that goes backwards', (openTestDb) => {
   });
 
   test('of a node that is asked while a fork is examined only delays that', async () => {
-    const world = await openWorld(await openTestDb(), { scripted: { finalityLag: 2 } });
+    const world = await openWorld(await openTestDb());
     await world.read();
     world.mine(6);
     await world.read();
