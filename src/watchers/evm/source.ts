@@ -20,6 +20,7 @@ import type {
 import { getHeader } from './calls.ts';
 import { judgeInclusion, planInclusions } from './inclusion.ts';
 import { createRangeControl } from './range.ts';
+import { createRateAlarm } from './rate-alarm.ts';
 import { createRpcClient, type RpcAnswer, type RpcCall } from './rpc.ts';
 import { type Header, readHeader, refOf } from './shapes.ts';
 import { type EvmNode, readSpan } from './tick.ts';
@@ -62,7 +63,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     };
     return { host, node };
   });
-  const context = { chain, tokens, currencies };
+  const context = { chain, tokens, currencies, rates: createRateAlarm(currencies.keys()) };
   /** What a node of another chain said; null while none did. */
   let otherChain: string | null = null;
   /** No node below this is believed. */

@@ -7,7 +7,9 @@ import type { PollOutcome, PollRequest } from '../source.ts';
 import { type Expectation, judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs } from './accept.ts';
 import { getFullBlock, getHeader, getReceipt, getTransfers } from './calls.ts';
 import { judgePayment, matchPayments, mostFullBlocks, toNativeTransfer } from './native.ts';
+import { doubtSilence } from './quiet.ts';
 import type { RangeControl } from './range.ts';
+import type { RateAlarm } from './rate-alarm.ts';
 import type { RpcAnswer, RpcCall, RpcClient } from './rpc.ts';
 import { type FullBlock, type Header, readHeader, refOf } from './shapes.ts';
 import { type MatchedLog, type TokenCurrencies, toTransfers } from './transfers.ts';
@@ -30,6 +32,8 @@ export type TickContext = {
   /** As configured, for the filter. */
   tokens: readonly string[];
   currencies: TokenCurrencies;
+  /** How often each token moves. */
+  rates: RateAlarm;
 };
 
 /** A poll, or a reading of what lies below a block that is known: up to `upTo`, by a node that has that block. */
@@ -164,6 +168,10 @@ async function readAnswers(
   const logs = logsAt === null ? [] : resultOf(answers[logsAt]);
   const matched = judgeLogs(logs, range, (key) => watch.has(key));
   if (logsAt !== null) node.range.served(range.to - cursor.height, (logs as unknown[]).length);
+  if (logsAt !== null && plan.recipients === null) {
+    const whole = { from: range.from, to: range.to, logs: logs as unknown[] };
+    await doubtSilence(node.client, context.rates, whole, request.signal);
+  }
 
   const to = endOf(request, plan, verdict.top, full);
   const shown = [...full, to, verdict.top, ...(finalized === null ? [] : [finalized])];
