@@ -71,6 +71,12 @@ function readCount(text: string): number {
   throw new InvalidArgumentError('Expected a whole number up to 1000000.');
 }
 
+function readOverlapHours(text: string): number {
+  const hours = Number(text);
+  if (/^[0-9]{1,3}$/.test(text) && hours <= 720) return hours;
+  throw new InvalidArgumentError('Expected a whole number from 0 to 720.');
+}
+
 function addMerchantCommands(program: Command): void {
   const merchant = group(program, 'merchant', 'Merchants: whom payments are for.');
   onConfig(merchant, 'add <name>', 'Add a merchant, with a first API key that is shown this once.', {
@@ -166,11 +172,12 @@ function addWebhookCommands(program: Command): void {
   onMerchant(webhook, 'list', 'List a merchant’s endpoints.').action(async (options) =>
     (await import('./webhook.ts')).webhookList(options),
   );
-  onEndpoint(
-    webhook,
-    'rotate',
-    'Give an endpoint a new secret; the old one signs beside it for a day.',
-  ).action(async (id, options) => (await import('./webhook.ts')).webhookRotate(id, options));
+  onEndpoint(webhook, 'rotate', 'Give an endpoint a new secret; the old one signs beside it for a day.')
+    .option('--overlap-hours <hours>', 'how long the old one signs, 0 to 720', readOverlapHours)
+    .action(async (id, options) => (await import('./webhook.ts')).webhookRotate(id, options));
+  onEndpoint(webhook, 'finish-rotation', 'End a rotation now: the old secret stops signing.').action(
+    async (id, options) => (await import('./webhook.ts')).webhookFinishRotation(id, options),
+  );
   onEndpoint(webhook, 'test', 'Send an endpoint the event webhook.test.').action(async (id, options) =>
     (await import('./webhook.ts')).webhookTest(id, options),
   );

@@ -10,12 +10,15 @@ import {
   type Endpoint,
   enableEndpoint,
   findSealedSecret,
+  finishEndpointRotation,
   getEndpoint,
   listEndpoints,
 } from '../storage/endpoints.ts';
 import type { Trx } from '../storage/schema.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
+
+const hourMs = 60 * 60 * 1000;
 
 type MerchantOptions = CommandOptions & { merchant: string };
 
@@ -67,12 +70,17 @@ export async function webhookList(options: MerchantOptions): Promise<void> {
   });
 }
 
-export async function webhookRotate(id: string, options: CommandOptions): Promise<void> {
+export async function webhookRotate(
+  id: string,
+  options: CommandOptions & { overlapHours?: number },
+): Promise<void> {
+  const { overlapHours } = options;
   await atWork(options, async (workplace) => {
     const secrets = await secretsOf(workplace);
     const at = workplace.clock();
     const rotated = await inTransaction(workplace.db, async (trx) => {
-      const done = await rotateSecret(trx, secrets, { endpointId: id, at });
+      const overlap = overlapHours === undefined ? {} : { overlapMs: overlapHours * hourMs };
+      const done = await rotateSecret(trx, secrets, { endpointId: id, at, ...overlap });
       if (done !== null) await audit(trx, 'rotated', done.endpoint, at);
       return done;
     });
@@ -80,7 +88,18 @@ export async function webhookRotate(id: string, options: CommandOptions): Promis
     const { endpoint, secret } = rotated;
     if (options.json) return printJson({ ...present(endpoint), secret });
     print(`secret  ${secret}`);
-    say('Keep it: it is not shown again. The old one goes on signing beside it for a day.');
+    const { previousSecretUntil } = endpoint;
+    const until =
+      previousSecretUntil === null
+        ? 'does not sign any more'
+        : `signs until ${isoTime(previousSecretUntil)}, too`;
+    say(`Keep it: it is not shown again. The old one ${until}.`);
+  });
+}
+
+export async function webhookFinishRotation(id: string, options: CommandOptions): Promise<void> {
+  await change(id, 'rotation_finished', options, async (trx) => {
+    await finishEndpointRotation(trx, id);
   });
 }
 
@@ -121,7 +140,7 @@ export async function webhookRemove(id: string, options: CommandOptions): Promis
 
 async function change(
   id: string,
-  verb: 'enabled' | 'disabled' | 'removed',
+  verb: 'enabled' | 'disabled' | 'removed' | 'rotation_finished',
   options: CommandOptions,
   work: (trx: Trx, at: number) => Promise<void>,
 ): Promise<void> {
@@ -135,7 +154,7 @@ async function change(
       return (await getEndpoint(trx, id)) ?? before;
     });
     if (options.json) return printJson(present(endpoint));
-    print(`${verb} ${id}`);
+    print(`${verb.replace('_', ' ')} ${id}`);
   });
 }
 
@@ -174,6 +193,8 @@ function present(endpoint: Endpoint) {
     events: endpoint.events,
     description: endpoint.description,
     active: endpoint.active,
+    previous_secret_until:
+      endpoint.previousSecretUntil === null ? null : isoTime(endpoint.previousSecretUntil),
     disabled_reason: endpoint.disabledReason,
     failing_since: endpoint.failingSince === null ? null : isoTime(endpoint.failingSince),
     created_at: isoTime(endpoint.createdAt),

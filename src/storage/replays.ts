@@ -93,16 +93,7 @@ export async function enqueueReplays(
     )
     .where('original.created_at', '>=', range.since)
     .where('original.created_at', '<', range.until)
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('deliveries as repeat')
-            .select('repeat.id')
-            .whereRef('repeat.event_sequence', '=', 'original.event_sequence')
-            .whereRef('repeat.replay_of', '=', 'original.id'),
-        ),
-      ),
-    )
+    .where(({ not, exists }) => not(exists(repeatsOf(trx))))
     .orderBy('original.id')
     .limit(range.limit);
   const result = await trx
@@ -123,32 +114,44 @@ export async function enqueueReplays(
   return Number(result.numInsertedOrUpdatedRows ?? 0);
 }
 
-/** How many deliveries to an endpoint were given up on a 4xx answer since `since` (Unix ms). */
+/** No more than this are counted: beyond it the exact number helps nobody. */
+const mostRejected = 1_000;
+
+/**
+ * How many deliveries to an endpoint were given up on a 4xx answer since `since` (Unix ms) and not sent again
+ * afterwards; at most a thousand. What a receiver with the wrong secret leaves behind.
+ */
 export async function countRejected(db: Db, endpointId: string, since: number): Promise<number> {
+  const rejected = db
+    .selectFrom('deliveries as original')
+    .select('original.id')
+    .where('original.endpoint_id', '=', endpointId)
+    .where('original.state', '=', sql.lit('failed'))
+    .where('original.last_status', '>=', 400)
+    .where('original.last_status', '<', 500)
+    .where('original.finished_at', '>=', since)
+    .where(({ not, exists }) => not(exists(repeatsOf(db))))
+    .limit(mostRejected);
   const row = await db
-    .selectFrom('deliveries')
+    .selectFrom(rejected.as('rejected'))
     .select((eb) => eb.fn.countAll().as('count'))
-    .where('endpoint_id', '=', endpointId)
-    .where('state', '=', sql.lit('failed'))
-    .where('last_status', '>=', 400)
-    .where('last_status', '<', 500)
-    .where('finished_at', '>=', since)
     .executeTakeFirstOrThrow();
   return Number(row.count);
 }
 
-/** How an endpoint's deliveries made at `createdAt` (a range that was replayed) stand. */
+/** How an endpoint's deliveries that were created in a span of time stand; only its replays when asked. */
 export async function countByState(
   db: Db,
-  made: { endpointId: string; createdAt: number },
+  span: { endpointId: string; since: number; until?: number; replays?: boolean },
 ): Promise<Record<DeliveryState, number>> {
-  const rows = await db
+  let query = db
     .selectFrom('deliveries')
     .select((eb) => ['state', eb.fn.countAll().as('count')])
-    .where('endpoint_id', '=', made.endpointId)
-    .where('created_at', '=', made.createdAt)
-    .groupBy('state')
-    .execute();
+    .where('endpoint_id', '=', span.endpointId)
+    .where('created_at', '>=', span.since);
+  if (span.until !== undefined) query = query.where('created_at', '<', span.until);
+  if (span.replays === true) query = query.where('replay_of', 'is not', null);
+  const rows = await query.groupBy('state').execute();
   const counts: Record<DeliveryState, number> = {
     pending: 0,
     sending: 0,
@@ -158,4 +161,13 @@ export async function countByState(
   };
   for (const row of rows) counts[row.state as DeliveryState] = Number(row.count);
   return counts;
+}
+
+/** The deliveries that repeat `original`. By the event, which has an index. */
+function repeatsOf(db: Db) {
+  return db
+    .selectFrom('deliveries as repeat')
+    .select('repeat.id')
+    .where('repeat.event_sequence', '=', sql.ref<number>('original.event_sequence'))
+    .where('repeat.replay_of', '=', sql.ref<number>('original.id'));
 }

@@ -246,8 +246,18 @@ describe('a webhook endpoint', () => {
     );
     expect(JSON.stringify(list)).not.toContain(added.secret);
 
-    const rotated = await home.runJson<{ secret: string }>('webhook', 'rotate', added.id);
+    const rotated = await home.runJson<{ secret: string; previous_secret_until: string }>(
+      'webhook',
+      'rotate',
+      added.id,
+    );
     expect(rotated.secret).not.toBe(added.secret);
+    expect(rotated.previous_secret_until).toMatch(/^\d{4}-.*Z$/);
+    expect(await home.runJson('webhook', 'finish-rotation', added.id)).toMatchObject({
+      previous_secret_until: null,
+    });
+    const cut = await home.run('webhook', 'rotate', added.id, '--overlap-hours', '0');
+    expect(cut.stderr).toContain('The old one does not sign any more');
     expect(await home.runJson('webhook', 'test', added.id)).toEqual({ delivery_id: expect.any(Number) });
     expect(await home.runJson('webhook', 'disable', added.id)).toMatchObject({
       active: false,

@@ -246,8 +246,9 @@ describeDatabases("the rotation of an endpoint's secret", (openTestDb) => {
     expect(replayed).toEqual({ kind: 'queued', count: 3, more: false });
     clock.advance(1_000);
     await notifier.drain();
-    const made = { endpointId: endpoint.id, createdAt: clock.now() - 1_000 };
+    const made = { endpointId: endpoint.id, since: clock.now() - 1_000, replays: true };
     expect(await countByState(shop.db, made)).toMatchObject({ delivered: 3, pending: 0, failed: 0 });
+    expect(await countRejected(shop.db, endpoint.id, rotatedAt)).toBe(0);
   });
 });
 

@@ -44,7 +44,10 @@ export function checkAnswer(
 
 function findOperation(document: OpenApiDocument, method: string, pathname: string): Operation | undefined {
   const slashed = pathname.endsWith('/') ? pathname : `${pathname}/`;
-  for (const [template, operations] of Object.entries(document.paths)) {
+  // A path without a parameter goes before one with, as in the server.
+  const parameters = (template: string) => template.split('{').length;
+  const paths = Object.entries(document.paths).sort(([a], [b]) => parameters(a) - parameters(b));
+  for (const [template, operations] of paths) {
     const pattern = template.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/\{[^}]+\}/g, '[^/]+');
     const operation = operations[method.toLowerCase()];
     if (operation !== undefined && new RegExp(`^${pattern}$`).test(slashed)) return operation;

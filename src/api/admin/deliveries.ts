@@ -1,30 +1,23 @@
 import { z } from 'zod';
-import type { Clock } from '../../clock.ts';
 import { eventTypes } from '../../core/events.ts';
-import { replayDelivery, replayRange } from '../../notify/endpoints.ts';
-import { recordAudit } from '../../storage/audit.ts';
-import { inTransaction } from '../../storage/database.ts';
 import { deliveryStates, getDelivery, listAttempts, listDeliveries } from '../../storage/deliveries.ts';
+import { countByState } from '../../storage/replays.ts';
 import type { Db } from '../../storage/schema.ts';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
 import { fieldError, notFound } from '../errors.ts';
 import type { Api } from '../routes.ts';
-import {
-  bodyErrors,
-  commonErrors,
-  countSchema,
-  cursorSchema,
-  limitSchema,
-  listOf,
-  momentSchema,
-  serviceErrorSchema,
-} from '../schemas.ts';
-import { endpointOff } from './endpoint-change.ts';
+import { commonErrors, cursorSchema, limitSchema, listOf, momentSchema } from '../schemas.ts';
 import { isId, rowId } from './paths.ts';
-import { attemptSchema, deliverySchema, presentAttempt, presentDelivery } from './webhook-schemas.ts';
+import {
+  attemptSchema,
+  deliveryCountsSchema,
+  deliverySchema,
+  presentAttempt,
+  presentDelivery,
+} from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
-const deliveryPath = z.object({ delivery_id: z.string() });
+export const deliveryPath = z.object({ delivery_id: z.string() });
 
 const listQuery = z.strictObject({
   merchant_id: z.string().max(100).optional(),
@@ -37,10 +30,8 @@ const listQuery = z.strictObject({
   cursor: cursorSchema,
 });
 
-export type DeliveryRouteDeps = { db: Db; clock: Clock; wakeNotifier: () => void };
-
-/** What was sent to webhook endpoints, and sending it again. */
-export function registerDeliveryRoutes(api: Api, { db, clock, wakeNotifier }: DeliveryRouteDeps): void {
+/** What was sent to webhook endpoints. */
+export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
   api.route({
     method: 'GET',
     url: '/deliveries/',
@@ -81,90 +72,31 @@ export function registerDeliveryRoutes(api: Api, { db, clock, wakeNotifier }: De
   });
 
   api.route({
-    method: 'POST',
-    url: '/deliveries/:delivery_id/replay/',
+    method: 'GET',
+    url: '/deliveries/counts/',
     schema: {
       tags,
-      operationId: 'replayDelivery',
-      summary: 'Send the event of a delivery again',
-      description: 'The same bytes, as a delivery of its own with the usual attempts.',
-      params: deliveryPath,
-      body: z.strictObject({}).optional(),
-      response: { ...bodyErrors, 201: deliverySchema, 409: serviceErrorSchema },
-    },
-    handler: async (request, reply) => {
-      const deliveryId = rowId(request.params.delivery_id);
-      const at = clock();
-      const delivery = await inTransaction(db, async (trx) => {
-        const sent = await replayDelivery(trx, { deliveryId, at });
-        if (sent.kind === 'not-found') throw notFound();
-        if (sent.kind === 'endpoint-off') throw endpointOff();
-        const detail = { delivery: sent.delivery.id, endpoint_id: sent.delivery.endpointId };
-        const subject = String(deliveryId);
-        await recordAudit(trx, { at, actor: 'admin', action: 'delivery.replayed', subject, detail });
-        return sent.delivery;
-      });
-      wakeNotifier();
-      return reply.code(201).send(presentDelivery(delivery));
-    },
-  });
-
-  api.route({
-    method: 'POST',
-    url: '/deliveries/replay/',
-    schema: {
-      tags,
-      operationId: 'replayDeliveries',
-      summary: 'Send again what went to an endpoint in a span of time',
-      description:
-        'Oldest first and paced. What was sent again already is passed over, so that asking twice sends nothing twice.',
-      body: z.strictObject({
+      operationId: 'countDeliveries',
+      summary: 'How the deliveries to an endpoint stand, such as those of a range replay',
+      querystring: z.strictObject({
         endpoint_id: z.string().max(100),
         since: momentSchema.describe('Created at or after.'),
-        until: momentSchema.optional().describe('Created before; now by default.'),
-        status: z.enum(['failed', 'delivered', 'cancelled']).default('failed'),
+        until: momentSchema.optional().describe('Created before.'),
+        replays: z.enum(['true', 'false']).default('false').describe('Only those that repeat another.'),
       }),
-      response: {
-        ...bodyErrors,
-        202: z.object({
-          count: countSchema,
-          more: z.boolean().describe('The limit cut: asking again goes on.'),
-        }),
-        409: serviceErrorSchema,
-      },
+      response: { ...commonErrors, 200: deliveryCountsSchema },
     },
-    handler: async (request, reply) => {
-      const { endpoint_id: endpointId, since, until, status } = request.body;
-      if (!isId(endpointId)) throw unknownEndpoint();
-      const at = clock();
-      const { count, more } = await inTransaction(db, async (trx) => {
-        const replayed = await replayRange(trx, {
-          endpointId,
-          since: Date.parse(since),
-          ...(until === undefined ? {} : { until: Date.parse(until) }),
-          states: [status],
-          at,
-        });
-        if (replayed.kind === 'not-found') throw unknownEndpoint();
-        if (replayed.kind === 'endpoint-off') throw endpointOff();
-        const detail = { since, until: until ?? null, status, count: replayed.count };
-        await recordAudit(trx, {
-          at,
-          actor: 'admin',
-          action: 'deliveries.replayed',
-          subject: endpointId,
-          detail,
-        });
-        return replayed;
+    handler: async (request) => {
+      const { endpoint_id: endpointId, since, until, replays } = request.query;
+      if (!isId(endpointId)) throw fieldError('endpoint_id', 'expected an id');
+      return countByState(db, {
+        endpointId,
+        since: Date.parse(since),
+        ...(until === undefined ? {} : { until: Date.parse(until) }),
+        replays: replays === 'true',
       });
-      wakeNotifier();
-      return reply.code(202).send({ count, more });
     },
   });
-}
-
-function unknownEndpoint() {
-  return fieldError('endpoint_id', 'there is no such endpoint');
 }
 
 function deliveryFilter(query: z.output<typeof listQuery>) {

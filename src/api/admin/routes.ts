@@ -18,6 +18,7 @@ import { registerDepositRoutes } from './deposits.ts';
 import { registerDerivedPoolRoutes } from './derived-pools.ts';
 import { registerMerchantRoutes } from './merchants.ts';
 import { registerAdminPaymentRoutes } from './payments.ts';
+import { registerReplayRoutes } from './replays.ts';
 import { registerWebhookActions } from './webhook-actions.ts';
 import { registerWebhookRoutes, type WebhookRouteDeps } from './webhooks.ts';
 
@@ -49,6 +50,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerWebhookRoutes(routes, deps);
     registerWebhookActions(routes, deps);
     registerDeliveryRoutes(routes, deps);
+    registerReplayRoutes(routes, deps);
     registerAuditRoutes(routes, deps);
     routes.route({
       method: 'GET',

@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { rotateSecret, sendTestEvent } from '../../notify/endpoints.ts';
+import { finishEndpointRotation } from '../../storage/endpoints.ts';
 import { notFound } from '../errors.ts';
 import type { Api } from '../routes.ts';
 import { bodyErrors, serviceErrorSchema } from '../schemas.ts';
 import { createEndpointChange, endpointOff, endpointPath } from './endpoint-change.ts';
-import { deliverySchema, endpointSecretSchema, presentDelivery } from './webhook-schemas.ts';
+import {
+  deliverySchema,
+  describeEndpoint,
+  endpointSchema,
+  endpointSecretSchema,
+  presentDelivery,
+} from './webhook-schemas.ts';
 import type { WebhookRouteDeps } from './webhooks.ts';
 
 const tags = ['Webhooks'];
@@ -50,6 +57,27 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
         },
       );
       return { id: endpoint.id, url: endpoint.url, events: [...endpoint.events], secret };
+    },
+  });
+
+  api.route({
+    method: 'POST',
+    url: '/merchants/:merchant_id/webhooks/:endpoint_id/rotate/finish/',
+    schema: {
+      tags,
+      operationId: 'finishWebhookRotation',
+      summary: 'End a rotation now: the old secret stops signing',
+      params: endpointPath,
+      body: z.strictObject({}).optional(),
+      response: { ...bodyErrors, 200: endpointSchema },
+    },
+    handler: async (request) => {
+      const finished = await change(request.params, 'webhook.rotation_finished', async (trx, { id }) => {
+        const result = await finishEndpointRotation(trx, id);
+        if (result === null) throw notFound();
+        return { result, detail: {} };
+      });
+      return describeEndpoint(deps.db, finished);
     },
   });
 

@@ -3,6 +3,8 @@ import { eventTypes } from '../../core/events.ts';
 import { isoTime } from '../../payments/present.ts';
 import { type Delivery, type DeliveryAttempt, deliveryStates } from '../../storage/deliveries.ts';
 import type { Endpoint } from '../../storage/endpoints.ts';
+import { countRejected } from '../../storage/replays.ts';
+import type { Db } from '../../storage/schema.ts';
 import { countSchema, timeSchema } from '../schemas.ts';
 
 export const endpointSchema = z
@@ -19,6 +21,11 @@ export const endpointSchema = z
     failing_since: timeSchema.nullable().describe('First failure since the last success.'),
     rotated_at: timeSchema.nullable(),
     previous_secret_until: timeSchema.nullable().describe('Until then the old secret signs, too.'),
+    rejected_since_rotation: countSchema
+      .nullable()
+      .describe(
+        'Deliveries given up on a 4xx answer since the secret was changed and not replayed (at most 1000); null: it never was.',
+      ),
     created_at: timeSchema,
   })
   .meta({ id: 'WebhookEndpoint' });
@@ -60,7 +67,18 @@ export const attemptSchema = z.object({
   response: z.string().describe('The first bytes of the answer: text from a stranger.'),
 });
 
-export function presentEndpoint(endpoint: Endpoint): z.output<typeof endpointSchema> {
+/** How deliveries stand. */
+export const deliveryCountsSchema = z
+  .record(z.enum(deliveryStates), countSchema)
+  .meta({ id: 'DeliveryCounts' });
+
+/** An endpoint with what must be looked up about it. */
+export async function describeEndpoint(db: Db, endpoint: Endpoint): Promise<z.output<typeof endpointSchema>> {
+  const { id, rotatedAt } = endpoint;
+  return presentEndpoint(endpoint, rotatedAt === null ? null : await countRejected(db, id, rotatedAt));
+}
+
+function presentEndpoint(endpoint: Endpoint, rejected: number | null): z.output<typeof endpointSchema> {
   return {
     id: endpoint.id,
     url: endpoint.url,
@@ -71,6 +89,7 @@ export function presentEndpoint(endpoint: Endpoint): z.output<typeof endpointSch
     failing_since: timeOrNull(endpoint.failingSince),
     rotated_at: timeOrNull(endpoint.rotatedAt),
     previous_secret_until: timeOrNull(endpoint.previousSecretUntil),
+    rejected_since_rotation: rejected,
     created_at: isoTime(endpoint.createdAt),
   };
 }

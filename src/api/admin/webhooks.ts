@@ -20,7 +20,7 @@ import type { Api } from '../routes.ts';
 import { bodyErrors, commonErrors, listOf, plainText } from '../schemas.ts';
 import { createEndpointChange, endpointPath } from './endpoint-change.ts';
 import { merchantPath, requireMerchant } from './paths.ts';
-import { endpointSchema, endpointSecretSchema, presentEndpoint } from './webhook-schemas.ts';
+import { describeEndpoint, endpointSchema, endpointSecretSchema } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
 
@@ -56,7 +56,11 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
     },
     handler: async (request) => {
       const merchant = await requireMerchant(db, request.params.merchant_id);
-      return { data: (await listEndpoints(db, merchant.id)).map(presentEndpoint), next_cursor: null };
+      const endpoints = await listEndpoints(db, merchant.id);
+      return {
+        data: await Promise.all(endpoints.map((one) => describeEndpoint(db, one))),
+        next_cursor: null,
+      };
     },
   });
 
@@ -127,7 +131,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         const { events, active: on } = result;
         return { result, detail: { host: hostOf(result), events, active: on } };
       });
-      return presentEndpoint(changed);
+      return describeEndpoint(db, changed);
     },
   });
 
@@ -146,7 +150,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         await deleteEndpoint(trx, endpoint.id, at);
         return { result: { ...endpoint, active: false }, detail: { host: hostOf(endpoint) } };
       });
-      return presentEndpoint(deleted);
+      return describeEndpoint(db, deleted);
     },
   });
 }

@@ -93,6 +93,7 @@ describeDatabases('the audit log', (openTestDb) => {
     const endpoint = await act<{ id: string }>(`POST ${merchant}/webhooks/`, [shop.id], hook);
     const ids = [shop.id, endpoint.id];
     await act(`POST ${merchant}/webhooks/{endpoint_id}/rotate/`, ids);
+    await act(`POST ${merchant}/webhooks/{endpoint_id}/rotate/finish/`, ids);
     const sent = await act<{ id: number }>(`POST ${merchant}/webhooks/{endpoint_id}/test/`, ids);
     await act('POST /deliveries/{delivery_id}/replay/', [String(sent.id)]);
     await act('POST /deliveries/replay/', [], { endpoint_id: endpoint.id, since: '2026-01-01T00:00:00Z' });

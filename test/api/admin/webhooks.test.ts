@@ -185,6 +185,76 @@ describeDatabases("the operator's webhooks", (openTestDb) => {
     expect(wrong).toMatchObject({ status: 400, body: { errors: { overlap_seconds: [expect.any(String)] } } });
   });
 
+  test('a rotation is ended at once when asked, and ending none changes nothing', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    const { id } = await addEndpoint(api, shop);
+    const path = `/admin/v1/merchants/${shop.id}/webhooks/${id}/rotate/`;
+    const finish = () => api.send<Endpoint>('POST', `${path}finish/`, { admin: true });
+    expect(await finish()).toMatchObject({ status: 200, body: { id, previous_secret_until: null } });
+    await api.send('POST', path, { admin: true });
+    const kept = async () => {
+      const query = api.db.selectFrom('webhook_endpoints').select('previous_secret').where('id', '=', id);
+      return (await query.executeTakeFirstOrThrow()).previous_secret;
+    };
+    expect(await kept()).not.toBeNull();
+    expect(await finish()).toMatchObject({ status: 200, body: { id, previous_secret_until: null } });
+    expect(await kept()).toBeNull();
+  });
+
+  test('S58: what a receiver refused after its secret was changed is counted, replayed as a range, and followed', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    const { id } = await addEndpoint(api, shop);
+    const path = `/admin/v1/merchants/${shop.id}/webhooks/`;
+    const rejected = async () => {
+      const { body } = await api.send<{ data: { rejected_since_rotation: number | null }[] }>('GET', path, {
+        admin: true,
+      });
+      return body.data[0]?.rejected_since_rotation;
+    };
+    const end = (state: string, status: number) =>
+      api.db
+        .updateTable('deliveries')
+        .set({ state, finished_at: api.now(), last_status: status })
+        .where('state', '=', 'pending')
+        .execute();
+    await appendConfirmed(api, shop);
+    await end('failed', 401);
+    api.advance(60);
+    expect(await rejected()).toBeNull();
+    await api.send('POST', `${path}${id}/rotate/`, { admin: true });
+    expect(await rejected()).toBe(0);
+    const since = new Date(api.now()).toISOString();
+    for (let n = 0; n < 3; n++) await appendConfirmed(api, shop);
+    await end('failed', 401);
+    await appendConfirmed(api, shop);
+    await end('failed', 500);
+    expect(await rejected()).toBe(3);
+
+    const range = { endpoint_id: id, since };
+    const replayed = await api.send('POST', '/admin/v1/deliveries/replay/', { admin: true, json: range });
+    expect(replayed).toMatchObject({ status: 202, body: { count: 4 } });
+    expect(await rejected()).toBe(0);
+    const counts = async (query: string) =>
+      (await api.send('GET', `/admin/v1/deliveries/counts/?${query}`, { admin: true })).body;
+    const query = `endpoint_id=${id}&since=${since}`;
+    const none = { pending: 0, sending: 0, delivered: 0, failed: 0, cancelled: 0 };
+    expect(await counts(`${query}&replays=true`)).toEqual({ ...none, pending: 4 });
+    await end('delivered', 200);
+    expect(await counts(`${query}&replays=true`)).toEqual({ ...none, delivered: 4 });
+    expect(await counts(query)).toEqual({ ...none, delivered: 4, failed: 4 });
+    expect(await counts(`${query}&until=${since}`)).toEqual(none);
+    for (const wrong of [
+      `since=${since}`,
+      `endpoint_id=${id}`,
+      `${query}&replays=yes`,
+      `endpoint_id=x&since=${since}`,
+    ]) {
+      expect(await counts(wrong), wrong).toMatchObject({ errors: expect.anything() });
+    }
+  });
+
   test('a test event is queued for this endpoint alone, and one that is off answers 409', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
