@@ -71,6 +71,16 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 
     sql`create index addresses_retired on addresses (id) where active = 0`,
 
+    // Pools that somebody was told about, until they have recovered: each is told once.
+    sql`create table pool_levels (
+      merchant_id text not null references merchants (id),
+      network text not null,
+      currency text not null,
+      level text not null check (level in ('low', 'exhausted')),
+      since ${int} not null,
+      primary key (merchant_id, network, currency, level)
+    )`,
+
     // Addresses that came back into service: what had stopped watching them takes them in again.
     sql`create table address_returns (
       id ${id},
@@ -111,6 +121,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`,
     // One address, one live payment: the lock itself.
     sql`create unique index payments_live_lock on payments (address_id) where status = 'pending'`,
+    sql`create index payments_created on payments (created_at)`,
     sql`create index payments_pending on payments (network, expires_at) where status = 'pending'`,
     sql`create index payments_native_ended on payments (network, ended_at) where currency = 'native'`,
     sql`create index payments_address on payments (address_id, id)`,

@@ -124,7 +124,7 @@ async function start(
     watches.set(chain.network, chainWatch);
   }
 
-  const pools = createPoolHealth({ db, clock, log, onEvents });
+  const pools = createPoolHealth({ db, clock, log, policy: config.payments, onEvents });
   closers.push(() => pools.settled());
   const wake = (network: Network) => watches.get(network)?.wake();
   const payments = createPayments({ db, config, rates, pools, clock, wake });

@@ -23,7 +23,7 @@ export type AuditFinding = 'missed' | 'vanished' | 'disputed';
 
 export type MetricsOptions = {
   db: Db;
-  config: Pick<Config, 'chains'>;
+  config: Pick<Config, 'chains' | 'payments'>;
   clock: Clock;
   /** The nodes of a chain that this process reads. */
   nodesOf: NodesOf;

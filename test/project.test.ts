@@ -24,7 +24,7 @@ const mayImport: Record<string, string[]> = {
   log: ['config', 'errors'],
   loop: ['clock', 'errors', 'log'],
   version: [],
-  metrics: ['storage', 'version', ...ground],
+  metrics: ['pool', 'storage', 'version', ...ground],
   storage: ground,
   pool: ['storage', ...ground],
   payments: ['pool', 'storage', ...ground],

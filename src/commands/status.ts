@@ -1,6 +1,6 @@
 import { networkNames } from '../core/networks.ts';
 import { isoTime } from '../payments/present.ts';
-import { countPools } from '../storage/addresses.ts';
+import { describePools } from '../pool/status.ts';
 import { readCoverages } from '../storage/audits.ts';
 import { chainUnavailable, readChains } from '../storage/chains.ts';
 import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
@@ -24,7 +24,7 @@ async function readStatus({ config, db, clock }: Workplace) {
   const states = await readChains(db);
   const pending = await countPendingPayments(db);
   const backlog = await getDeliveryBacklog(db, now);
-  const pools = await countPools(db, null);
+  const pools = await describePools(db, null, config.payments, now);
   const configured = networkNames.filter((network) => config.chains[network] !== undefined);
   const coverages = await readCoverages(db, configured);
   return {
@@ -46,14 +46,18 @@ async function readStatus({ config, db, clock }: Workplace) {
         pending_payments: pending.find((one) => one.network === network)?.pending ?? 0,
       };
     }),
-    pools: pools.map(({ merchantId, network, currency, total, held, inactive }) => ({
-      merchant_id: merchantId,
-      network,
-      currency,
-      total,
-      free: total - held,
-      held,
-      inactive,
+    pools: pools.map((pool) => ({
+      merchant_id: pool.merchantId,
+      network: pool.network,
+      currency: pool.currency,
+      level: pool.level,
+      total: pool.total,
+      free: pool.free,
+      held: pool.held,
+      quarantined: pool.quarantined,
+      inactive: pool.inactive,
+      derivable: pool.derivable,
+      exhausted_in_seconds: pool.forecast.exhaustedInSeconds,
     })),
     deliveries: {
       due: backlog.due,
@@ -83,14 +87,17 @@ function show({ chains, pools, deliveries }: Status): void {
   if (pools.length === 0) print('no receive addresses yet: depositd address add');
   else
     printTable(
-      ['POOL OF', 'NETWORK', 'FOR', 'FREE', 'HELD', 'OUT OF SERVICE'],
+      ['POOL OF', 'NETWORK', 'FOR', 'FREE', 'HELD', 'RESTING', 'DERIVABLE', 'OUT OF SERVICE', 'STATE'],
       pools.map((pool) => [
         pool.merchant_id,
         pool.network,
         pool.currency ?? 'all',
         String(pool.free),
         String(pool.held),
+        String(pool.quarantined),
+        String(pool.derivable),
         String(pool.inactive),
+        poolState(pool),
       ]),
     );
   print('');
@@ -103,4 +110,9 @@ function show({ chains, pools, deliveries }: Status): void {
 
 function shown(height: number | null): string {
   return height === null ? '–' : String(height);
+}
+
+function poolState({ level, exhausted_in_seconds: seconds }: Status['pools'][number]): string {
+  if (level === 'exhausted' || seconds === null) return level;
+  return `${level}, dry in ${Math.max(1, Math.round(seconds / 60))} min at the pace of the busiest hour`;
 }

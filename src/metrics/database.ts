@@ -4,7 +4,7 @@ import type { Config } from '../config.ts';
 import type { EventType } from '../core/events.ts';
 import { networkNames } from '../core/networks.ts';
 import { type PaymentStatus, paymentStatuses } from '../core/payment.ts';
-import { countPools } from '../storage/addresses.ts';
+import { describePools } from '../pool/status.ts';
 import { readAuditMark } from '../storage/audits.ts';
 import { chainUnavailable, readChains } from '../storage/chains.ts';
 import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
@@ -39,7 +39,7 @@ const reached: Partial<Record<EventType, PaymentStatus>> = {
  */
 export function createDatabaseMetrics(
   registry: Registry,
-  { db, config, clock }: { db: Db; config: Pick<Config, 'chains'>; clock: Clock },
+  { db, config, clock }: { db: Db; config: Pick<Config, 'chains' | 'payments'>; clock: Clock },
 ): void {
   const registers = [registry];
   const networks = networkNames.filter((network) => config.chains[network] !== undefined);
@@ -109,12 +109,17 @@ export function createDatabaseMetrics(
   const available = gauge('depositd_chain_available', '1 when payments can be created on a chain.', [
     'network',
   ]);
-  const pools = gauge('depositd_pool_addresses', 'Receive addresses in service.', [
+  const pools = gauge('depositd_pool_addresses', 'Receive addresses, by what they can be used for now.', [
     'merchant',
     'network',
     'currency',
     'state',
   ]);
+  const exhaustedIn = gauge(
+    'depositd_pool_exhausted_in_seconds',
+    "When a pool runs dry at the pace of the last day's busiest hour; absent while it suffices.",
+    ['merchant', 'network', 'currency'],
+  );
   const due = gauge('depositd_deliveries_due', 'Webhooks that should have been sent by now.', []);
   const oldestDue = gauge(
     'depositd_deliveries_oldest_due_seconds',
@@ -199,12 +204,16 @@ export function createDatabaseMetrics(
   }
 
   async function readPools(now: number): Promise<void> {
-    const counts = await countPools(db, null);
+    const counts = await describePools(db, null, config.payments, now);
     pools.reset();
+    exhaustedIn.reset();
     for (const pool of counts) {
       const labels = { merchant: pool.merchantId, network: pool.network, currency: pool.currency ?? 'all' };
-      pools.set({ ...labels, state: 'free' }, pool.total - pool.held);
-      pools.set({ ...labels, state: 'held' }, pool.held);
+      for (const state of ['free', 'held', 'quarantined', 'inactive', 'derivable'] as const) {
+        pools.set({ ...labels, state }, pool[state]);
+      }
+      const { exhaustedInSeconds } = pool.forecast;
+      if (exhaustedInSeconds !== null) exhaustedIn.set(labels, exhaustedInSeconds);
     }
     poolsCountedAt = now;
   }

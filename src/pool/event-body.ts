@@ -2,14 +2,13 @@ import { nativeCoin } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
 import { networks } from '../core/networks.ts';
 import type { Pool } from '../storage/locks.ts';
-
-export type PoolCount = { total: number; held: number };
+import type { PoolLoad } from '../storage/pool-counts.ts';
 
 /** The body of `pool.low` and `pool.exhausted`: the keys that every event has, then the pool. */
 export function poolEventBody(
   event: Extract<EventType, 'pool.low' | 'pool.exhausted'>,
   { network, currency }: Pool,
-  { total, held }: PoolCount,
+  { total, held }: PoolLoad,
   at: number,
 ): string {
   return JSON.stringify({

@@ -1,11 +1,14 @@
 import type { Clock } from '../clock.ts';
+import type { PaymentPolicy } from '../config.ts';
 import type { EventType } from '../core/events.ts';
 import type { Logger } from '../log.ts';
 import { inTransaction } from '../storage/database.ts';
 import { appendEvent } from '../storage/events.ts';
-import { countPool, type Pool } from '../storage/locks.ts';
+import type { Pool } from '../storage/locks.ts';
+import { countPool, type PoolLoad } from '../storage/pool-counts.ts';
+import { clearPoolLevels, notePoolLevel, type PoolLevel } from '../storage/pool-levels.ts';
 import type { Db } from '../storage/schema.ts';
-import { type PoolCount, poolEventBody } from './event-body.ts';
+import { poolEventBody } from './event-body.ts';
 
 /** Tells operators about pools that run dry, off the path of the requests that empty them. */
 export type PoolHealth = {
@@ -21,15 +24,13 @@ export type PoolHealthDeps = {
   db: Db;
   clock: Clock;
   log: Logger;
+  policy: Pick<PaymentPolicy, 'quarantine' | 'quarantineSeconds'>;
   /** Called when something was committed that causes webhooks. */
   onEvents?: () => void;
 };
 
 /** The same line is not repeated within this time for one pool, ms. */
 const logMs = 60_000;
-
-/** Nor the same event: it may ring a bell. */
-const eventMs = 60 * 60_000;
 
 /** Other processes lock addresses too: what is known of a pool is counted afresh after this time, ms. */
 const recountMs = 60_000;
@@ -41,14 +42,17 @@ const largeRestMs = 5_000;
 /** Fewer free addresses than one in this many is low. */
 const lowFraction = 5;
 
+/** With three in ten free again a pool has recovered: one that hovers at a fifth is told of once. */
+const recoveredTenths = 3;
+
 /** What is known of a pool without counting: `free` falls with each lock and is corrected by the next count. */
 type Estimate = { total: number; free: number; countedAt: number; counting: boolean };
 
-export function createPoolHealth({ db, clock, log, onEvents }: PoolHealthDeps): PoolHealth {
+export function createPoolHealth({ db, clock, log, policy, onEvents }: PoolHealthDeps): PoolHealth {
   const estimates = new Map<string, Estimate>();
   const exhaustedLines = createThrottle(clock, logMs);
-  const lowLines = createThrottle(clock, logMs);
-  const events = createThrottle(clock, eventMs);
+  /** Pools that this process knows to be low, or to have recovered; after a start it knows of none. */
+  const known = new Map<string, 'low' | 'recovered'>();
   const running = new Set<Promise<void>>();
 
   function inBackground(work: Promise<void>): void {
@@ -59,9 +63,9 @@ export function createPoolHealth({ db, clock, log, onEvents }: PoolHealthDeps): 
   }
 
   async function reportExhausted(pool: Pool): Promise<void> {
-    const { total, held } = await countPool(db, pool);
-    log.warn({ ...fieldsOf(pool), total, held }, 'pool exhausted');
-    await announce('pool.exhausted', pool, { total, held });
+    const load = await count(pool);
+    log.warn({ ...fieldsOf(pool), ...load }, 'pool exhausted');
+    await tell('exhausted', pool, load);
   }
 
   async function reportLow(pool: Pool, estimate: Estimate): Promise<void> {
@@ -70,39 +74,55 @@ export function createPoolHealth({ db, clock, log, onEvents }: PoolHealthDeps): 
       let uncounted: number;
       do {
         const before = estimate.free;
-        const { total, held } = await countPool(db, pool);
+        const { total, held } = await count(pool);
         // Locks that came meanwhile may or may not be in the count.
         uncounted = before - estimate.free;
         Object.assign(estimate, { total, free: total - held - uncounted, countedAt: clock() });
-        if (isLow(total, total - held)) {
-          if (!lowLines.pass(keyOf(pool))) return;
-          log.warn({ ...fieldsOf(pool), total, held, free: total - held }, 'pool low');
-          return await announce('pool.low', pool, { total, held });
+        const free = total - held;
+        if (isLow(total, free)) {
+          if (known.get(keyOf(pool)) === 'low') return;
+          known.set(keyOf(pool), 'low');
+          log.warn({ ...fieldsOf(pool), total, held, free }, 'pool low');
+          return await tell('low', pool, { total, held });
         }
+        if (free * 10 >= total * recoveredTenths) await recover(pool, { total, held });
       } while (uncounted > 0 && isLow(estimate.total, estimate.free));
     } finally {
       estimate.counting = false;
     }
   }
 
-  async function announce(
-    type: Extract<EventType, 'pool.low' | 'pool.exhausted'>,
-    pool: Pool,
-    count: PoolCount,
-  ): Promise<void> {
-    if (!events.pass(`${type} ${keyOf(pool)}`)) return;
-    const at = clock();
-    const body = poolEventBody(type, pool, count, at);
-    await inTransaction(db, (trx) =>
-      appendEvent(trx, { merchantId: pool.merchantId, type, paymentId: null, body, at }),
-    );
-    onEvents?.();
+  function count(pool: Pool): Promise<PoolLoad> {
+    const { quarantine, quarantineSeconds } = policy;
+    return countPool(db, pool, quarantine === 'strict' ? clock() - quarantineSeconds * 1000 : null);
   }
 
-  /** Counts at the first lock, when it seems low, and now and then. */
-  function isCountDue({ total, free, countedAt }: Estimate): boolean {
+  /** Writes the event, once until the pool has recovered. */
+  async function tell(level: PoolLevel, pool: Pool, load: PoolLoad): Promise<void> {
+    if (known.get(keyOf(pool)) === 'recovered') known.delete(keyOf(pool));
+    const at = clock();
+    const type: EventType = `pool.${level}`;
+    const told = await inTransaction(db, async (trx) => {
+      if (!(await notePoolLevel(trx, pool, level, at))) return false;
+      const body = poolEventBody(type, pool, load, at);
+      await appendEvent(trx, { merchantId: pool.merchantId, type, paymentId: null, body, at });
+      return true;
+    });
+    if (told) onEvents?.();
+  }
+
+  async function recover(pool: Pool, { total, held }: PoolLoad): Promise<void> {
+    if (known.get(keyOf(pool)) === 'recovered') return;
+    const recovered = await inTransaction(db, (trx) => clearPoolLevels(trx, pool));
+    known.set(keyOf(pool), 'recovered');
+    if (recovered) log.info({ ...fieldsOf(pool), total, held, free: total - held }, 'pool recovered');
+  }
+
+  /** Counts at the first lock, when it seems low and nobody was told, and now and then. */
+  function isCountDue(key: string, { total, free, countedAt }: Estimate): boolean {
     const age = clock() - countedAt;
     if (age >= recountMs) return true;
+    if (known.get(key) === 'low') return false;
     return isLow(total, free) && (total <= largePool || age >= largeRestMs);
   }
 
@@ -117,7 +137,7 @@ export function createPoolHealth({ db, clock, log, onEvents }: PoolHealthDeps): 
       };
       estimates.set(key, estimate);
       estimate.free -= 1;
-      if (estimate.counting || !lowLines.wouldPass(key) || !isCountDue(estimate)) return;
+      if (estimate.counting || !isCountDue(key, estimate)) return;
       inBackground(reportLow(pool, estimate));
     },
     afterRefusal(pool) {
@@ -129,7 +149,7 @@ export function createPoolHealth({ db, clock, log, onEvents }: PoolHealthDeps): 
   };
 }
 
-function isLow(total: number, free: number): boolean {
+export function isLow(total: number, free: number): boolean {
   return free * lowFraction < total;
 }
 

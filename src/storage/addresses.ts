@@ -147,47 +147,6 @@ export async function countFreeAddresses(
   return Number(row.n);
 }
 
-export type PoolCount = {
-  merchantId: string;
-  network: Network;
-  /** Null: the addresses that serve every currency of the network. */
-  currency: Currency | null;
-  /** In service. */
-  total: number;
-  /** Held by pending payments. */
-  held: number;
-  /** Out of service. */
-  inactive: number;
-};
-
-/** Every pool of every merchant, or of one. Reads all addresses: for the operator, not for each request. */
-export async function countPools(db: Db, merchantId: string | null): Promise<PoolCount[]> {
-  let query = db
-    .selectFrom('addresses')
-    .select((eb) => [
-      'merchant_id',
-      'network',
-      'currency',
-      eb.fn.sum<number>('active').as('total'),
-      eb.fn.count<number>('locked_by').as('held'),
-      eb.fn.countAll<number>().as('n'),
-    ])
-    .groupBy(['merchant_id', 'network', 'currency'])
-    .orderBy('merchant_id')
-    .orderBy('network')
-    .orderBy('currency');
-  if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
-  const rows = await query.execute();
-  return rows.map((row) => ({
-    merchantId: row.merchant_id,
-    network: row.network as Network,
-    currency: toCurrency(row.currency),
-    total: Number(row.total),
-    held: Number(row.held),
-    inactive: Number(row.n) - Number(row.total),
-  }));
-}
-
 /** The addresses with these ids, as their merchant listed them. */
 export async function findAddressTexts(db: Db, ids: readonly number[]): Promise<Map<number, Address>> {
   if (ids.length === 0) return new Map();

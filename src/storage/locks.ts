@@ -100,28 +100,6 @@ export async function hasActiveAddress(db: Db, pool: Pool): Promise<boolean> {
 }
 
 /**
- * Active addresses of a pool, those that can still be derived among them, and how many payments hold. Reads the whole
- * pool: not for each request.
- */
-export async function countPool(db: Db, pool: Pool): Promise<{ total: number; held: number }> {
-  const inPool = db
-    .selectFrom('addresses')
-    .where('merchant_id', '=', pool.merchantId)
-    .where('network', '=', pool.network)
-    .where('currency', 'in', [pool.currency, '']);
-  const total = await inPool
-    .where('active', '=', 1)
-    .select((eb) => eb.fn.countAll<number>().as('n'))
-    .executeTakeFirstOrThrow();
-  const held = await inPool
-    .where('active', '=', 1)
-    .where('locked_by', 'is not', null)
-    .select((eb) => eb.fn.countAll<number>().as('n'))
-    .executeTakeFirstOrThrow();
-  return { total: Number(total.n) + (await countDerivable(db, pool)), held: Number(held.n) };
-}
-
-/**
  * When the first of a merchant's pending payments on the pool's chain runs out of time, Unix ms; null when
  * there is none. A hint for whoever waits for an address, in whatever currency: it must cost nothing.
  */

@@ -56,6 +56,15 @@ export type Schema = {
     created_at: number;
   };
 
+  /** What somebody was told about a pool that has not recovered since. */
+  pool_levels: {
+    merchant_id: string;
+    network: string;
+    currency: string;
+    level: 'low' | 'exhausted';
+    since: number;
+  };
+
   /** Addresses put back into service, in order. */
   address_returns: { id: Generated<number>; address_id: number; at: number };
 

@@ -326,7 +326,21 @@ test('status tells what is read, what is free and what waits, before anything ha
         pending_payments: 0,
       },
     ],
-    pools: [{ merchant_id: id, network: 'bsc', currency: null, total: 1, free: 1, held: 0, inactive: 0 }],
+    pools: [
+      {
+        merchant_id: id,
+        network: 'bsc',
+        currency: null,
+        level: 'ok',
+        total: 1,
+        free: 1,
+        held: 0,
+        quarantined: 0,
+        inactive: 0,
+        derivable: 0,
+        exhausted_in_seconds: null,
+      },
+    ],
     deliveries: { due: 0, oldest_due_at: null },
   });
 });

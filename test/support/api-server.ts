@@ -97,7 +97,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
       return price === undefined ? null : { usdPerCoin: price, sources: ['test'], fetchedAt: now };
     },
   };
-  const pools = createPoolHealth({ db, clock, log });
+  const pools = createPoolHealth({ db, clock, log, policy: config.payments });
   const payments = createPayments({
     db,
     config,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isoTime } from '../../payments/present.ts';
 import { checkAndAddAddresses, type ImportDeps } from '../../pool/import.ts';
-import { countPools, listAddresses, type PoolAddress } from '../../storage/addresses.ts';
+import { listAddresses, type PoolAddress } from '../../storage/addresses.ts';
 import { decodeCursor, encodeCursor } from '../cursors.ts';
 import type { Api } from '../routes.ts';
 import {
@@ -36,16 +36,6 @@ const resultSchema = z.object({
   status: z.enum(['added', 'refused']),
   reason: z.string().nullable(),
   id: countSchema.nullable(),
-});
-
-const poolSchema = z.object({
-  merchant_id: z.string(),
-  network: networkSchema,
-  currency: currencySchema.nullable().describe('Null: the addresses for every currency of the network.'),
-  total: countSchema.describe('In service.'),
-  free: countSchema,
-  held: countSchema.describe('By pending payments.'),
-  inactive: countSchema.describe('Out of service.'),
 });
 
 export type AddressRouteDeps = ImportDeps;
@@ -126,34 +116,6 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
         allowContract: request.body.allow_contract,
       });
       return warnings.length === 0 ? summary : { ...summary, warnings };
-    },
-  });
-
-  api.route({
-    method: 'GET',
-    url: '/pool/',
-    schema: {
-      tags,
-      operationId: 'readPool',
-      summary: 'How many addresses are free and held, pool by pool',
-      querystring: z.strictObject({ merchant_id: z.string().max(100).optional() }),
-      response: { ...commonErrors, 200: listOf(poolSchema) },
-    },
-    handler: async (request) => {
-      const id = request.query.merchant_id;
-      const pools = await countPools(db, id === undefined ? null : (await requireMerchant(db, id)).id);
-      return {
-        data: pools.map((pool) => ({
-          merchant_id: pool.merchantId,
-          network: pool.network,
-          currency: pool.currency,
-          total: pool.total,
-          free: pool.total - pool.held,
-          held: pool.held,
-          inactive: pool.inactive,
-        })),
-        next_cursor: null,
-      };
     },
   });
 }

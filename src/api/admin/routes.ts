@@ -18,6 +18,7 @@ import { registerDepositRoutes } from './deposits.ts';
 import { registerDerivedPoolRoutes } from './derived-pools.ts';
 import { registerMerchantRoutes } from './merchants.ts';
 import { registerAdminPaymentRoutes } from './payments.ts';
+import { registerPoolRoutes } from './pool.ts';
 import { registerReplayRoutes } from './replays.ts';
 import { registerWebhookActions } from './webhook-actions.ts';
 import { registerWebhookRoutes, type WebhookRouteDeps } from './webhooks.ts';
@@ -44,6 +45,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerAddressRoutes(routes, deps);
     registerAddressServiceRoutes(routes, deps);
     registerDerivedPoolRoutes(routes, deps);
+    registerPoolRoutes(routes, deps);
     registerAdminPaymentRoutes(routes, deps);
     registerDepositRoutes(routes, deps);
     registerChainRoutes(routes, deps);

@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config.ts';
+import { describePools, type PoolStatus } from '../../pool/status.ts';
+import type { Db } from '../../storage/schema.ts';
+import type { Api } from '../routes.ts';
+import { commonErrors, countSchema, currencySchema, listOf, networkSchema } from '../schemas.ts';
+import { requireMerchant } from './paths.ts';
+
+const poolSchema = z.object({
+  merchant_id: z.string(),
+  network: networkSchema,
+  currency: currencySchema.nullable().describe('Null: the addresses for every currency of the network.'),
+  level: z
+    .enum(['ok', 'low', 'exhausted'])
+    .describe('`low`: fewer than a fifth can be had. `exhausted`: none.'),
+  total: countSchema.describe('In service.'),
+  free: countSchema.describe('Held by no payment, and rested.'),
+  held: countSchema.describe('By pending payments.'),
+  quarantined: countSchema.describe('Let go by a payment a short time ago.'),
+  inactive: countSchema.describe('Out of service.'),
+  derivable: countSchema.describe('Could still be derived from a public key.'),
+  forecast: z
+    .object({
+      payments_last_day: countSchema,
+      busiest_hour: countSchema.describe('Payments in the busiest hour of the last day.'),
+      mean_lock_seconds: z.number().describe('How long payments of the last day held an address.'),
+      expected_held: z.number().describe('Addresses held at once if every hour were like the busiest.'),
+      exhausted_in_seconds: countSchema
+        .nullable()
+        .describe('When the pool runs dry at that pace; null: it suffices.'),
+    })
+    .describe('From the payments of the last day. Payments that were refused are not in it.'),
+});
+
+/** How every pool stands. */
+export function registerPoolRoutes(
+  api: Api,
+  { db, config, clock }: { db: Db; config: Pick<Config, 'payments'>; clock: Clock },
+): void {
+  api.route({
+    method: 'GET',
+    url: '/pool/',
+    schema: {
+      tags: ['Pool'],
+      operationId: 'readPool',
+      summary: 'How many addresses are free, pool by pool, and when they run out',
+      querystring: z.strictObject({ merchant_id: z.string().max(100).optional() }),
+      response: { ...commonErrors, 200: listOf(poolSchema) },
+    },
+    handler: async (request) => {
+      const id = request.query.merchant_id;
+      const merchantId = id === undefined ? null : (await requireMerchant(db, id)).id;
+      const pools = await describePools(db, merchantId, config.payments, clock());
+      return { data: pools.map(present), next_cursor: null };
+    },
+  });
+}
+
+function present(pool: PoolStatus): z.output<typeof poolSchema> {
+  return {
+    merchant_id: pool.merchantId,
+    network: pool.network,
+    currency: pool.currency,
+    level: pool.level,
+    total: pool.total,
+    free: pool.free,
+    held: pool.held,
+    quarantined: pool.quarantined,
+    inactive: pool.inactive,
+    derivable: pool.derivable,
+    forecast: {
+      payments_last_day: pool.paymentsLastDay,
+      busiest_hour: pool.busiestHour,
+      mean_lock_seconds: pool.meanLockSeconds,
+      expected_held: pool.forecast.expectedHeld,
+      exhausted_in_seconds: pool.forecast.exhaustedInSeconds,
+    },
+  };
+}

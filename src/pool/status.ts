@@ -1,0 +1,60 @@
+import type { PaymentPolicy } from '../config.ts';
+import { countPools, type PoolCount } from '../storage/pool-counts.ts';
+import { readPoolUse } from '../storage/pool-use.ts';
+import type { Db } from '../storage/schema.ts';
+import { type Forecast, forecastPool } from './forecast.ts';
+import { isLow } from './health.ts';
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+export type PoolStatus = PoolCount & {
+  level: 'ok' | 'low' | 'exhausted';
+  /** Payments that got an address of it in the last day. */
+  paymentsLastDay: number;
+  /** Those of the busiest hour, by which the forecast goes. */
+  busiestHour: number;
+  /** How long payments of the last day held an address; the whole time to pay where none has ended. */
+  meanLockSeconds: number;
+  forecast: Forecast;
+};
+
+type Policy = Pick<PaymentPolicy, 'lifetimeSeconds' | 'quarantine' | 'quarantineSeconds'>;
+
+/** Every pool of every merchant, or of one, and when it will run dry at the pace of the last day's busiest hour. */
+export async function describePools(
+  db: Db,
+  merchantId: string | null,
+  policy: Policy,
+  now: number,
+): Promise<PoolStatus[]> {
+  const counts = await countPools(db, merchantId, now - policy.quarantineSeconds * 1000);
+  const uses = await readPoolUse(db, merchantId, now - dayMs);
+  return counts.map((count) => {
+    const use = uses.find(
+      ({ merchantId: merchant, network, currency }) =>
+        merchant === count.merchantId && network === count.network && currency === count.currency,
+    );
+    const meanLockSeconds = (use?.meanLockMs ?? policy.lifetimeSeconds * 1000) / 1000;
+    const strict = policy.quarantine === 'strict';
+    const capacity = count.total + count.derivable;
+    const held = count.held + (strict ? count.quarantined : 0);
+    return {
+      ...count,
+      level: levelOf(capacity, capacity - held),
+      paymentsLastDay: use?.payments ?? 0,
+      busiestHour: use?.busiestHour ?? 0,
+      meanLockSeconds,
+      forecast: forecastPool({
+        paymentsPerHour: use?.busiestHour ?? 0,
+        lockSeconds: meanLockSeconds + (strict ? policy.quarantineSeconds : 0),
+        held,
+        capacity,
+      }),
+    };
+  });
+}
+
+function levelOf(total: number, free: number): PoolStatus['level'] {
+  if (free <= 0) return 'exhausted';
+  return isLow(total, free) ? 'low' : 'ok';
+}
