@@ -42,6 +42,14 @@ function createProgram(exitWith: (code: number) => void): Command {
   onConfig(program, 'status', 'Show how far the chains are read, what the pools hold and what waits.', {
     json: true,
   }).action(async (options) => (await import('./status.ts')).status(options));
+  onConfig(program, 'rescan', 'Read blocks again and record what was missed, also beside a running daemon.', {
+    json: true,
+  })
+    .addOption(new Option('--network <name>', 'the chain').choices(networkNames).makeOptionMandatory())
+    .requiredOption('--from <height>', 'the first block', readHeight)
+    .requiredOption('--to <height>', 'the last block', readHeight)
+    .option('--native', 'read whole blocks for the chain’s own coin, also where that was not done before')
+    .action(async (options) => (await import('./rescan.ts')).rescanBlocks(options));
   program
     .command('demo')
     .description(
@@ -57,6 +65,11 @@ function createProgram(exitWith: (code: number) => void): Command {
   addAddressCommands(program);
   addWebhookCommands(program);
   return program;
+}
+
+function readHeight(text: string): number {
+  if (/^[0-9]{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected the height of a block.');
 }
 
 function readBlockSeconds(text: string): number {

@@ -34,6 +34,20 @@ export function showProgress(
   };
 }
 
+/** The same in lines, for a pipe or a log: one for each tenth. */
+export function tellProgress(what: string, tell: (line: string) => void): Progress {
+  let told = 0;
+  return {
+    update(done, total) {
+      const tenths = total === 0 ? 10 : Math.floor((done * 10) / total);
+      if (tenths <= told) return;
+      told = tenths;
+      tell(`${what}: ${done} of ${total}`);
+    },
+    end: () => {},
+  };
+}
+
 /** `importing ████████░░░░ 1,200 of 3,000` */
 export function progressLine(what: string, done: number, total: number): string {
   const filled = total === 0 ? barWidth : Math.min(barWidth, Math.floor((done / total) * barWidth));

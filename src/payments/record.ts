@@ -117,7 +117,9 @@ async function recordAgain(
 ): Promise<Recorded | null> {
   if (known.status !== 'orphaned' && known.blockHash === transfer.block.hash) return null;
   await moveDeposit(trx, known.id, transfer);
-  const deposit = { ...known, height: transfer.block.height, status: 'seen' } as const;
+  const { amount, block, logIndex } = transfer;
+  const place = { height: block.height, blockHash: block.hash, blockTime: block.time, logIndex };
+  const deposit = { ...known, amount, ...place, status: 'seen' } as const;
   if (known.paymentId === null) return { deposit, paymentId: null, expectedId: null, event: null };
   // A payment may end without a transfer that was taken back. What comes after all then comes late, and not
   // unseen; only what a payment was once confirmed with counts again by itself.

@@ -2,13 +2,13 @@ import type { Network } from '../core/networks.ts';
 import type { Logger } from '../log.ts';
 import type { AuditFinding } from '../metrics.ts';
 import { type AuditMark, readAuditMark, updateAuditMark } from '../storage/audits.ts';
-import { type ChainState, findAnchorFrom, readChain } from '../storage/chains.ts';
+import { readChain } from '../storage/chains.ts';
 import { inTransaction } from '../storage/database.ts';
 import { findPaymentById } from '../storage/payments.ts';
-import { findScanFrom, joinOldScans } from '../storage/scans.ts';
-import type { Db } from '../storage/schema.ts';
+import { joinOldScans } from '../storage/scans.ts';
 import { describeSettlements, sameBlock } from './commit.ts';
 import { settledHeight } from './confirm.ts';
+import { nextPiece } from './pieces.ts';
 import { commitReading, type Repair } from './repair.ts';
 import { type Piece, type Reading, reread } from './reread.ts';
 import type { Hosts } from './source.ts';
@@ -49,8 +49,9 @@ export function createAuditor(deps: AuditDeps): Auditor {
     const mark = await readAuditMark(db, network);
     if (state === null || mark === null || state.stoppedReason !== null) return later('nothing');
     const upTo = Math.min(settledHeight(state, chain), state.cursor.height);
-    const piece = await nextPiece(db, mark, state, upTo);
-    if (piece === null) return later('nothing');
+    if (mark.position.height >= upTo) return later('nothing');
+    const { position } = mark;
+    const piece = await nextPiece(db, network, { position, upTo, cursor: state.cursor });
 
     await watch.refresh(db);
     const outcome = await reread(deps, piece, exceptFor(piece), signal);
@@ -148,28 +149,6 @@ export function createAuditor(deps: AuditDeps): Auditor {
   }
 
   return { step };
-}
-
-/** What is to be read again next: blocks that were read in one way. Null when everything up to `upTo` was. */
-async function nextPiece(
-  db: Db,
-  { network, position }: AuditMark,
-  { cursor }: ChainState,
-  upTo: number,
-): Promise<Piece | null> {
-  if (position.height >= upTo) return null;
-  const first = position.height + 1;
-  const scan = await findScanFrom(db, network, first);
-  const inScan = scan !== null && scan.from <= first ? scan : null;
-  const end = Math.min(upTo, inScan?.to ?? (scan === null ? upTo : scan.from - 1));
-  const landmark = (await findAnchorFrom(db, network, end)) ?? cursor;
-  return {
-    cursor: position,
-    upTo: end,
-    landmark,
-    native: inScan?.native ?? false,
-    hosts: new Set(inScan?.hosts),
-  };
 }
 
 /** For the log: where payments went because of a second reading. */

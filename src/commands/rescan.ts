@@ -1,0 +1,162 @@
+import { secretsOf } from '../config/scrub.ts';
+import { formatAmount } from '../core/money.ts';
+import type { Network } from '../core/networks.ts';
+import { networks } from '../core/networks.ts';
+import type { Deposit } from '../core/payment.ts';
+import { CommandError } from '../errors.ts';
+import { createLogger, writeTo } from '../log.ts';
+import { recordAudit } from '../storage/audit.ts';
+import { inTransaction } from '../storage/database.ts';
+import { findPaymentById } from '../storage/payments.ts';
+import type { Db } from '../storage/schema.ts';
+import { createEvmSource } from '../watchers/evm/source.ts';
+import { type RescanReport, rescan } from '../watchers/rescan.ts';
+import { createWatchlist } from '../watchers/watchlist.ts';
+import { print, printJson, printTable, say } from './output.ts';
+import { showProgress, tellProgress } from './progress.ts';
+import { actor, atWork, type CommandOptions, type Workplace } from './workplace.ts';
+
+type RescanOptions = CommandOptions & { network: Network; from: number; to: number; native?: boolean };
+
+/** Reads a range of blocks again, records what was missed and prints what it found. */
+export async function rescanBlocks(options: RescanOptions): Promise<void> {
+  const { network, from, to } = options;
+  if (from < 1 || from > to) throw new CommandError(`--from ${from} --to ${to}: expected 1 ≤ from ≤ to`);
+  await atWork(options, async (workplace) => {
+    const report = await rescanAt(workplace, options);
+    const shown = await present(workplace.db, report);
+    await inTransaction(workplace.db, (trx) =>
+      recordAudit(trx, {
+        at: workplace.clock(),
+        actor,
+        action: 'chain.rescanned',
+        subject: network,
+        detail: { from, to, ...shown.transfers },
+      }),
+    );
+    if (options.json) printJson({ network, from, to, ...shown });
+    else show(options, shown);
+  });
+}
+
+async function rescanAt(
+  { config, db, clock }: Workplace,
+  { network, from, to, native = false }: RescanOptions,
+): Promise<RescanReport> {
+  const chain = config.chains[network];
+  if (chain === undefined) throw new CommandError(`${network} is not configured`);
+  const log = createLogger({ level: 'warn', write: writeTo(2), secrets: secretsOf(config) });
+  const source = createEvmSource({ chain, clock, log });
+  const interrupt = new AbortController();
+  const onSignal = () =>
+    interrupt.abort(new CommandError('interrupted; what was found until then is recorded'));
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, onSignal);
+  const progress = process.stderr.isTTY ? showProgress('rescanning') : tellProgress('rescanning', say);
+  try {
+    return await rescan(
+      {
+        db,
+        chain,
+        source,
+        watch: createWatchlist(networks[network].family),
+        latePolicy: config.payments.late,
+        publicUrl: config.publicUrl,
+        clock,
+        log,
+      },
+      {
+        from,
+        to,
+        native,
+        signal: interrupt.signal,
+        progress: (height) => progress.update(height - from + 1, to - from + 1),
+      },
+    );
+  } finally {
+    progress.end();
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
+    await source.close();
+  }
+}
+
+type Shown = Awaited<ReturnType<typeof present>>;
+
+async function present(db: Db, report: RescanReport) {
+  const { ranges, known, found, takenBack, disputed, payments } = report;
+  return {
+    ranges,
+    transfers: {
+      found: known + found.length,
+      known,
+      new: found.length,
+      taken_back: takenBack.length,
+      disputed: disputed.length,
+    },
+    new: await presentDeposits(db, found),
+    taken_back: await presentDeposits(db, takenBack),
+    disputed: await presentDeposits(db, disputed),
+    payments: payments.map(({ payment, from }) => ({
+      payment_number: payment.paymentNumber,
+      was: from,
+      status: payment.status,
+      reason: payment.reason,
+    })),
+  };
+}
+
+async function presentDeposits(db: Db, deposits: readonly Deposit[]) {
+  const shown = [];
+  for (const { txHash, height, currency, amount, decimals, role, paymentId } of deposits) {
+    const payment = paymentId === null ? null : await findPaymentById(db, paymentId);
+    shown.push({
+      tx_hash: txHash,
+      height,
+      currency,
+      amount: formatAmount(amount, decimals),
+      role,
+      payment_number: payment?.paymentNumber ?? null,
+    });
+  }
+  return shown;
+}
+
+function show({ network, from, to }: RescanOptions, shown: Shown): void {
+  print(`${network}, blocks ${from} to ${to}`);
+  for (const { from, to, host, native } of shown.ranges) {
+    print(`  ${from} to ${to} read from ${host}${native ? ', whole blocks' : ''}`);
+  }
+  const { transfers } = shown;
+  print(`${transfers.found} transfers found, ${transfers.known} already known, ${transfers.new} new`);
+  showDeposits('NEW', shown.new);
+  showDeposits('NO LONGER ON THE CHAIN', shown.taken_back);
+  showDeposits('DISPUTED BETWEEN NODES', shown.disputed);
+  if (shown.payments.length === 0) {
+    print('no payment has changed');
+    return;
+  }
+  printTable(
+    ['PAYMENT', 'WAS', 'IS', 'REASON'],
+    shown.payments.map(({ payment_number, was, status, reason }) => [
+      payment_number,
+      was,
+      status,
+      reason ?? '–',
+    ]),
+  );
+}
+
+function showDeposits(title: string, deposits: Shown['new']): void {
+  if (deposits.length === 0) return;
+  print('');
+  printTable(
+    [title, 'BLOCK', 'AMOUNT', '', 'PAYMENT'],
+    deposits.map(({ tx_hash, height, amount, currency, payment_number, role }) => [
+      tx_hash,
+      String(height),
+      amount,
+      currency,
+      payment_number ?? role,
+    ]),
+  );
+  print('');
+}
