@@ -1,11 +1,10 @@
 import type { Clock } from '../clock.ts';
 import { RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { NodeError, type NodeFault } from './node-error.ts';
-import type { EndpointStatus } from './source.ts';
-
-/** Whatever speaks to one node. */
-type Node = { latencyMs(): number | null; close(): Promise<void> };
+import { availableAt, type Endpoint, type Node, newEndpoint, reasonOf, statusOf } from './endpoint.ts';
+import { NodeError } from './node-error.ts';
+import { distrustMs, lackMs, restMs } from './rest.ts';
+import type { Capability, EndpointStatus } from './source.ts';
 
 export type EndpointsOptions<N extends Node> = {
   /** In order of preference. `host` may be logged. */
@@ -20,20 +19,24 @@ export type EndpointsOptions<N extends Node> = {
   log: Logger;
 };
 
+export type AskOptions<N> = {
+  /** Who is known to lack one of these is not asked. */
+  needs?: readonly Capability[];
+  /** Who is not asked either. */
+  except?: (node: N) => boolean;
+  /** A look beside the reading of the chain, whoever answers it. */
+  aside?: boolean;
+};
+
 /** The nodes of one chain: asks the preferred one, and the next when it fails. */
 export type Endpoints<N> = {
   /**
    * Runs one unit of work against one node, and from its beginning against the next when that node fails.
    * What is resting is not asked; what contradicted itself only if nobody else can be.
    *
-   * @param except nodes that are not asked. A second opinion does not change who is asked first.
    * @throws NoNodeError when no node did it; `signal`'s reason when that aborts.
    */
-  ask<T>(
-    work: (node: N, seen: Seen) => Promise<T>,
-    signal: AbortSignal,
-    except?: (node: N) => boolean,
-  ): Promise<T>;
+  ask<T>(work: (node: N, seen: Seen) => Promise<T>, signal: AbortSignal, options?: AskOptions<N>): Promise<T>;
   /** Treats what a node said earlier as a fault after all. */
   accuse(node: N, error: NodeError): void;
   status(): EndpointStatus[];
@@ -41,7 +44,7 @@ export type Endpoints<N> = {
 };
 
 /** Told by the work what a node showed of itself. */
-export type Seen = (what: { head?: number; finalized?: number | null }) => void;
+export type Seen = (what: { head?: number; finalized?: number | null; serves?: Capability }) => void;
 
 /** No node did what was asked. `retryAt` (Unix ms) is when one may be asked again. */
 export class NoNodeError extends RpcError {
@@ -53,81 +56,28 @@ export class NoNodeError extends RpcError {
   }
 }
 
-type Endpoint<N> = {
-  host: string;
-  node: N;
-  /** Place in the order of preference. */
-  rank: number;
-  identified: boolean;
-  failures: number;
-  restingUntil: number;
-  /** Until then it is asked only if nobody else can be. */
-  distrustedUntil: number;
-  head: number | null;
-  finalized: number | null;
-  lastError: string | null;
-  /** Units of work since the start, and those of them that failed. */
-  asked: number;
-  failed: number;
-};
-
-const secondMs = 1000;
-const minuteMs = 60 * secondMs;
-
-/** The first rest after a failure, and the longest; it doubles in between. */
-const firstRestMs = secondMs;
-const longestRestMs = minuteMs;
-
-/** A node that is merely behind catches up soon. */
-const behindRestMs = secondMs / 2;
-const longestBehindRestMs = 30 * secondMs;
-
-/** What a node never serves is worth a new try now and then: it may have been reconfigured, or misunderstood. */
-const unsupportedRestMs = 5 * secondMs;
-const longestUnsupportedRestMs = 10 * minuteMs;
-
-/** A node that asks for more than this is asked again after this. */
-const longestRetryAfterMs = 60 * minuteMs;
-
-const firstDistrustMs = 5 * minuteMs;
-const longestDistrustMs = 60 * minuteMs;
-
 export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): Endpoints<N> {
   const { identify, clock, log } = options;
-  const endpoints = options.nodes.map(
-    ({ host, node }, rank): Endpoint<N> => ({
-      host,
-      node,
-      rank,
-      identified: false,
-      failures: 0,
-      restingUntil: Number.NEGATIVE_INFINITY,
-      distrustedUntil: Number.NEGATIVE_INFINITY,
-      head: null,
-      finalized: null,
-      lastError: null,
-      asked: 0,
-      failed: 0,
-    }),
-  );
+  const endpoints = options.nodes.map(({ host, node }, rank) => newEndpoint(host, node, rank));
+  /** The one that the chain is read from. */
   let current = endpoints[0];
 
   async function ask<T>(
     work: (node: N, seen: Seen) => Promise<T>,
     signal: AbortSignal,
-    except?: (node: N) => boolean,
+    { needs = [], except, aside = except !== undefined }: AskOptions<N> = {},
   ): Promise<T> {
     for (const endpoint of candidates()) {
       if (except?.(endpoint.node)) continue;
       signal.throwIfAborted();
       // It may have begun to rest while this unit of work was busy with others.
-      if (endpoint.restingUntil > clock()) continue;
+      if (availableAt(endpoint, needs) > clock()) continue;
       endpoint.asked += 1;
       try {
         if (!endpoint.identified) await identify(endpoint.node, signal);
         endpoint.identified = true;
         const result = await work(endpoint.node, (what) => see(endpoint, what));
-        succeed(endpoint, except !== undefined);
+        succeed(endpoint, aside);
         return result;
       } catch (error) {
         signal.throwIfAborted();
@@ -135,8 +85,8 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
       }
     }
     signal.throwIfAborted();
-    const reasons = endpoints.map(({ host, lastError }) => `${host}: ${lastError ?? 'not asked'}`);
-    const retryAt = Math.min(...endpoints.map(({ restingUntil }) => restingUntil));
+    const reasons = endpoints.map((endpoint) => `${endpoint.host}: ${reasonOf(endpoint, needs)}`);
+    const retryAt = Math.min(...endpoints.map((endpoint) => availableAt(endpoint, needs)));
     throw new NoNodeError(reasons.join('; '), Math.max(retryAt, clock()));
   }
 
@@ -163,6 +113,23 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     }
     endpoint.failures = 0;
     endpoint.lastError = null;
+    endpoint.wrongChain = false;
+    endpoint.answeredAt = clock();
+  }
+
+  function see(endpoint: Endpoint<N>, { head, finalized, serves }: Parameters<Seen>[0]): void {
+    if (finalized !== undefined) endpoint.finalized = finalized;
+    if (finalized != null) regain(endpoint, 'finalized');
+    if (serves !== undefined) regain(endpoint, serves);
+    if (head !== undefined) {
+      endpoint.head = head;
+      endpoint.lag = Math.max(...endpoints.map((other) => other.head ?? 0)) - head;
+      endpoint.answeredAt = clock();
+    }
+  }
+
+  function regain({ host, lacks }: Endpoint<N>, serves: Capability): void {
+    if (lacks.delete(serves)) log.info({ host, serves }, 'rpc endpoint recovered');
   }
 
   function fail(endpoint: Endpoint<N>, error: unknown): void {
@@ -172,9 +139,14 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     const { fault } = error;
     endpoint.failed += 1;
     endpoint.lastError = error.message;
+    if (fault.kind === 'lacks') {
+      limit(endpoint, fault.what, error.message);
+      return;
+    }
+    endpoint.wrongChain = fault.kind === 'wrong-chain';
     endpoint.restingUntil = now + restMs(fault, endpoint.failures);
     if (fault.kind === 'contradiction') {
-      endpoint.distrustedUntil = now + doubled(firstDistrustMs, endpoint.failures, longestDistrustMs);
+      endpoint.distrustedUntil = now + distrustMs(endpoint.failures);
     }
     // A node that comes back after a rest may be another machine behind the same name.
     endpoint.identified = false;
@@ -185,58 +157,24 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     else log.debug({ ...fields, failures: endpoint.failures }, 'rpc endpoint failed');
   }
 
+  /** It goes on serving the rest: no reason to let it rest. */
+  function limit(endpoint: Endpoint<N>, what: Capability, reason: string): void {
+    const times = endpoint.lacks.get(what)?.times ?? 0;
+    endpoint.lacks.set(what, { until: clock() + lackMs(times), times: times + 1, reason });
+    const fields = { host: endpoint.host, lacks: what, reason };
+    if (times === 0) log.warn(fields, 'rpc endpoint limited');
+    else log.debug(fields, 'rpc endpoint limited');
+  }
+
   return {
     ask,
     accuse: (node, error) => {
       const endpoint = endpoints.find((candidate) => candidate.node === node);
       if (endpoint !== undefined) fail(endpoint, error);
     },
-    status: () =>
-      endpoints.map(({ host, node, rank, head, finalized, restingUntil, lastError, asked, failed }) => ({
-        host,
-        preferred: rank === 0,
-        head,
-        finalized,
-        latencyMs: node.latencyMs(),
-        restingUntil: restingUntil > clock() ? restingUntil : null,
-        lastError,
-        asked,
-        failed,
-      })),
+    status: () => endpoints.map((endpoint) => statusOf(endpoint, clock())),
     close: async () => {
       await Promise.all(endpoints.map(({ node }) => node.close()));
     },
   };
-}
-
-function see<N>(endpoint: Endpoint<N>, { head, finalized }: Parameters<Seen>[0]): void {
-  if (head !== undefined) endpoint.head = head;
-  if (finalized !== undefined) endpoint.finalized = finalized;
-}
-
-/** How long a node is left alone after a fault that follows `failures` others in a row. */
-function restMs(fault: NodeFault, failures: number): number {
-  switch (fault.kind) {
-    case 'unavailable':
-      if (fault.retryAfterMs !== null && fault.retryAfterMs > 0)
-        return Math.min(fault.retryAfterMs, longestRetryAfterMs);
-      return doubled(firstRestMs, failures, longestRestMs);
-    case 'behind':
-      return doubled(behindRestMs, failures, longestBehindRestMs);
-    case 'unsupported':
-    case 'wrong-chain':
-    case 'filter-too-long':
-      return doubled(unsupportedRestMs, failures, longestUnsupportedRestMs);
-    case 'contradiction':
-    case 'too-wide':
-    case 'too-much':
-    case 'reverted':
-      return doubled(firstRestMs, failures, longestRestMs);
-    default:
-      return fault satisfies never;
-  }
-}
-
-function doubled(first: number, times: number, most: number): number {
-  return Math.min(most, first * 2 ** Math.min(times, 30));
 }

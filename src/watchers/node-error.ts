@@ -1,4 +1,5 @@
 import { RpcError } from '../errors.ts';
+import type { Capability } from './source.ts';
 
 /** What is to be done about a node that gave no usable answer. */
 export type NodeFault =
@@ -10,6 +11,8 @@ export type NodeFault =
   | { kind: 'filter-too-long' }
   /** It does not serve this at all. */
   | { kind: 'unsupported' }
+  /** The same, where it is known that the rest is served. */
+  | { kind: 'lacks'; what: Capability }
   /** The contract that was called refused: an answer, not a failure of the node. */
   | { kind: 'reverted' }
   /** It has not got there yet, though the chain has. */
@@ -39,6 +42,13 @@ export function contradiction(message: string): NodeError {
 /** A node that lacks what it should have by now. */
 export function behind(message: string): NodeError {
   return new NodeError({ kind: 'behind' }, message);
+}
+
+/** A node that serves everything but this. `refusal` is what it said. */
+export function lacks(what: Capability, refusal: NodeError): NodeError {
+  return new NodeError({ kind: 'lacks', what }, `it serves no ${what}: ${refusal.message}`, {
+    cause: refusal,
+  });
 }
 
 export function unavailable(message: string, options?: ErrorOptions): NodeError {

@@ -116,11 +116,33 @@ export type ChainSource = {
   close(): Promise<void>;
 };
 
+/** What not every node offers: logs of many blocks, the finalized block, receipts of transactions. */
+export type Capability = 'logs' | 'finalized' | 'receipts';
+
+/** How a node stands: `limited` is asked only for what it serves, `distrusted` only if nobody else can be asked. */
+export type EndpointState = 'ready' | 'limited' | 'distrusted' | 'resting' | 'wrong chain';
+
+/** What is known of how much a node takes at once. */
+export type EndpointLimits = {
+  blocksPerQuery: number;
+  callsPerRequest: number;
+  /** Whether it takes lists of recipients. */
+  recipientFilter: boolean;
+};
+
 export type EndpointStatus = {
   host: string;
   preferred: boolean;
+  state: EndpointState;
   head: number | null;
   finalized: number | null;
+  /** Blocks below the highest head that any node had shown, when it was last asked. */
+  lag: number | null;
+  /** Unix ms when it last answered. */
+  answeredAt: number | null;
+  /** What it refused to serve. */
+  lacks: Capability[];
+  limits: EndpointLimits | null;
   latencyMs: number | null;
   /** Unix ms until which it is not asked; null when it may be. */
   restingUntil: number | null;

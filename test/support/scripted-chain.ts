@@ -369,8 +369,13 @@ function statusOf({ name }: ScriptedNode, rank: number): EndpointStatus {
   return {
     host: name,
     preferred: rank === 0,
+    state: 'ready',
     head: null,
     finalized: null,
+    lag: null,
+    answeredAt: null,
+    lacks: [],
+    limits: null,
     latencyMs: null,
     restingUntil: null,
     lastError: null,

@@ -3,17 +3,24 @@ import { createEndpoints, type Endpoints, NoNodeError } from '../../src/watchers
 import {
   behind,
   contradiction,
+  lacks,
   NodeError,
   type NodeFault,
   unavailable,
 } from '../../src/watchers/node-error.ts';
+import type { Capability } from '../../src/watchers/source.ts';
 import { type TestClock, testClock } from '../support/evm.ts';
 import { captureLog, type LogLine } from '../support/log.ts';
 
 const never = new AbortController().signal;
 const minute = 60_000;
 
-type FakeNode = { name: string; latencyMs: () => number | null; close: () => Promise<void> };
+type FakeNode = {
+  name: string;
+  latencyMs: () => number | null;
+  limits: () => null;
+  close: () => Promise<void>;
+};
 
 test('the preferred node is asked, and only that one', async () => {
   const { ask, visits } = pool('a', 'b', 'c');
@@ -55,6 +62,7 @@ test.each<[NodeFault, number]>([
   [{ kind: 'unavailable', retryAfterMs: 24 * 60 * minute }, 60 * minute],
   [{ kind: 'behind' }, 500],
   [{ kind: 'unsupported' }, 5000],
+  [{ kind: 'filter-too-long' }, 5000],
   [{ kind: 'wrong-chain' }, 5000],
   [{ kind: 'contradiction' }, 1000],
   [{ kind: 'too-much' }, 1000],
@@ -108,19 +116,13 @@ test('what a node said can turn out to be a fault later', async () => {
 
 test('a second opinion comes from another node', async () => {
   const { endpoints, nodes } = pool('a', 'b');
-  const second = await endpoints.ask(
-    async ({ name }) => name,
-    never,
-    (node) => node === nodes[0],
-  );
+  const second = await endpoints.ask(async ({ name }) => name, never, {
+    except: (node) => node === nodes[0],
+  });
   expect(second).toBe('b');
   const alone = pool('a');
   await expect(
-    alone.endpoints.ask(
-      async ({ name }) => name,
-      never,
-      (node) => node === alone.nodes[0],
-    ),
+    alone.endpoints.ask(async ({ name }) => name, never, { except: (node) => node === alone.nodes[0] }),
   ).rejects.toThrow(NoNodeError);
 });
 
@@ -194,6 +196,98 @@ test('a node that stays away is reported once, and once when it is back', async 
   ]);
 });
 
+const noLogs = lacks('logs', new NodeError({ kind: 'unsupported' }, 'limit exceeded'));
+const needsLogs = { needs: ['logs'] } as const;
+
+test('a node that refuses logs is asked for heads only, while others serve logs', async () => {
+  const { ask, askFor, visits } = pool('a', 'b');
+  expect(await askFor(['logs'], { a: noLogs })).toBe('b');
+  visits.length = 0;
+  expect(await askFor(['logs'], {})).toBe('b');
+  expect(await ask({})).toBe('a');
+  expect(visits).toEqual(['b', 'a']);
+});
+
+test('what a node refused is asked of it again now and then, at last every ten minutes', async () => {
+  const { askFor, clock, endpoints, visits } = pool('a', 'b');
+  const waits: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    await askFor(['logs'], { a: noLogs });
+    const from = clock();
+    visits.length = 0;
+    while (!visits.includes('a')) {
+      clock.advance(5000);
+      await askFor(['logs'], { a: noLogs });
+    }
+    waits.push((clock() - from) / 1000);
+  }
+  expect(waits).toEqual([5, 10, 20, 40, 80, 160, 320, 600, 600].map((seconds) => expect.closeTo(seconds, 0)));
+  clock.advance(10 * minute);
+  await endpoints.ask(async (_, seen) => seen({ serves: 'logs' }), never, needsLogs);
+  expect(endpoints.status()[0]).toMatchObject({ state: 'ready', lacks: [] });
+});
+
+test('with no node that serves logs the failure says so of each, and when one is tried again', async () => {
+  const { askFor, clock, visits } = pool('a', 'b');
+  await askFor(['logs'], { a: noLogs, b: noLogs }).catch(() => {});
+  visits.length = 0;
+  const failure = await askFor(['logs'], {}).catch((error: unknown) => error);
+  expect((failure as NoNodeError).message).toBe(
+    'a: it serves no logs: limit exceeded; b: it serves no logs: limit exceeded',
+  );
+  expect((failure as NoNodeError).retryAt).toBe(clock() + 5000);
+  expect(visits).toEqual([]);
+});
+
+test('what a node does not serve is logged once with its host, and once when it serves it after all', async () => {
+  const { endpoints, askFor, clock, lines } = pool('a', 'b');
+  for (let i = 0; i < 20; i++) {
+    await askFor(['logs'], { a: noLogs });
+    clock.advance(minute);
+  }
+  clock.advance(10 * minute);
+  await endpoints.ask(async (_, seen) => seen({ serves: 'logs' }), never, needsLogs);
+  const told = lines.filter(({ level, msg }) => level !== 'debug' && msg !== 'rpc endpoint switched');
+  expect(told.map(({ level, msg, host, lacks, serves }) => ({ level, msg, host, lacks, serves }))).toEqual([
+    { level: 'warn', msg: 'rpc endpoint limited', host: 'a', lacks: 'logs', serves: undefined },
+    { level: 'info', msg: 'rpc endpoint recovered', host: 'a', lacks: undefined, serves: 'logs' },
+  ]);
+});
+
+test('a look aside is no switch, whoever answers it', async () => {
+  const { endpoints, askFor, lines } = pool('a', 'b');
+  await askFor(['logs'], { a: noLogs });
+  for (let i = 0; i < 3; i++) {
+    await endpoints.ask(async ({ name }) => name, never, { aside: true });
+    await askFor(['logs'], {});
+  }
+  expect(lines.filter(({ msg }) => msg === 'rpc endpoint switched').map(brief)).toEqual([
+    { level: 'warn', from: 'a', to: 'b', reason: 'it serves no logs: limit exceeded' },
+  ]);
+});
+
+test('the status names the state of each node', async () => {
+  const { endpoints, askFor, refuseIdentity, clock } = pool('a', 'b', 'c', 'd', 'e');
+  refuseIdentity.add('d');
+  await askFor(['logs'], { a: noLogs, b: contradiction('two blocks'), c: limited(minute) });
+  const states = () => endpoints.status().map(({ state }) => state);
+  expect(states()).toEqual(['limited', 'resting', 'resting', 'wrong chain', 'ready']);
+  clock.advance(30_000);
+  expect(states()).toEqual(['limited', 'distrusted', 'resting', 'wrong chain', 'ready']);
+});
+
+test('a node lags by as many blocks as it showed less than another', async () => {
+  const { endpoints, nodes } = pool('a', 'b');
+  await endpoints.ask(async (_, seen) => seen({ head: 90 }), never);
+  await endpoints.ask(async (_, seen) => seen({ head: 85 }), never, {
+    except: (node) => node === nodes[0],
+  });
+  expect(endpoints.status().map(({ head, lag }) => ({ head, lag }))).toEqual([
+    { head: 90, lag: 0 },
+    { head: 85, lag: 5 },
+  ]);
+});
+
 test('the status tells what each node showed', async () => {
   const { endpoints, clock } = pool('a', 'b');
   await endpoints.ask(async (node, seen) => {
@@ -205,8 +299,13 @@ test('the status tells what each node showed', async () => {
     {
       host: 'a',
       preferred: true,
+      state: 'resting',
       head: null,
       finalized: null,
+      lag: null,
+      answeredAt: null,
+      lacks: [],
+      limits: null,
       latencyMs: 12,
       restingUntil: clock() + 1000,
       lastError: 'down',
@@ -216,8 +315,13 @@ test('the status tells what each node showed', async () => {
     {
       host: 'b',
       preferred: false,
+      state: 'ready',
       head: 7,
       finalized: null,
+      lag: 0,
+      answeredAt: clock(),
+      lacks: [],
+      limits: null,
       latencyMs: 12,
       restingUntil: null,
       lastError: null,
@@ -231,7 +335,7 @@ test('closing closes every node', async () => {
   const closed: string[] = [];
   const nodes = ['a', 'b'].map((name) => ({
     host: name,
-    node: { latencyMs: () => null, close: async () => void closed.push(name) },
+    node: { latencyMs: () => null, limits: () => null, close: async () => void closed.push(name) },
   }));
   const { log } = captureLog();
   await createEndpoints({ nodes, identify: async () => {}, clock: testClock(), log }).close();
@@ -244,6 +348,8 @@ type Failures = Record<string, NodeError>;
 function pool(...names: string[]): {
   endpoints: Endpoints<FakeNode>;
   ask: (failures: Failures) => Promise<string>;
+  /** The same for what needs these. */
+  askFor: (needs: readonly Capability[], failures: Failures) => Promise<string>;
   nodes: FakeNode[];
   visits: string[];
   identified: string[];
@@ -256,7 +362,12 @@ function pool(...names: string[]): {
   const visits: string[] = [];
   const identified: string[] = [];
   const refuseIdentity = new Set<string>();
-  const nodes = names.map((name) => ({ name, latencyMs: () => 12, close: async () => {} }));
+  const nodes = names.map((name) => ({
+    name,
+    latencyMs: () => 12,
+    limits: () => null,
+    close: async () => {},
+  }));
   const endpoints = createEndpoints<FakeNode>({
     nodes: nodes.map((node) => ({ host: node.name, node })),
     identify: async ({ name }) => {
@@ -267,14 +378,19 @@ function pool(...names: string[]): {
     clock,
     log,
   });
-  const ask = (failures: Failures) =>
-    endpoints.ask(async ({ name }) => {
-      visits.push(name);
-      const failure = failures[name];
-      if (failure !== undefined) throw failure;
-      return name;
-    }, never);
-  return { endpoints, ask, nodes, visits, identified, refuseIdentity, clock, lines };
+  const askFor = (needs: readonly Capability[], failures: Failures) =>
+    endpoints.ask(
+      async ({ name }) => {
+        visits.push(name);
+        const failure = failures[name];
+        if (failure !== undefined) throw failure;
+        return name;
+      },
+      never,
+      { needs },
+    );
+  const ask = (failures: Failures) => askFor([], failures);
+  return { endpoints, ask, askFor, nodes, visits, identified, refuseIdentity, clock, lines };
 }
 
 function limited(retryAfterMs: number): NodeError {

@@ -1,8 +1,10 @@
+import { lacks } from '../node-error.ts';
 import type { Inclusion, InclusionQuery } from '../source.ts';
 import { getHeader, getReceipt, getTransaction } from './calls.ts';
-import type { RpcCall } from './rpc.ts';
+import type { RpcAnswer, RpcCall } from './rpc.ts';
 import { readHeader, readReceipt, readTransaction, refOf } from './shapes.ts';
 import { matchLog, readTransferLog, withOrdinals } from './transfers.ts';
+import { resultOf } from './verify.ts';
 
 /** A node's answers about one transfer: results, or undefined where it gave none. */
 export type InclusionAnswers = {
@@ -42,6 +44,15 @@ export function planInclusions(queries: readonly InclusionQuery[]): {
       };
     },
   };
+}
+
+/** @throws NodeError that the node gave instead of an answer: `lacks` where it serves blocks, but no receipts. */
+export function resultsOf(calls: readonly RpcCall[], answers: readonly RpcAnswer[]): unknown[] {
+  return answers.map((answer, i) => {
+    const refused = 'error' in answer && answer.error.fault.kind === 'unsupported';
+    if (refused && calls[i]?.method === 'eth_getTransactionReceipt') throw lacks('receipts', answer.error);
+    return resultOf(answer);
+  });
 }
 
 /**

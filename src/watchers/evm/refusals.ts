@@ -50,6 +50,9 @@ const throttled =
 const missing =
   /not found|unknown block|cannot be found|not yet available|not (?:yet )?(?:synced|indexed)|no state available|missing trie node|still (?:syncing|indexing)|future block|out ?of ?range/i;
 
+/** It cannot read what every node of its kind can: the tag `finalized`, for one. */
+const notUnderstood = /^invalid argument|without 0x prefix|invalid block (?:number|tag)|unknown block tag/i;
+
 const refused =
   /does not exist\/is not available|not (?:supported|available|allowed|whitelisted|enabled)|unsupported|disabled|archive|personal token|upgrade|paid plan|forbidden|unauthori[sz]ed|api.?key/i;
 
@@ -75,7 +78,7 @@ function faultOf({ status, code, message, retryAfterMs }: RawRefusal): NodeFault
   if (status === 413) return { kind: 'too-much' };
   if (code === -32601 || /^method not found/i.test(message)) return { kind: 'unsupported' };
   if (missing.test(message)) return { kind: 'behind' };
-  if (refused.test(message)) return { kind: 'unsupported' };
+  if (refused.test(message) || notUnderstood.test(message)) return { kind: 'unsupported' };
   return unavailable;
 }
 

@@ -23,6 +23,8 @@ export type RpcClient = {
   send(calls: readonly RpcCall[], signal: AbortSignal): Promise<RpcAnswer[]>;
   /** How long it takes to answer, smoothed; null before the first answer. */
   latencyMs(): number | null;
+  /** Calls that it takes in one request, as far as is known. */
+  callsPerRequest(): number;
   close(): Promise<void>;
 };
 
@@ -71,6 +73,12 @@ export function createRpcClient(options: RpcClientOptions): RpcClient {
         at += chunk.length;
         continue;
       }
+      if (chunk.length === 1 && outcome.error.fault.kind === 'unsupported') {
+        // Said of this call alone: the others may be served.
+        answers.push({ error: outcome.error });
+        at += 1;
+        continue;
+      }
       await shrink(chunk, outcome, signal);
     }
     return answers;
@@ -109,7 +117,12 @@ export function createRpcClient(options: RpcClientOptions): RpcClient {
     return readPosted(answer, calls, firstId, clean);
   }
 
-  return { send, latencyMs: () => latency, close: () => http.close() };
+  return {
+    send,
+    latencyMs: () => latency,
+    callsPerRequest: () => maxCalls,
+    close: () => http.close(),
+  };
 }
 
 type Refusal = { kind: 'refused'; error: NodeError; status: number; code: number };

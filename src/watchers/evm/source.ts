@@ -6,7 +6,7 @@ import type { BlockRef } from '../../core/chain.ts';
 import { ConfigError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Sleep } from '../../loop.ts';
-import { createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
+import { type AskOptions, createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
 import { behind, contradiction, NodeError } from '../node-error.ts';
 import type {
   ChainSource,
@@ -18,12 +18,12 @@ import type {
   RereadRequest,
 } from '../source.ts';
 import { getHeader } from './calls.ts';
-import { judgeInclusion, planInclusions } from './inclusion.ts';
+import { judgeInclusion, planInclusions, resultsOf } from './inclusion.ts';
 import { createRangeControl } from './range.ts';
 import { createRateAlarm } from './rate-alarm.ts';
 import { createRpcClient, type RpcAnswer, type RpcCall } from './rpc.ts';
 import { type Header, readHeader, refOf } from './shapes.ts';
-import { type EvmNode, readSpan } from './tick.ts';
+import { type EvmNode, needsOf, readSpan } from './tick.ts';
 import { readChainId, resultOf, verifyTokens } from './verify.ts';
 
 export type EvmSourceOptions = {
@@ -59,6 +59,11 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
       range: createRangeControl(endpoint.maxLogRange),
       recipientFilter: true,
       latencyMs: client.latencyMs,
+      limits: () => ({
+        blocksPerQuery: node.range.width(),
+        callsPerRequest: client.callsPerRequest(),
+        recipientFilter: node.recipientFilter,
+      }),
       close: client.close,
     };
     return { host, node };
@@ -102,13 +107,13 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
 
   function pollFrom(
     request: PollRequest,
-    except?: (node: EvmNode) => boolean,
+    options: AskOptions<EvmNode> = {},
   ): Promise<{ node: EvmNode; outcome: PollOutcome }> {
     const read = async (node: EvmNode, seen: Seen) => ({
       node,
       outcome: await readSpan(node, request, context, seen),
     });
-    return endpoints.ask(read, request.signal, except);
+    return endpoints.ask(read, request.signal, { needs: needsOf(request, context), ...options });
   }
 
   /** A final block that is gone stops the chain: one node's word is not enough where there are others. */
@@ -117,7 +122,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     first: { node: EvmNode; outcome: PollOutcome },
   ): Promise<PollOutcome> {
     try {
-      const { outcome } = await pollFrom(request, (node) => node === first.node);
+      const { outcome } = await pollFrom(request, { except: (node) => node === first.node });
       if (outcome.kind === 'reorg') return outcome;
       const { height } = request.cursor;
       endpoints.accuse(
@@ -135,11 +140,10 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     // A node that is a little behind, but has the landmark, may answer.
     const whole = { ...request, finalizedHeight: null, head: landmark, below: { upTo, landmark } };
     try {
-      return await endpoints.ask(
-        (node, seen) => readSpan(node, whole, context, seen),
-        request.signal,
-        (node) => except.has(node.host),
-      );
+      return await endpoints.ask((node, seen) => readSpan(node, whole, context, seen), request.signal, {
+        needs: needsOf(whole, context),
+        except: (node) => except.has(node.host),
+      });
     } catch (error) {
       if (request.signal.aborted) return { kind: 'failed', reason: 'stopped', retryAt: clock() };
       if (!(error instanceof NoNodeError)) throw error;
@@ -185,10 +189,14 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     signal: AbortSignal,
   ): Promise<Map<number, BlockRef | null>> {
     if (heights.length === 0) return new Map();
-    return await endpoints.ask(async (node, seen) => {
-      const { latest, answers } = await askFresh(node, heights.map(getHeader), seen, signal);
-      return new Map(heights.map((height, i) => [height, blockAt(height, resultOf(answers[i]), latest)]));
-    }, signal);
+    return await endpoints.ask(
+      async (node, seen) => {
+        const { latest, answers } = await askFresh(node, heights.map(getHeader), seen, signal);
+        return new Map(heights.map((height, i) => [height, blockAt(height, resultOf(answers[i]), latest)]));
+      },
+      signal,
+      { aside: true },
+    );
   }
 
   async function inclusions(
@@ -200,7 +208,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     const plan = planInclusions(queries);
     const look = async (node: EvmNode, seen: Seen) => {
       const { latest, answers } = await askFresh(node, plan.calls, seen, signal);
-      const results = answers.map(resultOf);
+      const results = resultsOf(plan.calls, answers);
+      seen({ serves: 'receipts' });
       return new Map(
         queries.map((query) => [
           query,
@@ -209,8 +218,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
       );
     };
     try {
-      const others = except === undefined ? undefined : (node: EvmNode) => except.has(node.host);
-      return await endpoints.ask(look, signal, others);
+      const others = (node: EvmNode) => except?.has(node.host) === true;
+      return await endpoints.ask(look, signal, { needs: ['receipts'], except: others, aside: true });
     } catch (error) {
       if (!(error instanceof NoNodeError)) throw error;
       return new Map(queries.map((query) => [query, { kind: 'unknown', reason: error.message }]));

@@ -2,8 +2,8 @@ import type { ChainConfig } from '../../config.ts';
 import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef, Transfer } from '../../core/chain.ts';
 import type { Seen } from '../endpoints.ts';
-import { contradiction, NodeError } from '../node-error.ts';
-import type { PollOutcome, PollRequest } from '../source.ts';
+import { contradiction, lacks, NodeError } from '../node-error.ts';
+import type { Capability, EndpointLimits, PollOutcome, PollRequest } from '../source.ts';
 import { type Expectation, judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs } from './accept.ts';
 import { getFullBlock, getHeader, getReceipt, getTransfers } from './calls.ts';
 import { judgePayment, matchPayments, mostFullBlocks, toNativeTransfer } from './native.ts';
@@ -24,6 +24,7 @@ export type EvmNode = {
   /** Whether it takes a list of recipients in the filter. */
   recipientFilter: boolean;
   latencyMs(): number | null;
+  limits(): EndpointLimits;
   close(): Promise<void>;
 };
 
@@ -58,6 +59,12 @@ type Plan = {
   replaced: Header | null;
 };
 
+/** What a node must serve for this. */
+export function needsOf({ watch }: TickRequest, { chain, tokens }: TickContext): Capability[] {
+  const needs: Capability[] = chain.finality === 'finalized' ? ['finalized'] : [];
+  return tokens.length > 0 && watch.size > 0 ? [...needs, 'logs'] : needs;
+}
+
 /**
  * Reads on from the cursor: one batch to one node, and a second one where something was found. A node that
  * refuses the range is asked for a narrower one at once.
@@ -76,7 +83,7 @@ export async function readSpan(
     let answers: RpcAnswer[];
     try {
       answers = await node.client.send(plan.calls, request.signal);
-      if (plan.logsAt !== null) resultOf(answers[plan.logsAt]);
+      if (plan.logsAt !== null) checkLogs(answers, plan.logsAt);
     } catch (error) {
       if (!(error instanceof NodeError) || !adapt(node, plan, error)) throw error;
       continue;
@@ -86,6 +93,16 @@ export async function readSpan(
     // Asked without a hash, the node shows the block itself: this happens once.
     replaced = outcome.top;
   }
+}
+
+/** @throws NodeError that the node gave instead of logs. */
+function checkLogs(answers: readonly RpcAnswer[], logsAt: number): void {
+  const [, top] = answers;
+  const logs = answers[logsAt];
+  const refused = logs !== undefined && 'error' in logs && logs.error.fault.kind === 'unsupported';
+  // A node that serves nothing at all, for want of a key perhaps, says nothing about logs.
+  if (refused && top !== undefined && 'result' in top) throw lacks('logs', logs.error);
+  resultOf(logs);
 }
 
 /** Whether the node takes the hint: then the same is asked again, narrower. */
@@ -148,26 +165,29 @@ async function readAnswers(
 ): Promise<PollOutcome | { kind: 'moved'; top: Header }> {
   const { cursor, watch } = request;
   const { expected, top, logsAt } = plan;
+  const shownTop = resultOf(answers[1]);
   const finalizedAnswer = readFinalized(answers[0], context.chain);
-  const headers = { finalized: finalizedAnswer, top: resultOf(answers[1]), cursor: resultOf(answers[2]) };
+  // Whatever it proves: how far behind a node is, is worth knowing.
+  const head = top === 'latest' ? readHeader(shownTop) : null;
+  if (head !== null) seen({ head: head.height, finalized: readHeader(finalizedAnswer)?.height ?? null });
+  const headers = { finalized: finalizedAnswer, top: shownTop, cursor: resultOf(answers[2]) };
   const verdict = judgeHeaders(expected, headers, top);
   if (verdict.kind !== 'proven') return verdict;
   const { finalized, witnesses } = verdict;
   if (plan.landmarkAt !== null && request.below !== undefined)
     judgeLandmark(resultOf(answers[plan.landmarkAt]), request.below.landmark, witnesses);
   const finalizedHeight = finalized?.height ?? null;
-  seen(
-    top === 'latest'
-      ? { head: verdict.top.height, finalized: finalizedHeight }
-      : { finalized: finalizedHeight },
-  );
+  seen({ finalized: finalizedHeight });
 
   const full = judgeBlocks(answers.slice(plan.fullBlocksAt).map(resultOf), cursor, witnesses);
   for (const block of full) witnesses.set(block.height, block.hash);
   const range = { from: cursor.height + 1, to: expected.to.height, tokens: context.currencies, witnesses };
   const logs = logsAt === null ? [] : resultOf(answers[logsAt]);
   const matched = judgeLogs(logs, range, (key) => watch.has(key));
-  if (logsAt !== null) node.range.served(range.to - cursor.height, (logs as unknown[]).length);
+  if (logsAt !== null) {
+    node.range.served(range.to - cursor.height, (logs as unknown[]).length);
+    seen({ serves: 'logs' });
+  }
   if (logsAt !== null && plan.recipients === null) {
     const whole = { from: range.from, to: range.to, logs: logs as unknown[] };
     await doubtSilence(node.client, context.rates, whole, request.signal);
@@ -199,7 +219,11 @@ function readFinalized(answer: RpcAnswer | undefined, { finality }: ChainConfig)
   if (result !== null || finality === 'depth') return result;
   const error = answer !== undefined && 'error' in answer ? answer.error : null;
   const message = `it does not tell the finalized block, which finality "finalized" needs${error === null ? '' : `: ${error.message}`}`;
-  throw new NodeError(error?.fault ?? { kind: 'behind' }, message);
+  const lacking = error?.fault.kind === 'unsupported';
+  throw new NodeError(
+    lacking ? { kind: 'lacks', what: 'finalized' } : (error?.fault ?? { kind: 'behind' }),
+    message,
+  );
 }
 
 function endOf(

@@ -191,7 +191,100 @@ describe('with one node', () => {
   });
 });
 
+const noLogs: Fault = { kind: 'refuse', code: -32005, message: 'limit exceeded' };
+
 describe('with another node to ask', () => {
+  test('a node that refuses eth_getLogs is asked for heads only, and says so', async () => {
+    const { log, lines } = captureLog();
+    const reader = await open({ second: true, log });
+    const refused = reader.proxy.inject(noLogs, logs);
+    await reader.readToHead();
+    await reader.pay();
+    await reader.readToHead();
+    expect(reader.found()).toEqual(reader.paid());
+    expect(refused.hits).toBe(1);
+    reader.proxy.resetTraffic();
+    const height = await reader.anvil.height();
+    expect([...(await reader.source.blocksAt([height], reader.signal)).keys()]).toEqual([height]);
+    await reader.source.inclusions(reader.transfers(), reader.signal);
+    expect(reader.proxy.traffic().byMethod).toMatchObject({
+      eth_getBlockByNumber: expect.any(Number),
+      eth_getTransactionReceipt: 7,
+    });
+    const host = new URL(reader.proxy.url).host;
+    expect(reader.source.endpoints()[0]).toMatchObject({
+      host,
+      state: 'limited',
+      lacks: ['logs'],
+      head: height,
+      lag: 0,
+      restingUntil: null,
+    });
+    expect(lines.filter(({ msg }) => msg === 'rpc endpoint limited')).toEqual([
+      expect.objectContaining({ level: 'warn', network: 'bsc', host, lacks: 'logs' }),
+    ]);
+  });
+
+  test.each<[string, Fault]>([
+    ['each call alone', { kind: 'refuse-batch' }],
+    ['two calls at once', { kind: 'limit-batch', calls: 2 }],
+  ])('that is understood of a node that takes %s too', async (_, fault) => {
+    const reader = await open({ second: true });
+    reader.proxy.inject(fault);
+    const refused = reader.proxy.inject(noLogs, logs);
+    await reader.readToHead();
+    expect(reader.found()).toEqual(reader.paid());
+    expect(refused.hits).toBe(1);
+    expect(reader.source.endpoints()[0]).toMatchObject({ state: 'limited', lacks: ['logs'] });
+  });
+
+  test('a node that refuses everything says nothing about logs, and rests', async () => {
+    const reader = await open({ second: true });
+    reader.proxy.inject({ kind: 'refuse', code: -32000, message: 'unauthorized: bad api key' });
+    await reader.readToHead();
+    expect(reader.found()).toEqual(reader.paid());
+    expect(reader.source.endpoints()[0]).toMatchObject({ state: 'resting', lacks: [] });
+  });
+
+  test('a node that refuses receipts goes on serving logs', async () => {
+    const reader = await open({ second: true });
+    const receipts = { method: 'eth_getTransactionReceipt' };
+    reader.proxy.inject({ kind: 'refuse', code: -32601, message: 'method not found' }, receipts);
+    await reader.readToHead();
+    const looks = await reader.source.inclusions(reader.transfers(), reader.signal);
+    expect([...looks.values()].map(({ kind }) => kind)).toEqual(Array(6).fill('included'));
+    await reader.pay();
+    await reader.readToHead();
+    expect(reader.source.endpoints()).toMatchObject([
+      { state: 'limited', lacks: ['receipts'], asked: expect.any(Number) },
+      { state: 'ready', asked: 1 },
+    ]);
+  });
+
+  test('a node without the finalized tag is not read from where finality is asked for', async () => {
+    const reader = await open({ second: true });
+    const refused = reader.proxy.inject(
+      { kind: 'refuse', code: -32602, message: 'invalid argument 0: hex string without 0x prefix' },
+      { matches: asksFor('finalized') },
+    );
+    await reader.readToHead();
+    expect(reader.found()).toEqual(reader.paid());
+    expect(refused.hits).toBe(1);
+    expect(reader.source.endpoints()[0]).toMatchObject({ state: 'limited', lacks: ['finalized'] });
+  });
+
+  test('what a node was found to take is shown', async () => {
+    const reader = await open({ second: true });
+    reader.proxy.inject({ kind: 'limit-batch', calls: 2 });
+    reader.proxy.inject({ kind: 'refuse-range', blocks: 2, message: 'limited to a N blocks range' }, logs);
+    await reader.readToHead();
+    expect(reader.source.endpoints()[0]?.limits).toEqual({
+      blocksPerQuery: 2,
+      callsPerRequest: 2,
+      recipientFilter: true,
+    });
+  });
+
   test.each(visible)('%s: the other one is asked, in the same poll', async (name, fault, when) => {
     const { log, lines } = captureLog();
     const reader = await open({ second: true, log, ...patienceWith(fault) });
@@ -284,7 +377,9 @@ type Reader = {
   readToHead(): Promise<void>;
   cursor(): BlockRef;
   found(): string[];
+  transfers(): Transfer[];
   paid(): string[];
+  signal: AbortSignal;
 };
 
 type ReaderOptions = TestSourceOptions & { second?: boolean; watch?: Watchlist; seed?: number };
@@ -353,6 +448,8 @@ async function open(options: ReaderOptions = {}): Promise<Reader> {
     readToHead,
     cursor: () => state.cursor,
     found: () => transfers.map(({ txHash }) => txHash),
+    transfers: () => transfers,
+    signal: new AbortController().signal,
     paid: () => paid,
   };
 }

@@ -76,6 +76,7 @@ const refusals: [message: string, fault: NodeFault, raw?: Partial<RawRefusal>][]
   ['the method eth_getLogs does not exist/is not available', { kind: 'unsupported' }, { code: -32601 }],
   ['Archive requests require a personal token', { kind: 'unsupported' }, { status: 403, code: -32602 }],
   ['eth_getLogs is not whitelisted', { kind: 'unsupported' }],
+  ['invalid argument 0: hex string without 0x prefix', { kind: 'unsupported' }, { code: -32602 }],
   // Not there yet.
   ['block range extends beyond current head block', { kind: 'behind' }],
   ['invalid block range params', { kind: 'behind' }, { code: -32602 }],
