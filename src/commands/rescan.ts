@@ -1,10 +1,10 @@
 import { secretsOf } from '../config/scrub.ts';
-import { formatAmount } from '../core/money.ts';
 import type { Network } from '../core/networks.ts';
 import { networks } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { createLogger, writeTo } from '../log.ts';
+import { showAmount } from '../payments/present.ts';
 import { recordAudit } from '../storage/audit.ts';
 import { inTransaction } from '../storage/database.ts';
 import { findPaymentById } from '../storage/payments.ts';
@@ -112,7 +112,7 @@ async function presentDeposits(db: Db, deposits: readonly Deposit[]) {
       tx_hash: txHash,
       height,
       currency,
-      amount: formatAmount(amount, decimals),
+      amount: showAmount({ currency, decimals }, amount),
       role,
       payment_number: payment?.paymentNumber ?? null,
     });

@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { describe, expect, test } from 'vitest';
+import { leaveOut, openLoneChain } from '../support/lone-chain.ts';
+import { commandHome, depositd, readAudit } from './support.ts';
+
+type Report = {
+  ranges: { from: number; to: number; host: string; native: boolean }[];
+  transfers: { found: number; known: number; new: number; taken_back: number; disputed: number };
+  new: { tx_hash: string; amount: string; payment_number: string | null }[];
+  payments: object[];
+};
+
+describe('rescan', () => {
+  test('beside a running daemon finds what was hidden and what was deleted, once, and tells both ways', async () => {
+    const shop = await openLoneChain({
+      others: 1,
+      chain: { auditSeconds: 3600 },
+      payments: { lifetimeSeconds: 60 },
+    });
+    const { home } = shop;
+    const from = String(await shop.anvil.height());
+    const hidden = await shop.create();
+    const txHash = await shop.pay(hidden);
+    leaveOut(shop.proxy, txHash);
+    await shop.anvil.mine(1);
+    const seen = await shop.create();
+    await shop.pay(seen);
+    await shop.anvil.mine(1);
+    await home.advanceClock(61);
+    await shop.anvil.increaseTime(61);
+    await shop.anvil.mine(20);
+    await shop.until(hidden, 'expired', ({ status }) => status === 'expired');
+    await shop.until(seen, 'confirmed', ({ status }) => status === 'confirmed');
+    await shop.untilRead();
+    const to = String(await shop.anvil.height());
+
+    const range = ['rescan', '--network', 'bsc', '--from', from, '--to', to];
+    const first = await home.runJson<Report>(...range);
+    expect(first).toMatchObject({
+      network: 'bsc',
+      from: Number(from),
+      to: Number(to),
+      transfers: { found: 2, known: 1, new: 1, taken_back: 0, disputed: 0 },
+      new: [{ tx_hash: txHash, amount: '50.000000', payment_number: hidden.payment_number }],
+      payments: [
+        { payment_number: hidden.payment_number, was: 'expired', status: 'confirmed', reason: null },
+      ],
+    });
+    expect(first.ranges.at(-1)).toMatchObject({ to: Number(to), native: false });
+    await shop.until(hidden, 'confirmed', ({ status }) => status === 'confirmed');
+    expect(await shop.eventsOf(hidden)).toEqual(['payment.expired', 'payment.detected', 'payment.confirmed']);
+
+    const again = await home.runJson<Report>(...range);
+    expect(again).toMatchObject({ transfers: { found: 2, known: 2, new: 0 }, new: [], payments: [] });
+
+    const file = new Sqlite(join(home.folder, 'depositd.db'));
+    file.exec('delete from deposits');
+    file.close();
+    const { code, stdout, stderr } = await home.run(...range);
+    expect(code).toBe(0);
+    const blocks = Number(to) - Number(from) + 1;
+    expect(stderr.split('\n').at(-2)).toBe(`rescanning: ${blocks} of ${blocks}`);
+    expect(stdout).toContain(`bsc, blocks ${from} to ${to}`);
+    expect(stdout).toContain('2 transfers found, 0 already known, 2 new');
+    expect(stdout).toContain(`${txHash}`);
+    expect(stdout).toContain('no payment has changed');
+    for (const payment of [hidden, seen]) {
+      await shop.until(payment, 'as before', ({ status, deposits }) => {
+        return status === 'confirmed' && deposits.length === 1 && deposits[0]?.status === 'confirmed';
+      });
+    }
+    const audit = (await readAudit(home.folder)).filter(({ action }) => action === 'chain.rescanned');
+    expect(audit).toMatchObject([
+      { actor: 'cli', subject: 'bsc', detail: { new: 1 } },
+      { detail: { new: 0 } },
+      { detail: { new: 2 } },
+    ]);
+  }, 60_000);
+
+  test.each([
+    ['no range', ['--network', 'bsc']],
+    ['a height that is none', ['--network', 'bsc', '--from', '-1', '--to', '5']],
+    ['a height in words', ['--network', 'bsc', '--from', 'genesis', '--to', '5']],
+    ['an unknown network', ['--network', 'solana', '--from', '1', '--to', '5']],
+  ])('with %s ends with 2', async (_, args) => {
+    const { code, stdout, stderr } = await depositd('rescan', ...args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^error: /);
+  });
+
+  test('says what it cannot do, and ends with 1', async () => {
+    const home = commandHome();
+    for (const [args, reason] of [
+      [['--network', 'bsc', '--from', '9', '--to', '5'], '--from 9 --to 5: expected 1 ≤ from ≤ to'],
+      [['--network', 'ethereum', '--from', '1', '--to', '5'], 'ethereum is not configured'],
+      [['--network', 'bsc', '--from', '1', '--to', '5'], 'bsc has not been read yet: start the daemon first'],
+    ] as const) {
+      const { code, stdout, stderr } = await home.run('rescan', ...args);
+      expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: `depositd: ${reason}\n` });
+    }
+  });
+});
