@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { cancelPayment } from '../payments/cancel.ts';
 import { presentPayment } from '../payments/present.ts';
-import { findPayment, listPayments } from '../storage/payments.ts';
+import { findPayment, listPayments } from '../storage/payment-views.ts';
 import type { Db } from '../storage/schema.ts';
 import { encodeCursor } from './cursors.ts';
 import { notFound, serviceError } from './errors.ts';

@@ -12,7 +12,8 @@ import { type ChainState, chainUnavailable, readChain } from '../storage/chains.
 import { inTransaction, serializeByName } from '../storage/database.ts';
 import { findIdempotencyKey, type RememberedKey, rememberIdempotencyKey } from '../storage/idempotency.ts';
 import { earliestExpiry, hasActiveAddress, lockAddress, type Pool } from '../storage/locks.ts';
-import { findPaymentById, insertPayment, viewOf } from '../storage/payments.ts';
+import { viewOf } from '../storage/payment-views.ts';
+import { findPaymentById, insertPayment } from '../storage/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type PriceQuote, quotePrice } from './quote.ts';
 

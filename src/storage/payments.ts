@@ -3,13 +3,13 @@ import type { Address, AddressKey } from '../core/address.ts';
 import type { Coin, Currency } from '../core/assets.ts';
 import type { TxHash } from '../core/chain.ts';
 import type { Network } from '../core/networks.ts';
-import type { Payment, PaymentReason, PaymentStatus, PaymentView } from '../core/payment.ts';
+import type { Payment, PaymentReason, PaymentStatus } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { isPostgres } from './database.ts';
-import { hasOrphanedNativeDeposit, listDepositsOfPayments } from './deposits.ts';
+import { hasOrphanedNativeDeposit } from './deposits.ts';
 import type { Db, Schema, Trx } from './schema.ts';
 
-const columns = [
+export const paymentColumns = [
   'id',
   'payment_number',
   'merchant_id',
@@ -81,91 +81,11 @@ export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Pro
   return { ...payment, id: row.id };
 }
 
-/** A merchant's payment as it stands; null also when it is another merchant's. */
-export async function findPayment(
-  db: Db,
-  merchantId: string,
-  paymentNumber: string,
-): Promise<PaymentView | null> {
-  const row = await db
-    .selectFrom('payments')
-    .select(columns)
-    .where('payment_number', '=', paymentNumber)
-    .where('merchant_id', '=', merchantId)
-    .executeTakeFirst();
-  return row === undefined ? null : viewOf(db, toPayment(row));
-}
-
 /** @throws InvariantError when there is none: ids come from our own rows. */
 export async function findPaymentById(db: Db, id: number): Promise<Payment> {
-  const row = await db.selectFrom('payments').select(columns).where('id', '=', id).executeTakeFirst();
+  const row = await db.selectFrom('payments').select(paymentColumns).where('id', '=', id).executeTakeFirst();
   if (row === undefined) throw new InvariantError(`payment ${id} does not exist`);
   return toPayment(row);
-}
-
-export async function viewOf(db: Db, payment: Payment): Promise<PaymentView> {
-  const [view] = await viewsOf(db, [payment]);
-  if (view === undefined) throw new InvariantError('a payment without a view');
-  return view;
-}
-
-export type PaymentFilter = {
-  /** Null: every merchant's, for the operator. */
-  merchantId: string | null;
-  status?: PaymentStatus;
-  network?: Network;
-  currency?: Currency;
-  externalOrderId?: string;
-  /** Unix ms, exclusive. */
-  createdAfter?: number;
-  createdBefore?: number;
-  limit: number;
-  /** Only payments older than the one with this id. */
-  beforeId?: number;
-};
-
-/** Newest first. `nextId` continues where this page ended; null at the end. */
-export async function listPayments(
-  db: Db,
-  filter: PaymentFilter,
-): Promise<{ views: PaymentView[]; nextId: number | null }> {
-  let query = db
-    .selectFrom('payments')
-    .select(columns)
-    .orderBy('id', 'desc')
-    .limit(filter.limit + 1);
-  if (filter.merchantId !== null) query = query.where('merchant_id', '=', filter.merchantId);
-  if (filter.status !== undefined) query = query.where('status', '=', filter.status);
-  if (filter.network !== undefined) query = query.where('network', '=', filter.network);
-  if (filter.currency !== undefined) query = query.where('currency', '=', filter.currency);
-  if (filter.externalOrderId !== undefined) {
-    query = query.where('external_order_id', '=', filter.externalOrderId);
-  }
-  if (filter.createdAfter !== undefined) query = query.where('created_at', '>', filter.createdAfter);
-  if (filter.createdBefore !== undefined) query = query.where('created_at', '<', filter.createdBefore);
-  if (filter.beforeId !== undefined) query = query.where('id', '<', filter.beforeId);
-  const rows = await query.execute();
-  const page = rows.slice(0, filter.limit).map(toPayment);
-  const last = page.at(-1);
-  return {
-    views: await viewsOf(db, page),
-    nextId: rows.length > filter.limit && last !== undefined ? last.id : null,
-  };
-}
-
-async function viewsOf(db: Db, payments: Payment[]): Promise<PaymentView[]> {
-  if (payments.length === 0) return [];
-  const deposits = await listDepositsOfPayments(
-    db,
-    payments.map((payment) => payment.id),
-  );
-  const cursors = await db.selectFrom('chain_cursors').select(['network', 'head_height']).execute();
-  const heads = Object.fromEntries(cursors.map((cursor) => [cursor.network, cursor.head_height]));
-  return payments.map((payment) => ({
-    payment,
-    deposits: deposits.filter((deposit) => deposit.paymentId === payment.id),
-    heads,
-  }));
 }
 
 /**
@@ -173,7 +93,7 @@ async function viewsOf(db: Db, payments: Payment[]): Promise<PaymentView[]> {
  * (SQLite has one writer: there the transaction itself holds it.)
  */
 export async function lockPayment(trx: Trx, id: number): Promise<Payment> {
-  let query = trx.selectFrom('payments').select(columns).where('id', '=', id);
+  let query = trx.selectFrom('payments').select(paymentColumns).where('id', '=', id);
   if (isPostgres(trx)) query = query.forUpdate();
   const row = await query.executeTakeFirst();
   if (row === undefined) throw new InvariantError(`payment ${id} does not exist`);
@@ -190,7 +110,7 @@ export async function lockPayments(trx: Trx, ids: readonly number[]): Promise<vo
 export async function lockLatestPaymentOfAddress(trx: Trx, addressId: number): Promise<Payment | null> {
   let query = trx
     .selectFrom('payments')
-    .select(columns)
+    .select(paymentColumns)
     .where('address_id', '=', addressId)
     .orderBy('id', 'desc')
     .limit(1);
@@ -280,7 +200,7 @@ export async function findLatestPaymentAt(db: Db, addressIds: readonly number[])
   if (addressIds.length === 0) return null;
   const rows = await db
     .selectFrom('payments')
-    .select(columns)
+    .select(paymentColumns)
     .where((eb) =>
       eb.or(
         addressIds.map((id) =>
@@ -335,7 +255,7 @@ export async function updatePaymentStatus(
   return result.numUpdatedRows === 1n;
 }
 
-function toPayment(row: Row): Payment {
+export function toPayment(row: Row): Payment {
   return {
     id: row.id,
     paymentNumber: row.payment_number,

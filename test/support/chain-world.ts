@@ -6,7 +6,7 @@ import type { AuditFinding } from '../../src/metrics.ts';
 import { type CancelOutcome, cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
 import { listEvents } from '../../src/storage/events.ts';
-import { findPayment } from '../../src/storage/payments.ts';
+import { findPayment } from '../../src/storage/payment-views.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { type AuditOutcome, type Auditor, createAuditor } from '../../src/watchers/audit.ts';
 import {

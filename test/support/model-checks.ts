@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { Transfer } from '../../src/core/chain.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
 import { listDeposits } from '../../src/storage/deposits.ts';
-import { listPayments } from '../../src/storage/payments.ts';
+import { listPayments } from '../../src/storage/payment-views.ts';
 import { evmKey } from './addresses.ts';
 import type { World } from './chain-world.ts';
 

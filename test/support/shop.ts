@@ -16,7 +16,7 @@ import { inTransaction } from '../../src/storage/database.ts';
 import { listDeposits } from '../../src/storage/deposits.ts';
 import { listEvents } from '../../src/storage/events.ts';
 import { addMerchant } from '../../src/storage/merchants.ts';
-import { findPayment } from '../../src/storage/payments.ts';
+import { findPayment } from '../../src/storage/payment-views.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createWatcher } from '../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../src/watchers/watchlist.ts';
