@@ -39,7 +39,7 @@ export type Decision = {
  *             → cancelled  by the app only, see cancel.ts
  *   confirmed → failed     (`reorged`) the chain took back what had confirmed it
  *   failed    → confirmed  (`reorged`) it was mined and confirmed again;
- *                          (underpaid) the same as expired
+ *                          (either reason) the same as expired
  *   expired   → confirmed  deposits in time, which no node had shown in time, make up the amount;
  *                          late deposits make it up and the policy is to confirm
  *   cancelled              stays
@@ -131,8 +131,9 @@ function lateCompletionOf(
   chain: ChainFacts,
   latePolicy: 'flag' | 'confirm',
 ): Completion | null {
-  if (latePolicy === 'flag' || chain.cursor.time * 1000 <= payment.expiresAt) return null;
-  return completionOf(payment, deposits, true);
+  // What has ended takes late money at once: nothing may come to look at it again when its time is over.
+  const ended = payment.status !== 'pending' || chain.cursor.time * 1000 > payment.expiresAt;
+  return latePolicy === 'confirm' && ended ? completionOf(payment, deposits, true) : null;
 }
 
 function isOver(payment: Payment, chain: ChainFacts, now: number): boolean {

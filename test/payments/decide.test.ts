@@ -254,6 +254,18 @@ describe('late money', () => {
     });
   });
 
+  test('confirms a reverted payment too, also before its time is over', () => {
+    const reverted = testPayment({ status: 'failed', reason: 'reorged', confirmedAt: createdAt + 90_000 });
+    const gone = confirmed({ status: 'orphaned' });
+    const early = { ...late, blockTime: createdAt / 1000 + 90 };
+    expect(decide(reverted, [gone, early], during, 'confirm', createdAt + 120_000)).toMatchObject({
+      status: 'confirmed',
+      reason: 'late',
+      completedBy: txHash(2),
+      takesLate: true,
+    });
+  });
+
   test('confirms nothing where the sum does not suffice', () => {
     const little = { ...late, amount: usdt(49) };
     expect(decide(expired, [little], pastExpiry, 'confirm', afterExpiry)).toMatchObject({
