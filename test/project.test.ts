@@ -55,7 +55,6 @@ const longFiles: Record<string, string> = {
   'src/storage/deposits.ts': 'every query of one table group',
   'src/storage/endpoints.ts': 'every query of one table group',
   'src/watchers/watcher.ts': 'the step from the poll to the confirmation, read in one go',
-  'src/notify/deliver.ts': 'claiming, sending, recording and stopping, which share their state',
 };
 
 type Import = { file: string; target: string };

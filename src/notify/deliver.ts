@@ -1,5 +1,3 @@
-import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { type Loop, runLoop } from '../loop.ts';
@@ -12,18 +10,13 @@ import {
   releaseClaims,
 } from '../storage/delivery-queue.ts';
 import type { Db } from '../storage/schema.ts';
-import {
-  attemptTimeoutMs,
-  type Conclusion,
-  conclude,
-  concludeInterrupted,
-  type Envelope,
-  prepareCall,
-} from './attempt.ts';
+import type { Conclusion } from './attempt.ts';
 import { claimBatch } from './claim.ts';
-import { createLanes, type EndpointLane } from './lanes.ts';
+import { createLanes } from './lanes.ts';
 import { type Recorded, recordConclusions, reportRecorded } from './record.ts';
+import type { GiveUpReason } from './schedule.ts';
 import type { Secrets } from './secrets.ts';
+import { createSender } from './sender.ts';
 import { keepUp, pruneOnce } from './upkeep.ts';
 
 export type NotifierOptions = {
@@ -45,6 +38,8 @@ export type NotifierOptions = {
   random?: () => number;
   /** Told of each attempt that ended, for metrics. */
   observe?: (conclusion: Conclusion) => void;
+  /** Told of each delivery that was given up, for metrics. */
+  gaveUp?: (reason: GiveUpReason) => void;
 };
 
 export type Notifier = {
@@ -67,34 +62,22 @@ const upkeepEveryMs = 1_000;
 const pruneEveryMs = 60_000;
 const defaultRetentionMs = 90 * 24 * 60 * 60 * 1000;
 
-/** Results are gathered this long, or until there are so many, and then committed together. */
-const gatherMs = 5;
-const gatherMost = 64;
+/** Bounds one transaction. */
 const recordedAtOnce = 256;
 
-/** A claim that would have to be sent with less than this left of its lease is returned instead. */
-const leaseReserveMs = attemptTimeoutMs + 2_000;
-
 /**
- * Delivers webhooks: claims what is due under a lease, signs and sends it with no transaction open, and
- * records the result. Whenever the process dies, each delivery is either recorded or under a lease that
- * ends: sent at least once, never lost.
+ * Delivers webhooks: claims what is due under a lease, hands it to the sender, which signs and sends it with
+ * no transaction open, and records the result. Whenever the process dies, each delivery is either recorded or
+ * under a lease that ends: sent at least once, never lost.
  */
 export function createNotifier(options: NotifierOptions): Notifier {
   const { db, outbound, secrets, headerPrefix, clock, log, random = Math.random } = options;
   const lanes = createLanes({ perEndpoint: options.perEndpoint ?? 4, total: options.total ?? 1024 });
-  const stopSending = new AbortController();
-  setMaxListeners(0, stopSending.signal);
+  const onEnded = () => loop?.wake();
+  const sender = createSender({ outbound, lanes, headerPrefix, clock, random, onEnded });
 
-  /** Claimed and not begun. */
-  const waiting = new Set<Envelope>();
-  const running = new Set<Promise<void>>();
-  /** Everything from its claim to its record. */
-  const held = new Set<number>();
   /** Endpoints that were complained of already. */
   const unreadable = new Set<string>();
-  const concluded: Conclusion[] = [];
-  const unsent: Envelope[] = [];
 
   let due: readonly DueEndpoint[] = [];
   let lookAgainAt = 0;
@@ -107,7 +90,6 @@ export function createNotifier(options: NotifierOptions): Notifier {
   /** Until the leases that were there before us are dealt with. */
   let predecessorGone = options.exclusive ?? false;
   let loop: Loop | null = null;
-  let gathering: NodeJS.Timeout | null = null;
   let stopping: Promise<void> | null = null;
 
   async function step(): Promise<{ claimed: number }> {
@@ -130,27 +112,23 @@ export function createNotifier(options: NotifierOptions): Notifier {
 
   /** One transaction for what has ended and what begins. Answers how many were claimed. */
   async function commit(now: number, claiming: boolean): Promise<number> {
-    const ended = concluded.slice(0, recordedAtOnce);
-    const returned = unsent.slice(0, recordedAtOnce);
-    if (ended.length === 0 && returned.length === 0 && !claiming) return 0;
+    const ended = sender.ended(recordedAtOnce);
+    if (ended.concluded.length === 0 && ended.unsent.length === 0 && !claiming) return 0;
     const { recorded, claim } = await inTransaction(db, async (trx) => {
       await releaseClaims(
         trx,
-        returned.map(({ delivery }) => delivery),
+        ended.unsent.map(({ delivery }) => delivery),
       );
-      const recorded = await recordConclusions(trx, ended, now);
+      const recorded = await recordConclusions(trx, ended.concluded, now);
       const claim = claiming ? await claimBatch(trx, due, now, { lanes, secrets, onUnreadable }) : null;
       return { recorded, claim };
     });
-    concluded.splice(0, ended.length);
-    unsent.splice(0, returned.length);
-    for (const { record } of ended) held.delete(record.deliveryId);
-    for (const { delivery } of returned) held.delete(delivery.id);
-    returnedSome = returned.length > 0;
-    report(recorded, ended);
+    sender.done(ended);
+    returnedSome = ended.unsent.length > 0;
+    report(recorded, ended.concluded);
     if (claim === null) return 0;
     due = claim.rest;
-    for (const envelope of claim.envelopes) begin(envelope, now);
+    for (const envelope of claim.envelopes) sender.begin(envelope, now);
     return claim.envelopes.length;
   }
 
@@ -160,69 +138,10 @@ export function createNotifier(options: NotifierOptions): Notifier {
     log.error({ endpoint_id: endpointId, err: error }, 'webhook secret unreadable');
   }
 
-  function begin(envelope: Envelope, now: number): void {
-    const { delivery } = envelope;
-    held.add(delivery.id);
-    if (stopping !== null) {
-      unsent.push(envelope);
-      return;
-    }
-    const lane = lanes.laneOf(delivery.endpointId, false, now);
-    lane.claimed++;
-    if (delivery.lane === 'backlog') lane.claimedBacklog++;
-    waiting.add(envelope);
-    const priority = delivery.lane === 'fresh' ? 1 : 0;
-    // Rejects when the queue is cleared; whoever clears it takes care of what waits.
-    lane.queue.add(() => attempt(envelope, lane), { priority }).catch(() => {});
-  }
-
-  async function attempt(envelope: Envelope, lane: EndpointLane): Promise<void> {
-    waiting.delete(envelope);
-    const sending = send(envelope, lane);
-    running.add(sending);
-    await sending;
-    running.delete(sending);
-    lane.claimed--;
-    if (envelope.delivery.lane === 'backlog') lane.claimedBacklog--;
-    lane.usedAt = clock();
-    gather();
-  }
-
-  async function send(envelope: Envelope, lane: EndpointLane): Promise<void> {
-    const { delivery } = envelope;
-    const startedAt = clock();
-    if (envelope.leaseUntil - startedAt < leaseReserveMs) {
-      unsent.push(envelope);
-      return;
-    }
-    const call = prepareCall(envelope, headerPrefix, startedAt);
-    const result = await outbound.send({ ...call, signal: stopSending.signal });
-    if (result.kind === 'failure' && stopSending.signal.aborted) {
-      const endedAt = startedAt + result.durationMs;
-      concluded.push(concludeInterrupted(delivery, { startedAt, endedAt, random: random() }));
-      return;
-    }
-    const conclusion = conclude(delivery, { startedAt, result, random: random() });
-    const answered = result.kind === 'answer' && conclusion.verdict.kind !== 'retry';
-    lanes.observe(lane, { answered, durationMs: result.durationMs });
-    concluded.push(conclusion);
-  }
-
-  function gather(): void {
-    if (concluded.length + unsent.length >= gatherMost) {
-      loop?.wake();
-      return;
-    }
-    gathering ??= setTimeout(() => {
-      gathering = null;
-      loop?.wake();
-    }, gatherMs);
-  }
-
   async function runUpkeep(now: number): Promise<void> {
     const leasesUntil = predecessorGone ? Number.POSITIVE_INFINITY : now;
     const done = await inTransaction(db, (trx) =>
-      keepUp(trx, { now, leasesUntil, isOurs: (id) => held.has(id), random }),
+      keepUp(trx, { now, leasesUntil, isOurs: sender.holds, random }),
     );
     if (done.returned === 0) predecessorGone = false;
     upkeepAt = done.returned === 0 ? now : Number.NEGATIVE_INFINITY;
@@ -239,6 +158,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
 
   function report(recorded: Recorded, ended: readonly Conclusion[]): void {
     reportRecorded(log, recorded);
+    for (const { reason } of recorded.givenUp) options.gaveUp?.(reason);
     if (ended.length === 0) return;
     for (const conclusion of ended) options.observe?.(conclusion);
     const delivered = ended.filter(({ verdict }) => verdict.kind === 'delivered').length;
@@ -254,24 +174,14 @@ export function createNotifier(options: NotifierOptions): Notifier {
   }
 
   async function stop(graceMs: number): Promise<void> {
-    lanes.clear();
-    unsent.push(...waiting);
-    waiting.clear();
+    sender.close();
     await loop?.stop();
-    const grace = new AbortController();
-    await Promise.race([
-      Promise.all(running),
-      sleep(graceMs, undefined, { signal: grace.signal }).catch(() => {}),
-    ]);
-    grace.abort();
-    stopSending.abort();
-    await Promise.all(running);
-    if (gathering !== null) clearTimeout(gathering);
+    await sender.finish(graceMs);
     try {
-      while (concluded.length + unsent.length > 0) await commit(clock(), false);
+      while (sender.hasEnded()) await commit(clock(), false);
     } catch (error) {
       // Their leases end by themselves.
-      log.warn({ err: error, deliveries: held.size }, 'webhooks left to their leases');
+      log.warn({ err: error, deliveries: sender.held() }, 'webhooks left to their leases');
     }
   }
 
@@ -289,11 +199,11 @@ export function createNotifier(options: NotifierOptions): Notifier {
     async drain() {
       for (;;) {
         const { claimed } = await step();
-        await Promise.all(running);
-        const quiet = claimed === 0 && due.length === 0 && held.size === 0 && !returnedSome;
+        await sender.settled();
+        const quiet = claimed === 0 && due.length === 0 && sender.held() === 0 && !returnedSome;
         if (quiet && looked) return;
         // Queues begin what waits after this turn of the event loop.
-        if (running.size === 0) await new Promise(setImmediate);
+        if (sender.sending() === 0) await new Promise(setImmediate);
       }
     },
     stop(graceMs = 8_000) {

@@ -1,0 +1,169 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../clock.ts';
+import type { Outbound } from '../outbound.ts';
+import {
+  attemptTimeoutMs,
+  type Conclusion,
+  conclude,
+  concludeInterrupted,
+  type Envelope,
+  prepareCall,
+} from './attempt.ts';
+import type { EndpointLane, Lanes } from './lanes.ts';
+
+/** What this process has claimed, until the database knows how it ended: waiting, under way, or ended. */
+export type Sender = {
+  /** Sends a claimed delivery as soon as its endpoint has a place. */
+  begin(envelope: Envelope, now: number): void;
+  /** Whether a delivery is ours, from its claim to its record. */
+  holds(deliveryId: number): boolean;
+  /** How many those are. */
+  held(): number;
+  /** How many are under way. */
+  sending(): number;
+  /** What has ended, oldest first, at most `limit` of each kind. Stays until it is `done`. */
+  ended(limit: number): Ended;
+  /** The first of `ended` are recorded. */
+  done(recorded: Ended): void;
+  /** Whether anything has ended that is not recorded. */
+  hasEnded(): boolean;
+  /** Resolves when what is under way now has ended. */
+  settled(): Promise<void>;
+  /** Nothing more begins: what waits becomes unsent. */
+  close(): void;
+  /** Gives what is under way `graceMs` and cuts off the rest. */
+  finish(graceMs: number): Promise<void>;
+};
+
+export type Ended = {
+  concluded: readonly Conclusion[];
+  /** Claimed and not sent: to be returned, uncounted. */
+  unsent: readonly Envelope[];
+};
+
+export type SenderOptions = {
+  outbound: Outbound;
+  lanes: Lanes;
+  headerPrefix: string;
+  clock: Clock;
+  /** 0 to 1, for the jitter of the schedule. */
+  random: () => number;
+  /** It is time to record what has ended. */
+  onEnded: () => void;
+};
+
+/** What ended is gathered this long, or until there is so much, and then recorded together. */
+const gatherMs = 5;
+const gatherMost = 64;
+
+/** A claim that would have to be sent with less than this left of its lease is returned instead. */
+const leaseReserveMs = attemptTimeoutMs + 2_000;
+
+/** Sends what is claimed, with no transaction open and no thought of the database. */
+export function createSender(options: SenderOptions): Sender {
+  const { outbound, lanes, headerPrefix, clock, random, onEnded } = options;
+  const cutOff = new AbortController();
+  setMaxListeners(0, cutOff.signal);
+
+  const held = new Set<number>();
+  /** Claimed and not begun. */
+  const waiting = new Set<Envelope>();
+  const running = new Set<Promise<void>>();
+  const concluded: Conclusion[] = [];
+  const unsent: Envelope[] = [];
+  let gathering: NodeJS.Timeout | null = null;
+  let closed = false;
+
+  async function attempt(envelope: Envelope, lane: EndpointLane): Promise<void> {
+    waiting.delete(envelope);
+    const sending = send(envelope, lane);
+    running.add(sending);
+    await sending;
+    running.delete(sending);
+    lane.claimed--;
+    if (envelope.delivery.lane === 'backlog') lane.claimedBacklog--;
+    lane.usedAt = clock();
+    gather();
+  }
+
+  async function send(envelope: Envelope, lane: EndpointLane): Promise<void> {
+    const { delivery } = envelope;
+    const startedAt = clock();
+    if (envelope.leaseUntil - startedAt < leaseReserveMs) {
+      unsent.push(envelope);
+      return;
+    }
+    const call = prepareCall(envelope, headerPrefix, startedAt);
+    const result = await outbound.send({ ...call, signal: cutOff.signal });
+    if (result.kind === 'failure' && cutOff.signal.aborted) {
+      const endedAt = startedAt + result.durationMs;
+      concluded.push(concludeInterrupted(delivery, { startedAt, endedAt, random: random() }));
+      return;
+    }
+    const conclusion = conclude(delivery, { startedAt, result, random: random() });
+    const answered = result.kind === 'answer' && conclusion.verdict.kind !== 'retry';
+    lanes.observe(lane, { answered, durationMs: result.durationMs });
+    concluded.push(conclusion);
+  }
+
+  function gather(): void {
+    if (concluded.length + unsent.length >= gatherMost) {
+      onEnded();
+      return;
+    }
+    gathering ??= setTimeout(() => {
+      gathering = null;
+      onEnded();
+    }, gatherMs);
+  }
+
+  return {
+    begin(envelope, now) {
+      const { delivery } = envelope;
+      held.add(delivery.id);
+      if (closed) {
+        unsent.push(envelope);
+        return;
+      }
+      const lane = lanes.laneOf(delivery.endpointId, false, now);
+      lane.claimed++;
+      if (delivery.lane === 'backlog') lane.claimedBacklog++;
+      waiting.add(envelope);
+      const priority = delivery.lane === 'fresh' ? 1 : 0;
+      // Rejects when the queue is cleared; whoever clears it takes care of what waits.
+      lane.queue.add(() => attempt(envelope, lane), { priority }).catch(() => {});
+    },
+    holds: (deliveryId) => held.has(deliveryId),
+    held: () => held.size,
+    sending: () => running.size,
+    ended: (limit) => ({ concluded: concluded.slice(0, limit), unsent: unsent.slice(0, limit) }),
+    done(recorded) {
+      concluded.splice(0, recorded.concluded.length);
+      unsent.splice(0, recorded.unsent.length);
+      for (const { record } of recorded.concluded) held.delete(record.deliveryId);
+      for (const { delivery } of recorded.unsent) held.delete(delivery.id);
+    },
+    hasEnded: () => concluded.length + unsent.length > 0,
+    async settled() {
+      await Promise.all(running);
+    },
+    close() {
+      closed = true;
+      lanes.clear();
+      unsent.push(...waiting);
+      waiting.clear();
+    },
+    async finish(graceMs) {
+      const grace = new AbortController();
+      await Promise.race([
+        Promise.all(running),
+        sleep(graceMs, undefined, { signal: grace.signal }).catch(() => {}),
+      ]);
+      grace.abort();
+      cutOff.abort();
+      await Promise.all(running);
+      if (gathering !== null) clearTimeout(gathering);
+    },
+  };
+}
