@@ -174,6 +174,7 @@ function startNotifier(
     exclusive: !isPostgres(db),
     retentionMs: config.webhooks.retentionDays * 24 * hourMs,
     observe: ({ verdict, record }) => metrics.attemptEnded(verdict.kind, record.durationMs),
+    gaveUp: metrics.deliveryGivenUp,
   });
   notifier.start();
   closers.push(() => notifier.stop());

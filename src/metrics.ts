@@ -10,11 +10,15 @@ import { programVersion } from './version.ts';
 /** How one attempt to deliver a webhook ended. */
 export type AttemptEnd = 'delivered' | 'retry' | 'give-up';
 
+/** Why a delivery was given up: refused by the receiver, by our guard, or out of attempts. */
+export type GiveUp = 'rejected' | 'gone' | 'blocked' | 'exhausted';
+
 /** What `/metrics` shows. Whatever is in the database is counted there when somebody asks. */
 export type Metrics = {
   registry: Registry;
   loopFailed(name: string): void;
   attemptEnded(end: AttemptEnd, durationMs: number): void;
+  deliveryGivenUp(reason: GiveUp): void;
   auditFound(network: Network, finding: AuditFinding): void;
 };
 
@@ -63,6 +67,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registers,
   });
 
+  const givenUp = new Counter({
+    name: 'depositd_deliveries_given_up_total',
+    help: 'Webhooks given up by this process, by reason. Each is listed and can be replayed.',
+    labelNames: ['reason'] as const,
+    registers,
+  });
+  for (const reason of ['rejected', 'gone', 'blocked', 'exhausted'] satisfies GiveUp[])
+    givenUp.inc({ reason }, 0);
+
   const findings = new Counter({
     name: 'depositd_audit_findings_total',
     help: 'Transfers that a second reading showed and the first had not, or that it did not show.',
@@ -76,6 +89,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   return {
     registry,
+    deliveryGivenUp: (reason) => givenUp.inc({ reason }),
     auditFound: (network, finding) => findings.inc({ network, finding }),
     loopFailed: (loop) => loopFailures.inc({ loop }),
     attemptEnded: (end, durationMs) => {

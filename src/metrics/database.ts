@@ -8,6 +8,7 @@ import { describePools } from '../pool/status.ts';
 import { readAuditMark } from '../storage/audits.ts';
 import { chainUnavailable, readChains } from '../storage/chains.ts';
 import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
+import { countTroubledEndpoints, disabledReasons } from '../storage/endpoints.ts';
 import type { Db } from '../storage/schema.ts';
 import {
   countPendingPayments,
@@ -127,6 +128,17 @@ export function createDatabaseMetrics(
     [],
   );
 
+  const failing = gauge(
+    'depositd_webhook_endpoints_failing',
+    'Endpoints that are on and took nothing last.',
+    [],
+  );
+  const disabled = gauge(
+    'depositd_webhook_endpoints_disabled',
+    'Endpoints that are off: by an operator, after a 410 answer ("gone"), or after five days ("failing").',
+    ['reason'],
+  );
+
   for (const network of networks) {
     for (const { currency } of config.chains[network]?.assets ?? []) {
       for (const status of paymentStatuses) payments.inc({ network, currency, status }, 0);
@@ -201,6 +213,9 @@ export function createDatabaseMetrics(
     const backlog = await getDeliveryBacklog(db, now);
     due.set(backlog.due);
     oldestDue.set(backlog.oldestDueAt === null ? 0 : Math.max(0, (now - backlog.oldestDueAt) / 1000));
+    const troubled = await countTroubledEndpoints(db);
+    failing.set(troubled.failing);
+    for (const reason of disabledReasons) disabled.set({ reason }, troubled.disabled[reason]);
   }
 
   async function readPools(now: number): Promise<void> {

@@ -2,7 +2,8 @@ import type { EventType } from '../core/events.ts';
 import type { Db, Trx } from './schema.ts';
 
 /** Why an endpoint is off: an operator's word, a 410 answer, or five days without one success. */
-export type DisabledReason = 'operator' | 'gone' | 'failing';
+export const disabledReasons = ['operator', 'gone', 'failing'] as const;
+export type DisabledReason = (typeof disabledReasons)[number];
 
 export type Endpoint = {
   id: string;
@@ -222,6 +223,25 @@ export async function findSealedSecret(db: Db): Promise<string | null> {
     .limit(1)
     .executeTakeFirst();
   return row?.secret ?? null;
+}
+
+/** How many endpoints are in trouble: on and failing, and off, by reason. */
+export async function countTroubledEndpoints(
+  db: Db,
+): Promise<{ failing: number; disabled: Record<DisabledReason, number> }> {
+  const rows = await db
+    .selectFrom('webhook_endpoints')
+    .select((eb) => ['active', 'disabled_reason', eb.fn.countAll().as('count')])
+    .where('deleted_at', 'is', null)
+    .where((eb) => eb.or([eb('active', '=', 0), eb('failing_since', 'is not', null)]))
+    .groupBy(['active', 'disabled_reason'])
+    .execute();
+  const counts = { failing: 0, disabled: { operator: 0, gone: 0, failing: 0 } };
+  for (const row of rows) {
+    if (row.active === 1) counts.failing += Number(row.count);
+    else counts.disabled[(row.disabled_reason ?? 'operator') as DisabledReason] += Number(row.count);
+  }
+  return counts;
 }
 
 export async function getSigningEndpoints(db: Db, ids: readonly string[]): Promise<SigningEndpoint[]> {

@@ -1,20 +1,33 @@
 import { expect, test } from 'vitest';
-import type { NodeState } from '../../src/metrics/nodes.ts';
+import type { NodeStatus } from '../../src/core/node.ts';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
+import { inTransaction } from '../../src/storage/database.ts';
+import { disableEndpoint } from '../../src/storage/endpoints.ts';
+import { testConfig } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
+import { captureLog } from '../support/log.ts';
+import { startLoopback } from '../support/loopback.ts';
 import { openShop, type Shop } from '../support/shop.ts';
+import { manualClock, openShop as openWebhookShop } from '../support/webhooks.ts';
 
-const node: NodeState = {
+const node: NodeStatus = {
   host: 'node.example',
   preferred: true,
+  state: 'ready',
   head: 7,
+  finalized: 5,
+  lag: 2,
+  answeredAt: null,
+  lacks: [],
+  limits: null,
   latencyMs: 250,
   restingUntil: null,
+  lastError: null,
   asked: 9,
   failed: 2,
 };
 
-function metricsOf(shop: Shop, nodes: readonly NodeState[] = []): Metrics {
+function metricsOf(shop: Shop, nodes: readonly NodeStatus[] = []): Metrics {
   return createMetrics({ db: shop.db, config: shop.config, clock: shop.clock, nodesOf: () => nodes });
 }
 
@@ -160,6 +173,58 @@ describeDatabases('/metrics', (openTestDb) => {
     const findings = await samples(metrics, 'depositd_audit_findings_total');
     expect(findings).toContain('{network="bsc",finding="missed"} 1');
     expect(findings).toContain('{network="ethereum",finding="vanished"} 0');
+  });
+
+  test('S59: counts deliveries given up by reason, shows what is due and since when, and which endpoints are in trouble', async () => {
+    const db = await openTestDb();
+    const clock = manualClock();
+    const shop = await openWebhookShop(db, clock.now);
+    const metrics = createMetrics({ db, config: testConfig(), clock: clock.now, nodesOf: () => [] });
+    const statuses: Record<string, number> = { '/gone': 410, '/refuses': 401, '/fails': 503, '/well': 200 };
+    const server = await startLoopback((request, response) =>
+      response.writeHead(statuses[request.path] ?? 200).end(),
+    );
+    for (const path of Object.keys(statuses)) await shop.addEndpoint(server.url + path);
+    const off = await shop.addEndpoint('http://127.0.0.1/off');
+    await inTransaction(db, (trx) => disableEndpoint(trx, off.id, 'operator'));
+    const { log, lines } = captureLog();
+    const notifier = shop.notifier({
+      log,
+      observe: ({ verdict, record }) => metrics.attemptEnded(verdict.kind, record.durationMs),
+      gaveUp: metrics.deliveryGivenUp,
+    });
+    await shop.happen();
+    clock.advance(90_000);
+    expect(await samples(metrics, 'depositd_deliveries_due')).toEqual(['4']);
+    expect(await samples(metrics, 'depositd_deliveries_oldest_due_seconds')).toEqual(['90']);
+
+    await notifier.drain();
+    expect(await samples(metrics, 'depositd_deliveries_due')).toEqual(['0']);
+    expect(await samples(metrics, 'depositd_deliveries_oldest_due_seconds')).toEqual(['0']);
+    expect(await samples(metrics, 'depositd_deliveries_given_up_total')).toEqual([
+      '{reason="rejected"} 1',
+      '{reason="gone"} 1',
+      '{reason="blocked"} 0',
+      '{reason="exhausted"} 0',
+    ]);
+    expect(lines.filter(({ msg }) => msg === 'webhook given up')).toHaveLength(2);
+    expect(await samples(metrics, 'depositd_webhook_endpoints_failing')).toEqual(['2']);
+    expect(await samples(metrics, 'depositd_webhook_endpoints_disabled')).toEqual([
+      '{reason="operator"} 1',
+      '{reason="gone"} 1',
+      '{reason="failing"} 0',
+    ]);
+
+    for (let attempt = 2; attempt <= 10; attempt++) {
+      clock.advance(1_000_000);
+      await notifier.drain();
+    }
+    expect(await samples(metrics, 'depositd_deliveries_given_up_total')).toContain('{reason="exhausted"} 1');
+    expect(await samples(metrics, 'depositd_delivery_attempts_total')).toEqual([
+      '{end="delivered"} 1',
+      '{end="retry"} 9',
+      '{end="give-up"} 3',
+    ]);
   });
 
   test('counts failed steps of loops and ends of attempts', async () => {
