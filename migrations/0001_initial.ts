@@ -201,6 +201,29 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       audited_at ${int} not null
     )`,
 
+    // For whoever cannot ask the process that reads the chain; not a record of anything.
+    sql`create table chain_nodes (
+      network text not null,
+      rank ${int} not null,
+      host text not null,
+      state text not null,
+      head ${int},
+      finalized ${int},
+      lag ${int},
+      answered_at ${int},
+      lacks text not null,
+      blocks_per_query ${int},
+      calls_per_request ${int},
+      recipient_filter ${int},
+      latency_ms ${int},
+      resting_until ${int},
+      last_error text,
+      asked ${int} not null,
+      failed ${int} not null,
+      noted_at ${int} not null,
+      primary key (network, rank)
+    )`,
+
     sql`create table leases (
       name text primary key,
       holder text not null,

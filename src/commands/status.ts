@@ -1,9 +1,11 @@
 import { networkNames } from '../core/networks.ts';
+import type { NodeStatus } from '../core/node.ts';
 import { isoTime } from '../payments/present.ts';
 import { describePools } from '../pool/status.ts';
 import { readCoverages } from '../storage/audits.ts';
 import { chainUnavailable, readChains } from '../storage/chains.ts';
 import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
+import { listNodes, type NotedNode } from '../storage/nodes.ts';
 import { countPendingPayments } from '../storage/statistics.ts';
 import { print, printJson, printTable } from './output.ts';
 import { atWork, type CommandOptions, type Workplace } from './workplace.ts';
@@ -27,6 +29,7 @@ async function readStatus({ config, db, clock }: Workplace) {
   const pools = await describePools(db, null, config.payments, now);
   const configured = networkNames.filter((network) => config.chains[network] !== undefined);
   const coverages = await readCoverages(db, configured);
+  const nodes = await listNodes(db);
   return {
     chains: configured.map((network) => {
       const coverage = coverages.get(network) ?? null;
@@ -44,6 +47,7 @@ async function readStatus({ config, db, clock }: Workplace) {
         head: state?.head.height ?? null,
         read_at: state === null ? null : isoTime(state.readAt),
         pending_payments: pending.find((one) => one.network === network)?.pending ?? 0,
+        nodes: nodes.filter((node) => node.network === network).map(describeNode),
       };
     }),
     pools: pools.map((pool) => ({
@@ -66,6 +70,21 @@ async function readStatus({ config, db, clock }: Workplace) {
   };
 }
 
+function describeNode(node: NotedNode) {
+  return {
+    host: node.host,
+    state: node.state,
+    lacks: node.lacks,
+    head: node.head,
+    lag: node.lag,
+    latency_ms: node.latencyMs,
+    answered_at: node.answeredAt === null ? null : isoTime(node.answeredAt),
+    resting_until: node.restingUntil === null ? null : isoTime(node.restingUntil),
+    last_error: node.lastError,
+    noted_at: isoTime(node.notedAt),
+  };
+}
+
 function show({ chains, pools, deliveries }: Status): void {
   printTable(
     ['CHAIN', 'COMPLETE TO', 'AUDITED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
@@ -84,6 +103,7 @@ function show({ chains, pools, deliveries }: Status): void {
     }
   }
   print('');
+  showNodes(chains);
   if (pools.length === 0) print('no receive addresses yet: depositd address add');
   else
     printTable(
@@ -106,6 +126,34 @@ function show({ chains, pools, deliveries }: Status): void {
       ? 'no webhook is due'
       : `webhooks due: ${deliveries.due}, the oldest since ${deliveries.oldest_due_at}`,
   );
+}
+
+/** As the daemon found them. */
+function showNodes(chains: Status['chains']): void {
+  const nodes = chains.flatMap((chain) => chain.nodes.map((node) => ({ network: chain.network, ...node })));
+  if (nodes.length === 0) return;
+  printTable(
+    ['NODES OF', 'HOST', 'HEAD', 'LAG', 'LATENCY', 'ANSWERED', 'STATE'],
+    nodes.map((node) => [
+      node.network,
+      node.host,
+      shown(node.head),
+      shown(node.lag),
+      node.latency_ms === null ? '–' : `${node.latency_ms} ms`,
+      node.answered_at ?? 'never',
+      nodeState(node),
+    ]),
+  );
+  print('');
+}
+
+function nodeState({
+  state,
+  lacks,
+  last_error: error,
+}: Pick<NodeStatus, 'state' | 'lacks'> & { last_error: string | null }): string {
+  if (state === 'limited') return `serves no ${lacks.join(', ')}`;
+  return state === 'ready' || error === null ? state : `${state}: ${error}`;
 }
 
 function shown(height: number | null): string {

@@ -2,19 +2,9 @@ import { Counter, Gauge, type Registry } from '@prometheus-io/client';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { type Network, networkNames } from '../core/networks.ts';
+import type { NodeStatus } from '../core/node.ts';
 
-/** What is shown of a node; host names only, URLs carry keys. */
-export type NodeState = {
-  host: string;
-  preferred: boolean;
-  head: number | null;
-  latencyMs: number | null;
-  restingUntil: number | null;
-  asked: number;
-  failed: number;
-};
-
-export type NodesOf = (network: Network) => readonly NodeState[];
+export type NodesOf = (network: Network) => readonly NodeStatus[];
 
 /** The nodes as this process finds them. */
 export function createNodeMetrics(
@@ -23,7 +13,7 @@ export function createNodeMetrics(
 ): void {
   const configured = networkNames.filter((network) => config.chains[network] !== undefined);
 
-  function eachNode(gauge: Gauge<'network' | 'host'>, read: (node: NodeState) => number | null): void {
+  function eachNode(gauge: Gauge<'network' | 'host'>, read: (node: NodeStatus) => number | null): void {
     gauge.reset();
     for (const network of configured) {
       for (const node of nodesOf(network)) {
@@ -33,7 +23,7 @@ export function createNodeMetrics(
     }
   }
 
-  function define(name: string, help: string, read: (node: NodeState) => number | null): void {
+  function define(name: string, help: string, read: (node: NodeStatus) => number | null): void {
     new Gauge({
       name,
       help,
@@ -45,7 +35,7 @@ export function createNodeMetrics(
     });
   }
 
-  function count(name: string, help: string, read: (node: NodeState) => number): void {
+  function count(name: string, help: string, read: (node: NodeStatus) => number): void {
     new Counter({
       name,
       help,
@@ -67,6 +57,11 @@ export function createNodeMetrics(
   );
   count('depositd_rpc_failures_total', 'Those of them that failed.', (node) => node.failed);
   define('depositd_rpc_head_height', 'The highest block that a node has shown.', (node) => node.head);
+  define(
+    'depositd_rpc_lag_blocks',
+    'Blocks below the highest head, when it was last asked.',
+    (node) => node.lag,
+  );
   define('depositd_rpc_latency_seconds', 'Time a node takes to answer, smoothed.', (node) =>
     node.latencyMs === null ? null : node.latencyMs / 1000,
   );

@@ -157,6 +157,29 @@ export type Schema = {
     until_at: number;
   };
 
+  /** How the nodes of each chain looked to the process that reads it. */
+  chain_nodes: {
+    network: string;
+    rank: number;
+    host: string;
+    state: string;
+    head: number | null;
+    finalized: number | null;
+    lag: number | null;
+    answered_at: number | null;
+    /** What it refuses to serve, separated by spaces. */
+    lacks: string;
+    blocks_per_query: number | null;
+    calls_per_request: number | null;
+    recipient_filter: number | null;
+    latency_ms: number | null;
+    resting_until: number | null;
+    last_error: string | null;
+    asked: number;
+    failed: number;
+    noted_at: number;
+  };
+
   /** How far each chain has been read a second time. */
   chain_audits: {
     network: string;

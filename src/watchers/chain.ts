@@ -1,9 +1,10 @@
+import type { NodeStatus } from '../core/node.ts';
 import { type LoopOptions, runLoop } from '../loop.ts';
 import { hasPendingPayment } from '../storage/payments.ts';
 import { type AuditDeps, createAuditor } from './audit.ts';
 import { createEvmSource } from './evm/source.ts';
 import { createLeader } from './leader.ts';
-import type { EndpointStatus } from './source.ts';
+import { createNodeNotes } from './node-notes.ts';
 import { createWatcher, type StepOutcome } from './watcher.ts';
 
 /** One chain being watched. */
@@ -11,7 +12,7 @@ export type ChainWatch = {
   /** A payment was made: read at full pace from now on. */
   wake(): void;
   /** What each node looks like now. */
-  endpoints(): EndpointStatus[];
+  endpoints(): NodeStatus[];
   /** Lets the running step end. */
   stop(): Promise<void>;
 };
@@ -26,6 +27,7 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
   const source = createEvmSource({ chain, clock, log: deps.log });
   const watcher = createWatcher({ ...deps, source, log });
   const leader = createLeader({ db, name: `chain ${chain.network}`, clock });
+  const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
 
   async function step(signal: AbortSignal): Promise<void> {
@@ -37,6 +39,7 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
     const resting = last.idle && clock() < last.nextAt;
     if (resting && !(await hasPendingPayment(db, chain.network))) return;
     last = await watcher.step(signal);
+    await notes.note();
   }
 
   const delay = () => Math.min(last.nextAt - clock(), last.idle ? glanceMs : Number.POSITIVE_INFINITY);

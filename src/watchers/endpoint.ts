@@ -1,7 +1,7 @@
-import type { Capability, EndpointLimits, EndpointState, EndpointStatus } from './source.ts';
+import type { Capability, NodeLimits, NodeState, NodeStatus } from '../core/node.ts';
 
 /** Whatever speaks to one node. */
-export type Node = { latencyMs(): number | null; limits(): EndpointLimits | null; close(): Promise<void> };
+export type Node = { latencyMs(): number | null; limits(): NodeLimits | null; close(): Promise<void> };
 
 /** One node as endpoints.ts knows it. */
 export type Endpoint<N> = {
@@ -61,7 +61,7 @@ export function reasonOf<N>({ lacks, lastError }: Endpoint<N>, needs: readonly C
   return lastError ?? lack?.reason ?? 'not asked';
 }
 
-export function statusOf<N extends Node>(endpoint: Endpoint<N>, now: number): EndpointStatus {
+export function statusOf<N extends Node>(endpoint: Endpoint<N>, now: number): NodeStatus {
   const { node, restingUntil } = endpoint;
   return {
     host: endpoint.host,
@@ -84,7 +84,7 @@ export function statusOf<N extends Node>(endpoint: Endpoint<N>, now: number): En
 function stateOf<N>(
   { wrongChain, restingUntil, distrustedUntil, lacks }: Endpoint<N>,
   now: number,
-): EndpointState {
+): NodeState {
   if (wrongChain) return 'wrong chain';
   if (restingUntil > now) return 'resting';
   if (distrustedUntil > now) return 'distrusted';

@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts';
+import type { Capability, NodeStatus } from '../core/node.ts';
 import { RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { availableAt, type Endpoint, type Node, newEndpoint, reasonOf, statusOf } from './endpoint.ts';
 import { NodeError } from './node-error.ts';
 import { distrustMs, lackMs, restMs } from './rest.ts';
-import type { Capability, EndpointStatus } from './source.ts';
 
 export type EndpointsOptions<N extends Node> = {
   /** In order of preference. `host` may be logged. */
@@ -39,7 +39,7 @@ export type Endpoints<N> = {
   ask<T>(work: (node: N, seen: Seen) => Promise<T>, signal: AbortSignal, options?: AskOptions<N>): Promise<T>;
   /** Treats what a node said earlier as a fault after all. */
   accuse(node: N, error: NodeError): void;
-  status(): EndpointStatus[];
+  status(): NodeStatus[];
   close(): Promise<void>;
 };
 

@@ -1,5 +1,5 @@
+import type { Capability } from '../core/node.ts';
 import { RpcError } from '../errors.ts';
-import type { Capability } from './source.ts';
 
 /** What is to be done about a node that gave no usable answer. */
 export type NodeFault =

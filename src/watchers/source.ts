@@ -1,5 +1,6 @@
 import type { AddressKey } from '../core/address.ts';
 import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
+import type { NodeStatus } from '../core/node.ts';
 
 /*
  * The contract of a chain. A source reads and checks; it holds no database, no payments and no retry loop.
@@ -111,43 +112,7 @@ export type ChainSource = {
   accuse(host: string, reason: string): void;
 
   /** Says what each node looks like now, for status, metrics and logs. Host names only. */
-  endpoints(): EndpointStatus[];
+  endpoints(): NodeStatus[];
 
   close(): Promise<void>;
-};
-
-/** What not every node offers: logs of many blocks, the finalized block, receipts of transactions. */
-export type Capability = 'logs' | 'finalized' | 'receipts';
-
-/** How a node stands: `limited` is asked only for what it serves, `distrusted` only if nobody else can be asked. */
-export type EndpointState = 'ready' | 'limited' | 'distrusted' | 'resting' | 'wrong chain';
-
-/** What is known of how much a node takes at once. */
-export type EndpointLimits = {
-  blocksPerQuery: number;
-  callsPerRequest: number;
-  /** Whether it takes lists of recipients. */
-  recipientFilter: boolean;
-};
-
-export type EndpointStatus = {
-  host: string;
-  preferred: boolean;
-  state: EndpointState;
-  head: number | null;
-  finalized: number | null;
-  /** Blocks below the highest head that any node had shown, when it was last asked. */
-  lag: number | null;
-  /** Unix ms when it last answered. */
-  answeredAt: number | null;
-  /** What it refused to serve. */
-  lacks: Capability[];
-  limits: EndpointLimits | null;
-  latencyMs: number | null;
-  /** Unix ms until which it is not asked; null when it may be. */
-  restingUntil: number | null;
-  lastError: string | null;
-  /** Units of work since the start, mostly one request each, and those of them that failed. */
-  asked: number;
-  failed: number;
 };

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { Registry } from '@prometheus-io/client';
 import { onTestFinished } from 'vitest';
-import type { NodeStatus } from '../../src/api/admin/chains.ts';
 import { createApi } from '../../src/api/server.ts';
 import type { Config } from '../../src/config.ts';
 import type { Coin, Currency } from '../../src/core/assets.ts';
 import type { BlockHash } from '../../src/core/chain.ts';
 import { parityRate } from '../../src/core/money.ts';
 import { type Network, networkNames } from '../../src/core/networks.ts';
+import type { NodeStatus } from '../../src/core/node.ts';
 import { createLogger } from '../../src/log.ts';
 import { createSecrets } from '../../src/notify/secrets.ts';
 import { createPayments } from '../../src/payments/create.ts';
@@ -110,11 +110,18 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
   const node: NodeStatus = {
     host: 'node.example',
     preferred: true,
+    state: 'ready',
     head: 1000,
     finalized: 990,
+    lag: 0,
+    answeredAt: start,
+    lacks: [],
+    limits: { blocksPerQuery: 200, callsPerRequest: 100, recipientFilter: true },
     latencyMs: 12.5,
     restingUntil: null,
     lastError: null,
+    asked: 3,
+    failed: 0,
   };
   const api = await createApi({
     db,

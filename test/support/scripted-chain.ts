@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { BlockHash, BlockRef, Transfer, TxHash } from '../../src/core/chain.ts';
 import type { Network } from '../../src/core/networks.ts';
+import type { NodeStatus } from '../../src/core/node.ts';
 import { RpcError } from '../../src/errors.ts';
 import type {
   ChainSource,
-  EndpointStatus,
   Hosts,
   Inclusion,
   InclusionQuery,
@@ -365,7 +365,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   };
 }
 
-function statusOf({ name }: ScriptedNode, rank: number): EndpointStatus {
+function statusOf({ name }: ScriptedNode, rank: number): NodeStatus {
   return {
     host: name,
     preferred: rank === 0,

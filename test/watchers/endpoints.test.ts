@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Capability } from '../../src/core/node.ts';
 import { createEndpoints, type Endpoints, NoNodeError } from '../../src/watchers/endpoints.ts';
 import {
   behind,
@@ -8,7 +9,6 @@ import {
   type NodeFault,
   unavailable,
 } from '../../src/watchers/node-error.ts';
-import type { Capability } from '../../src/watchers/source.ts';
 import { type TestClock, testClock } from '../support/evm.ts';
 import { captureLog, type LogLine } from '../support/log.ts';
 

@@ -2,9 +2,11 @@ import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import { type Network, networkNames, networks } from '../../core/networks.ts';
+import type { NodeLimits, NodeStatus } from '../../core/node.ts';
 import { isoTime } from '../../payments/present.ts';
 import { type Coverage, readCoverages } from '../../storage/audits.ts';
 import { chainUnavailable, readChains } from '../../storage/chains.ts';
+import { listNodes } from '../../storage/nodes.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Api } from '../routes.ts';
 import { commonErrors, countSchema, listOf, networkSchema, timeSchema } from '../schemas.ts';
@@ -12,8 +14,24 @@ import { commonErrors, countSchema, listOf, networkSchema, timeSchema } from '..
 const nodeSchema = z.object({
   host: z.string(),
   preferred: z.boolean(),
+  state: z
+    .enum(['ready', 'limited', 'distrusted', 'resting', 'wrong chain'])
+    .describe('`limited`: asked only for what it serves; `distrusted`: only if nobody else can be asked.'),
   head: countSchema.nullable(),
   finalized: countSchema.nullable(),
+  lag: countSchema
+    .nullable()
+    .describe('Blocks below the highest head that any node had shown, when this one was last asked.'),
+  answered_at: timeSchema.nullable(),
+  lacks: z.array(z.enum(['logs', 'finalized', 'receipts', 'traces'])).describe('What it refused to serve.'),
+  limits: z
+    .object({
+      blocks_per_query: countSchema,
+      calls_per_request: countSchema,
+      recipient_filter: z.boolean(),
+    })
+    .nullable()
+    .describe('What it was found to take at once.'),
   latency_ms: z.number().nullable(),
   resting_until: timeSchema.nullable(),
   last_error: z.string().nullable(),
@@ -51,17 +69,6 @@ const chainSchema = z.object({
   nodes: z.array(nodeSchema),
 });
 
-/** What a chain's node looks like now; host names only, URLs carry keys. */
-export type NodeStatus = {
-  host: string;
-  preferred: boolean;
-  head: number | null;
-  finalized: number | null;
-  latencyMs: number | null;
-  restingUntil: number | null;
-  lastError: string | null;
-};
-
 export type ChainRouteDeps = {
   db: Db;
   config: Pick<Config, 'chains'>;
@@ -83,6 +90,7 @@ export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: Ch
     },
     handler: async () => {
       const states = await readChains(db);
+      const noted = await listNodes(db);
       const configured = networkNames.filter((network) => config.chains[network] !== undefined);
       const coverages = await readCoverages(db, configured);
       const data = configured.flatMap((network): z.output<typeof chainSchema>[] => {
@@ -91,6 +99,7 @@ export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: Ch
         const coverage = coverages.get(network) ?? null;
         const state = states.find((candidate) => candidate.network === network) ?? null;
         const reason = chainUnavailable(state, clock());
+        const nodesHere = nodesOf(network);
         return [
           {
             network,
@@ -110,7 +119,10 @@ export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: Ch
             head: state?.head.height ?? null,
             finalized: state?.finalizedHeight ?? null,
             read_at: state === null ? null : isoTime(state.readAt),
-            nodes: nodesOf(network).map(presentNode),
+            nodes:
+              nodesHere.length > 0
+                ? nodesHere.map(presentNode)
+                : noted.filter((node) => node.network === network).map(presentNode),
           },
         ];
       });
@@ -127,10 +139,23 @@ function presentNode(node: NodeStatus): z.output<typeof nodeSchema> {
   return {
     host: node.host,
     preferred: node.preferred,
+    state: node.state,
     head: node.head,
     finalized: node.finalized,
+    lag: node.lag,
+    answered_at: node.answeredAt === null ? null : isoTime(node.answeredAt),
+    lacks: node.lacks,
+    limits: node.limits === null ? null : presentLimits(node.limits),
     latency_ms: node.latencyMs,
     resting_until: node.restingUntil === null ? null : isoTime(node.restingUntil),
     last_error: node.lastError,
+  };
+}
+
+function presentLimits({ blocksPerQuery, callsPerRequest, recipientFilter }: NodeLimits) {
+  return {
+    blocks_per_query: blocksPerQuery,
+    calls_per_request: callsPerRequest,
+    recipient_filter: recipientFilter,
   };
 }

@@ -1,9 +1,10 @@
 import type { ChainConfig } from '../../config.ts';
 import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef, Transfer } from '../../core/chain.ts';
+import type { Capability, NodeLimits } from '../../core/node.ts';
 import type { Seen } from '../endpoints.ts';
 import { contradiction, lacks, NodeError } from '../node-error.ts';
-import type { Capability, EndpointLimits, PollOutcome, PollRequest } from '../source.ts';
+import type { PollOutcome, PollRequest } from '../source.ts';
 import { type Expectation, judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs } from './accept.ts';
 import { getFullBlock, getHeader, getReceipt, getTransfers } from './calls.ts';
 import { judgePayment, matchPayments, mostFullBlocks, toNativeTransfer } from './native.ts';
@@ -24,7 +25,7 @@ export type EvmNode = {
   /** Whether it takes a list of recipients in the filter. */
   recipientFilter: boolean;
   latencyMs(): number | null;
-  limits(): EndpointLimits;
+  limits(): NodeLimits;
   close(): Promise<void>;
 };
 

@@ -1,0 +1,37 @@
+/** What not every node offers: logs of many blocks, the finalized block, receipts and traces of transactions. */
+export type Capability = 'logs' | 'finalized' | 'receipts' | 'traces';
+
+/** How a node stands: `limited` is asked only for what it serves, `distrusted` only if nobody else can be asked. */
+export type NodeState = 'ready' | 'limited' | 'distrusted' | 'resting' | 'wrong chain';
+
+/** What is known of how much a node takes at once. */
+export type NodeLimits = {
+  blocksPerQuery: number;
+  callsPerRequest: number;
+  /** Whether it takes lists of recipients. */
+  recipientFilter: boolean;
+};
+
+/** What one node of a chain looks like. Host names only: URLs carry keys. */
+export type NodeStatus = {
+  host: string;
+  /** Whether it is asked first. */
+  preferred: boolean;
+  state: NodeState;
+  head: number | null;
+  finalized: number | null;
+  /** Blocks below the highest head that any node had shown, when it was last asked. */
+  lag: number | null;
+  /** Unix ms when it last answered. */
+  answeredAt: number | null;
+  /** What it refused to serve. */
+  lacks: Capability[];
+  limits: NodeLimits | null;
+  latencyMs: number | null;
+  /** Unix ms until which it is not asked; null when it may be. */
+  restingUntil: number | null;
+  lastError: string | null;
+  /** Units of work since the start, mostly one request each, and those of them that failed. */
+  asked: number;
+  failed: number;
+};
