@@ -7,6 +7,8 @@ import type { AddressKey } from '../core/address.ts';
  */
 export type AddressSet = {
   has(key: AddressKey): boolean;
+  /** The same for the 20 bytes from `offset` on. */
+  hasAt(bytes: Uint8Array, offset: number): boolean;
   /** False when it was in already. */
   add(key: AddressKey): boolean;
   readonly size: number;
@@ -30,6 +32,9 @@ export function createAddressSet(): AddressSet {
   const pieces: Uint32Array[] = [];
   let index = new Uint32Array(1 << 10);
   let size = 0;
+  // A bit for the first word of each address: of the places in a text that hold none, nearly all stop here.
+  let sieve = new Uint32Array(index.length / 4);
+  let sieveShift = 32 - Math.log2(sieve.length * 32);
   const probe = new Uint32Array(words);
 
   /** By hand, as this runs for each log of a chain: `parseInt` of slices takes several times as long. */
@@ -43,6 +48,15 @@ export function createAddressSet(): AddressSet {
       }
       probe[word] = value;
     }
+  }
+
+  function readBytes(bytes: Uint8Array, offset: number): void {
+    for (let word = 0; word < words; word++) probe[word] = bigEndian(bytes, offset + word * 4);
+  }
+
+  /** Which bit of the sieve stands for addresses that begin with this word. */
+  function sieveBit(word: number): number {
+    return Math.imul(word ^ seed, 0x9e3779b1) >>> sieveShift;
   }
 
   function wordAt(number: number, word: number): number {
@@ -67,10 +81,18 @@ export function createAddressSet(): AddressSet {
 
   function grow(): void {
     index = new Uint32Array(index.length * 2);
+    sieve = new Uint32Array(index.length / 4);
+    sieveShift = 32 - Math.log2(sieve.length * 32);
     for (let number = 0; number < size; number++) {
       for (let word = 0; word < words; word++) probe[word] = wordAt(number, word);
       index[slotOfProbe()] = number + 1;
+      letThrough(wordAt(number, 0));
     }
+  }
+
+  function letThrough(word: number): void {
+    const bit = sieveBit(word);
+    sieve[bit >>> 5] = (sieve[bit >>> 5] ?? 0) | (1 << (bit & 31));
   }
 
   return {
@@ -79,6 +101,12 @@ export function createAddressSet(): AddressSet {
     },
     has(key) {
       parse(key);
+      return index[slotOfProbe()] !== 0;
+    },
+    hasAt(bytes, offset) {
+      const bit = sieveBit(bigEndian(bytes, offset));
+      if (((sieve[bit >>> 5] ?? 0) & (1 << (bit & 31))) === 0) return false;
+      readBytes(bytes, offset);
       return index[slotOfProbe()] !== 0;
     },
     add(key) {
@@ -94,6 +122,7 @@ export function createAddressSet(): AddressSet {
       pieces.at(-1)?.set(probe, (size % pieceSize) * words);
       size += 1;
       index[slot] = size;
+      letThrough(probe[0] ?? 0);
       return true;
     },
     *keys() {
@@ -104,6 +133,15 @@ export function createAddressSet(): AddressSet {
       }
     },
   };
+}
+
+function bigEndian(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at] ?? 0) << 24) |
+    ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) |
+    (bytes[at + 3] ?? 0)
+  );
 }
 
 /** Mixes the words of an address; addresses are hashes themselves, so little is needed. */

@@ -71,8 +71,12 @@ export async function reread(
   const { span } = outcome;
   const range = { above: cursor.height, upTo: span.to.height };
   const recorded = await listDepositsIn(db, chain.network, range);
+  // What contracts paid was recorded when a node could tell; that none can now says nothing.
+  const untraced = new Set(span.untraced);
   const asked = recorded.filter((deposit) => isAskedFor(deposit, deps, native));
-  const { missed, absent, known } = compare(span.transfers, asked);
+  const compared = compare(span.transfers, asked);
+  const { missed, known } = compared;
+  const absent = compared.absent.filter(({ token, txHash }) => token !== 'native' || !untraced.has(txHash));
 
   const queries = [...missed, ...absent.map(queryOf)];
   const { looks, neutral } = await lookElsewhere(source, queries, [span.host, ...piece.hosts], signal);

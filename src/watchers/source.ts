@@ -1,5 +1,5 @@
 import type { AddressKey } from '../core/address.ts';
-import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
+import type { BlockRef, Cursor, Transfer, TxHash } from '../core/chain.ts';
 import type { NodeStatus } from '../core/node.ts';
 
 /*
@@ -10,6 +10,8 @@ import type { NodeStatus } from '../core/node.ts';
 /** The addresses whose transfers matter. Grows while the daemon runs; lookups cost the same at any size. */
 export type Watchlist = {
   has(key: AddressKey): boolean;
+  /** The same for the 20 bytes from `offset` on, where that can be had without making a key of them first. */
+  hasAt?(bytes: Uint8Array, offset: number): boolean;
   readonly size: number;
   /** All keys, for a node-side filter while there are few. */
   keys(): Iterable<AddressKey>;
@@ -54,6 +56,8 @@ export type Span = {
   transfers: Transfer[];
   /** Further blocks of this chain at or below `to` whose hash the answer showed. */
   anchors: BlockRef[];
+  /** Transactions in which contracts may have paid watched addresses in the native coin, and nobody could say. */
+  untraced: readonly TxHash[];
 };
 
 export type PollOutcome =

@@ -73,6 +73,7 @@ export function createWatchlist(family: ChainFamily, retirement: Retirement | nu
       return addresses.size;
     },
     has: (key) => addresses.has(key),
+    hasAt: (bytes, offset) => addresses.hasAt(bytes, offset),
     keys: () => addresses.keys(),
     refresh(db) {
       // One after another: the chains of a family share this list, and one that reads it anew must not lose

@@ -16,6 +16,8 @@ export type PaperChain = {
   mine(transfers?: readonly PaperTransfer[]): BlockRef;
   /** Replaces the last `depth` blocks by as many empty ones and returns what was in them. */
   reorg(depth: number): PaperTransfer[];
+  /** Blocks since this chain began. */
+  length(): number;
   /** Everything on the chain as it is now. */
   transfers(): Transfer[];
   source: ChainSource;
@@ -60,7 +62,15 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
         .filter((block) => block.height > cursor.height && block.height <= to.height)
         .flatMap((block) => block.transfers)
         .filter((transfer) => watch.has(transfer.recipient));
-      const span = { host: 'paper', to: refOf(to), head: top, finalizedHeight: null, transfers, anchors: [] };
+      const span = {
+        host: 'paper',
+        to: refOf(to),
+        head: top,
+        finalizedHeight: null,
+        transfers,
+        anchors: [],
+        untraced: [],
+      };
       return { kind: 'span', span };
     },
     reread: async () => ({ kind: 'failed', reason: 'paper is read once', retryAt: clock() }),
@@ -93,6 +103,7 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
     head,
     mine,
     source,
+    length: () => blocks.length,
     transfers: () => blocks.flatMap((block) => block.transfers),
     reorg(depth) {
       const gone = blocks.splice(-depth);

@@ -243,6 +243,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
             ...transfers.map((transfer) => transfer.block),
             ...(finalized === null || finalized > top ? [] : [refOf(ancestor(head, finalized) as Block)]),
           ]),
+          untraced: [],
         },
       };
     }

@@ -44,6 +44,11 @@ export function getTransaction(txHash: string): RpcCall {
   return { method: 'eth_getTransactionByHash', params: [txHash] };
 }
 
+/** Of the chain's own coin, at the end of a block. */
+export function getBalance(key: AddressKey, height: number): RpcCall {
+  return { method: 'eth_getBalance', params: [`0x${key}`, hexOf(height)] };
+}
+
 export const getChainId: RpcCall = { method: 'eth_chainId', params: [] };
 
 /** `decimals()` of a token. */

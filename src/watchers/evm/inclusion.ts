@@ -1,8 +1,10 @@
+import type { BlockRef } from '../../core/chain.ts';
 import { lacks } from '../node-error.ts';
 import type { Inclusion, InclusionQuery } from '../source.ts';
 import { getHeader, getReceipt, getTransaction } from './calls.ts';
 import type { RpcAnswer, RpcCall } from './rpc.ts';
 import { readHeader, readReceipt, readTransaction, refOf } from './shapes.ts';
+import type { ContractCall } from './tracer.ts';
 import { matchLog, readTransferLog, withOrdinals } from './transfers.ts';
 import { resultOf } from './verify.ts';
 
@@ -15,6 +17,9 @@ export type InclusionAnswers = {
   /** Asked for the native coin only: a receipt tells neither target nor value. */
   transaction: unknown;
 };
+
+/** `inner`: all is in place, but the transaction does not pay the recipient by its own value. A contract may have. */
+export type Judgement = Inclusion | { kind: 'inner'; call: ContractCall; head: number };
 
 /** What must be asked to look at `queries`, each thing once, and where its answer will be found. */
 export function planInclusions(queries: readonly InclusionQuery[]): {
@@ -60,7 +65,7 @@ export function resultsOf(calls: readonly RpcCall[], answers: readonly RpcAnswer
  * transaction or one without that transfer: absent. Whatever does not fit together: unknown, for a node that
  * is behind, or whose chain changes just now, must not take a payment back.
  */
-export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers): Inclusion {
+export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers): Judgement {
   const block = readHeader(answers.block);
   if (block === null) return unknown(`the node has no block ${query.block.height}`);
   if (block.height !== query.block.height || answers.head < block.height) {
@@ -73,10 +78,8 @@ export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers)
   if (receipt.blockHash !== block.hash) return unknown('the chain changed while it was looked at');
   if (!receipt.succeeded) return { kind: 'absent' };
 
-  const paid =
-    query.token === 'native' ? nativeAmount(query, answers.transaction) : tokenAmount(query, receipt.logs);
-  if (paid === undefined) return unknown('the node has no such transaction');
-  if (paid !== query.amount) return { kind: 'absent' };
+  if (query.token === 'native') return judgeNative(query, refOf(block), answers);
+  if (tokenAmount(query, receipt.logs) !== query.amount) return { kind: 'absent' };
   return { kind: 'included', block: refOf(block), head: answers.head };
 }
 
@@ -92,13 +95,20 @@ function tokenAmount(query: InclusionQuery, logs: readonly unknown[]): bigint | 
   return withOrdinals(inOrder).find(({ ordinal }) => ordinal === query.ordinal)?.amount ?? null;
 }
 
-/** What the transaction itself pays the recipient; undefined when the node does not have it. */
-function nativeAmount(query: InclusionQuery, answer: unknown): bigint | null | undefined {
-  const transaction = readTransaction(answer);
-  if (transaction === null || transaction.hash !== query.txHash) return undefined;
-  return transaction.to === query.recipient && query.ordinal === 0 ? transaction.value : null;
+/** The transaction pays the recipient by its own value first, by what contracts do with it after that. */
+function judgeNative(query: InclusionQuery, block: BlockRef, answers: InclusionAnswers): Judgement {
+  const { head } = answers;
+  const transaction = readTransaction(answers.transaction);
+  if (transaction === null || transaction.hash !== query.txHash)
+    return unknown('the node has no such transaction');
+  const { hash, to, value, input } = transaction;
+  if (to === query.recipient && value > 0n && query.ordinal === 0)
+    return value === query.amount ? { kind: 'included', block, head } : { kind: 'absent' };
+  // Only what names a watched address is ever traced: with nothing said to it no contract is known to have paid.
+  if (input === '0x') return { kind: 'absent' };
+  return { kind: 'inner', call: { txHash: hash, to, value, block }, head };
 }
 
-function unknown(reason: string): Inclusion {
+function unknown(reason: string): Judgement {
   return { kind: 'unknown', reason };
 }

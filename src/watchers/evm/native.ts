@@ -2,11 +2,15 @@ import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef, Transfer, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
 import { behind, contradiction } from '../node-error.ts';
+import type { Watchlist } from '../source.ts';
+import { namesWatched } from './calldata.ts';
 import { type FullBlock, readReceipt, refOf } from './shapes.ts';
+import type { ContractCall } from './tracer.ts';
 
 /*
- * The chain's own coin leaves no log: whole blocks are read, and a transaction's own target and value count.
- * What contracts pay onwards (Safe, batch senders, exchanges) is not seen here.
+ * The chain's own coin leaves no log: whole blocks are read, and a transaction's own target and value count. What
+ * contracts pay onwards (a Safe, batch senders, exchanges) does not show there: calls whose input names a watched
+ * address are found here, and tracer.ts asks what they did.
  */
 
 /** Whole blocks read at once: a full one is some hundred kilobytes. */
@@ -25,6 +29,24 @@ export function matchPayments(
         ? [{ txHash: hash, recipient: to, amount: value, block: refOf(block) }]
         : [],
     ),
+  );
+}
+
+/**
+ * Calls in which a contract may have paid a watched address: their input names one. Not those of tokens that pay out
+ * no coins, which are most of what names our addresses.
+ */
+export function findContractCalls(
+  blocks: readonly FullBlock[],
+  watch: Watchlist,
+  tokens: { has(key: AddressKey): boolean },
+): ContractCall[] {
+  return blocks.flatMap((block) =>
+    block.transactions.flatMap(({ hash, to, value, input }) => {
+      const tokenTransfer = to !== null && value === 0n && tokens.has(to);
+      const may = !tokenTransfer && namesWatched(input, watch);
+      return may ? [{ txHash: hash, to, value, block: refOf(block) }] : [];
+    }),
   );
 }
 

@@ -13,8 +13,8 @@ export type Header = BlockRef & { parentHash: BlockHash };
 /** A header and the transactions under it. */
 export type FullBlock = Header & { transactions: Transaction[] };
 
-/** `value` in wei; `to` is null where the transaction creates a contract. */
-export type Transaction = { hash: TxHash; to: AddressKey | null; value: bigint };
+/** `value` in wei; `to` is null where the transaction creates a contract; `input` is `0x` and whole bytes of hex. */
+export type Transaction = { hash: TxHash; to: AddressKey | null; value: bigint; input: string };
 
 /** `logs` are unread: accept.ts reads them. */
 export type Receipt = {
@@ -28,6 +28,7 @@ export type Receipt = {
 const quantityPattern = /^0x[0-9a-fA-F]{1,13}$/;
 const wordPattern = /^0x[0-9a-fA-F]{64}$/;
 const wideQuantityPattern = /^0x[0-9a-fA-F]{1,64}$/;
+const bytesPattern = /^0x(?:[0-9a-fA-F]{2})*$/;
 const addressPattern = /^0x[0-9a-fA-F]{40}$/;
 
 /** A height, an index or a time: at most 2^52. */
@@ -49,7 +50,7 @@ export function readTxHash(value: unknown): TxHash | null {
 }
 
 /** A number of up to 32 bytes, as nodes print values. */
-function readAmount(value: unknown): bigint | null {
+export function readAmount(value: unknown): bigint | null {
   return typeof value === 'string' && wideQuantityPattern.test(value) ? BigInt(value) : null;
 }
 
@@ -85,8 +86,10 @@ export function readTransaction(value: unknown): Transaction | null {
   const amount = readAmount(value.value);
   const to = value.to === null || value.to === undefined ? null : readAddress(value.to);
   const createsContract = value.to === null || value.to === undefined;
+  const input = value.input ?? '0x';
   if (hash === null || amount === null || (to === null && !createsContract)) return null;
-  return { hash, to, value: amount };
+  if (typeof input !== 'string' || !bytesPattern.test(input)) return null;
+  return { hash, to, value: amount, input };
 }
 
 export function readReceipt(value: unknown): Receipt | null {

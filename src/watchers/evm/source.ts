@@ -8,22 +8,16 @@ import type { Logger } from '../../log.ts';
 import type { Sleep } from '../../loop.ts';
 import { type AskOptions, createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
 import { behind, contradiction, NodeError } from '../node-error.ts';
-import type {
-  ChainSource,
-  Hosts,
-  Inclusion,
-  InclusionQuery,
-  PollOutcome,
-  PollRequest,
-  RereadRequest,
-} from '../source.ts';
+import type { ChainSource, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { getHeader } from './calls.ts';
-import { judgeInclusion, planInclusions, resultsOf } from './inclusion.ts';
-import { createRangeControl } from './range.ts';
+import { createContractPayments } from './contract-payments.ts';
+import { lookAfresh } from './look-afresh.ts';
+import { createEvmNode, type EvmNode } from './node.ts';
 import { createRateAlarm } from './rate-alarm.ts';
-import { createRpcClient, type RpcAnswer, type RpcCall } from './rpc.ts';
+import type { RpcAnswer, RpcCall } from './rpc.ts';
 import { type Header, readHeader, refOf } from './shapes.ts';
-import { type EvmNode, needsOf, readSpan } from './tick.ts';
+import { needsOf, readSpan, type TickOutcome } from './tick.ts';
+import { createTracer } from './tracer.ts';
 import { readChainId, resultOf, verifyTokens } from './verify.ts';
 
 export type EvmSourceOptions = {
@@ -46,27 +40,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     ),
   );
   const nodes = chain.rpc.map((endpoint) => {
-    const client = createRpcClient({
-      endpoint,
-      clock,
-      sleep,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    });
-    const { host } = new URL(endpoint.url);
-    const node: EvmNode = {
-      host,
-      client,
-      range: createRangeControl(endpoint.maxLogRange),
-      recipientFilter: true,
-      latencyMs: client.latencyMs,
-      limits: () => ({
-        blocksPerQuery: node.range.width(),
-        callsPerRequest: client.callsPerRequest(),
-        recipientFilter: node.recipientFilter,
-      }),
-      close: client.close,
-    };
-    return { host, node };
+    const node = createEvmNode({ endpoint, clock, sleep, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+    return { host: node.host, node };
   });
   const context = { chain, tokens, currencies, rates: createRateAlarm(currencies.keys()) };
   /** What a node of another chain said; null while none did. */
@@ -75,6 +50,10 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   let finalizedHeight = 0;
 
   const endpoints = createEndpoints<EvmNode>({ nodes, identify, clock, log });
+  const tracer = createTracer({ endpoints, network: chain.network });
+  const offered = () => endpoints.status().some((node) => !node.lacks.includes('traces'));
+  const contractPayments = createContractPayments({ tracer, offered, clock, log });
+  const looking = { endpoints, tracer, askFresh };
 
   async function identify({ client }: EvmNode, signal: AbortSignal): Promise<void> {
     const chainId = await readChainId(client, signal);
@@ -97,7 +76,11 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     try {
       const first = await pollFrom(request);
       const final = request.cursor.height <= finalizedHeight;
-      return first.outcome.kind === 'reorg' && final ? await secondOpinion(request, first) : first.outcome;
+      const doubtful = first.outcome.kind === 'reorg' && final;
+      return await contractPayments.addTo(
+        doubtful ? await secondOpinion(request, first) : first.outcome,
+        request,
+      );
     } catch (error) {
       if (request.signal.aborted) return { kind: 'failed', reason: 'stopped', retryAt: clock() };
       if (!(error instanceof NoNodeError)) throw error;
@@ -108,7 +91,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   function pollFrom(
     request: PollRequest,
     options: AskOptions<EvmNode> = {},
-  ): Promise<{ node: EvmNode; outcome: PollOutcome }> {
+  ): Promise<{ node: EvmNode; outcome: TickOutcome }> {
     const read = async (node: EvmNode, seen: Seen) => ({
       node,
       outcome: await readSpan(node, request, context, seen),
@@ -119,8 +102,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   /** A final block that is gone stops the chain: one node's word is not enough where there are others. */
   async function secondOpinion(
     request: PollRequest,
-    first: { node: EvmNode; outcome: PollOutcome },
-  ): Promise<PollOutcome> {
+    first: { node: EvmNode; outcome: TickOutcome },
+  ): Promise<TickOutcome> {
     try {
       const { outcome } = await pollFrom(request, { except: (node) => node === first.node });
       if (outcome.kind === 'reorg') return outcome;
@@ -140,10 +123,12 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     // A node that is a little behind, but has the landmark, may answer.
     const whole = { ...request, finalizedHeight: null, head: landmark, below: { upTo, landmark } };
     try {
-      return await endpoints.ask((node, seen) => readSpan(node, whole, context, seen), request.signal, {
+      const read = (node: EvmNode, seen: Seen) => readSpan(node, whole, context, seen);
+      const outcome = await endpoints.ask(read, request.signal, {
         needs: needsOf(whole, context),
         except: (node) => except.has(node.host),
       });
+      return await contractPayments.addTo(outcome, request, except);
     } catch (error) {
       if (request.signal.aborted) return { kind: 'failed', reason: 'stopped', retryAt: clock() };
       if (!(error instanceof NoNodeError)) throw error;
@@ -199,40 +184,13 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     );
   }
 
-  async function inclusions(
-    queries: readonly InclusionQuery[],
-    signal: AbortSignal,
-    except?: Hosts,
-  ): Promise<Map<InclusionQuery, Inclusion>> {
-    if (queries.length === 0) return new Map();
-    const plan = planInclusions(queries);
-    const look = async (node: EvmNode, seen: Seen) => {
-      const { latest, answers } = await askFresh(node, plan.calls, seen, signal);
-      const results = resultsOf(plan.calls, answers);
-      seen({ serves: 'receipts' });
-      return new Map(
-        queries.map((query) => [
-          query,
-          judgeInclusion(query, plan.answersFor(query, results, latest.height)),
-        ]),
-      );
-    };
-    try {
-      const others = (node: EvmNode) => except?.has(node.host) === true;
-      return await endpoints.ask(look, signal, { needs: ['receipts'], except: others, aside: true });
-    } catch (error) {
-      if (!(error instanceof NoNodeError)) throw error;
-      return new Map(queries.map((query) => [query, { kind: 'unknown', reason: error.message }]));
-    }
-  }
-
   return {
     verify,
     start,
     poll,
     reread,
     blocksAt,
-    inclusions,
+    inclusions: (queries, signal, except) => lookAfresh(looking, queries, signal, except),
     accuse: (host, reason) => {
       for (const { node } of nodes) if (node.host === host) endpoints.accuse(node, contradiction(reason));
     },

@@ -1,33 +1,27 @@
 import type { ChainConfig } from '../../config.ts';
 import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef, Transfer } from '../../core/chain.ts';
-import type { Capability, NodeLimits } from '../../core/node.ts';
+import type { Capability } from '../../core/node.ts';
 import type { Seen } from '../endpoints.ts';
 import { contradiction, lacks, NodeError } from '../node-error.ts';
-import type { PollOutcome, PollRequest } from '../source.ts';
+import type { PollOutcome, PollRequest, Span } from '../source.ts';
 import { type Expectation, judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs } from './accept.ts';
 import { getFullBlock, getHeader, getReceipt, getTransfers } from './calls.ts';
-import { judgePayment, matchPayments, mostFullBlocks, toNativeTransfer } from './native.ts';
+import {
+  findContractCalls,
+  judgePayment,
+  matchPayments,
+  mostFullBlocks,
+  toNativeTransfer,
+} from './native.ts';
+import type { EvmNode } from './node.ts';
 import { doubtSilence } from './quiet.ts';
-import type { RangeControl } from './range.ts';
 import type { RateAlarm } from './rate-alarm.ts';
-import type { RpcAnswer, RpcCall, RpcClient } from './rpc.ts';
+import type { RpcAnswer, RpcCall } from './rpc.ts';
 import { type FullBlock, type Header, readHeader, refOf } from './shapes.ts';
+import type { ContractCall } from './tracer.ts';
 import { type MatchedLog, type TokenCurrencies, toTransfers } from './transfers.ts';
 import { resultOf } from './verify.ts';
-
-/** One node and what is known of its limits. */
-export type EvmNode = {
-  /** Its host name, which may be logged. */
-  host: string;
-  client: RpcClient;
-  range: RangeControl;
-  /** Whether it takes a list of recipients in the filter. */
-  recipientFilter: boolean;
-  latencyMs(): number | null;
-  limits(): NodeLimits;
-  close(): Promise<void>;
-};
 
 export type TickContext = {
   chain: ChainConfig;
@@ -40,6 +34,11 @@ export type TickContext = {
 
 /** A poll, or a reading of what lies below a block that is known: up to `upTo`, by a node that has that block. */
 export type TickRequest = PollRequest & { below?: { upTo: number; landmark: BlockRef } };
+
+/** What a poll came to. What contracts paid in the native coin is not among the transfers yet. */
+export type TickOutcome =
+  | Exclude<PollOutcome, { kind: 'span' }>
+  | { kind: 'span'; span: Span; contractCalls: ContractCall[] };
 
 /** geth takes at most this many values at one place of a filter. */
 const mostRecipients = 1000;
@@ -77,7 +76,7 @@ export async function readSpan(
   request: TickRequest,
   context: TickContext,
   seen: Seen,
-): Promise<PollOutcome> {
+): Promise<TickOutcome> {
   let replaced: Header | null = null;
   for (;;) {
     const plan = planTick(node, request, context, replaced);
@@ -163,7 +162,7 @@ async function readAnswers(
   plan: Plan,
   answers: readonly RpcAnswer[],
   seen: Seen,
-): Promise<PollOutcome | { kind: 'moved'; top: Header }> {
+): Promise<TickOutcome | { kind: 'moved'; top: Header }> {
   const { cursor, watch } = request;
   const { expected, top, logsAt } = plan;
   const shownTop = resultOf(answers[1]);
@@ -210,7 +209,9 @@ async function readAnswers(
       finalizedHeight: finalizedHeight === null ? null : Math.min(finalizedHeight, to.height),
       transfers,
       anchors,
+      untraced: [],
     },
+    contractCalls: findContractCalls(full, watch, context.currencies),
   };
 }
 

@@ -307,7 +307,7 @@ describe('whole blocks', () => {
       [101, 102, 103].map((height) => [height, hashOf(height)]),
     );
     expect(blocks[0]?.transactions).toEqual([
-      { hash: `0x${'ee'.repeat(32)}`, to: 'b1'.repeat(20), value: 5n },
+      { hash: `0x${'ee'.repeat(32)}`, to: 'b1'.repeat(20), value: 5n, input: '0x' },
     ]);
   });
 
@@ -355,6 +355,11 @@ describe('whole blocks', () => {
     [
       'with a value of more than 32 bytes',
       [{ ...header(101), transactions: [transaction({ value: `0x${'1'.repeat(65)}` })] }],
+      'contradiction',
+    ],
+    [
+      'with an input of half bytes',
+      [{ ...header(101), transactions: [transaction({ input: '0x123' })] }],
       'contradiction',
     ],
   ])('%s: not believed', (_, blocks, kind) => {

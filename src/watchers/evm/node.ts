@@ -1,0 +1,35 @@
+import type { NodeLimits } from '../../core/node.ts';
+import { createRangeControl, type RangeControl } from './range.ts';
+import { createRpcClient, type RpcClient, type RpcClientOptions } from './rpc.ts';
+
+/** One node and what is known of its limits. */
+export type EvmNode = {
+  /** Its host name, which may be logged. */
+  host: string;
+  client: RpcClient;
+  range: RangeControl;
+  /** Whether it takes a list of recipients in the filter. */
+  recipientFilter: boolean;
+  latencyMs(): number | null;
+  limits(): NodeLimits;
+  close(): Promise<void>;
+};
+
+export function createEvmNode(options: RpcClientOptions): EvmNode {
+  const { endpoint } = options;
+  const client = createRpcClient(options);
+  const node: EvmNode = {
+    host: new URL(endpoint.url).host,
+    client,
+    range: createRangeControl(endpoint.maxLogRange),
+    recipientFilter: true,
+    latencyMs: client.latencyMs,
+    limits: () => ({
+      blocksPerQuery: node.range.width(),
+      callsPerRequest: client.callsPerRequest(),
+      recipientFilter: node.recipientFilter,
+    }),
+    close: client.close,
+  };
+  return node;
+}
