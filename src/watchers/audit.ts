@@ -43,6 +43,8 @@ export function createAuditor(deps: AuditDeps): Auditor {
   const { network } = chain;
   let failures = 0;
   let audits = 0;
+  /** Nodes whose reading of the next piece was of no use, in this window. */
+  const passedOver = new Set<string>();
 
   async function step(signal: AbortSignal): Promise<AuditOutcome> {
     const state = await readChain(db, network);
@@ -60,8 +62,8 @@ export function createAuditor(deps: AuditDeps): Auditor {
     const repair = await inTransaction(db, (trx) => commit(trx, reading, mark));
     if (repair === null) return { kind: 'stale', nextAt: clock() };
     await report(reading, repair);
-    if (reading.disputed.length > 0)
-      return failed('a recorded transfer was left out, and is not known to be gone');
+    if (reading.disputed.length > 0) return tryAnother(reading);
+    passedOver.clear();
     failures = 0;
     audits += 1;
     if (audits % joinEvery === 0) {
@@ -73,8 +75,17 @@ export function createAuditor(deps: AuditDeps): Auditor {
 
   /** Others than those that read the blocks before, if there are any and they have not been silent for long. */
   function exceptFor({ hosts }: Piece): Hosts {
-    const others = source.endpoints().some(({ host }) => !hosts.has(host));
-    return others && failures < patience ? hosts : new Set();
+    return hasOthers(hosts) && failures < patience ? new Set([...hosts, ...passedOver]) : new Set();
+  }
+
+  function hasOthers(than: Hosts): boolean {
+    return source.endpoints().some(({ host }) => !than.has(host));
+  }
+
+  function tryAnother({ piece, span }: Reading): AuditOutcome {
+    passedOver.add(span.host);
+    if (hasOthers(new Set([...piece.hosts, ...passedOver]))) return { kind: 'stale', nextAt: clock() };
+    return failed('a recorded transfer was left out, and is not known to be gone');
   }
 
   async function commit(
@@ -139,6 +150,7 @@ export function createAuditor(deps: AuditDeps): Auditor {
 
   function failed(reason: string): AuditOutcome {
     failures += 1;
+    passedOver.clear();
     // One window without a second reading is daily life; a lasting one means that nothing is read twice.
     if (failures === patience || failures % 100 === 0) log.warn({ reason, failures }, 'chain not audited');
     return later('failed');

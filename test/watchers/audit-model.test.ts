@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { readCoverage } from '../../src/storage/audits.ts';
+import { openDatabase } from '../../src/storage/database.ts';
+import type { Db } from '../../src/storage/schema.ts';
+import { describeDatabases } from '../support/databases.ts';
+import { emptyPostgres } from '../support/empty.ts';
+import { InjectedFault } from '../support/faulty-db.ts';
+import { allDeposits, allPayments, checkReplay, checkRoles, followEvents } from '../support/model-checks.ts';
+import {
+  type Action,
+  act,
+  action,
+  comeToRest,
+  type Model,
+  modelAddresses,
+  openModel,
+} from '../support/model-history.ts';
+
+/*
+ * L2 and S2 over random histories: the first of three nodes leaves out transactions without a word, and for good. The
+ * second reading makes up for it, whatever else happens: reorgs, faults at any write, restarts, nodes that lag or are
+ * down (but for one honest node).
+ */
+
+type Step = Action | { do: 'lie'; lying: boolean } | { do: 'audit'; steps: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 30,
+    arbitrary: action.filter((one) => one.do !== 'node' || (one as { node?: number }).node !== 2),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('lie' as const), lying: fc.boolean() }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('audit' as const), steps: fc.integer({ min: 1, max: 4 }) }),
+  },
+);
+
+const options = fc.record({
+  late: fc.constantFrom('flag' as const, 'confirm' as const),
+  finality: fc.constantFrom('depth' as const, 'finalized' as const),
+  balanced: fc.boolean(),
+});
+
+const lyingHistory = fc.tuple(options, fc.array(step, { minLength: 20, maxLength: 120, size: 'max' }));
+
+type LyingHistory = typeof lyingHistory extends fc.Arbitrary<infer T> ? T : never;
+
+async function live(db: Db, [given, steps]: LyingHistory): Promise<void> {
+  const model = await openModel(db, given);
+  const { chain } = model.world;
+  const liar = chain.nodes[0];
+  let lying = true;
+  const { send } = chain;
+  chain.send = (...transfers) => {
+    const tx = send(...transfers);
+    if (lying) liar?.hides.add(tx);
+    return tx;
+  };
+  for (const one of steps) {
+    if (one.do === 'lie') lying = (one as { lying: boolean }).lying;
+    else if (one.do === 'audit') await audit(model, (one as { steps: number }).steps);
+    else await act(model, one as Action);
+  }
+  await comeToRest(model);
+  await model.world.audit();
+  await comeToRest(model);
+  await model.world.audit();
+  await checkReplay(model.world, modelAddresses);
+  await checkRoles(model.world);
+  await checkOutcomes(model);
+  await checkCoverage(model);
+}
+
+/** Steps of the auditor, of which any may be made to fail at a write. */
+async function audit({ world }: Model, steps: number): Promise<void> {
+  for (let n = 0; n < steps; n++) {
+    await world.auditStep().catch((error: unknown) => {
+      if (!(error instanceof InjectedFault)) throw error;
+    });
+  }
+}
+
+/** As {@link checkPayments}, but what was in time counts though its payment had ended. */
+async function checkOutcomes({ world }: Model): Promise<void> {
+  const deposits = (await allDeposits(world)).filter(({ status }) => status !== 'orphaned');
+  for (const payment of await allPayments(world)) {
+    expect(followEvents(await world.events(payment), 'confirm')).toBe(payment.status);
+    const own = deposits.filter(({ paymentId }) => paymentId === payment.id);
+    const counted = own.filter(({ role }) => role === 'counted' || role === 'accepted');
+    const sum = counted.reduce((total, { amount }) => total + amount, 0n);
+    const enough = sum >= payment.requiredAmount;
+    expect(payment.status, 'decided').not.toBe('pending');
+    if (payment.status === 'cancelled') expect(counted).toEqual([]);
+    else expect(payment.status === 'confirmed', `${payment.paymentNumber} is ${payment.status}`).toBe(enough);
+  }
+}
+
+/** Every block up to the cursor was read, and every settled one twice. */
+async function checkCoverage({ world }: Model): Promise<void> {
+  const head = world.chain.head().height;
+  const coverage = await readCoverage(world.db, world.network);
+  expect(coverage).toMatchObject({ completeTo: head, gaps: [] });
+  expect(coverage?.auditedTo).toBeGreaterThanOrEqual(head - 6);
+}
+
+const runs = Number(process.env.MODEL_RUNS ?? 40);
+
+describeDatabases('random histories with a node that leaves transactions out', (openTestDb, kind) => {
+  test(
+    'end with every deposit of the winning chain once, and every payment where it should be',
+    async () => {
+      const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
+      await fc.assert(
+        fc.asyncProperty(lyingHistory, async (given) => {
+          if (shared !== null) {
+            await emptyPostgres(shared);
+            return live(shared, given);
+          }
+          const db = await openDatabase('sqlite::memory:');
+          await live(db, given).finally(() => db.destroy());
+        }),
+        { numRuns: kind === 'SQLite' ? runs : Math.ceil(runs / 10) },
+      );
+    },
+    runs * 10_000,
+  );
+});
