@@ -2,6 +2,7 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createOutbound, type OutboundCall, type OutboundOptions } from '../src/outbound.ts';
+import { checkTarget } from '../src/target.ts';
 import { startDns } from './support/dns.ts';
 import { respond, startLoopback } from './support/loopback.ts';
 import { refusedHosts } from './support/refused-hosts.ts';
@@ -58,7 +59,7 @@ describe('an outbound call', () => {
     });
   });
 
-  test('a redirect is an answer and is not followed, wherever it points to', async () => {
+  test('S43: a redirect is an answer and is not followed, wherever it points to', async () => {
     const inner = await startLoopback(respond(200));
     const server = await startLoopback(respond(307, { location: `${inner.url}/secret` }));
     const result = await outboundWith(loopback).send(post(server.url));
@@ -87,16 +88,18 @@ describe('an outbound call', () => {
     for (const result of await Promise.all(slow)) expect(result).toMatchObject({ status: 200 });
   });
 
-  test('a header value with a line break is refused and nothing is sent', async () => {
+  test('S49: a header with a line break in its name or value is refused and nothing is sent', async () => {
     const server = await startLoopback(respond(200));
-    const result = await outboundWith(loopback).send(post(server.url, { headers: { 'x-a': 'b\r\nx-c: d' } }));
-    expect(result).toMatchObject({ kind: 'failure', error: 'http' });
+    for (const headers of [{ 'x-a': 'b\r\nx-c: d' }, { 'x-a': 'b\nx-c: d' }, { 'x-a\r\nx-c': 'd' }]) {
+      const result = await outboundWith(loopback).send(post(server.url, { headers }));
+      expect(result).toMatchObject({ kind: 'failure', error: 'http' });
+    }
     expect(server.requests).toHaveLength(0);
   });
 });
 
 describe('the guard of outbound calls', () => {
-  test('refuses every spelling of a private target, with zero connections seen', async () => {
+  test('S40: refuses every spelling of a private target, with zero connections seen', async () => {
     const server = await startLoopback(respond(200));
     const outbound = outboundWith();
     const results = await Promise.all(
@@ -110,16 +113,15 @@ describe('the guard of outbound calls', () => {
     expect(server.connections()).toBe(0);
   });
 
-  test('refuses a name that resolves to a private address', async () => {
+  test('S40: refuses a name that resolves to a private address, be it of a single label', async () => {
     const server = await startLoopback(respond(200));
     const dns = await startDns(() => ['127.0.0.1']);
-    const result = await outboundWith({ dnsServers: [dns.server] }).send(
-      post(`http://shop.example:${server.port}/`),
-    );
-    expect(result).toMatchObject({ kind: 'failure', error: 'blocked' });
-    expect(result.kind === 'failure' && result.detail).toContain(
-      'shop.example resolves to a refused address',
-    );
+    const outbound = outboundWith({ dnsServers: [dns.server] });
+    for (const name of ['shop.example', 'intranet', 'metadata.']) {
+      const result = await outbound.send(post(`http://${name}:${server.port}/`));
+      expect(result).toMatchObject({ kind: 'failure', error: 'blocked' });
+      expect(result.kind === 'failure' && result.detail).toContain(`${name} resolves to a refused address`);
+    }
     expect(server.connections()).toBe(0);
   });
 
@@ -127,7 +129,7 @@ describe('the guard of outbound calls', () => {
     ['IPv4', ['93.184.216.34', '127.0.0.1']],
     ['IPv6', ['2606:2800:220:1:248:1893:25c8:1946', '::1']],
     ['both', ['93.184.216.34', '::ffff:127.0.0.1']],
-  ])('refuses a name with one public and one private address (%s)', async (_family, addresses) => {
+  ])('S41: refuses a name with one public and one private address (%s)', async (_family, addresses) => {
     const server = await startLoopback(respond(200));
     const dns = await startDns(() => addresses);
     const outbound = outboundWith({ dnsServers: [dns.server] });
@@ -136,7 +138,20 @@ describe('the guard of outbound calls', () => {
     expect(server.connections()).toBe(0);
   });
 
-  test('refuses a name that was allowed once and is private now', async () => {
+  test('S42: refuses a name that was fine when it was added and is private when it is sent to, with zero connections seen', async () => {
+    const server = await startLoopback(respond(200));
+    const url = `http://shop.example:${server.port}/`;
+    let addresses = ['93.184.216.34'];
+    const dns = await startDns(() => addresses);
+    expect(checkTarget(url, [])).toBeNull();
+    addresses = ['127.0.0.1'];
+    expect(await outboundWith({ dnsServers: [dns.server] }).send(post(url))).toMatchObject({
+      error: 'blocked',
+    });
+    expect(server.connections()).toBe(0);
+  });
+
+  test('S42: refuses a name that was allowed once and is private now', async () => {
     const server = await startLoopback(respond(200, { connection: 'close' }));
     const dns = await startDns((_name, nth) => (nth === 0 ? ['127.0.0.1'] : ['127.0.0.2']));
     const outbound = outboundWith({ ...loopback, dnsServers: [dns.server] });
@@ -146,7 +161,7 @@ describe('the guard of outbound calls', () => {
     expect(server.connections()).toBe(1);
   });
 
-  test('connects to the very addresses it checked: the name server is asked once for each connection', async () => {
+  test('S42: connects to the very addresses it checked: the name server is asked once for each connection', async () => {
     const server = await startLoopback(respond(200));
     // A rebinding name server: the second answer would be another machine.
     const dns = await startDns((_name, nth) => (nth === 0 ? ['127.0.0.1'] : ['127.0.0.2']));
@@ -156,7 +171,7 @@ describe('the guard of outbound calls', () => {
     expect(server.requests[0]?.headers.host).toBe(`shop.example:${server.port}`);
   });
 
-  test('a connection that was allowed is not used by a client that no longer allows it', async () => {
+  test('S44: a connection that was allowed is not used by a client that no longer allows it', async () => {
     const server = await startLoopback(respond(200));
     const before = outboundWith(loopback);
     expect(await before.send(post(server.url))).toMatchObject({ status: 200 });
@@ -176,7 +191,7 @@ describe('the guard of outbound calls', () => {
 });
 
 describe('the time of an outbound call', () => {
-  test('is limited in all, however slowly the headers drip', async () => {
+  test('S47: is limited in all, however slowly the headers drip', async () => {
     const port = await startTcp((socket) => {
       socket.write('HTTP/1.1 200 OK\r\n');
       const drip = setInterval(() => socket.write('x-a: b\r\n'), 20);
@@ -186,13 +201,13 @@ describe('the time of an outbound call', () => {
     expect(result).toMatchObject({ kind: 'failure', error: 'timeout', detail: 'no answer within 300 ms' });
   });
 
-  test('is limited when nothing answers at all, when connecting too', async () => {
+  test('S47: is limited when nothing answers at all, when connecting too', async () => {
     const server = await startLoopback(() => {});
     const outbound = outboundWith({ ...loopback, dnsServers: ['127.0.0.1:9'] });
     expect(await outbound.send(post(server.url, { timeoutMs: 200 }))).toMatchObject({ error: 'timeout' });
   });
 
-  test('counts the name server, too', async () => {
+  test('S47: counts the name server, too', async () => {
     // Accepts questions and never answers.
     const dns = await startSilentDns();
     const outbound = outboundWith({ dnsServers: [dns] });
@@ -215,7 +230,7 @@ describe('the time of an outbound call', () => {
     expect(server.requests.map((request) => request.path)).toEqual(['/second']);
   });
 
-  test('a body that never ends does not undo the status', async () => {
+  test('S47: a body that never ends does not undo the status', async () => {
     const server = await startLoopback((_request, response) => {
       response.writeHead(200).write('thank');
       const drip = setInterval(() => response.write('s'), 20);
@@ -238,7 +253,7 @@ describe('the time of an outbound call', () => {
 });
 
 describe('the body of an answer', () => {
-  test('is read to the limit and no further, and the connection is dropped', async () => {
+  test('S48: is read to the limit and no further, and the connection is dropped', async () => {
     let sent = 0;
     let closed: () => void = () => {};
     const dropped = new Promise<void>((resolve) => {
@@ -262,7 +277,7 @@ describe('the body of an answer', () => {
     expect(sent).toBeLessThan(20_000_000);
   });
 
-  test('is never unpacked: a gzip bomb stays small', async () => {
+  test('S48: is never unpacked: a gzip bomb stays small', async () => {
     const bomb = gzipSync(Buffer.alloc(50_000_000));
     const server = await startLoopback((_request, response) =>
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb),

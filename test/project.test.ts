@@ -121,6 +121,18 @@ describe('the source', () => {
     expect([...modules].filter((name) => !pureModules.includes(name))).toEqual([]);
   });
 
+  test('S45: connects to the outside through the guarded client, and to the configured nodes through theirs, alone', () => {
+    // Of Node's own modules only what connects: not what serves, nor lists of status codes.
+    const connects =
+      /^import \{[^}]*\} from 'undici'|\bfetch\(|^import \{[^}]*\b(request|get|connect|createConnection|Agent|Socket)\b[^}]*\} from '(node:)?(http|https|http2|net|tls)'/m;
+    const files = sources('src').filter((file) => connects.test(readFileSync(join(root, file), 'utf8')));
+    const ofTheDemo = (file: string) => file.startsWith('src/demo/');
+    expect(files.filter((file) => !ofTheDemo(file)).toSorted()).toEqual([
+      'src/outbound.ts',
+      'src/watchers/node-http.ts',
+    ]);
+  });
+
   test('has migrations that import nothing of ours, so that they stay as they were released', () => {
     expect(ownImports('migrations')).toEqual([]);
   });

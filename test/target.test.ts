@@ -3,7 +3,7 @@ import { checkTarget, parseAllowedHost, parseAllowList, refuseAddress } from '..
 import { refusedHosts } from './support/refused-hosts.ts';
 
 describe('the target of a webhook', () => {
-  test.each(refusedHosts)('%s is refused when the endpoint is added', (host) => {
+  test.each(refusedHosts)('S40: %s is refused when the endpoint is added', (host) => {
     expect(checkTarget(`http://${host}/hook`, [])).toMatch(/must be reachable from the internet/);
     expect(checkTarget(`https://${host}:8443/hook`, [])).toMatch(/webhooks\.allowHosts/);
   });
@@ -31,8 +31,16 @@ describe('the target of a webhook', () => {
     ['http://', /must be a URL/],
     ['http://1.2.3.4.5.6:99999/', /must be a URL/],
     [`https://shop.example/${'a'.repeat(2048)}`, /longer than 2048/],
-  ])('%s is refused with its own reason', (url, reason) => {
+  ])('S40: %s is refused with its own reason', (url, reason) => {
     expect(checkTarget(url, ['0.0.0.0/0', '::/0'])).toMatch(reason);
+  });
+
+  test('S40: every port of a public host is accepted, and none of a private one', () => {
+    for (const port of [22, 25, 80, 443, 6379, 8443, 65_535]) {
+      expect(checkTarget(`https://shop.example:${port}/`, []), String(port)).toBeNull();
+      expect(checkTarget(`https://10.0.0.1:${port}/`, []), String(port)).not.toBeNull();
+      expect(checkTarget(`https://localhost:${port}/`, []), String(port)).not.toBeNull();
+    }
   });
 
   test('a listed address, range or name is accepted, in whatever spelling the URL has it', () => {
@@ -55,7 +63,7 @@ describe('the target of a webhook', () => {
     expect(checkTarget('http://[::1]/', ['0.0.0.0/0'])).not.toBeNull();
   });
 
-  test('cloud metadata and link-local addresses are opened by nothing but their exact address', () => {
+  test('S40: cloud metadata and link-local addresses are opened by nothing but their exact address', () => {
     for (const range of ['169.254.0.0/16', '0.0.0.0/0']) {
       expect(checkTarget('http://169.254.169.254/latest/', [range])).not.toBeNull();
     }

@@ -220,6 +220,19 @@ describe('the database', () => {
 });
 
 describe('single values', () => {
+  test.each(['\r\nx-evil: 1', '\n', '\0', '\r'])('S49: a header that holds %j is refused', (text) => {
+    const chains = (rpc: object, headers = {}) => ({ chains: { bsc: { rpc: [rpc], headers } } });
+    const url = 'https://b.example';
+    for (const changes of [
+      chains({ url }, { 'x-key': `a${text}` }),
+      chains({ url, headers: { 'x-key': `a${text}` } }),
+      chains({ url, headers: { [`x-key${text}`]: 'a' } }),
+      { webhooks: { headerPrefix: `X-PayHook${text}` } },
+    ]) {
+      expect(faultsOf(changes)).toHaveLength(1);
+    }
+  });
+
   test.each([
     ['the shortest lifetime', { payments: { lifetimeSeconds: 5 } }],
     ['the fastest pace', { chains: { bsc: { rpc: ['https://b.example'], pollSeconds: 0.1 } } }],
@@ -257,6 +270,7 @@ describe('single values', () => {
     ['rates.fixed.bnb', { rates: { fixed: { bnb: '0' } } }],
     ['rates.fixed.bnb', { rates: { fixed: { bnb: 612.5 } } }],
     ['webhooks.headerPrefix', { webhooks: { headerPrefix: 'X PayHook' } }],
+    ['webhooks.headerPrefix', { webhooks: { headerPrefix: 'X-PayHook\r\nX-Evil: 1' } }],
     ['webhooks.allowHosts[1]', { webhooks: { allowHosts: ['ok.example', '10.0.0.0/99'] } }],
     ['webhooks.secretKey', { webhooks: { secretKey: '' } }],
     ['webhooks.secretKey', { webhooks: { secretKey: 'f'.repeat(64) } }],

@@ -12,7 +12,7 @@ const deliveryId = (request: ReceivedRequest) => request.headers['x-payhook-deli
 const signedAt = (request: ReceivedRequest) =>
   Number(/^t=([0-9]+),/.exec(String(request.headers['x-payhook-signature']))?.[1]);
 
-test('each of ten attempts and a replay carries the same bytes and a signature that verifies', async () => {
+test('S51, S52, S55: each of ten attempts and a replay carries the same bytes and a signature that verifies', async () => {
   const payment = await shop.create('bsc', 'usdt');
   const number = payment.payment_number;
   await shop.payAndMine(payment, 1);

@@ -1,9 +1,11 @@
 import { Webhook } from 'standardwebhooks';
 import { expect, test } from 'vitest';
+import { rotateSecret } from '../../src/notify/endpoints.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listAttempts, listDeliveries } from '../../src/storage/deliveries.ts';
 import { findNextDueAt } from '../../src/storage/delivery-queue.ts';
 import { deleteEndpoint, disableEndpoint, enableEndpoint, getEndpoint } from '../../src/storage/endpoints.ts';
+import { addApiKey } from '../../src/storage/merchants.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
@@ -57,6 +59,38 @@ describeDatabases('a webhook', (openTestDb) => {
     expect(delivery.finishedAt).not.toBeNull();
   });
 
+  test('S50: carries neither the secret nor its bytes nor the merchant’s API key, in whatever encoding, while it rotates either', async () => {
+    const server = await startLoopback(respond(200));
+    const shop = await openShop(await openTestDb(), Date.now);
+    const { id, secret } = await shop.addEndpoint(`${server.url}/hook`);
+    const apiKey = await inTransaction(shop.db, (trx) =>
+      addApiKey(trx, { merchantId: shop.merchantId, at: 1 }),
+    );
+    const notifier = shop.notifier();
+    await shop.happen();
+    await notifier.drain();
+    const rotation = { endpointId: id, at: Date.now() };
+    const rotated = await inTransaction(shop.db, (trx) => rotateSecret(trx, shop.secrets, rotation));
+    await shop.happen();
+    await notifier.drain();
+    expect(server.requests).toHaveLength(2);
+    const sent = server.requests
+      .map(({ path, headers, body }) => path + JSON.stringify(headers) + body)
+      .join();
+    for (const whole of [secret, rotated?.secret ?? '', apiKey.secret]) {
+      const bare = whole.replace(/^(whsec|pk)_/, '');
+      const bytes = Buffer.from(bare, whole.startsWith('pk_') ? 'hex' : 'base64');
+      for (const form of [
+        whole,
+        bare,
+        ...(['hex', 'base64', 'base64url'] as const).map((as) => bytes.toString(as)),
+      ]) {
+        expect(form.length).toBeGreaterThan(30);
+        expect(sent).not.toContain(form);
+      }
+    }
+  });
+
   test('goes to every active endpoint that subscribes to its type, and to no other', async () => {
     const server = await startLoopback(respond(200));
     const shop = await openShop(await openTestDb(), Date.now);
@@ -85,7 +119,7 @@ describeDatabases('a webhook', (openTestDb) => {
     ]);
   });
 
-  test('that is never accepted is attempted exactly ten times within 28 to 36 minutes, each signed afresh, then given up', async () => {
+  test('S54, S52, S59: that is never accepted is attempted exactly ten times within 28 to 36 minutes, each signed afresh, then given up', async () => {
     const start = Date.now();
     const clock = manualClock(start);
     const times: number[] = [];
@@ -175,7 +209,7 @@ describeDatabases('a webhook', (openTestDb) => {
     expect((await getEndpoint(shop.db, id))?.failingSince).toBeNull();
   });
 
-  test('is given up at once on 400, 401, 403, 404 and 422', async () => {
+  test('S53: is given up at once on 400, 401, 403, 404 and 422', async () => {
     const clock = manualClock();
     const server = await startLoopback((request, response) =>
       response.writeHead(Number(request.path.slice(1))).end(),
@@ -196,7 +230,7 @@ describeDatabases('a webhook', (openTestDb) => {
     expect(given.map(({ reason }) => reason)).toEqual(Array(5).fill('rejected'));
   });
 
-  test('is sent again on every other status, redirects included, which are not followed', async () => {
+  test('S53, S43: is sent again on every other status, redirects included, which are not followed', async () => {
     const clock = manualClock();
     const elsewhere = await startLoopback(respond(200));
     const server = await startLoopback((request, response) =>
@@ -234,7 +268,7 @@ describeDatabases('a webhook', (openTestDb) => {
     expect(nextAttemptAt).toBeLessThan(clock.now() + 91_000);
   });
 
-  test('to a blocked target is given up without a connection', async () => {
+  test('S53: to a blocked target is given up without a connection', async () => {
     const server = await startLoopback(respond(200));
     const { log, lines } = captureLog();
     const shop = await openShop(await openTestDb(), Date.now);
@@ -246,7 +280,7 @@ describeDatabases('a webhook', (openTestDb) => {
     expect(lines.filter((line) => line.msg === 'webhook given up')).toMatchObject([{ reason: 'blocked' }]);
   });
 
-  test('that finds nobody is tried again', async () => {
+  test('S53: that finds nobody is tried again', async () => {
     const closed = await startLoopback(respond(200));
     await closed.close();
     const clock = manualClock();
@@ -262,7 +296,7 @@ describeDatabases('a webhook', (openTestDb) => {
     });
   });
 
-  test('keeps the first 2 KiB of the answer as text, whatever the bytes are', async () => {
+  test('S48: keeps the first 2 KiB of the answer as text, whatever the bytes are', async () => {
     const bytes = Buffer.concat([Buffer.from('a\0b'), Buffer.from([0xff, 0xfe]), Buffer.alloc(5_000, 0x7a)]);
     const server = await startLoopback((_request, response) => response.writeHead(200).end(bytes));
     const shop = await openShop(await openTestDb(), Date.now);
@@ -276,7 +310,7 @@ describeDatabases('a webhook', (openTestDb) => {
 });
 
 describeDatabases('an endpoint', (openTestDb) => {
-  test('that answers 410 is disabled, its queue cancelled, and the others are told', async () => {
+  test('S53: that answers 410 is disabled, its queue cancelled, and the others are told', async () => {
     const gone = await startLoopback(respond(410));
     const well = await startLoopback(respond(200));
     const { log, lines } = captureLog();

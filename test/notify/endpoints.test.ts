@@ -12,7 +12,7 @@ import {
 } from '../../src/notify/endpoints.ts';
 import { parseSignatureHeader } from '../../src/notify/signature.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { getDelivery, listDeliveries } from '../../src/storage/deliveries.ts';
+import { getDelivery, listAttempts, listDeliveries } from '../../src/storage/deliveries.ts';
 import {
   deleteEndpoint,
   disableEndpoint,
@@ -127,7 +127,7 @@ describeDatabases('a webhook endpoint', (openTestDb) => {
 });
 
 describeDatabases("the rotation of an endpoint's secret", (openTestDb) => {
-  test('signs with both for a day, new first and old last, then with the new one alone', async () => {
+  test('S56: signs with both for a day, new first and old last, then with the new one alone', async () => {
     const clock = manualClock();
     const server = await startLoopback(respond(200));
     const shop = await openShop(await openTestDb(), clock.now);
@@ -178,7 +178,7 @@ describeDatabases("the rotation of an endpoint's secret", (openTestDb) => {
     expect(row.previous_secret).toBeNull();
   });
 
-  test('can be finished now, or have no overlap at all', async () => {
+  test('S56: can be finished now, or have no overlap at all', async () => {
     const server = await startLoopback(respond(200));
     const shop = await openShop(await openTestDb(), Date.now);
     const { id } = await shop.addEndpoint(server.url);
@@ -211,7 +211,7 @@ describeDatabases("the rotation of an endpoint's secret", (openTestDb) => {
     ).toBeNull();
   });
 
-  test('that a receiver did not follow shows as rejected deliveries, which a range replay sends again', async () => {
+  test('S58: that a receiver did not follow shows as rejected deliveries, which a range replay sends again', async () => {
     const clock = manualClock();
     let secret = '';
     const server = await startLoopback((request, response) => {
@@ -253,7 +253,7 @@ describeDatabases("the rotation of an endpoint's secret", (openTestDb) => {
 });
 
 describeDatabases('a replay', (openTestDb) => {
-  test('is a new delivery of the same bytes and event id, with ten attempts of its own and a fresh signature', async () => {
+  test('S55, S52: is a new delivery of the same bytes and event id, with ten attempts of its own and a fresh signature', async () => {
     const clock = manualClock();
     let status = 400;
     const server = await startLoopback((_request, response) => response.writeHead(status).end());
@@ -401,7 +401,7 @@ describeDatabases('a test event', (openTestDb) => {
     });
   });
 
-  test('to a blocked target uses the same guard', async () => {
+  test('S46: to a blocked target uses the same guard, and nothing of what is there is shown', async () => {
     const server = await startLoopback(respond(200, {}, 'internal secret'));
     const shop = await openShop(await openTestDb(), Date.now);
     const { id } = await shop.addEndpoint(server.url);
@@ -410,5 +410,8 @@ describeDatabases('a test event', (openTestDb) => {
     expect(server.connections()).toBe(0);
     const [delivery] = await listDeliveries(shop.db, { limit: 1 });
     expect(delivery).toMatchObject({ state: 'failed', lastError: 'blocked', lastStatus: null });
+    const [attempt] = await listAttempts(shop.db, delivery?.id ?? 0);
+    expect(attempt).toMatchObject({ status: null, error: 'blocked', response: '' });
+    expect(JSON.stringify(attempt)).not.toContain('internal secret');
   });
 });

@@ -8,7 +8,7 @@ import { waitFor } from '../support/wait.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
 
 describeDatabases('endpoints beside each other', (openTestDb) => {
-  test('a hanging, a dripping and a dead endpoint delay no other, and hold no more than four places each', async () => {
+  test('S57: a hanging, a dripping and a dead endpoint delay no other, and hold no more than four places each', async () => {
     const hanging = await startLoopback(() => {});
     const dripping = await startLoopback((_request, response) => {
       response.socket?.write('HTTP/1.1 200 OK\r\n');
@@ -32,7 +32,7 @@ describeDatabases('endpoints beside each other', (openTestDb) => {
     expect(dripping.requests.length).toBeLessThanOrEqual(4);
   });
 
-  test('an endpoint on the same host as a hanging one is not delayed', async () => {
+  test('S57: an endpoint on the same host as a hanging one is not delayed', async () => {
     const server = await startLoopback((request, response) => {
       if (request.path !== '/hangs') response.end('ok');
     });

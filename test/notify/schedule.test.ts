@@ -31,26 +31,34 @@ function startsOf(next: () => { takesMs: number; random: number; outcome: Attemp
 }
 
 describe('what follows from an answer', () => {
-  test('every status from 200 to 299 is delivered', () => {
+  test.each([200, 201, 202, 204, 206, 226, 299])('S53: %i is delivered', (status) => {
+    expect(judgeOne(answer(status))).toEqual({ kind: 'delivered' });
+  });
+
+  test.each([400, 401, 403, 404, 422])('S53: %i gives up at once', (status) => {
+    expect(judgeOne(answer(status))).toEqual({ kind: 'give-up', reason: 'rejected', disableEndpoint: false });
+  });
+
+  test.each([
+    301, 302, 303, 307, 308, 402, 405, 406, 407, 408, 409, 411, 413, 415, 418, 421, 423, 425, 426, 429,
+  ])('S53: %i is tried again', (status) => {
+    expect(judgeOne(answer(status))).toEqual({ kind: 'retry', at: 3500 });
+  });
+
+  test.each([500, 501, 502, 503, 504, 507, 508, 511, 520, 599, 999])('S53: %i is tried again', (status) => {
+    expect(judgeOne(answer(status))).toEqual({ kind: 'retry', at: 3500 });
+  });
+
+  test('S53: every status from 200 to 299 is delivered', () => {
     for (let status = 200; status < 300; status++)
       expect(judgeOne(answer(status))).toEqual({ kind: 'delivered' });
   });
 
-  test('400, 401, 403, 404 and 422 give up at once', () => {
-    for (const status of [400, 401, 403, 404, 422]) {
-      expect(judgeOne(answer(status))).toEqual({
-        kind: 'give-up',
-        reason: 'rejected',
-        disableEndpoint: false,
-      });
-    }
-  });
-
-  test('410 gives up and disables the endpoint', () => {
+  test('S53: 410 gives up and disables the endpoint', () => {
     expect(judgeOne(answer(410))).toEqual({ kind: 'give-up', reason: 'gone', disableEndpoint: true });
   });
 
-  test('every other status is tried again', () => {
+  test('S53: every status that is not named otherwise is tried again', () => {
     const final = new Set([400, 401, 403, 404, 410, 422]);
     for (let status = 300; status < 600; status++) {
       if (!final.has(status))
@@ -59,10 +67,14 @@ describe('what follows from an answer', () => {
     expect(judgeOne(answer(999))).toEqual({ kind: 'retry', at: 3500 });
   });
 
-  test('every failure is tried again, but for a target that our guard refuses', () => {
-    for (const error of ['dns', 'refused', 'reset', 'tls', 'timeout', 'http', 'interrupted'] as const) {
-      expect(judgeOne({ kind: 'failure', error }), error).toEqual({ kind: 'retry', at: 3500 });
-    }
+  test.each(['dns', 'refused', 'reset', 'tls', 'timeout', 'http', 'interrupted'] as const)(
+    'S53: a failure of the kind "%s" is tried again',
+    (error) => {
+      expect(judgeOne({ kind: 'failure', error })).toEqual({ kind: 'retry', at: 3500 });
+    },
+  );
+
+  test('S53: a target that our guard refuses is given up', () => {
     expect(judgeOne({ kind: 'failure', error: 'blocked' })).toEqual({
       kind: 'give-up',
       reason: 'blocked',
@@ -70,7 +82,7 @@ describe('what follows from an answer', () => {
     });
   });
 
-  test('the tenth attempt is the last', () => {
+  test('S54: the tenth attempt is the last', () => {
     expect(judgeOne(answer(500), 9)).toEqual({ kind: 'retry', at: 896_000 });
     expect(judgeOne(answer(500), 10)).toEqual({
       kind: 'give-up',
@@ -82,7 +94,7 @@ describe('what follows from an answer', () => {
 });
 
 describe('the schedule', () => {
-  test('waits 0, 3.5, 7, 14, … 896 seconds', () => {
+  test('S54: waits 0, 3.5, 7, 14, … 896 seconds', () => {
     expect(waitsMs).toEqual([0, 3500, 7000, 14_000, 28_000, 56_000, 112_000, 224_000, 448_000, 896_000]);
     const starts = startsOf(() => ({ takesMs: 0, random: 0, outcome: answer(500) }));
     expect(starts).toEqual([0, 3500, 10_500, 24_500, 52_500, 108_500, 220_500, 444_500, 892_500, 1_788_500]);
@@ -113,7 +125,7 @@ describe('the schedule', () => {
     ),
   });
 
-  test('makes exactly ten attempts, all within 36 minutes, whatever the answers, their Retry-After and the jitter', () => {
+  test('S54: makes exactly ten attempts, the last 28 to 36 minutes after the first, whatever the answers, their Retry-After and the jitter', () => {
     fc.assert(
       fc.property(fc.infiniteStream(anyAttempt), (attempts) => {
         const starts = startsOf(() => attempts.next().value);

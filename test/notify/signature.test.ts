@@ -24,7 +24,7 @@ describe('the signature header', () => {
     );
   });
 
-  test("is accepted by PayHook's published verifier, whatever the body and secret", () => {
+  test("S51: is accepted by PayHook's published verifier, whatever the body and secret", () => {
     fc.assert(
       fc.property(bodies, secrets, (body, secret) => {
         const header = signPayload([secret], now(), body);
@@ -57,7 +57,7 @@ describe('the signature header', () => {
     );
   });
 
-  test('carries the new signature first and the old one last while a rotation lasts', () => {
+  test('S56: carries the new signature first and the old one last while a rotation lasts', () => {
     const [next, previous] = [generateSecret(), generateSecret()];
     const body = Buffer.from('{}');
     const header = signPayload([next, previous], now(), body);

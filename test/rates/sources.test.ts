@@ -155,7 +155,7 @@ describe.each(names)('%s', (name) => {
     expect(plain(await ask(name, handler, ['eth']))).toBe('connection closed');
   });
 
-  test('a host that leads to this machine is not asked', async () => {
+  test('S45: a host that leads to this machine is not asked', async () => {
     const server = await priceServer(quoting(name, { prices: { eth: '1' }, at: now }));
     const client = createPriceClient({ clock: () => now, timeoutMs: 5_000, allowHosts: [] });
     onTestFinished(() => client.close());

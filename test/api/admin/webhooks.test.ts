@@ -80,7 +80,7 @@ describeDatabases("the operator's webhooks", (openTestDb) => {
     expect(JSON.stringify(entries)).not.toContain('merchants-own');
   });
 
-  test('a private target is a field error on url, an unknown event one on events, and nothing is added', async () => {
+  test('S40: a private target is a field error on url, an unknown event one on events, and nothing is added', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
     for (const [changes, field] of [
@@ -303,7 +303,7 @@ describeDatabases("the operator's webhooks", (openTestDb) => {
     }
   });
 
-  test('a replay is a new delivery of the same event', async () => {
+  test('S55: a replay is a new delivery of the same event', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
     await addEndpoint(api, shop);
