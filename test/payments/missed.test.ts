@@ -33,7 +33,10 @@ async function setUp(db: Db, changes: Partial<Payment> = {}) {
       return insertPayment(trx, payment);
     });
   const payment = await give(changes);
-  return { payment, giveNext: () => give({ paymentNumber: 'PAY-2', paymentToken: '2', lockHeight: 300 }) };
+  return {
+    payment,
+    giveNext: (lockHeight = 300) => give({ paymentNumber: 'PAY-2', paymentToken: '2', lockHeight }),
+  };
 }
 
 function record(db: Db, transfer: Transfer = testTransfer(), as = recordMissed) {
@@ -80,6 +83,14 @@ describeDatabases('a transfer that an earlier reading missed', (openTestDb) => {
     await record(db);
     expect(await confirm(db, payment)).toMatchObject({ status: 'confirmed' });
     expect(await findPaymentById(db, next.id)).toEqual(next);
+  });
+
+  test('pays the last of several payments that had the address before it', async () => {
+    const db = await openTestDb();
+    const { payment, giveNext } = await setUp(db, { status: 'expired', endedAt: expiresAt + 1 });
+    const next = await giveNext(105);
+    expect(await record(db)).toMatchObject({ paymentId: next.id });
+    expect(await confirm(db, payment)).toMatchObject({ status: 'expired', reason: null });
   });
 
   test('completes one that failed for want of it', async () => {

@@ -4,6 +4,7 @@ import type { Payment } from '../../src/core/payment.ts';
 import { readAuditMark, readCoverage } from '../../src/storage/audits.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listDeposits } from '../../src/storage/deposits.ts';
+import { reread } from '../../src/watchers/reread.ts';
 import { evmKey } from '../support/addresses.ts';
 import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
@@ -199,6 +200,18 @@ describeDatabases('a second reading', (openTestDb) => {
     expect(world.lines.filter(({ msg }) => msg === 'chain not audited')).toMatchObject([{ failures: 5 }]);
     expect(await world.audit()).toBe('nothing');
     expect(await world.deposits(payment)).toHaveLength(1);
+  });
+
+  test('takes a node that is a little behind', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
+    await world.read();
+    for (let n = 0; n < 6; n++) {
+      world.mine(1);
+      await world.read();
+    }
+    node(world, 1).view = { behind: 2 };
+    expect(await world.audit()).toBe('nothing');
+    expect(await auditedTo(world)).toBe(world.chain.head().height - 2);
   });
 
   test('takes no node’s word that has another block where ours is known', async () => {
@@ -408,18 +421,42 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
     expect(await world.status(payment)).toEqual({ status: 'failed', reason: 'reorged' });
   });
 
-  test('because it was not asked for it stays: an address or a token out of service', async () => {
+  test('because its address is not watched any more stays', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
+    await world.read();
+    const cursor = world.chain.head();
+    const payment = await world.create();
+    world.pay(payment);
+    world.mine(5);
+    await world.read();
+    const landmark = world.chain.head();
+    const piece = { cursor, upTo: landmark.height, landmark, native: false, hosts: new Set<string>() };
+    const watch = { has: () => false, size: 0, keys: () => [] };
+    const { db, chainConfig: chain } = world;
+    const { source } = world.chain;
+    const outcome = await reread(
+      { db, chain, source, watch },
+      piece,
+      new Set(),
+      new AbortController().signal,
+    );
+    expect(outcome).toMatchObject({
+      kind: 'reading',
+      reading: { span: { to: landmark }, known: 0, missed: [], vanished: [], disputed: [] },
+    });
+  });
+
+  test('because its token is not configured any more stays', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
     await world.read();
     const payment = await world.create('usdc');
-    world.pay(payment);
+    const tx = world.pay(payment);
     world.mine(5);
     await world.read();
     const { assets } = world.chainConfig;
     Object.assign(world.chainConfig, { assets: assets.filter(({ currency }) => currency !== 'usdc') });
-    const { source } = world.chain;
-    const { reread } = source;
-    source.reread = (request) => reread({ ...request, watch: { has: () => false, size: 0, keys: () => [] } });
+    // A real node is not asked for it then; this one shows what it has of whatever is watched.
+    for (const { hides } of world.chain.nodes) hides.add(tx);
     expect(await world.audit()).toBe('nothing');
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
     expect(world.findings).toEqual([]);

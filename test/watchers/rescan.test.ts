@@ -196,6 +196,19 @@ describeDatabases('a rescan', (openTestDb) => {
     expect((await rescanOf(world, { native: true })).found).toMatchObject([{ token: 'native', amount: 5n }]);
   });
 
+  test('says nothing about the coin where blocks are not read whole', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
+    await world.read();
+    const payment = await world.create('native');
+    world.pay(payment);
+    world.mine(5);
+    await world.read();
+    await world.db.updateTable('chain_scans').set({ native: 0 }).execute();
+    expect(await rescanOf(world)).toMatchObject({ known: 0, found: [], takenBack: [], disputed: [] });
+    expect(await rescanOf(world, { native: true })).toMatchObject({ known: 1, found: [], takenBack: [] });
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+  });
+
   test('tells how far it is, piece by piece, to the end', async () => {
     const { world } = await openPaid(await openTestDb());
     world.mine(25);
@@ -216,6 +229,9 @@ describeDatabases('a rescan', (openTestDb) => {
     const failed = { kind: 'failed', reason: 'overloaded', retryAt: 0 } as const;
     source.reread = async (request) => (failures-- > 0 ? failed : reread(request));
     expect((await rescanOf(world)).found).toMatchObject([{ txHash: tx }]);
+    // Nobody else can: then the first is asked again.
+    source.reread = async (request) => (request.except.size > 0 ? failed : reread(request));
+    expect(await rescanOf(world)).toMatchObject({ known: 1, found: [] });
     source.reread = async () => failed;
     await expect(rescanOf(world)).rejects.toThrow('no node shows the blocks from 1 on: overloaded');
   });
