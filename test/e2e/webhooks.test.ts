@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import type { ReceivedRequest } from '../support/receiver.ts';
 import { type Scenario, startScenario } from '../support/scenario.ts';
+import { waitFor } from '../support/wait.ts';
 
 let shop: Scenario;
 beforeAll(async () => {
@@ -44,4 +45,35 @@ test('S51, S52, S55: each of ten attempts and a replay carries the same bytes an
   expect(last.body).toEqual(attempts[0]?.body);
   expect(last.headers['webhook-id']).toBe(attempts[0]?.headers['webhook-id']);
   expect(deliveryId(last)).not.toBe(deliveryId(attempts[0] as ReceivedRequest));
+});
+
+test('S59: what was given up is told in the log, without the URL’s path or a secret, and counted in /metrics', async () => {
+  const lines = shop.home.logs.filter(({ msg }) => msg === 'webhook given up');
+  expect(lines).toEqual([
+    expect.objectContaining({
+      level: 'warn',
+      merchant_id: shop.merchant.id,
+      endpoint_id: shop.merchant.endpointId,
+      host: `127.0.0.1:${shop.receiver.port}`,
+      event_type: 'payment.confirmed',
+      payment_number: expect.stringMatching(/^PAY-/),
+      reason: 'exhausted',
+      attempts: 10,
+      status: 503,
+      error: 'http',
+    }),
+  ]);
+  const metrics = await (await fetch(`${shop.home.current().url}/metrics`)).text();
+  expect(metrics).toContain('depositd_deliveries_given_up_total{reason="exhausted"} 1\n');
+  expect(metrics).toContain('depositd_deliveries_due 0\n');
+});
+
+test('deliveries are deleted 90 days after they ended, and the events feed still has everything', async () => {
+  const listed = async () => (await shop.admin.get<{ data: unknown[] }>('/deliveries/')).body.data.length;
+  const events = (await shop.api.allEvents()).map(({ id }) => id);
+  expect(events.length).toBeGreaterThan(1);
+  expect(await listed()).toBeGreaterThan(1);
+  await shop.home.advanceClock(91 * 86_400);
+  await waitFor('the deliveries to be deleted', async () => (await listed()) === 0);
+  expect((await shop.api.allEvents()).slice(0, events.length).map(({ id }) => id)).toEqual(events);
 });
