@@ -10,7 +10,7 @@ import { describeSettlements, sameBlock } from './commit.ts';
 import { settledHeight } from './confirm.ts';
 import { nextPiece } from './pieces.ts';
 import { commitReading, type Repair } from './repair.ts';
-import { type Piece, type Reading, reread } from './reread.ts';
+import { hostsServing, type Piece, type Reading, reread } from './reread.ts';
 import type { Hosts } from './source.ts';
 import type { WatcherDeps } from './watcher.ts';
 
@@ -79,7 +79,7 @@ export function createAuditor(deps: AuditDeps): Auditor {
   }
 
   function hasOthers(than: Hosts): boolean {
-    return source.endpoints().some(({ host }) => !than.has(host));
+    return hostsServing(source, 'logs').some((host) => !than.has(host));
   }
 
   function tryAnother({ piece, span }: Reading): AuditOutcome {

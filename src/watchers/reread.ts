@@ -121,6 +121,14 @@ export function compare(
 }
 
 type Identity = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount'>;
+/** The hosts of a chain that may be asked for something, resting ones too. */
+export function hostsServing(source: ChainSource, what: Capability): string[] {
+  const serving = source
+    .endpoints()
+    .filter(({ state, lacks }) => state !== 'wrong chain' && !lacks.includes(what));
+  return serving.map(({ host }) => host);
+}
+
 
 function placeOf({ txHash, token, recipient, ordinal, amount }: Identity, block: string): string {
   return [block, txHash, token, recipient, ordinal, amount].join(' ');
@@ -138,7 +146,7 @@ async function lookElsewhere(
 ): Promise<{ looks: Looks; neutral: boolean }> {
   const nothing = { looks: new Map(), neutral: false };
   if (queries.length === 0) return nothing;
-  const hosts = source.endpoints().map(({ host }) => host);
+  const hosts = hostsServing(source, 'receipts');
   const answerer = parties.slice(0, 1);
   for (const excluded of [parties, answerer]) {
     if (hosts.every((host) => excluded.includes(host))) continue;

@@ -12,7 +12,7 @@ import type { CommitContext } from './commit.ts';
 import { commitConfirmed, isProven, lookAt, settledHeight } from './confirm.ts';
 import { nextPiece } from './pieces.ts';
 import { commitReading, type Repair } from './repair.ts';
-import { type Piece, type Reading, reread } from './reread.ts';
+import { hostsServing, type Piece, type Reading, reread } from './reread.ts';
 import type { WatcherDeps } from './watcher.ts';
 
 export type RescanDeps = Omit<WatcherDeps, 'onEvents'>;
@@ -128,7 +128,7 @@ async function rereadAndRepair(
 /** From another node than the first time where one answers, else from any. */
 async function readStubbornly(deps: RescanDeps, piece: Piece, signal: AbortSignal): Promise<Reading> {
   const { source, clock } = deps;
-  const others = source.endpoints().some(({ host }) => !piece.hosts.has(host));
+  const others = hostsServing(source, 'logs').some((host) => !piece.hosts.has(host));
   for (let failures = 0; ; failures++) {
     const except = others && failures % 2 === 0 ? piece.hosts : new Set<string>();
     const outcome = await reread(deps, piece, except, signal);

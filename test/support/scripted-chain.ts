@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BlockHash, BlockRef, Transfer, TxHash } from '../../src/core/chain.ts';
 import type { Network } from '../../src/core/networks.ts';
-import type { NodeStatus } from '../../src/core/node.ts';
+import type { Capability, NodeStatus } from '../../src/core/node.ts';
 import { RpcError } from '../../src/errors.ts';
 import type {
   ChainSource,
@@ -44,6 +44,8 @@ export type ReorgOptions = {
   blocks?: number;
   /** Index of the new block that a transaction is mined in again, or null: it is dropped. Default: the same index. */
   place?: (tx: TxHash, index: number) => number | null;
+  /** What it refuses to serve: `logs` for reading, `receipts` for fresh looks. */
+  lacks: Capability[];
 };
 
 export type ScriptedChain = {
@@ -118,6 +120,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   for (let i = 0; i < (options.height ?? 5); i++) tip = append(tip, [], seconds());
 
   function seconds(): number {
+    lacks: [],
     return Math.floor(clock() / 1000);
   }
 
@@ -190,12 +193,16 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   async function poll(request: PollRequest): Promise<PollOutcome> {
     calls.poll += 1;
     finalizedSeen = Math.max(finalizedSeen, request.finalizedHeight ?? 0);
-    return readUpTo(request.head.height, request, upNodes());
+    return readUpTo(request.head.height, request, serving('logs'));
+  function serving(what: Capability): ScriptedNode[] {
+    return upNodes().filter(({ lacks }) => !lacks.includes(what));
+  }
+
   }
 
   async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {
     calls.reread += 1;
-    const asked = upNodes().filter((node) => {
+    const asked = serving('logs').filter((node) => {
       return !except.has(node.name) && ancestor(headOf(node), landmark.height)?.hash === landmark.hash;
     });
     return readUpTo(upTo, { ...request, finalizedHeight: null }, asked);
@@ -299,7 +306,8 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     },
     inclusions: async (queries, _, except) => {
       calls.inclusions += 1;
-      const node = anyNode(except);
+      const useless = nodes.filter(({ lacks }) => lacks.includes('receipts')).map(({ name }) => name);
+      const node = anyNode(new Set([...(except ?? []), ...useless]));
       return new Map(queries.map((query) => [query, lookUp(query, node)]));
     },
     accuse: (host, reason) => void accused.push({ host, reason }),
@@ -375,7 +383,7 @@ function statusOf({ name }: ScriptedNode, rank: number): NodeStatus {
     finalized: null,
     lag: null,
     answeredAt: null,
-    lacks: [],
+    lacks,
     limits: null,
     latencyMs: null,
     restingUntil: null,

@@ -202,6 +202,14 @@ describeDatabases('a second reading', (openTestDb) => {
     expect(await world.deposits(payment)).toHaveLength(1);
   });
 
+  test('waits for no node that serves no logs: the other one is alone', async () => {
+    const { world, payment } = await openHidden(await openTestDb());
+    node(world, 0).hides.clear();
+    node(world, 1).lacks.push('logs', 'receipts');
+    expect(await world.audit()).toBe('nothing');
+    expect(await world.deposits(payment)).toHaveLength(1);
+  });
+
   test('takes a node that is a little behind', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
     await world.read();
