@@ -1,6 +1,7 @@
 import type { ChainConfig } from '../config.ts';
 import { keyOfHex } from '../core/address.ts';
 import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
+import type { Capability } from '../core/node.ts';
 import type { Deposit } from '../core/payment.ts';
 import { RpcError } from '../errors.ts';
 import { listDepositsIn } from '../storage/deposit-range.ts';
@@ -120,7 +121,6 @@ export function compare(
   };
 }
 
-type Identity = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount'>;
 /** The hosts of a chain that may be asked for something, resting ones too. */
 export function hostsServing(source: ChainSource, what: Capability): string[] {
   const serving = source
@@ -129,6 +129,7 @@ export function hostsServing(source: ChainSource, what: Capability): string[] {
   return serving.map(({ host }) => host);
 }
 
+type Identity = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount'>;
 
 function placeOf({ txHash, token, recipient, ordinal, amount }: Identity, block: string): string {
   return [block, txHash, token, recipient, ordinal, amount].join(' ');

@@ -35,6 +35,8 @@ export type ScriptedNode = {
   denies: Set<TxHash>;
   /** What it lists and swears to, though nobody else has it. */
   invents: Transfer[];
+  /** What it refuses to serve: `logs` for reading, `receipts` for fresh looks. */
+  lacks: Capability[];
 };
 
 export type ReorgOptions = {
@@ -44,8 +46,6 @@ export type ReorgOptions = {
   blocks?: number;
   /** Index of the new block that a transaction is mined in again, or null: it is dropped. Default: the same index. */
   place?: (tx: TxHash, index: number) => number | null;
-  /** What it refuses to serve: `logs` for reading, `receipts` for fresh looks. */
-  lacks: Capability[];
 };
 
 export type ScriptedChain = {
@@ -110,6 +110,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     hides: new Set(),
     denies: new Set(),
     invents: [],
+    lacks: [],
   }));
   let preferred = 0;
   let balanced = false;
@@ -120,7 +121,6 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   for (let i = 0; i < (options.height ?? 5); i++) tip = append(tip, [], seconds());
 
   function seconds(): number {
-    lacks: [],
     return Math.floor(clock() / 1000);
   }
 
@@ -184,6 +184,10 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return (finalizedOf(headOf(node)) ?? finalizedSeen) < finalizedSeen;
   }
 
+  function serving(what: Capability): ScriptedNode[] {
+    return upNodes().filter(({ lacks }) => !lacks.includes(what));
+  }
+
   function anyNode(except: Hosts = new Set()): ScriptedNode {
     const node = upNodes().find((one) => !except.has(one.name) && !isBehindFinal(one));
     if (node === undefined) throw new RpcError('no_node', 'no node answers');
@@ -194,10 +198,6 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     calls.poll += 1;
     finalizedSeen = Math.max(finalizedSeen, request.finalizedHeight ?? 0);
     return readUpTo(request.head.height, request, serving('logs'));
-  function serving(what: Capability): ScriptedNode[] {
-    return upNodes().filter(({ lacks }) => !lacks.includes(what));
-  }
-
   }
 
   async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {
@@ -374,7 +374,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   };
 }
 
-function statusOf({ name }: ScriptedNode, rank: number): NodeStatus {
+function statusOf({ name, lacks }: ScriptedNode, rank: number): NodeStatus {
   return {
     host: name,
     preferred: rank === 0,
