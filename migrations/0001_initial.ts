@@ -157,6 +157,18 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
     sql`create index deposits_unmatched on deposits (id) where role = 'unmatched'`,
 
+    // What a payment's address held of the native coin when it was locked, and whether that was compared at the end.
+    sql`create table balance_marks (
+      payment_id ${int} primary key references payments (id),
+      network text not null,
+      height ${int} not null,
+      balance text not null,
+      compared_height ${int}
+    )`,
+    sql`create index balance_marks_height on balance_marks (network, height)`,
+    sql`create index balance_marks_compared on balance_marks (network, compared_height)
+      where compared_height is not null`,
+
     sql`create table chain_cursors (
       network text primary key,
       height ${int} not null,
@@ -166,6 +178,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       head_hash text not null,
       head_time ${int} not null,
       highest_head ${int} not null,
+      highest_head_at ${int} not null,
       finalized_height ${int},
       read_at ${int} not null,
       stopped_reason text

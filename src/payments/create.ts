@@ -175,7 +175,7 @@ function newPayment(
     decimals: asset.decimals,
     amountUsdCents: request.amountUsdCents,
     ...quote,
-    lockHeight: state.highestHead,
+    lockHeight: state.highestHead.height,
     lockTime: readFreshly ? null : Math.floor(now / 1000) - 60,
     completedBy: null,
     externalOrderId: request.externalOrderId,

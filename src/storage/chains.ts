@@ -9,8 +9,11 @@ export type ChainState = {
   cursor: Cursor;
   /** The head as last seen. A reorg can lower it. */
   head: BlockRef;
-  /** The highest head ever seen: what is mined up to there cannot pay a payment that is locked now. */
-  highestHead: number;
+  /**
+   * The highest head seen: what is mined up to there cannot pay a payment that is locked now. `at`, Unix ms, is
+   * since when the chain has been read and stayed below.
+   */
+  highestHead: { height: number; at: number };
   finalizedHeight: number | null;
   /** Unix ms of the last answer that a node proved. */
   readAt: number;
@@ -125,6 +128,7 @@ function selectChains(db: Db) {
       'head_hash',
       'head_time',
       'highest_head',
+      'highest_head_at',
       'finalized_height',
       'read_at',
       'stopped_reason',
@@ -139,7 +143,8 @@ function columnsOf(state: ChainState): Omit<Schema['chain_cursors'], 'network'> 
     head_height: state.head.height,
     head_hash: state.head.hash,
     head_time: state.head.time,
-    highest_head: state.highestHead,
+    highest_head: state.highestHead.height,
+    highest_head_at: state.highestHead.at,
     finalized_height: state.finalizedHeight,
     read_at: state.readAt,
     stopped_reason: state.stoppedReason,
@@ -151,7 +156,7 @@ function toState(row: Schema['chain_cursors']): ChainState {
     network: row.network as Network,
     cursor: { height: row.height, hash: row.hash as BlockHash, time: row.time },
     head: { height: row.head_height, hash: row.head_hash as BlockHash, time: row.head_time },
-    highestHead: row.highest_head,
+    highestHead: { height: row.highest_head, at: row.highest_head_at },
     finalizedHeight: row.finalized_height,
     readAt: row.read_at,
     stoppedReason: row.stopped_reason,

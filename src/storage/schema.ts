@@ -123,6 +123,16 @@ export type Schema = {
     seen_at: number;
   };
 
+  /** What payments' addresses held of the native coin at their beginning. */
+  balance_marks: {
+    payment_id: number;
+    network: string;
+    height: number;
+    balance: string;
+    /** The block at which the balance was compared after the payment's end. */
+    compared_height: number | null;
+  };
+
   chain_cursors: {
     network: string;
     height: number;
@@ -132,8 +142,9 @@ export type Schema = {
     head_height: number;
     head_hash: string;
     head_time: number;
-    /** The highest head ever seen: never lowered. */
+    /** The highest head seen, and since when the chain has been read and stayed below. */
     highest_head: number;
+    highest_head_at: number;
     /** The highest finalized height seen; null where the chain's nodes do not tell. */
     finalized_height: number | null;
     /** When a node last proved its answer, by our clock. */

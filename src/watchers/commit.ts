@@ -32,6 +32,12 @@ export type Committed = {
   more: boolean;
 };
 
+/** A higher head than the chain has had for so long, ms, is not believed any more. */
+const madeUpMs = 10 * 60 * 1000;
+
+/** Not read for so long, ms, is an outage. */
+const unreadMs = 60 * 1000;
+
 /** Overdue payments looked at in one transaction: an outage may leave thousands. */
 const overdueLimit = 200;
 
@@ -54,7 +60,7 @@ export async function commitSpan(
     network: chain.network,
     cursor: span.to,
     head: span.head,
-    highestHead: Math.max(before.highestHead, span.head.height),
+    highestHead: highestOf(before, span.head.height, now),
     finalizedHeight: higher(before.finalizedHeight, span.finalizedHeight),
     readAt: now,
     stoppedReason: null,
@@ -84,6 +90,18 @@ export async function commitSpan(
   const settled = await settleAll(trx, [...orphaned, ...touched, ...overdue], settleContext(state, context));
   for (const each of recorded) await announceRecorded(trx, each, context);
   return { state, recorded, settled, more: overdue.length === overdueLimit };
+}
+
+/**
+ * A chain outgrows its old head within minutes, whatever happens to it. A head that it stays below for longer,
+ * while it is being read, was made up by a node: it must not keep transfers from their payments for ever.
+ */
+function highestOf(before: ChainState, height: number, now: number): ChainState['highestHead'] {
+  const { highestHead, readAt } = before;
+  if (height >= highestHead.height) return { height, at: now };
+  // After an outage a node may lag: the wait begins anew.
+  if (now - readAt > unreadMs) return { height: highestHead.height, at: now };
+  return now - highestHead.at > madeUpMs ? { height, at: now } : highestHead;
 }
 
 /** Takes back what lay in blocks that the chain no longer has; returns the payments to settle. */

@@ -16,6 +16,7 @@ import { inTransaction } from '../storage/database.ts';
 import { hasSeenDeposit } from '../storage/deposits.ts';
 import { hasPendingPayment, nativeMayMatter } from '../storage/payments.ts';
 import type { Db } from '../storage/schema.ts';
+import { createBalanceCheck } from './balance-check.ts';
 import {
   type CheckedSpan,
   type CommitContext,
@@ -82,6 +83,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   let lagReportedAt = Number.NEGATIVE_INFINITY;
   let stoppedFor: string | null = null;
   const resting = new Map<number, number>();
+  const balances = createBalanceCheck(deps);
 
   function context(): CommitContext {
     return { chain, latePolicy: deps.latePolicy, publicUrl: deps.publicUrl, now: clock() };
@@ -111,7 +113,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
         network,
         cursor,
         head,
-        highestHead: head.height,
+        highestHead: { height: head.height, at: clock() },
         finalizedHeight: null,
         readAt: clock(),
         stoppedReason: null,
@@ -169,6 +171,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     advances += 1;
     if (advances % thinEvery === 0) await thinOut(db, network);
     reportLag(state);
+    if (span.native) await balances.check(state, signal);
     const confirmed = await confirmDeep(state, signal);
     const more = confirmed || committed.more;
     const behind = state.head.height > state.cursor.height;

@@ -165,7 +165,7 @@ describeDatabases('creating a payment', (openTestDb) => {
   });
 
   test('locks above the highest head ever seen, though the chain became shorter', async () => {
-    const { created } = await setUp(await openTestDb(), { chain: { highestHead: 107 } });
+    const { created } = await setUp(await openTestDb(), { chain: { highestHead: { height: 107, at: 0 } } });
     expect(await created()).toMatchObject({ lockHeight: 107, lockTime: null });
   });
 

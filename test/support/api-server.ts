@@ -153,7 +153,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
       network,
       cursor: block,
       head: block,
-      highestHead: block.height,
+      highestHead: { height: block.height, at: start },
       finalizedHeight: 990,
       readAt: start,
       stoppedReason: null,

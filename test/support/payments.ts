@@ -179,7 +179,7 @@ export async function setTestChain(
     network,
     cursor: block,
     head: block,
-    highestHead: block.height,
+    highestHead: { height: block.height, at: createdAt },
     finalizedHeight: null,
     readAt: createdAt,
     stoppedReason: null,
