@@ -93,6 +93,7 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
           return [query, inclusion];
         }),
       ),
+    balances: async () => null,
     accuse: () => {},
     endpoints: () => [],
     close: async () => {},
