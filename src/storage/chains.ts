@@ -103,6 +103,19 @@ export async function findAnchorFrom(db: Db, network: Network, height: number): 
   return row === undefined ? null : { height: row.height, hash: row.hash as BlockHash, time: row.time };
 }
 
+/** The highest known block below a height; null when there is none. */
+export async function findAnchorBelow(db: Db, network: Network, height: number): Promise<BlockRef | null> {
+  const row = await db
+    .selectFrom('chain_anchors')
+    .select(['height', 'hash', 'time'])
+    .where('network', '=', network)
+    .where('height', '<', height)
+    .orderBy('height', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? null : { height: row.height, hash: row.hash as BlockHash, time: row.time };
+}
+
 export async function deleteAnchorsAbove(trx: Trx, network: Network, height: number): Promise<void> {
   await trx.deleteFrom('chain_anchors').where('network', '=', network).where('height', '>', height).execute();
 }

@@ -2,7 +2,7 @@ import type { Network } from '../core/networks.ts';
 import type { Logger } from '../log.ts';
 import type { AuditFinding } from '../metrics.ts';
 import { type AuditMark, readAuditMark, updateAuditMark } from '../storage/audits.ts';
-import { readChain } from '../storage/chains.ts';
+import { findAnchorBelow, lockChain, readChain } from '../storage/chains.ts';
 import { inTransaction } from '../storage/database.ts';
 import { findPaymentById } from '../storage/payments.ts';
 import { joinOldScans } from '../storage/scans.ts';
@@ -57,7 +57,8 @@ export function createAuditor(deps: AuditDeps): Auditor {
 
     await watch.refresh(db);
     const outcome = await reread(deps, piece, exceptFor(piece), signal);
-    if (outcome.kind === 'failed') return failed(outcome.reason);
+    if (outcome.kind === 'forked' && failures >= patience) await stepBack(mark);
+    if (outcome.kind !== 'reading') return failed(outcome.reason);
     const { reading } = outcome;
     const repair = await inTransaction(db, (trx) => commit(trx, reading, mark));
     if (repair === null) return { kind: 'stale', nextAt: clock() };
@@ -75,7 +76,12 @@ export function createAuditor(deps: AuditDeps): Auditor {
 
   /** Others than those that read the blocks before, if there are any and they have not been silent for long. */
   function exceptFor({ hosts }: Piece): Hosts {
-    return hasOthers(hosts) && failures < patience ? new Set([...hosts, ...passedOver]) : new Set();
+    const avoided = avoidedFor(hosts);
+    return hasOthers(avoided) ? avoided : new Set();
+  }
+
+  function avoidedFor(hosts: Hosts): Hosts {
+    return new Set([...(failures < patience ? hosts : []), ...passedOver]);
   }
 
   function hasOthers(than: Hosts): boolean {
@@ -84,8 +90,19 @@ export function createAuditor(deps: AuditDeps): Auditor {
 
   function tryAnother({ piece, span }: Reading): AuditOutcome {
     passedOver.add(span.host);
-    if (hasOthers(new Set([...piece.hosts, ...passedOver]))) return { kind: 'stale', nextAt: clock() };
+    if (hasOthers(avoidedFor(piece.hosts))) return { kind: 'stale', nextAt: clock() };
     return failed('a recorded transfer was left out, and is not known to be gone');
+  }
+
+  /** Nobody has the block where the second reading stands: whoever showed it lied. Its own blocks are known to stand. */
+  async function stepBack({ position }: AuditMark): Promise<void> {
+    await inTransaction(db, async (trx) => {
+      await lockChain(trx, network);
+      const mark = await readAuditMark(trx, network);
+      const below = await findAnchorBelow(trx, network, position.height);
+      if (mark === null || below === null || !sameBlock(mark.position, position)) return;
+      await updateAuditMark(trx, { ...mark, position: below });
+    });
   }
 
   async function commit(

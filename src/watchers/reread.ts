@@ -52,6 +52,8 @@ export type RereadDeps = { db: Db; chain: ChainConfig; source: ChainSource; watc
 
 export type RereadOutcome =
   | { kind: 'reading'; reading: Reading }
+  /** The node has another block where the piece begins. */
+  | { kind: 'forked'; reason: string; retryAt: number }
   | { kind: 'failed'; reason: string; retryAt: number };
 
 /** Reads as much of a piece as one node serves at once, from any but `except`, and compares it with what is recorded. */
@@ -67,7 +69,7 @@ export async function reread(
   if (outcome.kind === 'failed') return outcome;
   if (outcome.kind === 'reorg') {
     const reason = `another block ${cursor.height} than the one that was read`;
-    return { kind: 'failed', reason, retryAt: 0 };
+    return { kind: 'forked', reason, retryAt: 0 };
   }
   const { span } = outcome;
   const range = { above: cursor.height, upTo: span.to.height };

@@ -257,6 +257,26 @@ describeDatabases('a second reading', (openTestDb) => {
     expect(world.findings).toEqual([]);
   });
 
+  test('goes back to a block that is known to stand when the node that showed it the last one had lied', async () => {
+    const { world, payment } = await openHidden(await openTestDb());
+    await world.audit();
+    await world.read();
+    const events = await world.events(payment);
+    const audited = await auditedTo(world);
+    await world.db
+      .updateTable('chain_audits')
+      .set({ hash: `0x${'66'.repeat(32)}` })
+      .execute();
+    world.mine(4);
+    await world.read();
+    for (let window = 0; window < 6; window++) expect(await world.audit()).toBe('failed');
+    expect(await auditedTo(world)).toBeLessThan(audited);
+    expect(await world.audit()).toBe('nothing');
+    expect(await auditedTo(world)).toBe(world.chain.head().height - 2);
+    expect(await world.events(payment)).toEqual(events);
+    expect(await world.deposits(payment)).toHaveLength(1);
+  });
+
   test('is taken back with the blocks that a reorg replaces, and repeated on the new ones', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
     await world.read();

@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest';
+import type { AuditFinding } from '../../../src/metrics.ts';
+import { openDatabase } from '../../../src/storage/database.ts';
+import { listDeposits } from '../../../src/storage/deposits.ts';
+import { createAuditor } from '../../../src/watchers/audit.ts';
+import { createWatcher } from '../../../src/watchers/watcher.ts';
+import { createWatchlist } from '../../../src/watchers/watchlist.ts';
+import { evmAddress } from '../../support/addresses.ts';
+import { anvilForTest } from '../../support/anvil.ts';
+import { chainConfig, endpointOf, evmSourceForTest, testClock } from '../../support/evm.ts';
+import { faultProxyForTest } from '../../support/fault-proxy.ts';
+import type { LogFault } from '../../support/faults.ts';
+import { silentLog } from '../../support/log.ts';
+import { addTestAddresses, addTestMerchant } from '../../support/payments.ts';
+import { placeTokens, transferToken } from '../../support/tokens.ts';
+
+/*
+ * L2 on a real node: the faults of a list of logs that one answer cannot show. The node has the blocks, proves it, and
+ * leaves something out.
+ */
+
+const silent: LogFault['kind'][] = ['empty-logs', 'short-logs', 'drop-middle-log', 'drop-last-block'];
+
+/** Six transfers to us in three blocks, read through a proxy, with as many blocks on top as make them final. */
+async function open(others: number) {
+  const anvil = await anvilForTest();
+  const { usdt } = await placeTokens(anvil, 'bsc');
+  const proxy = await faultProxyForTest(anvil.url);
+  const nodes = [proxy.url, ...(others > 0 ? [anvil.url] : [])];
+  const clock = testClock();
+  const db = await openDatabase('sqlite::memory:');
+  await addTestAddresses(db, await addTestMerchant(db), { count: 1 });
+  const chain = chainConfig(nodes.map((url) => endpointOf(url)));
+  const source = evmSourceForTest(nodes, { clock });
+  const findings: AuditFinding[] = [];
+  const deps = {
+    db,
+    chain,
+    source,
+    watch: createWatchlist('evm'),
+    latePolicy: 'flag' as const,
+    publicUrl: 'https://pay.example.com',
+    clock,
+    log: silentLog,
+    onEvents: () => {},
+    found: (_: string, finding: AuditFinding) => findings.push(finding),
+  };
+  const watcher = createWatcher(deps);
+  const auditor = createAuditor(deps);
+  const { signal } = new AbortController();
+
+  async function read(): Promise<void> {
+    let quiet = 0;
+    for (let steps = 0; quiet < 2; steps++) {
+      if (steps > 100) throw new Error('never read to its end');
+      const { kind, nextAt } = await watcher.step(signal);
+      clock.advance(Math.max(0, nextAt - clock()));
+      quiet = kind === 'unmoved' ? quiet + 1 : 0;
+    }
+  }
+  await read();
+  const paid: string[] = [];
+  for (let n = 0; n < 6; n++) {
+    paid.push(await transferToken(anvil, usdt, evmAddress(1), BigInt(n + 1)));
+    if (n % 2 === 1) await anvil.mine();
+  }
+  await anvil.mine(20);
+  return {
+    proxy,
+    read,
+    findings,
+    paid,
+    async audit(): Promise<void> {
+      for (let steps = 0; ; steps++) {
+        if (steps > 100) throw new Error('never audited to its end');
+        const { kind, nextAt } = await auditor.step(signal);
+        if (kind === 'nothing') return;
+        clock.advance(Math.max(0, nextAt - clock()));
+      }
+    },
+    async recorded(): Promise<string[]> {
+      const { deposits } = await listDeposits(db, { limit: 100 });
+      return deposits
+        .toSorted((a, b) => a.height - b.height || (a.logIndex ?? 0) - (b.logIndex ?? 0))
+        .map(({ txHash }) => txHash);
+    },
+    close: () => db.destroy(),
+  };
+}
+
+describe.each(silent)('%s by a node that has the blocks', (kind) => {
+  test('is found from another node, each transfer once, and again not twice', async () => {
+    const reader = await open(1);
+    const lie = reader.proxy.inject({ kind }, { method: 'eth_getLogs' });
+    await reader.read();
+    expect(lie.hits).toBeGreaterThan(0);
+    const seen = await reader.recorded();
+    expect(seen.length).toBeLessThan(6);
+    await reader.audit();
+    expect(await reader.recorded()).toEqual(reader.paid);
+    expect(reader.findings).toEqual(Array.from({ length: 6 - seen.length }, () => 'missed'));
+    await reader.read();
+    await reader.audit();
+    expect(await reader.recorded()).toEqual(reader.paid);
+    await reader.close();
+  });
+
+  test('is found from the same node once it is over, where there is no other', async () => {
+    const reader = await open(0);
+    reader.proxy.inject({ kind }, { method: 'eth_getLogs' });
+    await reader.read();
+    expect((await reader.recorded()).length).toBeLessThan(6);
+    reader.proxy.clear();
+    await reader.audit();
+    expect(await reader.recorded()).toEqual(reader.paid);
+    await reader.close();
+  });
+});
