@@ -42,11 +42,7 @@ export async function acceptPayment(
     const accepted = acceptance(payment, deposits, now);
     if (accepted === null) return { outcome: 'not_acceptable', why: whyNot(deposits) };
 
-    const gone = substitutesOf(payment, deposits).filter((deposit) => deposit.status === 'orphaned');
-    await detachOrphaned(
-      trx,
-      gone.map((deposit) => deposit.id),
-    );
+    await detachLost(trx, payment, deposits);
     const confirmed = await changePayment(trx, accepted.payment, accepted.decision, { publicUrl, now });
     if (confirmed === null) throw new InvariantError(`payment ${id} changed while it was held`);
     await recordAudit(trx, {
@@ -63,6 +59,18 @@ export async function acceptPayment(
     });
     return { outcome: 'accepted', view: await viewOf(trx, confirmed) };
   });
+}
+
+/**
+ * Lets go of what was taken instead of the asked asset and is no longer there: with it the payment would never be
+ * whole, whatever an operator says now.
+ */
+export async function detachLost(trx: Trx, payment: Payment, deposits: readonly Deposit[]): Promise<void> {
+  const lost = substitutesOf(payment, deposits).filter((deposit) => deposit.status === 'orphaned');
+  await detachOrphaned(
+    trx,
+    lost.map((deposit) => deposit.id),
+  );
 }
 
 async function acceptAgain(trx: Trx, payment: Payment): Promise<AcceptOutcome> {

@@ -7,7 +7,7 @@ import { listDepositsOfPayments } from '../storage/deposits.ts';
 import { findPaymentId } from '../storage/payment-numbers.ts';
 import { lockPayment } from '../storage/payments.ts';
 import type { Trx } from '../storage/schema.ts';
-import type { OperatorAct, OperatorDeps } from './accept.ts';
+import { detachLost, type OperatorAct, type OperatorDeps } from './accept.ts';
 import { attachment } from './decide.ts';
 import { announcePayment, changePayment } from './settle.ts';
 import { isOwnAsset, receivedAmount } from './tally.ts';
@@ -39,6 +39,7 @@ export async function attachDeposit(
     const others = await listDepositsOfPayments(trx, [payment.id]);
     const why = whyNot(deposit, payment, others);
     if (why !== null) return { outcome: 'not_attachable', why };
+    await detachLost(trx, payment, others);
     return attach(trx, deps, act, deposit, payment);
   });
 }

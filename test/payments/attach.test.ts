@@ -164,6 +164,28 @@ describeDatabases('attaching an unmatched deposit', (openTestDb) => {
     expect(orphan).toMatchObject({ status: 'orphaned', paymentId: null });
   });
 
+  test('in another asset replaces what was attached before and the chain took back for good', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create({ network: 'bsc' });
+    shop.pay(payment, 50, { network: 'ethereum' });
+    await shop.confirmAll();
+    await shop.attach((await onlyUnmatched(shop)).id, payment);
+    shop.chains.ethereum.reorg(4);
+    const txHash = shop.pay(payment, 50, { network: 'ethereum' });
+    await shop.confirmAll();
+    expect(await shop.state(payment)).toBe('failed reorged');
+
+    await shop.attach((await onlyUnmatched(shop)).id, payment);
+    await shop.confirmAll();
+    expect(await shop.show(payment)).toMatchObject({
+      status: 'confirmed',
+      deposits: [{ tx_hash: txHash, network: 'ethereum' }],
+    });
+    shop.pay(payment, 50);
+    await shop.confirmAll();
+    expect(await shop.state(payment)).toBe('confirmed late');
+  });
+
   test('happens once: again it is the same, and to another payment it is refused', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await shop.create();
