@@ -162,6 +162,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       payment_id ${int} primary key references payments (id),
       network text not null,
       height ${int} not null,
+      block_hash text not null,
       balance text not null,
       compared_height ${int}
     )`,

@@ -9,6 +9,12 @@ declare const blockHashBrand: unique symbol;
 export type TxHash = string & { readonly [txHashBrand]: true };
 export type BlockHash = string & { readonly [blockHashBrand]: true };
 
+/**
+ * The transaction of money that shows in a balance alone: no block read whole and no trace tells how it came. What
+ * carries it is told apart by its ordinal, the id of the payment at whose end the balance was compared.
+ */
+export const noTransaction = '' as TxHash;
+
 /** One block of one chain. `time` is the block's own timestamp in Unix seconds. */
 export type BlockRef = { height: number; hash: BlockHash; time: number };
 

@@ -68,7 +68,8 @@ export type DepositStatus = 'seen' | 'confirmed' | 'orphaned';
  */
 export type DepositRole = 'counted' | 'late' | 'accepted' | 'unmatched';
 
-export type UnmatchedReason = 'no_payment' | 'wrong_token' | 'wrong_network' | 'before_lock';
+/** `unexplained`: the balance grew by more than transfers explain. */
+export type UnmatchedReason = 'no_payment' | 'wrong_token' | 'wrong_network' | 'before_lock' | 'unexplained';
 
 /** A transfer that we recorded. */
 export type Deposit = {

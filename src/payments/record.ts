@@ -5,6 +5,7 @@ import type { EventType } from '../core/events.ts';
 import { networks } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
+import { takePlaceOf } from '../storage/balance-marks.ts';
 import {
   findDeposit,
   insertDeposit,
@@ -24,6 +25,7 @@ import type { Trx } from '../storage/schema.ts';
 import { unmatchedEventBody } from './event-body.ts';
 import { isInTime, type Match, matchMissed, matchTransfer } from './match.ts';
 import { announcePayment, type SettleContext } from './settle.ts';
+import { explainSurplus } from './surplus.ts';
 
 /** What recording a transfer means for a payment. */
 export type Recorded = {
@@ -81,6 +83,7 @@ async function recordNew(
   assets: readonly Asset[],
   now: number,
 ): Promise<Recorded> {
+  const given = await explainSurplus(trx, transfer);
   const deposit = await insertDeposit(trx, {
     network: transfer.network,
     txHash: transfer.txHash,
@@ -94,15 +97,16 @@ async function recordNew(
     blockHash: transfer.block.hash,
     blockTime: transfer.block.time,
     logIndex: transfer.logIndex,
-    status: 'seen',
-    role: match.role,
-    unmatchedReason: match.role === 'unmatched' ? match.reason : null,
+    status: given?.status ?? 'seen',
+    role: given?.role ?? match.role,
+    unmatchedReason: given?.unmatchedReason ?? (match.role === 'unmatched' ? match.reason : null),
     merchantId: address.merchantId,
     addressId: address.id,
-    paymentId: match.role === 'unmatched' ? null : match.payment.id,
+    paymentId: given?.paymentId ?? (match.role === 'unmatched' ? null : match.payment.id),
     seenAt: now,
   });
 
+  if (given !== null) return { deposit, paymentId: given.paymentId, expectedId: null, event: null };
   if (match.role === 'unmatched') {
     return { deposit, paymentId: null, expectedId: match.expected?.id ?? null, event: 'deposit.unmatched' };
   }
@@ -120,6 +124,13 @@ async function recordAgain(
   const { amount, block, logIndex } = transfer;
   const place = { height: block.height, blockHash: block.hash, blockTime: block.time, logIndex };
   const deposit = { ...known, amount, ...place, status: 'seen' } as const;
+  const given = known.status === 'orphaned' ? await explainSurplus(trx, transfer) : null;
+  if (given !== null) {
+    await takePlaceOf(trx, known.id, given);
+    const { status, role, unmatchedReason, paymentId } = given;
+    const taken = { ...deposit, status, role, unmatchedReason, paymentId };
+    return { deposit: taken, paymentId, expectedId: null, event: null };
+  }
   if (known.paymentId === null) return { deposit, paymentId: null, expectedId: null, event: null };
   // A payment may end without a transfer that was taken back. What comes after all then comes late, and not
   // unseen; only what a payment was once confirmed with counts again by itself.

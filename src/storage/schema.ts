@@ -128,6 +128,7 @@ export type Schema = {
     payment_id: number;
     network: string;
     height: number;
+    block_hash: string;
     balance: string;
     /** The block at which the balance was compared after the payment's end. */
     compared_height: number | null;

@@ -4,6 +4,7 @@ import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentStatus } from '../core/payment.ts';
 import { announceRecorded, type Recorded, recordTransfer } from '../payments/record.ts';
 import { type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
+import { deleteMarksOfBlock } from '../storage/balance-marks.ts';
 import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains.ts';
 import { type DepositBlock, orphanDepositsOfBlock } from '../storage/deposits.ts';
 import { listOverduePayments, lockPayments } from '../storage/payments.ts';
@@ -112,6 +113,7 @@ export async function orphanDeposits(
 ): Promise<number[]> {
   const touched: number[] = [];
   for (const block of blocks) {
+    await deleteMarksOfBlock(trx, network, block);
     for (const deposit of await orphanDepositsOfBlock(trx, network, block)) {
       if (deposit.paymentId !== null) touched.push(deposit.paymentId);
     }

@@ -2,6 +2,7 @@ import type { BlockRef } from '../core/chain.ts';
 import { FinalityViolation, RpcError } from '../errors.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { rewindAudit } from '../storage/audits.ts';
+import { listHeldBlocks, rewindCompared } from '../storage/balance-marks.ts';
 import {
   type ChainState,
   deleteAnchorsAbove,
@@ -9,7 +10,7 @@ import {
   lockChain,
   updateChain,
 } from '../storage/chains.ts';
-import { type DepositBlock, listDepositBlocks } from '../storage/deposits.ts';
+import type { DepositBlock } from '../storage/deposits.ts';
 import { cutScans } from '../storage/scans.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type CommitContext, orphanDeposits, sameBlock, settleAll, settleContext } from './commit.ts';
@@ -64,7 +65,7 @@ export async function findFork(
 ): Promise<Fork> {
   const forkPoint = await findForkPoint(db, source, state, signal);
   const range = { above: forkPoint.height, upTo: state.cursor.height };
-  const blocks = await listDepositBlocks(db, state.network, range);
+  const blocks = await listHeldBlocks(db, state.network, range);
   const disconnected = await findReplaced(source, blocks, null, signal);
   for (const block of disconnected) refuseFinal(state, block);
   return { forkPoint, disconnected };
@@ -84,7 +85,7 @@ export async function findVanished(
   span: Span,
   signal: AbortSignal,
 ): Promise<DepositBlock[]> {
-  const blocks = await listDepositBlocks(db, network, { above: cursor.height, upTo: span.to.height });
+  const blocks = await listHeldBlocks(db, network, { above: cursor.height, upTo: span.to.height });
   const shown = new Set(span.transfers.map((transfer) => transfer.block.hash));
   const doubtful = blocks.filter((block) => !shown.has(block.hash));
   return findReplaced(source, doubtful, span.to, signal);
@@ -166,6 +167,7 @@ export async function commitFork(
   await deleteAnchorsAbove(trx, state.network, fork.forkPoint.height);
   await cutScans(trx, state.network, fork.forkPoint.height);
   await rewindAudit(trx, state.network, fork.forkPoint);
+  await rewindCompared(trx, state.network, fork.forkPoint.height);
   const touched = await orphanDeposits(trx, state.network, fork.disconnected);
   return settleAll(trx, touched, settleContext(after, context));
 }

@@ -1,6 +1,6 @@
 import type { ChainConfig } from '../config.ts';
 import { keyOfHex } from '../core/address.ts';
-import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
+import { type BlockRef, type Cursor, noTransaction, type Transfer } from '../core/chain.ts';
 import type { Capability } from '../core/node.ts';
 import type { Deposit } from '../core/payment.ts';
 import { RpcError } from '../errors.ts';
@@ -103,7 +103,7 @@ export async function reread(
 
 /** Whether a node that was asked for everything watched would show this deposit. */
 function isAskedFor(deposit: Deposit, { chain, watch }: RereadDeps, native: boolean): boolean {
-  if (!watch.has(deposit.recipient)) return false;
+  if (!watch.has(deposit.recipient) || deposit.txHash === noTransaction) return false;
   if (deposit.token === 'native') return native;
   return chain.assets.some(({ token }) => token !== null && keyOfHex(token) === deposit.token);
 }

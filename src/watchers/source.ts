@@ -81,6 +81,8 @@ export type InclusionQuery = Pick<
   'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'block'
 >;
 
+export type Balances = ReadonlyMap<AddressKey, bigint>;
+
 export type ChainSource = {
   /**
    * Checks that a node is of the configured chain and that each token's decimals are as configured.
@@ -111,6 +113,12 @@ export type ChainSource = {
     signal: AbortSignal,
     except?: Hosts,
   ): Promise<Map<InclusionQuery, Inclusion>>;
+
+  /**
+   * What these addresses hold of the chain's own coin at the end of a block, all by one node that has this block; null
+   * when no node could say. Asked for blocks near the head: nodes soon forget.
+   */
+  balances(keys: readonly AddressKey[], at: BlockRef, signal: AbortSignal): Promise<Balances | null>;
 
   /** What this node said before has turned out untrue: for some time it is asked only if nobody else can be. */
   accuse(host: string, reason: string): void;

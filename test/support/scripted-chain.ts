@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { BlockHash, BlockRef, Transfer, TxHash } from '../../src/core/chain.ts';
+import type { AddressKey } from '../../src/core/address.ts';
+import {
+  type BlockHash,
+  type BlockRef,
+  noTransaction,
+  type Transfer,
+  type TxHash,
+} from '../../src/core/chain.ts';
 import type { Network } from '../../src/core/networks.ts';
 import type { Capability, NodeStatus } from '../../src/core/node.ts';
 import { RpcError } from '../../src/errors.ts';
@@ -29,6 +36,8 @@ export type ScriptedNode = {
   up: boolean;
   /** Says no word about transactions: fresh looks fail. */
   knowsTransactions: boolean;
+  /** Has forgotten what addresses held while false. */
+  knowsBalances: boolean;
   /** Transactions that it leaves out of what it lists, though it has them. */
   hides: Set<TxHash>;
   /** Transactions that it says are not there when asked for them. */
@@ -68,7 +77,7 @@ export type ScriptedChain = {
   /** Hashes of the blocks that were read whole, for the native coin. */
   readNatively: ReadonlySet<BlockHash>;
   /** How often each method of the source was called. */
-  calls: Record<'poll' | 'reread' | 'blocksAt' | 'inclusions', number>;
+  calls: Record<'poll' | 'reread' | 'blocksAt' | 'inclusions' | 'balances', number>;
   /** Who was accused of what, in order. */
   accused: { host: string; reason: string }[];
   /** The node asked first from now on. */
@@ -100,13 +109,14 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   const mempool: Tx[] = [];
   const txs = new Map<TxHash, Tx>();
   const readNatively = new Set<BlockHash>();
-  const calls = { poll: 0, reread: 0, blocksAt: 0, inclusions: 0 };
+  const calls = { poll: 0, reread: 0, blocksAt: 0, inclusions: 0, balances: 0 };
   const accused: ScriptedChain['accused'] = [];
   const nodes: ScriptedNode[] = Array.from({ length: options.nodes ?? 1 }, (_, i) => ({
     name: `node-${i}`,
     view: 'tip',
     up: true,
     knowsTransactions: true,
+    knowsBalances: true,
     hides: new Set(),
     denies: new Set(),
     invents: [],
@@ -267,6 +277,11 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     const head = headOf(node);
     if (!node.knowsTransactions) return { kind: 'unknown', reason: 'no receipts here' };
     if (head.height < query.block.height) return { kind: 'unknown', reason: 'not there yet' };
+    if (query.txHash === noTransaction) {
+      const { block } = query;
+      const stands = ancestor(head, block.height)?.hash === block.hash;
+      return stands ? { kind: 'included', block, head: head.height } : { kind: 'absent' };
+    }
     if (node.denies.has(query.txHash)) return { kind: 'absent' };
     const found = branch(head, -1, head.height)
       .flatMap((block) => [
@@ -309,6 +324,14 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       const useless = nodes.filter(({ lacks }) => lacks.includes('receipts')).map(({ name }) => name);
       const node = anyNode(new Set([...(except ?? []), ...useless]));
       return new Map(queries.map((query) => [query, lookUp(query, node)]));
+    },
+    balances: async (keys, at) => {
+      calls.balances += 1;
+      const knows = (node: ScriptedNode) => ancestor(headOf(node), at.height)?.hash === at.hash;
+      const node = upNodes().find((candidate) => candidate.knowsBalances && knows(candidate));
+      if (node === undefined) return null;
+      const moved = branch(headOf(node), -1, at.height).flatMap((block) => block.transfers);
+      return new Map(keys.map((key) => [key, balanceOf(key, moved)]));
     },
     accuse: (host, reason) => void accused.push({ host, reason }),
     endpoints: () => nodes.map((node, rank) => statusOf(node, rank)),
@@ -372,6 +395,13 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       preferred = node;
     },
   };
+}
+
+/** What an address holds of the native coin after all this; nothing is ever spent. */
+function balanceOf(key: AddressKey, moved: readonly Transfer[]): bigint {
+  return moved
+    .filter(({ token, recipient }) => token === 'native' && recipient === key)
+    .reduce((sum, { amount }) => sum + amount, 0n);
 }
 
 function statusOf({ name, lacks }: ScriptedNode, rank: number): NodeStatus {

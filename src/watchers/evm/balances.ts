@@ -1,6 +1,7 @@
 import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
 import { type Endpoints, NoNodeError } from '../endpoints.ts';
+import type { Balances } from '../source.ts';
 import { getBalance, getHeader } from './calls.ts';
 import type { EvmNode } from './node.ts';
 import { readAmount, readHeader } from './shapes.ts';
@@ -47,4 +48,17 @@ export async function readBalances(
       throw error;
     }
   }
+}
+
+/** What these addresses hold at the end of a block; null where no node could tell. */
+export async function balancesAt(
+  endpoints: Endpoints<EvmNode>,
+  keys: readonly AddressKey[],
+  at: BlockRef,
+  signal: AbortSignal,
+): Promise<Balances | null> {
+  const queries = keys.map((key) => ({ key, height: at.height }));
+  const balances = await readBalances(endpoints, { queries, on: at, signal });
+  if (balances === null) return null;
+  return new Map(keys.map((key, i) => [key, balances[i] ?? 0n]));
 }

@@ -1,4 +1,4 @@
-import type { BlockRef } from '../../core/chain.ts';
+import { type BlockRef, noTransaction } from '../../core/chain.ts';
 import { lacks } from '../node-error.ts';
 import type { Inclusion, InclusionQuery } from '../source.ts';
 import { getHeader, getReceipt, getTransaction } from './calls.ts';
@@ -33,8 +33,9 @@ export function planInclusions(queries: readonly InclusionQuery[]): {
   };
   // Blocks before receipts: should the node ask for single calls, a reorg in between shows as a difference.
   for (const { block } of queries) place(`block ${block.height}`, getHeader(block.height));
-  for (const { txHash } of queries) place(`receipt ${txHash}`, getReceipt(txHash));
-  for (const { txHash, token } of queries) {
+  const ofTransactions = queries.filter(({ txHash }) => txHash !== noTransaction);
+  for (const { txHash } of ofTransactions) place(`receipt ${txHash}`, getReceipt(txHash));
+  for (const { txHash, token } of ofTransactions) {
     if (token === 'native') place(`transaction ${txHash}`, getTransaction(txHash));
   }
   return {
@@ -72,6 +73,9 @@ export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers)
     return unknown('the node answered with another block than was asked for');
   }
   if (block.hash !== query.block.hash) return { kind: 'absent' };
+
+  // What a balance shows is true as long as its block stands.
+  if (query.txHash === noTransaction) return { kind: 'included', block: refOf(block), head: answers.head };
 
   const receipt = readReceipt(answers.receipt);
   if (receipt === null || receipt.txHash !== query.txHash) return unknown('the node has no receipt');

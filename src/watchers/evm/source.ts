@@ -9,6 +9,7 @@ import type { Sleep } from '../../loop.ts';
 import { type AskOptions, createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
 import { behind, contradiction, NodeError } from '../node-error.ts';
 import type { ChainSource, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
+import { balancesAt } from './balances.ts';
 import { getHeader } from './calls.ts';
 import { createContractPayments } from './contract-payments.ts';
 import { lookAfresh } from './look-afresh.ts';
@@ -191,6 +192,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     reread,
     blocksAt,
     inclusions: (queries, signal, except) => lookAfresh(looking, queries, signal, except),
+    balances: (keys, at, signal) => balancesAt(endpoints, keys, at, signal),
     accuse: (host, reason) => {
       for (const { node } of nodes) if (node.host === host) endpoints.accuse(node, contradiction(reason));
     },
