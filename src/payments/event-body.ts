@@ -2,6 +2,7 @@ import { assetSymbol } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
 import { networks } from '../core/networks.ts';
 import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
+import { presentExpectation } from './expected.ts';
 import { isoTime, presentPayment, showAmount, shownAmount, shownDeposit } from './present.ts';
 
 /**
@@ -63,19 +64,8 @@ export function unmatchedEventBody(
       block_time: isoTime(deposit.blockTime * 1000),
       reason: deposit.unmatchedReason,
     },
-    expected: expected === null ? null : expectation(expected),
+    expected: expected === null ? null : presentExpectation(expected),
   });
-}
-
-function expectation(payment: Payment) {
-  return {
-    payment_number: payment.paymentNumber,
-    external_order_id: payment.externalOrderId,
-    status: payment.status,
-    network: payment.network,
-    currency: payment.currency,
-    amount: showAmount(payment, payment.expectedAmount),
-  };
 }
 
 /** As the seed prints times in webhooks. */

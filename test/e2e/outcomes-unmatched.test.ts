@@ -49,6 +49,7 @@ test('the wrong token is kept and told, and settles the payment once the operato
   expect((await shop.retrieve(payment)).status).toBe('pending');
 
   const deposit = await unmatchedOf(txHash);
+  expect(deposit).toMatchObject({ expected: { payment_number: payment.payment_number, currency: 'usdt' } });
   for (const answer of [await attach(deposit, payment), await attach(deposit, payment)]) {
     expect(answer).toMatchObject({ status: 200, body: { payment_number: payment.payment_number } });
   }

@@ -6,6 +6,7 @@ import { formatAmount } from '../../core/money.ts';
 import type { Deposit } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { attachDeposit } from '../../payments/attach.ts';
+import { findExpected, presentExpectation } from '../../payments/expected.ts';
 import { isoTime } from '../../payments/present.ts';
 import { findAddressTexts } from '../../storage/addresses.ts';
 import { listDeposits } from '../../storage/deposits.ts';
@@ -27,6 +28,7 @@ import {
   networkSchema,
   operatorReason,
   serviceErrorSchema,
+  statusSchema,
   timeSchema,
 } from '../schemas.ts';
 import { rowId } from './paths.ts';
@@ -46,6 +48,17 @@ const depositSchema = z.object({
   block_time: timeSchema,
   status: z.enum(['unmatched', 'late', 'accepted', 'seen', 'confirmed', 'orphaned']),
   reason: z.string().nullable().describe('Why it is unmatched.'),
+  expected: z
+    .object({
+      payment_number: z.string(),
+      external_order_id: z.string(),
+      status: statusSchema,
+      network: networkSchema,
+      currency: currencySchema,
+      amount: amountSchema,
+    })
+    .nullable()
+    .describe('Of an unmatched deposit: the payment that it was probably meant for.'),
   seen_at: timeSchema,
 });
 
@@ -123,11 +136,17 @@ export function registerDepositRoutes(
     const paymentIds = deposits.flatMap((deposit) => deposit.paymentId ?? []);
     const addresses = await findAddressTexts(db, addressIds);
     const numbers = await findPaymentNumbers(db, paymentIds);
-    return deposits.map((deposit) => ({
-      ...presentAlone(deposit),
-      address: addresses.get(deposit.addressId) ?? '',
-      payment_number: numbers.get(deposit.paymentId ?? 0) ?? null,
-    }));
+    const shown: z.output<typeof depositSchema>[] = [];
+    for (const deposit of deposits) {
+      const expected = deposit.role === 'unmatched' ? await findExpected(db, deposit) : null;
+      shown.push({
+        ...presentAlone(deposit),
+        address: addresses.get(deposit.addressId) ?? '',
+        payment_number: numbers.get(deposit.paymentId ?? 0) ?? null,
+        expected: expected === null ? null : presentExpectation(expected),
+      });
+    }
+    return shown;
   }
 }
 
@@ -135,7 +154,9 @@ function unknownPayment(): HttpError {
   return fieldError('payment_number', 'there is no such payment');
 }
 
-function presentAlone(deposit: Deposit): Omit<z.output<typeof depositSchema>, 'address' | 'payment_number'> {
+function presentAlone(
+  deposit: Deposit,
+): Omit<z.output<typeof depositSchema>, 'address' | 'payment_number' | 'expected'> {
   const places = Math.min(quoteDecimals(deposit), deposit.decimals);
   return {
     id: deposit.id,

@@ -93,6 +93,7 @@ describeDatabases("the operator's payments and deposits", (openTestDb) => {
           block_time: '2026-05-24T11:36:40Z',
           status: 'unmatched',
           reason: 'no_payment',
+          expected: null,
           seen_at: '2026-05-24T11:36:41Z',
         },
       ],

@@ -1,0 +1,41 @@
+import { networks } from '../core/networks.ts';
+import type { Deposit, Payment } from '../core/payment.ts';
+import { findLatestPaymentAt } from '../storage/payments.ts';
+import { findRecipients } from '../storage/recipients.ts';
+import type { Db } from '../storage/schema.ts';
+import { showAmount } from './present.ts';
+
+/** What a payment expects, beside a deposit that was probably meant for it. */
+export type Expectation = {
+  payment_number: string;
+  external_order_id: string;
+  status: Payment['status'];
+  network: Payment['network'];
+  currency: Payment['currency'];
+  amount: string;
+};
+
+/**
+ * The payment that an unmatched deposit was probably meant for: one that holds the address now, on whatever chain of
+ * its family, else the last that did. Null when none ever did.
+ */
+export async function findExpected(
+  db: Db,
+  deposit: Pick<Deposit, 'network' | 'recipient'>,
+): Promise<Payment | null> {
+  const { family } = networks[deposit.network];
+  const recipients = await findRecipients(db, deposit.recipient);
+  const ids = recipients.filter((one) => networks[one.network].family === family).map((one) => one.id);
+  return findLatestPaymentAt(db, ids);
+}
+
+export function presentExpectation(payment: Payment): Expectation {
+  return {
+    payment_number: payment.paymentNumber,
+    external_order_id: payment.externalOrderId,
+    status: payment.status,
+    network: payment.network,
+    currency: payment.currency,
+    amount: showAmount(payment, payment.expectedAmount),
+  };
+}
