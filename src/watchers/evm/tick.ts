@@ -1,63 +1,25 @@
 import type { ChainConfig } from '../../config.ts';
-import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef, Transfer } from '../../core/chain.ts';
 import type { Capability } from '../../core/node.ts';
 import type { Seen } from '../endpoints.ts';
 import { contradiction, lacks, NodeError } from '../node-error.ts';
 import type { PollOutcome, PollRequest, Span } from '../source.ts';
-import { type Expectation, judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs } from './accept.ts';
-import { getFullBlock, getHeader, getReceipt, getTransfers } from './calls.ts';
-import {
-  findContractCalls,
-  judgePayment,
-  matchPayments,
-  mostFullBlocks,
-  toNativeTransfer,
-} from './native.ts';
+import { judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs } from './accept.ts';
+import { getHeader, getReceipt } from './calls.ts';
+import { findContractCalls, judgePayment, matchPayments, toNativeTransfer } from './native.ts';
 import type { EvmNode } from './node.ts';
+import { type Plan, planTick, type TickContext, type TickRequest } from './plan.ts';
 import { doubtSilence } from './quiet.ts';
-import type { RateAlarm } from './rate-alarm.ts';
-import type { RpcAnswer, RpcCall } from './rpc.ts';
+import type { RpcAnswer } from './rpc.ts';
 import { type FullBlock, type Header, readHeader, refOf } from './shapes.ts';
 import type { ContractCall } from './tracer.ts';
-import { type MatchedLog, type TokenCurrencies, toTransfers } from './transfers.ts';
+import { type MatchedLog, toTransfers } from './transfers.ts';
 import { resultOf } from './verify.ts';
-
-export type TickContext = {
-  chain: ChainConfig;
-  /** As configured, for the filter. */
-  tokens: readonly string[];
-  currencies: TokenCurrencies;
-  /** How often each token moves. */
-  rates: RateAlarm;
-};
-
-/** A poll, or a reading of what lies below a block that is known: up to `upTo`, by a node that has that block. */
-export type TickRequest = PollRequest & { below?: { upTo: number; landmark: BlockRef } };
 
 /** What a poll came to. What contracts paid in the native coin is not among the transfers yet. */
 export type TickOutcome =
   | Exclude<PollOutcome, { kind: 'span' }>
   | { kind: 'span'; span: Span; contractCalls: ContractCall[] };
-
-/** geth takes at most this many values at one place of a filter. */
-const mostRecipients = 1000;
-
-/** What is asked of a node in one batch: the finalized block, `top`, the block at the cursor, logs, whole blocks. */
-type Plan = {
-  calls: RpcCall[];
-  expected: Expectation;
-  /** `latest` where an earlier answer showed the block to read to, else that block. */
-  top: 'latest' | 'block';
-  recipients: readonly AddressKey[] | null;
-  /** Where in `calls` the logs are; null when none are asked for. */
-  logsAt: number | null;
-  /** The same of the landmark's header. */
-  landmarkAt: number | null;
-  fullBlocksAt: number;
-  /** The node's latest block, where that is known to be on another branch than the head seen before. */
-  replaced: Header | null;
-};
 
 /** What a node must serve for this. */
 export function needsOf({ watch }: TickRequest, { chain, tokens }: TickContext): Capability[] {
@@ -114,45 +76,6 @@ function adapt(node: EvmNode, { expected, recipients }: Plan, error: NodeError):
   if (kind !== 'filter-too-long' || recipients === null) return false;
   node.recipientFilter = false;
   return true;
-}
-
-function planTick(
-  node: EvmNode,
-  request: TickRequest,
-  { tokens }: TickContext,
-  replaced: Header | null,
-): Plan {
-  const { cursor, head, watch, native, below } = request;
-  const width = Math.min(node.range.width(), native ? mostFullBlocks : Number.POSITIVE_INFINITY);
-  const height = Math.max(cursor.height, Math.min(below?.upTo ?? head.height, cursor.height + width));
-  const known =
-    below !== undefined
-      ? null
-      : height === cursor.height
-        ? cursor
-        : height === head.height && replaced === null
-          ? head
-          : null;
-  const top = known === null ? 'block' : 'latest';
-  // Whole blocks link to the cursor and show the last one's hash by themselves.
-  const hash = native && known !== cursor ? null : (known?.hash ?? null);
-
-  const from = cursor.height + 1;
-  // Finalized first: a chain that grows while a node is asked call by call must not look contradictory.
-  const calls = [
-    getHeader('finalized'),
-    getHeader(top === 'latest' ? 'latest' : height),
-    getHeader(cursor.height),
-  ];
-  const asksLogs = height >= from && tokens.length > 0 && watch.size > 0;
-  const recipients =
-    asksLogs && node.recipientFilter && watch.size <= mostRecipients ? [...watch.keys()] : null;
-  const logsAt = asksLogs ? calls.push(getTransfers({ tokens, from, to: height, recipients })) - 1 : null;
-  const landmarkAt = below === undefined ? null : calls.push(getHeader(below.landmark.height)) - 1;
-  const fullBlocksAt = calls.length;
-  if (native) for (let at = from; at <= height; at++) calls.push(getFullBlock(at));
-  const expected = { cursor, to: { height, hash }, finalizedHeight: request.finalizedHeight };
-  return { calls, expected, top, recipients, logsAt, landmarkAt, fullBlocksAt, replaced };
 }
 
 async function readAnswers(

@@ -1,0 +1,83 @@
+import type { ChainConfig } from '../../config.ts';
+import type { AddressKey } from '../../core/address.ts';
+import type { BlockRef } from '../../core/chain.ts';
+import type { PollRequest } from '../source.ts';
+import type { Expectation } from './accept.ts';
+import { getFullBlock, getHeader, getTransfers } from './calls.ts';
+import { mostFullBlocks } from './native.ts';
+import type { EvmNode } from './node.ts';
+import type { RateAlarm } from './rate-alarm.ts';
+import type { RpcCall } from './rpc.ts';
+import type { Header } from './shapes.ts';
+import type { TokenCurrencies } from './transfers.ts';
+
+export type TickContext = {
+  chain: ChainConfig;
+  /** As configured, for the filter. */
+  tokens: readonly string[];
+  currencies: TokenCurrencies;
+  /** How often each token moves. */
+  rates: RateAlarm;
+};
+
+/** A poll, or a reading of what lies below a block that is known: up to `upTo`, by a node that has that block. */
+export type TickRequest = PollRequest & { below?: { upTo: number; landmark: BlockRef } };
+
+/** geth takes at most this many values at one place of a filter. */
+const mostRecipients = 1000;
+
+/** What is asked of a node in one batch: the finalized block, `top`, the block at the cursor, logs, whole blocks. */
+export type Plan = {
+  calls: RpcCall[];
+  expected: Expectation;
+  /** `latest` where an earlier answer showed the block to read to, else that block. */
+  top: 'latest' | 'block';
+  recipients: readonly AddressKey[] | null;
+  /** Where in `calls` the logs are; null when none are asked for. */
+  logsAt: number | null;
+  /** The same of the landmark's header. */
+  landmarkAt: number | null;
+  fullBlocksAt: number;
+  /** The node's latest block, where that is known to be on another branch than the head seen before. */
+  replaced: Header | null;
+};
+
+/** What to ask this node for now. `replaced` is as in the plan, and null at first. */
+export function planTick(
+  node: EvmNode,
+  request: TickRequest,
+  { tokens }: TickContext,
+  replaced: Header | null,
+): Plan {
+  const { cursor, head, watch, native, below } = request;
+  const width = Math.min(node.range.width(), native ? mostFullBlocks : Number.POSITIVE_INFINITY);
+  const height = Math.max(cursor.height, Math.min(below?.upTo ?? head.height, cursor.height + width));
+  const known =
+    below !== undefined
+      ? null
+      : height === cursor.height
+        ? cursor
+        : height === head.height && replaced === null
+          ? head
+          : null;
+  const top = known === null ? 'block' : 'latest';
+  // Whole blocks link to the cursor and show the last one's hash by themselves.
+  const hash = native && known !== cursor ? null : (known?.hash ?? null);
+
+  const from = cursor.height + 1;
+  // Finalized first: a chain that grows while a node is asked call by call must not look contradictory.
+  const calls = [
+    getHeader('finalized'),
+    getHeader(top === 'latest' ? 'latest' : height),
+    getHeader(cursor.height),
+  ];
+  const asksLogs = height >= from && tokens.length > 0 && watch.size > 0;
+  const recipients =
+    asksLogs && node.recipientFilter && watch.size <= mostRecipients ? [...watch.keys()] : null;
+  const logsAt = asksLogs ? calls.push(getTransfers({ tokens, from, to: height, recipients })) - 1 : null;
+  const landmarkAt = below === undefined ? null : calls.push(getHeader(below.landmark.height)) - 1;
+  const fullBlocksAt = calls.length;
+  if (native) for (let at = from; at <= height; at++) calls.push(getFullBlock(at));
+  const expected = { cursor, to: { height, hash }, finalizedHeight: request.finalizedHeight };
+  return { calls, expected, top, recipients, logsAt, landmarkAt, fullBlocksAt, replaced };
+}
