@@ -66,7 +66,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     // Serves "the least recently used free address" from its first row, however large the pool.
     sql`create index addresses_free on addresses (merchant_id, network, currency, released_at, id)
       where active = 1 and locked_by is null`,
-    sql`create index addresses_locked on addresses (merchant_id, network, currency)
+    sql`create index addresses_locked on addresses (merchant_id, network, currency, active)
       where locked_by is not null`,
 
     sql`create index addresses_retired on addresses (id) where active = 0`,

@@ -35,7 +35,7 @@ const logMs = 60_000;
 /** Other processes lock addresses too: what is known of a pool is counted afresh after this time, ms. */
 const recountMs = 60_000;
 
-/** Counting reads the whole pool. One of more addresses than this is not counted again within {@link largeRestMs}. */
+/** Counting reads what is held. A pool of more addresses than this is not counted again within {@link largeRestMs}. */
 const largePool = 10_000;
 const largeRestMs = 5_000;
 

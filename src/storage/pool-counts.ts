@@ -52,21 +52,31 @@ export async function countPools(db: Db, merchantId: string | null, restedAt: nu
   return counts.toSorted((a, b) => compare(nameOf(a), nameOf(b)));
 }
 
-/** Of the addresses that payments in one currency can get: how many there are, and how many cannot be had now. */
+/**
+ * Of the addresses that payments in one currency can get: how many there are, and how many cannot be had now. Of a
+ * pool with plenty left, `total` is only as many as were counted.
+ */
 export type PoolLoad = { total: number; held: number };
+
+/** With so many times as many addresses as are held, or with so many, there is plenty left. */
+const plentyTimes = 2;
+const plenty = 1_000;
 
 /**
  * The load of a pool. Those that can still be derived are part of it; in a strict quarantine, those let go after
- * `restedAt` (Unix ms; null: the quarantine is soft) count as held. Reads the whole pool: not for each request.
+ * `restedAt` (Unix ms; null: the quarantine is soft) count as held. Costs as much as are held, however large the
+ * pool is.
  */
 export async function countPool(db: Db, pool: Pool, restedAt: number | null): Promise<PoolLoad> {
-  let [total, held] = [await countDerivable(db, pool), 0];
-  for (const currency of [pool.currency, null]) {
-    const key = { merchantId: pool.merchantId, network: pool.network, currency };
-    total += await countActive(db, key);
+  const keys = [pool.currency, null].map((currency) => ({ ...pool, currency }));
+  let held = 0;
+  for (const key of keys) {
     held += await countHeldActive(db, key);
     if (restedAt !== null) held += await countQuarantined(db, key, restedAt);
   }
+  const atMost = Math.max(plenty, held * plentyTimes);
+  let total = await countDerivable(db, pool);
+  for (const key of keys) if (total < atMost) total += await countActive(db, key, atMost - total);
   return { total, held };
 }
 
@@ -102,8 +112,25 @@ async function countQuarantined(db: Db, key: PoolKey, restedAt: number): Promise
   return Number(row.n);
 }
 
-async function countActive(db: Db, key: PoolKey): Promise<number> {
-  const row = await addressesOf(db, key).where('active', '=', 1).executeTakeFirstOrThrow();
+async function countActive(
+  db: Db,
+  { merchantId, network, currency }: PoolKey,
+  atMost: number,
+): Promise<number> {
+  const row = await db
+    .selectFrom((from) =>
+      from
+        .selectFrom('addresses')
+        .select('id')
+        .where('merchant_id', '=', merchantId)
+        .where('network', '=', network)
+        .where('currency', '=', currency ?? '')
+        .where('active', '=', 1)
+        .limit(atMost)
+        .as('active_ones'),
+    )
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .executeTakeFirstOrThrow();
   return Number(row.n);
 }
 
