@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { currencies } from '../core/assets.ts';
 import { networkNames } from '../core/networks.ts';
 import { paymentStatuses } from '../core/payment.ts';
+import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 
 /*
  * What requests and answers are made of. An `id` names a component of the OpenAPI documents.
@@ -102,6 +103,12 @@ export function plainText(longest: number) {
       (text) => text.isWellFormed() && !controlCharacters.test(text),
       'control characters are not allowed',
     );
+}
+
+/** A private key or seed phrase that somebody took for a name is not kept. */
+export function refusePrivateKey(text: string, context: z.RefinementCtx): void {
+  const kind = privateKeyIn(text);
+  if (kind !== null) context.addIssue({ code: 'custom', message: privateKeyRefusal(kind) });
 }
 
 /** Entries on one page. */

@@ -7,6 +7,7 @@ import { inTransaction } from '../../src/storage/database.ts';
 import { addMerchant } from '../../src/storage/merchants.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
+import { openApiServer } from '../support/api-server.ts';
 import { testConfig } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
 
@@ -93,5 +94,23 @@ describeDatabases('a private key or a seed phrase', (openTestDb) => {
       await db.selectFrom('audit_log').selectAll().execute(),
     ];
     expect(JSON.stringify([summary, stored])).not.toMatch(/c0ffee|radar blur/);
+  });
+});
+
+describeDatabases('the operator’s API', (openTestDb) => {
+  test('takes no private key for a name, an address or a description, and repeats none', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    const key = `0x${'c0ffee'.repeat(11).slice(0, 64)}`;
+    const url = 'https://shop.example/hooks';
+    for (const [path, json] of [
+      ['/merchants/', { name: key }],
+      [`/merchants/${shop.id}/addresses/`, { network: 'bsc', addresses: [key] }],
+      [`/merchants/${shop.id}/webhooks/`, { url, description: `of ${key}` }],
+    ] as const) {
+      const { text } = await api.send('POST', `/admin/v1${path}`, { admin: true, json });
+      expect(text).toContain('this looks like a private key');
+      expect(text + JSON.stringify(api.logs)).not.toContain('c0ffee');
+    }
   });
 });

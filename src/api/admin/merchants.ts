@@ -15,7 +15,7 @@ import {
 import type { Db } from '../../storage/schema.ts';
 import { notFound } from '../errors.ts';
 import type { Api } from '../routes.ts';
-import { bodyErrors, commonErrors, listOf, plainText, timeSchema } from '../schemas.ts';
+import { bodyErrors, commonErrors, listOf, plainText, refusePrivateKey, timeSchema } from '../schemas.ts';
 import { isId, merchantPath, requireMerchant } from './paths.ts';
 
 const tags = ['Merchants'];
@@ -53,7 +53,9 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
       operationId: 'addMerchant',
       summary: 'Add a merchant, with a first API key',
       body: z.strictObject({
-        name: plainText(200).refine((name) => name.trim() !== '', 'expected a name'),
+        name: plainText(200)
+          .refine((name) => name.trim() !== '', 'expected a name')
+          .superRefine(refusePrivateKey),
       }),
       response: { ...bodyErrors, 201: z.object({ id: z.string(), name: z.string(), api_key: shownOnce }) },
     },

@@ -17,7 +17,7 @@ import {
 import type { Db } from '../../storage/schema.ts';
 import { fieldErrors, type HttpError, notFound } from '../errors.ts';
 import type { Api } from '../routes.ts';
-import { bodyErrors, commonErrors, listOf, plainText } from '../schemas.ts';
+import { bodyErrors, commonErrors, listOf, plainText, refusePrivateKey } from '../schemas.ts';
 import { createEndpointChange, endpointPath } from './endpoint-change.ts';
 import { merchantPath, requireMerchant } from './paths.ts';
 import { describeEndpoint, endpointSchema, endpointSecretSchema } from './webhook-schemas.ts';
@@ -26,7 +26,7 @@ const tags = ['Webhooks'];
 
 const url = plainText(2048);
 const events = z.array(z.string().max(100)).max(100).describe('None: the default set.');
-const description = plainText(500);
+const description = plainText(500).superRefine(refusePrivateKey);
 
 export type WebhookRouteDeps = {
   db: Db;
