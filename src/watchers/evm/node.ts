@@ -1,4 +1,5 @@
 import type { NodeLimits } from '../../core/node.ts';
+import { type Ahead, createAhead } from './ahead.ts';
 import { createRangeControl, type RangeControl } from './range.ts';
 import { createRpcClient, type RpcClient, type RpcClientOptions } from './rpc.ts';
 
@@ -7,6 +8,7 @@ export type EvmNode = {
   /** Its host name, which may be logged. */
   host: string;
   client: RpcClient;
+  ahead: Ahead;
   range: RangeControl;
   /** Whether it takes a list of recipients in the filter. */
   recipientFilter: boolean;
@@ -21,6 +23,7 @@ export function createEvmNode(options: RpcClientOptions): EvmNode {
   const node: EvmNode = {
     host: new URL(endpoint.url).host,
     client,
+    ahead: createAhead(client),
     range: createRangeControl(endpoint.maxLogRange),
     recipientFilter: true,
     latencyMs: client.latencyMs,

@@ -4,6 +4,8 @@ import type { NodeFault } from '../node-error.ts';
 export type RangeControl = {
   /** Most blocks to ask for now; at least 1. */
   width(): number;
+  /** Whether about as many blocks were served before, and not refused since. */
+  isServed(asked: number): boolean;
   /** Notes that `asked` blocks were too many. False when there is nothing narrower to ask for. */
   refused(asked: number, fault: NodeFault): boolean;
   /** Notes that `asked` blocks were served, with this many logs. */
@@ -34,6 +36,7 @@ export function createRangeControl(maxLogRange: number | null): RangeControl {
 
   return {
     width: () => width,
+    isServed: (asked) => asked * 2 <= lastServed * 3,
 
     refused(asked, fault) {
       if (asked <= 1) return false;

@@ -8,7 +8,7 @@ import { judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs } from './accept.ts
 import { getHeader, getReceipt } from './calls.ts';
 import { findContractCalls, judgePayment, matchPayments, toNativeTransfer } from './native.ts';
 import type { EvmNode } from './node.ts';
-import { type Plan, planTick, type TickContext, type TickRequest } from './plan.ts';
+import { askAhead, type Plan, planTick, type TickContext, type TickRequest } from './plan.ts';
 import { doubtSilence } from './quiet.ts';
 import type { RpcAnswer } from './rpc.ts';
 import { type FullBlock, type Header, readHeader, refOf } from './shapes.ts';
@@ -39,12 +39,30 @@ export async function readSpan(
   context: TickContext,
   seen: Seen,
 ): Promise<TickOutcome> {
+  // What was read before is read again beside the reading on, which alone asks ahead.
+  const readsOn = request.below === undefined;
+  try {
+    const outcome = await readFrom(node, request, context, seen);
+    if (readsOn && outcome.kind === 'reorg') node.ahead.forget();
+    return outcome;
+  } catch (error) {
+    if (readsOn) node.ahead.forget();
+    throw error;
+  }
+}
+
+async function readFrom(
+  node: EvmNode,
+  request: TickRequest,
+  context: TickContext,
+  seen: Seen,
+): Promise<TickOutcome> {
   let replaced: Header | null = null;
   for (;;) {
     const plan = planTick(node, request, context, replaced);
     let answers: RpcAnswer[];
     try {
-      answers = await node.client.send(plan.calls, request.signal);
+      answers = await send(node, request, context, plan);
       if (plan.logsAt !== null) checkLogs(answers, plan.logsAt);
     } catch (error) {
       if (!(error instanceof NodeError) || !adapt(node, plan, error)) throw error;
@@ -55,6 +73,13 @@ export async function readSpan(
     // Asked without a hash, the node shows the block itself: this happens once.
     replaced = outcome.top;
   }
+}
+
+function send(node: EvmNode, request: TickRequest, context: TickContext, plan: Plan): Promise<RpcAnswer[]> {
+  if (request.below !== undefined) return node.client.send(plan.calls, request.signal);
+  const answers = node.ahead.answers(plan.calls, request.signal);
+  askAhead(node, request, context, plan);
+  return answers;
 }
 
 /** @throws NodeError that the node gave instead of logs. */
