@@ -78,7 +78,7 @@ async function startCreate(name: string, addresses: number) {
       network: 'bsc',
       cursor: block,
       head: block,
-      highestHead: 1,
+      highestHead: { height: 1, at: now },
       finalizedHeight: 1,
       // The chain is not read here, but must count as read for as long as this runs.
       readAt: now + 3_600_000,
@@ -91,7 +91,7 @@ async function startCreate(name: string, addresses: number) {
 
   const log = createLogger({ level: 'silent', write: () => {} });
   const rates = { quote: () => ({ usdPerCoin: parityRate, sources: ['fixed'], fetchedAt: now }) };
-  const pools = createPoolHealth({ db, clock, log, onEvents: () => {} });
+  const pools = createPoolHealth({ db, clock, log, policy: config.payments, onEvents: () => {} });
   const payments = createPayments({ db, config, rates, pools, clock, wake: () => {} });
   const api = await createApi({
     db,
