@@ -7,26 +7,27 @@ import {
 import { getSigningEndpoints, type SigningEndpoint } from '../storage/endpoints.ts';
 import type { Trx } from '../storage/schema.ts';
 import type { Envelope } from './attempt.ts';
-import { isTroubled, type Lanes } from './lanes.ts';
+import { claimedAtOnce, isTroubled, type Lanes } from './lanes.ts';
 import type { Secrets } from './secrets.ts';
 
 /** How long a claim protects a delivery from being taken for lost; more than an attempt takes. */
 export const leaseMs = 30_000;
 
-/** Bounds one transaction. */
+/** Bounds one transaction, beside `claimedAtOnce`. */
 const endpointsAtOnce = 64;
-const deliveriesAtOnce = 256;
 
 export type ClaimTools = {
   lanes: Lanes;
   secrets: Secrets;
+  /** What one endpoint may claim in its turn. */
+  share: number;
   /** Told of an endpoint whose secrets cannot be read: its deliveries wait, all others go on. */
   onUnreadable: (endpointId: string, error: unknown) => void;
 };
 
 /**
  * Claims what is due, as far as each endpoint's lane and the whole have room. `rest` are the endpoints of
- * `due` that were not looked at: they come first the next time, so that each has its turn.
+ * `due` that were not looked at: they come next.
  */
 export async function claimBatch(
   trx: Trx,
@@ -34,7 +35,7 @@ export async function claimBatch(
   now: number,
   tools: ClaimTools,
 ): Promise<{ envelopes: Envelope[]; rest: readonly DueEndpoint[] }> {
-  const { lanes } = tools;
+  const { lanes, share } = tools;
   const looked = due.slice(0, endpointsAtOnce);
   const endpoints = await getSigningEndpoints(
     trx,
@@ -44,13 +45,14 @@ export async function claimBatch(
   const left = lanes.budget();
   const claimed: { delivery: ClaimedDelivery; endpoint: SigningEndpoint; keys: string[] }[] = [];
   let position = 0;
-  for (; position < looked.length && claimed.length < deliveriesAtOnce && left.sound > 0; position++) {
+  for (; position < looked.length && claimed.length < claimedAtOnce && left.sound > 0; position++) {
     const candidate = looked[position];
     const endpoint = candidate && endpointById.get(candidate.endpointId);
     // What waits for an endpoint that is off is cancelled by the upkeep.
     if (candidate === undefined || endpoint === undefined || !endpoint.active) continue;
     const lane = lanes.laneOf(endpoint.id, endpoint.failingSince !== null, now);
-    const room = lanes.roomOf(lane, candidate);
+    lanes.tookTurn(lane);
+    const room = lanes.roomOf(lane, candidate, share);
     const keys = room.fresh + room.backlog > 0 ? unseal(tools, endpoint, now) : null;
     if (keys === null) continue;
     for (const kind of ['fresh', 'backlog'] as const) {

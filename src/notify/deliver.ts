@@ -56,7 +56,7 @@ export type Notifier = {
 };
 
 const pollMs = 500;
-/** Between two looks, however long they take. */
+/** Between two looks while nothing is known to be due, however long they take. */
 const longestPauseMs = 200;
 const upkeepEveryMs = 1_000;
 const pruneEveryMs = 60_000;
@@ -79,8 +79,12 @@ export function createNotifier(options: NotifierOptions): Notifier {
   /** Endpoints that were complained of already. */
   const unreadable = new Set<string>();
 
+  /** Who has something due and waits for its turn, as of the last look. */
   let due: readonly DueEndpoint[] = [];
-  let lookAgainAt = 0;
+  /** How many they were at that look. */
+  let dueAtLook = 0;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let lookTookMs = 0;
   /** Whether the last round looked for what is due, or had to leave it for later. */
   let looked = true;
   /** Whether the last round returned something that may be due at once. */
@@ -96,31 +100,42 @@ export function createNotifier(options: NotifierOptions): Notifier {
     const now = clock();
     returnedSome = false;
     if (now - upkeepAt >= upkeepEveryMs) await runUpkeep(now);
-    if (due.length === 0) await lookForDue(now);
+    await lookForDue(now);
     return { claimed: await commit(now, due.length > 0) };
   }
 
-  /** Looking costs a moment for each endpoint with a queue: with very many, not more than it must. */
+  /** When to look for what is due, on the clock of `performance`. */
+  function lookAgainAt(): number {
+    // Looking costs a moment for each endpoint with a queue: a tenth of the time at most where there are many.
+    if (due.length > 0) return lookedAt + 10 * lookTookMs;
+    return lookTookMs < 5 ? lookedAt : lookedAt + Math.min(10 * lookTookMs, longestPauseMs);
+  }
+
+  /** Also while a round goes on: who has just got something due need not wait for its end. */
   async function lookForDue(now: number): Promise<void> {
     const startedAt = performance.now();
-    looked = startedAt >= lookAgainAt;
+    looked = startedAt >= lookAgainAt();
     if (!looked) return;
-    due = await findDueEndpoints(db, now);
-    const tookMs = performance.now() - startedAt;
-    lookAgainAt = tookMs < 5 ? 0 : performance.now() + Math.min(10 * tookMs, longestPauseMs);
+    due = lanes.inTurn(await findDueEndpoints(db, now), now);
+    dueAtLook = due.length;
+    lookedAt = performance.now();
+    lookTookMs = lookedAt - startedAt;
   }
 
   /** One transaction for what has ended and what begins. Answers how many were claimed. */
   async function commit(now: number, claiming: boolean): Promise<number> {
     const ended = sender.ended(recordedAtOnce);
     if (ended.concluded.length === 0 && ended.unsent.length === 0 && !claiming) return 0;
+    const share = lanes.shareOf(dueAtLook);
     const { recorded, claim } = await inTransaction(db, async (trx) => {
       await releaseClaims(
         trx,
         ended.unsent.map(({ delivery }) => delivery),
       );
       const recorded = await recordConclusions(trx, ended.concluded, now);
-      const claim = claiming ? await claimBatch(trx, due, now, { lanes, secrets, onUnreadable }) : null;
+      const claim = claiming
+        ? await claimBatch(trx, due, now, { lanes, secrets, share, onUnreadable })
+        : null;
       return { recorded, claim };
     });
     sender.done(ended);
@@ -166,10 +181,11 @@ export function createNotifier(options: NotifierOptions): Notifier {
   }
 
   async function restMs(claimed: number): Promise<number> {
-    if (returnedSome || (claimed > 0 && due.length > 0)) return 0;
+    // Who had its turn may have more due than it could claim in it.
+    if (returnedSome || claimed > 0) return 0;
     const now = clock();
     const nextDueAt = await findNextDueAt(db, now);
-    const looksInMs = looked ? pollMs : lookAgainAt - performance.now();
+    const looksInMs = looked ? pollMs : lookAgainAt() - performance.now();
     return Math.max(0, Math.min(pollMs, looksInMs, nextDueAt === null ? pollMs : nextDueAt - now));
   }
 

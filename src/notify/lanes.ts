@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import type { DueEndpoint } from '../storage/delivery-queue.ts';
 
 /*
  * How much each endpoint may have under way, so that none delays another. Deliveries are claimed no faster
@@ -7,6 +8,10 @@ import PQueue from 'p-queue';
  * An endpoint gets `perEndpoint` requests at a time, and one, a probe, from its first failure until it
  * answers properly again. A quick endpoint may have more claimed than under way, as much as it takes in a
  * quarter of a second, so that it never waits for the database.
+ *
+ * The more endpoints have something due, the less each may claim in its turn. Who is not behind comes first,
+ * then who had its turn longest ago: after a long outage a thousand long queues share what there is, and do
+ * not keep anybody's event of this moment waiting.
  */
 
 /** One endpoint's traffic. */
@@ -21,6 +26,8 @@ export type EndpointLane = {
   /** Moving average of its answers' times; null before the first. */
   latencyMs: number | null;
   usedAt: number;
+  /** Which of all turns its last one was; 0 before the first. */
+  turn: number;
 };
 
 export type LaneLimits = {
@@ -29,6 +36,9 @@ export type LaneLimits = {
   /** Claimed in all. */
   total: number;
 };
+
+/** What is due for longer is a queue; who has none goes before those who have. */
+const behindMs = 2_000;
 
 const aheadMs = 250;
 const mostAhead = 128;
@@ -39,16 +49,29 @@ const slowMs = 1_000;
 /** Lanes without traffic are forgotten after this. */
 const idleMs = 60_000;
 
+/** What is claimed in one transaction is shared by those who have something due. */
+export const claimedAtOnce = 256;
+
 export type Lanes = ReturnType<typeof createLanes>;
 
 export function createLanes(limits: LaneLimits) {
   const lanes = new Map<string, EndpointLane>();
+  let turns = 0;
 
   function laneOf(endpointId: string, failing: boolean, now: number): EndpointLane {
     let lane = lanes.get(endpointId);
     if (lane === undefined) {
       const queue = new PQueue({ concurrency: failing ? 1 : limits.perEndpoint });
-      lane = { endpointId, queue, claimed: 0, claimedBacklog: 0, failing, latencyMs: null, usedAt: now };
+      lane = {
+        endpointId,
+        queue,
+        claimed: 0,
+        claimedBacklog: 0,
+        failing,
+        latencyMs: null,
+        usedAt: now,
+        turn: 0,
+      };
       lanes.set(endpointId, lane);
     }
     return lane;
@@ -64,18 +87,20 @@ export function createLanes(limits: LaneLimits) {
   /**
    * How many more may be claimed for an endpoint, given what it has due. Retries and replays get at most half
    * of its window, and at least one place of it that fresh deliveries leave them: neither waits for the
-   * other. A probe goes to a fresh delivery where there is one.
+   * other. A probe goes to a fresh delivery where there is one. No more than `share` in all.
    */
-  function roomOf(lane: EndpointLane, due: { fresh: boolean; backlog: boolean }) {
+  function roomOf(lane: EndpointLane, due: Pick<DueEndpoint, 'fresh' | 'backlog'>, share: number) {
     const window = windowOf(lane);
-    const free = Math.max(0, window - lane.claimed);
-    if (window === 1) return { fresh: due.fresh ? free : 0, backlog: due.fresh || !due.backlog ? 0 : free };
-    const backlog = due.backlog
+    const free = Math.min(share, Math.max(0, window - lane.claimed));
+    const hasFresh = due.fresh !== null;
+    const hasBacklog = due.backlog !== null;
+    if (window === 1) return { fresh: hasFresh ? free : 0, backlog: hasFresh || !hasBacklog ? 0 : free };
+    const backlog = hasBacklog
       ? Math.max(0, Math.min(free, Math.floor(window / 2) - lane.claimedBacklog))
       : 0;
     const kept = lane.claimedBacklog === 0 ? Math.min(1, backlog) : 0;
-    const fresh = due.fresh ? free - kept : 0;
-    return { fresh, backlog: due.fresh ? Math.min(backlog, Math.max(kept, free - fresh)) : backlog };
+    const fresh = hasFresh ? free - kept : 0;
+    return { fresh, backlog: hasFresh ? Math.min(backlog, Math.max(kept, free - fresh)) : backlog };
   }
 
   /** What the whole still has room for, for endpoints that are in trouble and for all others. */
@@ -94,6 +119,17 @@ export function createLanes(limits: LaneLimits) {
     laneOf,
     roomOf,
     budget,
+    /** What each of `count` endpoints may claim in its turn. */
+    shareOf: (count: number) => Math.max(limits.perEndpoint, Math.ceil(claimedAtOnce / Math.max(1, count))),
+    /** Those first that are not behind with fresh deliveries, then those that had their turn longest ago, or never. */
+    inTurn(due: readonly DueEndpoint[], now: number): DueEndpoint[] {
+      const behind = ({ fresh }: DueEndpoint) => Number(fresh === null || now - fresh > behindMs);
+      const turnOf = ({ endpointId }: DueEndpoint) => lanes.get(endpointId)?.turn ?? 0;
+      return due.toSorted((a, b) => behind(a) - behind(b) || turnOf(a) - turnOf(b));
+    },
+    tookTurn(lane: EndpointLane): void {
+      lane.turn = ++turns;
+    },
     /** Learns from an attempt. `answered`: the endpoint itself is well, whatever it thought of the delivery. */
     observe(lane: EndpointLane, { answered, durationMs }: { answered: boolean; durationMs: number }): void {
       lane.failing = !answered;

@@ -11,8 +11,8 @@ import type { Db, Trx } from './schema.ts';
 
 export type Lane = 'fresh' | 'backlog';
 
-/** An endpoint that has something due, and in which lanes. */
-export type DueEndpoint = { endpointId: string; fresh: boolean; backlog: boolean };
+/** An endpoint that has something due, and since when in each lane (Unix ms; null: nothing). */
+export type DueEndpoint = { endpointId: string; fresh: number | null; backlog: number | null };
 
 export type ClaimedDelivery = {
   id: number;
@@ -47,11 +47,12 @@ const mostEndpoints = 10_000;
  * look however long it is: a plain `distinct` would read all of it.
  */
 export async function findDueEndpoints(db: Db, now: number): Promise<DueEndpoint[]> {
-  const isDue = (lane: Lane) => sql`exists (
-    select 1 from deliveries
+  const dueSince = (lane: Lane) => sql`(
+    select next_attempt_at from deliveries
     where endpoint_id = queue.endpoint_id and lane = ${sql.lit(lane)} and state = 'pending' and next_attempt_at <= ${now}
+    order by next_attempt_at, id limit 1
   )`;
-  const { rows } = await sql<{ endpoint_id: string; fresh: unknown; backlog: unknown }>`
+  const { rows } = await sql<{ endpoint_id: string; fresh: number | null; backlog: number | null }>`
     with recursive queue (endpoint_id) as (
       select (select endpoint_id from deliveries where state = 'pending' order by endpoint_id limit 1)
       union all
@@ -62,11 +63,11 @@ export async function findDueEndpoints(db: Db, now: number): Promise<DueEndpoint
       )
       from queue where queue.endpoint_id is not null
     )
-    select endpoint_id, ${isDue('fresh')} as fresh, ${isDue('backlog')} as backlog
+    select endpoint_id, ${dueSince('fresh')} as fresh, ${dueSince('backlog')} as backlog
     from queue where endpoint_id is not null limit ${sql.lit(mostEndpoints)}`.execute(db);
   return rows
-    .map((row) => ({ endpointId: row.endpoint_id, fresh: isTrue(row.fresh), backlog: isTrue(row.backlog) }))
-    .filter((row) => row.fresh || row.backlog);
+    .map((row) => ({ endpointId: row.endpoint_id, fresh: row.fresh, backlog: row.backlog }))
+    .filter((row) => row.fresh !== null || row.backlog !== null);
 }
 
 /** When the next delivery that is not due yet will be, Unix ms; null: there is none. */
@@ -225,9 +226,4 @@ function toClaimed(row: ClaimedRow): ClaimedDelivery {
     attempt: row.attempts,
     firstAttemptAt: row.first_attempt_at,
   };
-}
-
-/** SQLite has no booleans. */
-function isTrue(value: unknown): boolean {
-  return value === true || value === 1;
 }

@@ -189,6 +189,28 @@ describeDatabases('endpoints beside each other', (openTestDb) => {
   });
 });
 
+describeDatabases('after an outage', (openTestDb) => {
+  test('S57: the events of one endpoint do not wait for the long queues of a hundred others', async () => {
+    const server = await startLoopback(respond(200));
+    const shop = await openShop(await openTestDb(), Date.now);
+    for (let i = 0; i < 100; i++) await shop.addEndpoint(`${server.url}/${i}`);
+    await shop.addEndpoint(`${server.url}/other`, ['payment.late']);
+    await shop.happen(100);
+    const notifier = shop.notifier();
+    notifier.start();
+    for (const moment of [2_000, 4_000, 6_000]) {
+      await server.arrived(moment);
+      const before = server.requests.length;
+      await shop.happen(1, 'payment.late');
+      notifier.wake();
+      const position = () => server.requests.findIndex(({ path }, at) => at >= before && path === '/other');
+      await waitFor('the event to arrive', () => position() >= 0);
+      // What was claimed already, and what its own transaction and the one before claimed beside it.
+      expect(position() - before).toBeLessThan(1_024 + 2 * 256);
+    }
+  });
+});
+
 describe('two notifiers on one PostgreSQL', () => {
   test('never send the same attempt twice', async () => {
     const url = await freshDatabaseUrl('PostgreSQL', { migrated: true });

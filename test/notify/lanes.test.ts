@@ -1,14 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { createLanes, type EndpointLane } from '../../src/notify/lanes.ts';
 
-const both = { fresh: true, backlog: true };
-const fresh = { fresh: true, backlog: false };
-const backlog = { fresh: false, backlog: true };
+type Due = { fresh: number | null; backlog: number | null };
+const both: Due = { fresh: 0, backlog: 0 };
+const fresh: Due = { fresh: 0, backlog: null };
+const backlog: Due = { fresh: null, backlog: 0 };
 
 function openLane(failing = false) {
   const lanes = createLanes({ perEndpoint: 4, total: 1_000 });
   const lane = lanes.laneOf('we_1', failing, 0);
-  return { lanes, lane, roomOf: (due = fresh) => lanes.roomOf(lane, due) };
+  return { lanes, lane, roomOf: (due = fresh, share = 1_000) => lanes.roomOf(lane, due, share) };
 }
 
 function claim(lane: EndpointLane, { fresh = 0, backlog = 0 }) {
@@ -58,6 +59,16 @@ describe("an endpoint's lane", () => {
     expect(widthAt(9_000)).toBe(4);
   });
 
+  test('has no more room than its share of what is claimed at once, and shares that between fresh and retries', () => {
+    const { lanes, lane, roomOf } = openLane();
+    lanes.observe(lane, { answered: true, durationMs: 1 });
+    expect(roomOf(fresh, 4)).toEqual({ fresh: 4, backlog: 0 });
+    expect(roomOf(backlog, 4)).toEqual({ fresh: 0, backlog: 4 });
+    expect(roomOf(both, 4)).toEqual({ fresh: 3, backlog: 1 });
+    claim(lane, { fresh: 126 });
+    expect(roomOf(fresh, 4)).toEqual({ fresh: 2, backlog: 0 });
+  });
+
   test('gives retries at most half of its places, so that fresh deliveries always find one', () => {
     const { lane, roomOf } = openLane();
     expect(roomOf(backlog)).toEqual({ fresh: 0, backlog: 2 });
@@ -86,6 +97,33 @@ describe('all lanes together', () => {
     expect(lanes.budget()).toEqual({ sound: 56, troubled: 6 });
     for (let i = 0; i < 14; i++) claim(lanes.laneOf(`we_well_${i}`, false, 0), { fresh: 4 });
     expect(lanes.budget()).toEqual({ sound: 0, troubled: 0 });
+  });
+
+  test('share what is claimed at once among those who have something due, but no less than each may have under way', () => {
+    const lanes = createLanes({ perEndpoint: 4, total: 100 });
+    expect([0, 1, 2, 10, 64, 1_000].map(lanes.shareOf)).toEqual([256, 256, 128, 26, 4, 4]);
+  });
+
+  test('have their turns by who is not behind, then by who had none for longest', () => {
+    const lanes = createLanes({ perEndpoint: 4, total: 100 });
+    const now = 60_000;
+    const due = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => ({ endpointId: id, fresh: 0, backlog: null }));
+    const order = (more: { endpointId: string; fresh: number | null; backlog: number | null }[] = []) =>
+      lanes
+        .inTurn([...due, ...more], now)
+        .map(({ endpointId }) => endpointId)
+        .join('');
+    for (const id of ['b', 'a', 'd']) lanes.tookTurn(lanes.laneOf(id, false, 0));
+    expect(order()).toBe('cefbad');
+    for (const id of ['c', 'e', 'f', 'b', 'x', 'y']) lanes.tookTurn(lanes.laneOf(id, false, 0));
+    expect(order()).toBe('adcefb');
+    const current = [
+      { endpointId: 'y', fresh: now, backlog: null },
+      { endpointId: 'x', fresh: now - 2_000, backlog: 0 },
+      { endpointId: 'z', fresh: now - 2_001, backlog: null },
+      { endpointId: 'r', fresh: null, backlog: now },
+    ];
+    expect(order(current)).toBe('xyzradcefb');
   });
 
   test('forget endpoints without traffic, and keep those with deliveries under way', () => {

@@ -75,7 +75,9 @@ describeDatabases('the queue of deliveries', (openTestDb) => {
     await record(ended(one?.id ?? 0, 1, retried));
     expect(await findNextDueAt(db, now)).toBe(now + 3_500);
     expect(await findDueEndpoints(db, now + 3_499)).toEqual([]);
-    expect(await findDueEndpoints(db, now + 3_500)).toEqual([{ endpointId, fresh: false, backlog: true }]);
+    expect(await findDueEndpoints(db, now + 3_600)).toEqual([
+      { endpointId, fresh: null, backlog: now + 3_500 },
+    ]);
     expect(await claim(1, 'backlog', now + 3_499)).toEqual([]);
     expect(await claim(1, 'fresh', now + 3_500)).toEqual([]);
     const [again] = await claim(1, 'backlog', now + 3_500);
@@ -83,7 +85,7 @@ describeDatabases('the queue of deliveries', (openTestDb) => {
     expect(await findNextDueAt(db, now)).toBeNull();
   });
 
-  test('lists each endpoint once, however long its queue is', async () => {
+  test('lists each endpoint once, with the time of the oldest, however long its queue is', async () => {
     const db = await openTestDb();
     const { shop, endpointId } = await openQueue(db, 200);
     const { id: other } = await shop.addEndpoint('https://other.example/');
@@ -91,7 +93,7 @@ describeDatabases('the queue of deliveries', (openTestDb) => {
     const due = await findDueEndpoints(db, now);
     expect(due).toHaveLength(2);
     for (const id of [endpointId, other])
-      expect(due).toContainEqual({ endpointId: id, fresh: true, backlog: false });
+      expect(due).toContainEqual({ endpointId: id, fresh: now, backlog: null });
     expect(await getDeliveryBacklog(db, now)).toEqual({ due: 202, oldestDueAt: now });
     expect(await getDeliveryBacklog(db, now - 1)).toEqual({ due: 0, oldestDueAt: null });
   });
