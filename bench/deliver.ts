@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createLogger } from '../src/log.ts';
 import { createNotifier, type Notifier } from '../src/notify/deliver.ts';
 import { createEndpoint } from '../src/notify/endpoints.ts';
@@ -51,18 +53,29 @@ export async function run(): Promise<void> {
     const limit = await bareLimit(port);
     say(`| the same requests without any database, 4 at a time | ${limit.toFixed(0)}/s |`);
     for (const endpoints of [1, 10, 100]) {
-      const rate = await throughput(receiver, port, endpoints, 'fast', 20_000);
+      const { rate, cpuMs } = await throughput(receiver, port, endpoints, 'fast', 20_000);
       say(
-        `| outbox to ${endpoints} fast endpoint(s) | ${rate.toFixed(0)}/s, ${(rate / limit).toFixed(2)} of that |`,
+        `| outbox to ${endpoints} fast endpoint(s) | ${rate.toFixed(0)}/s, ${(rate / limit).toFixed(2)} of that; ${cpuMs.toFixed(2)} ms of CPU each |`,
       );
     }
-    const slow = await throughput(receiver, port, 50, 'slow', 10_000);
-    say(`| 50 endpoints that answer in 100 ms, 4 at a time each | ${slow.toFixed(0)}/s of 2000/s |`);
+    for (const [endpoints, total] of [
+      [1, 400],
+      [50, 20_000],
+    ] as const) {
+      const { rate } = await throughput(receiver, port, endpoints, 'slow', total);
+      const most = (endpoints * 4) / 0.1;
+      say(
+        `| outbox to ${endpoints} endpoint(s) that answer in 100 ms, 4 at a time each | ${rate.toFixed(0)}/s, ${(rate / most).toFixed(2)} of the ${most}/s that is possible so |`,
+      );
+    }
     const [alone, beside] = await latencies(receiver, port);
     say(`| event to arrival at 200 events/s, one endpoint alone | ${alone} |`);
     say(`| the same beside a hanging and a 100 ms endpoint with the same events | ${beside} |`);
     say(`| 1,000 endpoints, 100 of them hanging, 20 events each | ${await crowd(receiver, port)} |`);
     say(`| restart with 100,000 due for a hanging endpoint | ${await restart(receiver, port)} |`);
+    say(
+      `| restart with 100,000 due for 1,000 endpoints, 100 hanging and 100 taking 100 ms | ${await restartMany(receiver, port)} |`,
+    );
   } finally {
     receiver.kill();
   }
@@ -173,16 +186,18 @@ async function throughput(
   endpoints: number,
   kind: string,
   total: number,
-) {
+): Promise<{ rate: number; cpuMs: number }> {
   const bench = await open(receiver, port);
   const merchantId = await bench.merchant(Array.from({ length: endpoints }, (_, i) => `${kind}/${i}`));
   await bench.queue(merchantId, total / endpoints);
   const startedAt = performance.now();
+  const cpu = process.cpuUsage();
   bench.notifier.start();
   while (bench.recorded() < total) await sleep(5);
   const rate = (total / (performance.now() - startedAt)) * 1000;
+  const { user, system } = process.cpuUsage(cpu);
   await bench.close();
-  return rate;
+  return { rate, cpuMs: (user + system) / 1000 / total };
 }
 
 /** By turns, so that whatever else the machine does falls on both. */
@@ -260,6 +275,52 @@ async function restart(receiver: ChildProcess, port: number): Promise<string> {
   const { p50, p99 } = percentiles(report.ages);
   await bench.close();
   return `${report.mostAtOnce['/hang/0']} requests to it at a time, memory ${signed(grown)} MB; another endpoint's events meanwhile p50 ${p50} ms, p99 ${p99} ms`;
+}
+
+async function restartMany(receiver: ChildProcess, port: number): Promise<string> {
+  const bench = await open(receiver, port);
+  // Of ten endpoints one hangs and one takes 100 ms.
+  const kinds = ['hang', 'slow', ...Array<string>(8).fill('restart')];
+  const merchantId = await bench.merchant(Array.from({ length: 1_000 }, (_, i) => `${kinds[i % 10]}/${i}`));
+  const other = await bench.merchant(['fast/0']);
+  await bench.queue(merchantId, 100);
+  const heap = [liveHeap()];
+  const resident = [memory()];
+  const startedAt = performance.now();
+  bench.notifier.start();
+  const arrived = ({ counts }: ReceiverReport) => (counts.restart ?? 0) + (counts.slow ?? 0);
+  let report = await bench.report();
+  for (; arrived(report) < 90_000; report = await bench.report()) {
+    if (arrived(report) >= 30_000 * heap.length) {
+      resident.push(memory());
+      heap.push(liveHeap());
+    }
+    await bench.queue(other, 1);
+    bench.notifier.wake();
+    await sleep(200);
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  resident.push(memory());
+  heap.push(liveHeap());
+  while (report.ages.length === 0) report = await bench.report();
+  const { p50, p99 } = percentiles(report.ages);
+  const atOnce = Math.max(...Object.values(report.mostAtOnce));
+  await bench.close();
+  return [
+    `the 90,000 of the others in ${seconds.toFixed(1)} s (${(90_000 / seconds).toFixed(0)}/s)`,
+    `at most ${atOnce} requests at a time to one endpoint and ${report.mostOpen} to all that answer`,
+    `another endpoint's events meanwhile p50 ${p50} ms, p99 ${p99} ms`,
+    `live heap at the start, after each third and at the end ${heap.join(', ')} MB, resident ${resident.join(', ')} MB`,
+  ].join('; ');
+}
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** What is really in use, in MB: V8 lets garbage lie while there is room. */
+function liveHeap(): number {
+  collectGarbage();
+  return Math.round(process.memoryUsage().heapUsed / 2 ** 20);
 }
 
 /** Resident, in MB. */

@@ -13,12 +13,16 @@ export type ReceiverReport = {
   ages: number[];
   /** Most requests unanswered at a time, by path. */
   mostAtOnce: Record<string, number>;
+  /** Most requests unanswered at a time, of all paths but those that hang. */
+  mostOpen: number;
 };
+
+let openInAll = 0;
 
 const slowMs = 100;
 const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
 
-let report: ReceiverReport = { counts: {}, ages: [], mostAtOnce: {} };
+let report: ReceiverReport = { counts: {}, ages: [], mostAtOnce: {}, mostOpen: 0 };
 const open: Record<string, number> = {};
 
 const server = createServer((socket) => {
@@ -53,12 +57,14 @@ function receive(socket: Socket, request: string): void {
     socket.once('close', () => leave(path));
     return;
   }
+  report.mostOpen = Math.max(report.mostOpen, ++openInAll);
   if (kind === 'slow') setTimeout(() => respond(socket, path), slowMs);
   else respond(socket, path);
 }
 
 function respond(socket: Socket, path: string): void {
   leave(path);
+  openInAll--;
   socket.write(answer);
 }
 
@@ -68,7 +74,7 @@ function leave(path: string): void {
 
 server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as { port: number }).port }));
 process.on('message', (message) => {
-  if (message === 'reset') report = { counts: {}, ages: [], mostAtOnce: {} };
+  if (message === 'reset') report = { counts: {}, ages: [], mostAtOnce: {}, mostOpen: 0 };
   process.send?.(report);
 });
 process.once('disconnect', () => process.exit(0));
