@@ -129,6 +129,7 @@ describe('the source', () => {
     const ofTheDemo = (file: string) => file.startsWith('src/demo/');
     expect(files.filter((file) => !ofTheDemo(file)).toSorted()).toEqual([
       'src/outbound.ts',
+      'src/watchers/evm/heads.ts',
       'src/watchers/node-http.ts',
     ]);
   });

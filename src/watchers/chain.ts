@@ -2,6 +2,7 @@ import type { NodeStatus } from '../core/node.ts';
 import { type LoopOptions, runLoop } from '../loop.ts';
 import { hasPendingPayment } from '../storage/payments.ts';
 import { type AuditDeps, createAuditor } from './audit.ts';
+import { listenForHeads } from './evm/heads.ts';
 import { createEvmSource } from './evm/source.ts';
 import { createLeader } from './leader.ts';
 import { createNodeNotes } from './node-notes.ts';
@@ -29,9 +30,11 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
   const leader = createLeader({ db, name: `chain ${chain.network}`, clock });
   const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
+  let leads = false;
 
   async function step(signal: AbortSignal): Promise<void> {
-    if (!(await leader.leads())) {
+    leads = await leader.leads();
+    if (!leads) {
       last = { nextAt: clock() + glanceMs, idle: false };
       return;
     }
@@ -64,11 +67,19 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
     log,
     failed,
   });
+  // A block is news only to who reads it, and while somebody waits for it.
+  const onHead = () => {
+    if (leads && !last.idle) loop.wake();
+  };
+  const heads = listenForHeads({ rpc: chain.rpc, onHead, log });
   return {
-    wake: loop.wake,
+    wake() {
+      last = { ...last, idle: false };
+      loop.wake();
+    },
     endpoints: source.endpoints,
     async stop() {
-      await Promise.all([loop.stop(), auditLoop.stop()]);
+      await Promise.all([heads.stop(), loop.stop(), auditLoop.stop()]);
       await leader.resign();
       await source.close();
     },
