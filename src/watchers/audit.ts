@@ -45,6 +45,8 @@ export function createAuditor(deps: AuditDeps): Auditor {
   let audits = 0;
   /** Nodes whose reading of the next piece was of no use, in this window. */
   const passedOver = new Set<string>();
+  /** Where the second reading stood then: at another place, or after a fork, everybody has another chance. */
+  let passedAt = '';
 
   async function step(signal: AbortSignal): Promise<AuditOutcome> {
     const state = await readChain(db, network);
@@ -52,19 +54,28 @@ export function createAuditor(deps: AuditDeps): Auditor {
     if (state === null || mark === null || state.stoppedReason !== null) return later('nothing');
     const upTo = Math.min(settledHeight(state, chain), state.cursor.height);
     if (mark.position.height >= upTo) return later('nothing');
-    const { position } = mark;
+    const { position, forks } = mark;
+    if (passedAt !== `${forks} ${position.hash}`) passedOver.clear();
+    passedAt = `${forks} ${position.hash}`;
     const piece = await nextPiece(db, network, { position, upTo, cursor: state.cursor });
 
     await watch.refresh(db);
-    const outcome = await reread(deps, piece, exceptFor(piece), signal);
-    if (outcome.kind === 'forked' && failures >= patience) await stepBack(mark);
-    if (outcome.kind !== 'reading') return failed(outcome.reason);
+    const except = nextExcept(piece);
+    if (except === null) return failed('no node serves logs');
+    const outcome = await reread(deps, piece, except, signal);
+    if (outcome.kind !== 'reading') {
+      if (outcome.kind === 'forked' && failures >= patience) await stepBack(mark);
+      const asked = hostsServing(source, 'logs').filter((host) => !except.has(host));
+      return passOver(asked, piece, outcome.reason);
+    }
     const { reading } = outcome;
     const repair = await inTransaction(db, (trx) => commit(trx, reading, mark));
     if (repair === null) return { kind: 'stale', nextAt: clock() };
     await report(reading, repair);
-    if (reading.disputed.length > 0) return tryAnother(reading);
-    passedOver.clear();
+    if (reading.disputed.length > 0) {
+      const reason = 'a recorded transfer was left out, and is not known to be gone';
+      return passOver([reading.span.host], piece, reason);
+    }
     failures = 0;
     audits += 1;
     if (audits % joinEvery === 0) {
@@ -74,24 +85,22 @@ export function createAuditor(deps: AuditDeps): Auditor {
     return more ? { kind: 'audited', nextAt: clock() + chain.pollSeconds * 1000 } : later('audited');
   }
 
-  /** Others than those that read the blocks before, if there are any and they have not been silent for long. */
-  function exceptFor({ hosts }: Piece): Hosts {
-    const avoided = avoidedFor(hosts);
-    return hasOthers(avoided) ? avoided : new Set();
+  /**
+   * Who is not asked next for a piece; null when nobody is left in this window. First those that did not read it before
+   * have their turn; those that did come after them only where there are no others, or these were of no use for long.
+   */
+  function nextExcept({ hosts }: Piece): Hosts | null {
+    const serving = hostsServing(source, 'logs');
+    const left = serving.filter((host) => !passedOver.has(host));
+    if (left.some((host) => !hosts.has(host))) return new Set([...hosts, ...passedOver]);
+    const alone = serving.every((host) => hosts.has(host));
+    return left.length > 0 && (alone || failures >= patience) ? new Set(passedOver) : null;
   }
 
-  function avoidedFor(hosts: Hosts): Hosts {
-    return new Set([...(failures < patience ? hosts : []), ...passedOver]);
-  }
-
-  function hasOthers(than: Hosts): boolean {
-    return hostsServing(source, 'logs').some((host) => !than.has(host));
-  }
-
-  function tryAnother({ piece, span }: Reading): AuditOutcome {
-    passedOver.add(span.host);
-    if (hasOthers(avoidedFor(piece.hosts))) return { kind: 'stale', nextAt: clock() };
-    return failed('a recorded transfer was left out, and is not known to be gone');
+  /** What these nodes said of a piece is of no use: another is asked at once, or all of them again in the next window. */
+  function passOver(useless: readonly string[], piece: Piece, reason: string): AuditOutcome {
+    for (const host of useless) passedOver.add(host);
+    return nextExcept(piece) === null ? failed(reason) : { kind: 'stale', nextAt: clock() };
   }
 
   /** Nobody has the block where the second reading stands: whoever showed it lied. Its own blocks are known to stand. */
