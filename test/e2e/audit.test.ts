@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { PaymentBody } from '../support/api.ts';
 import { type LoneChain, leaveOut, openLoneChain } from '../support/lone-chain.ts';
+import { waitFor } from '../support/wait.ts';
 
 /*
  * The real daemon against a node that proves itself and still leaves out one log in the middle of a list (L2).
@@ -28,6 +29,13 @@ test('a second node’s second reading finds what the first leaves out, within a
   const shop = await openLoneChain({ others: 1 });
   const { payments, hashes } = await payThree(shop);
   for (const payment of payments) await shop.until(payment, 'confirmed', paid);
+  const accused = () =>
+    shop.home.logs.find(({ reason }) => String(reason).includes('it left out a transfer'));
+  // The line may come a moment after what it tells of.
+  expect(await waitFor('the accusation', accused)).toMatchObject({
+    msg: 'rpc endpoint failed',
+    host: new URL(shop.proxy.url).host,
+  });
   expect(missed(shop)).toMatchObject([
     {
       level: 'warn',
@@ -42,14 +50,6 @@ test('a second node’s second reading finds what the first leaves out, within a
   }
   const { audited_to } = (await shop.coverage()) ?? {};
   expect(audited_to).toBeGreaterThan(20);
-  // The one that lied is asked last for some time.
-  expect(shop.home.logs).toContainEqual(
-    expect.objectContaining({
-      msg: 'rpc endpoint failed',
-      host: new URL(shop.proxy.url).host,
-      reason: expect.stringContaining('it left out a transfer'),
-    }),
-  );
 }, 60_000);
 
 test('a single node that lied once is asked again later', async () => {
@@ -68,6 +68,7 @@ test('a single node that lied once is asked again later', async () => {
   await shop.home.start();
   await shop.until(payments[1], 'confirmed', paid);
   expect(await shop.eventsOf(payments[1])).toEqual(['payment.detected', 'payment.confirmed']);
+  await waitFor('the alarm', () => missed(shop).length > 0);
   expect(missed(shop)).toHaveLength(1);
 }, 60_000);
 
