@@ -57,7 +57,7 @@ describe('the table of outcomes', () => {
     for (const word of [
       ...['pending', 'confirmed', 'expired', 'cancelled', 'failed'],
       ...['underpaid', 'overpaid', 'late', 'reorged'],
-      ...['no_payment', 'wrong_token', 'wrong_network', 'before_lock'],
+      ...['no_payment', 'wrong_token', 'wrong_network', 'before_lock', 'unexplained'],
     ]) {
       expect(api).toContain(`\`${word}\``);
     }
