@@ -323,7 +323,8 @@ describe('a PostgreSQL database', () => {
         await increment(second);
       });
     await Promise.all([crossing('a', 'b'), crossing('b', 'a')]);
-    expect(attempts).toBe(3);
+    // PostgreSQL may roll back both.
+    expect(attempts).toBeGreaterThanOrEqual(3);
     expect(await db.selectFrom('merchants').select(['id', 'created_at']).orderBy('id').execute()).toEqual([
       { id: 'a', created_at: 2 },
       { id: 'b', created_at: 2 },
