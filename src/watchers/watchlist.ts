@@ -19,6 +19,9 @@ export type TableWatchlist = Watchlist & {
 /** How long an address that was taken out of service is watched after its last use. */
 export type Retirement = { afterMs: number; clock: Clock };
 
+/** Addresses, and up to which row of their table, and which return to service, they were taken in. */
+type Reading = { addresses: AddressSet; lastId: number; lastReturn: number };
+
 /** Rows read at once, so that a large table neither fills the memory nor holds up everybody else. */
 const pageSize = 10_000;
 
@@ -32,49 +35,48 @@ const rebuildMs = 24 * 60 * 60 * 1000;
  */
 export function createWatchlist(family: ChainFamily, retirement: Retirement | null = null): TableWatchlist {
   const members = networkNames.filter((network) => networks[network].family === family);
-  let addresses = createAddressSet();
-  let lastId = 0;
-  let lastReturn = 0;
+  let table: Reading = { addresses: createAddressSet(), lastId: 0, lastReturn: 0 };
   let builtAt = Number.NEGATIVE_INFINITY;
   let running: Promise<void> = Promise.resolve();
 
-  async function readOn(db: Db, into: AddressSet): Promise<void> {
+  async function readOn(db: Db, into: Reading): Promise<void> {
     const usedAfter = retirement === null ? null : retirement.clock() - retirement.afterMs;
     for (let more = true; more; ) {
       // Ids appear in the order of commits (serializeInserts), so none below the last can follow later.
-      const page = await listWatchedAddresses(db, members, { afterId: lastId, usedAfter }, pageSize);
-      for (const { key } of page.addresses) into.add(key);
-      lastId = page.lastId;
+      const page = await listWatchedAddresses(db, members, { afterId: into.lastId, usedAfter }, pageSize);
+      for (const { key } of page.addresses) into.addresses.add(key);
+      into.lastId = page.lastId;
       more = page.more;
     }
-    for (const { id, key } of await listReturnedAddresses(db, members, lastReturn)) {
-      into.add(key);
-      lastReturn = id;
+    for (const { id, key } of await listReturnedAddresses(db, members, into.lastReturn)) {
+      into.addresses.add(key);
+      into.lastReturn = id;
     }
   }
 
   async function rebuild(db: Db): Promise<void> {
-    const fresh = createAddressSet();
-    lastId = 0;
-    lastReturn = await latestReturn(db);
+    const fresh = { addresses: createAddressSet(), lastId: 0, lastReturn: await latestReturn(db) };
     await readOn(db, fresh);
-    addresses = fresh;
+    // Only as a whole: what a reading that failed half-way had taken in is not known to the list in use.
+    table = fresh;
   }
 
   async function update(db: Db): Promise<void> {
-    if (retirement === null) return readOn(db, addresses);
-    if (retirement.clock() - builtAt < rebuildMs) return readOn(db, addresses);
-    builtAt = retirement.clock();
-    return addresses.size === 0 || (await hasRetiredAddress(db)) ? rebuild(db) : readOn(db, addresses);
+    if (retirement === null) return readOn(db, table);
+    const now = retirement.clock();
+    if (now - builtAt < rebuildMs) return readOn(db, table);
+    if (table.addresses.size === 0 || (await hasRetiredAddress(db))) await rebuild(db);
+    else await readOn(db, table);
+    builtAt = now;
   }
 
   return {
     get size() {
-      return addresses.size;
+      return table.addresses.size;
     },
-    has: (key) => addresses.has(key),
-    hasAt: (bytes, offset) => addresses.hasAt(bytes, offset),
-    keys: () => addresses.keys(),
+    has: (key) => table.addresses.has(key),
+    hasAt: (bytes, offset) => table.addresses.hasAt(bytes, offset),
+    keys: () => table.addresses.keys(),
     refresh(db) {
       // One after another: the chains of a family share this list, and one that reads it anew must not lose
       // what another takes in meanwhile.

@@ -7,6 +7,7 @@ import type { Db } from '../../src/storage/schema.ts';
 import { createAddressSet } from '../../src/watchers/address-set.ts';
 import { createWatchlist } from '../../src/watchers/watchlist.ts';
 import { describeDatabases } from '../support/databases.ts';
+import { InjectedFault } from '../support/faulty-db.ts';
 
 const key = fc.stringMatching(/^[0-9a-f]{40}$/) as fc.Arbitrary<AddressKey>;
 
@@ -70,6 +71,22 @@ describeDatabases('the watchlist', (openTestDb) => {
     expect(watch.has(keyOfNumber(2))).toBe(true);
   });
 
+  test('a first reading that fails half-way misses nothing once it is repeated', async () => {
+    const db = await openTestDb();
+    await addAddresses(db, ['bsc', 'ethereum', 'bsc']);
+    for (let failing = 1; ; failing++) {
+      const watch = createWatchlist('evm', { afterMs: 1000, clock: () => 0 });
+      const failure = await watch.refresh(failingAt(db, failing)).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      await watch.refresh(db);
+      expect([...watch.keys()].sort()).toEqual([0, 1, 2].map(keyOfNumber));
+      if (failure === null) break;
+      expect(failure).toBeInstanceOf(InjectedFault);
+    }
+  });
+
   test('reads a table of many pages', async () => {
     const db = await openTestDb();
     await addAddresses(
@@ -81,6 +98,19 @@ describeDatabases('the watchlist', (openTestDb) => {
     expect(watch.size).toBe(20_001);
   });
 });
+
+/** The same database, of which the `n`th question is not answered. */
+function failingAt(db: Db, n: number): Db {
+  let asked = 0;
+  return db.withPlugin({
+    transformQuery({ node }) {
+      asked += 1;
+      if (asked === n) throw new InjectedFault(`question ${n} was made to fail`);
+      return node;
+    },
+    transformResult: async ({ result }) => result,
+  });
+}
 
 /** One address for each network given; the `inactive` ones by their place. */
 async function addAddresses(
