@@ -215,14 +215,33 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       expect(outcome).toMatchObject({ kind: 'failed' });
     });
 
-    test('tells as final only what was read', async () => {
+    test('tells as final only what was read, and is shown to stand', async () => {
       const chain = await open();
       const cursor = await headOf(chain);
       await chain.mine(2);
       const head = await headOf(chain);
       await chain.mine(20);
+      const first = await poll(chain, { cursor, head, watch: watching() });
+      expect(first.to).toEqual(head);
+      // Nothing in the answer shows that the head seen before is still there.
+      expect(first.finalizedHeight).toBe(cursor.height);
+      const second = await poll(chain, { cursor: head, head, watch: watching() });
+      expect(second.finalizedHeight).toBe(head.height);
+    });
+
+    test('a head that was replaced before it was read is not told as final', async () => {
+      const chain = await open();
+      const cursor = await headOf(chain);
+      await chain.mine(3);
+      const head = await headOf(chain);
+      await chain.reorg(3);
+      // Far enough for no header of the answer to show what stands at the old head's height.
+      await chain.mine(20);
       const span = await poll(chain, { cursor, head, watch: watching() });
-      expect(span.finalizedHeight).toBe(head.height);
+      for (const block of [cursor, ...span.anchors, span.to]) {
+        if (block.height <= (span.finalizedHeight ?? -1))
+          expect(block).toEqual(await chain.block(block.height));
+      }
     });
 
     test('a node whose finalized block is below one seen before is not believed', async () => {

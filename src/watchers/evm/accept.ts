@@ -28,7 +28,17 @@ export type Witnesses = ReadonlyMap<number, BlockHash>;
 
 export type HeadersVerdict =
   /** The node is past the block to read to, on the chain that we read so far. */
-  | { kind: 'proven'; top: Header; finalized: Header | null; witnesses: Map<number, BlockHash> }
+  | {
+      kind: 'proven';
+      top: Header;
+      finalized: Header | null;
+      witnesses: Map<number, BlockHash>;
+      /**
+       * The highest block up to the one to read to that is known to be on the node's chain now. The head seen before
+       * is not, unless the answer shows its hash: should it have been replaced, the next poll finds another there.
+       */
+      standing: number;
+    }
   /** The chain has another block at the cursor's height. */
   | { kind: 'reorg' }
   /** The cursor stands, but the block to read to was replaced since it was seen; `top` is on the new branch. */
@@ -64,7 +74,9 @@ export function judgeHeaders(
     if (seen !== undefined && seen !== expected.to.hash) return { kind: 'moved', top };
     witnesses.set(expected.to.height, expected.to.hash);
   }
-  return { kind: 'proven', top, finalized, witnesses };
+  const shown = expected.to.hash === null || seen !== undefined;
+  const standing = shown ? expected.to.height : expected.cursor.height;
+  return { kind: 'proven', top, finalized, witnesses, standing };
 }
 
 /**

@@ -121,7 +121,7 @@ async function readAnswers(
   const headers = { finalized: finalizedAnswer, top: shownTop, cursor: resultOf(answers[2]) };
   const verdict = judgeHeaders(expected, headers, top);
   if (verdict.kind !== 'proven') return verdict;
-  const { finalized, witnesses } = verdict;
+  const { finalized, witnesses, standing } = verdict;
   if (plan.landmarkAt !== null && request.below !== undefined)
     judgeLandmark(resultOf(answers[plan.landmarkAt]), request.below.landmark, witnesses);
   const finalizedHeight = finalized?.height ?? null;
@@ -153,8 +153,8 @@ async function readAnswers(
       host: node.host,
       to,
       head: headOf(request, plan, verdict.top),
-      // Finality of blocks that were not read is a claim that nothing has proven, and nobody needs.
-      finalizedHeight: finalizedHeight === null ? null : Math.min(finalizedHeight, to.height),
+      // That blocks are final which were not read, or may have been replaced, is a claim that nothing has proven.
+      finalizedHeight: finalizedHeight === null ? null : Math.min(finalizedHeight, standing),
       transfers,
       anchors,
       untraced: [],
