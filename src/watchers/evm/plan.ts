@@ -50,8 +50,10 @@ export function planTick(
   replaced: Header | null,
 ): Plan {
   const { cursor, head, watch, native, below } = request;
-  const width = widthOf(node, request);
-  const reach = (below === undefined ? node.ahead.reach(cursor.height) : null) ?? cursor.height + width;
+  const ahead = below === undefined ? node.ahead.reach(cursor.height) : null;
+  // What was asked ahead before whole blocks were wanted may be more than can be had of these.
+  const useful = ahead !== null && (!native || ahead <= cursor.height + mostFullBlocks);
+  const reach = useful ? ahead : cursor.height + widthOf(node, request);
   const height = Math.max(cursor.height, Math.min(below?.upTo ?? head.height, reach));
   const known =
     below !== undefined

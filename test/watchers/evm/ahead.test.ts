@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { BlockRef } from '../../../src/core/chain.ts';
 import { createAhead } from '../../../src/watchers/evm/ahead.ts';
 import type { RpcAnswer, RpcCall } from '../../../src/watchers/evm/rpc.ts';
 import { anvilForTest } from '../../support/anvil.ts';
@@ -61,18 +62,18 @@ test('being stopped gives up what was asked ahead', () => {
   expect(sent[0]?.signal.aborted).toBe(true);
 });
 
-/** A chain of 100 blocks with a payment in every tenth, behind a node that takes five blocks at a time. */
-async function openLongChain() {
+/** A chain with a payment in every tenth block, behind a node that takes so many blocks at a time. */
+async function openLongChain(maxLogRange = 5, blocks = 100) {
   const anvil = await anvilForTest();
   const { usdt } = await placeTokens(anvil, 'bsc');
   const { number, hash, timestamp } = await anvil.block('latest');
   const paid: string[] = [];
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < blocks / 10; i++) {
     paid.push(await transferToken(anvil, usdt, customer, 5n));
     await anvil.mine(10);
   }
   const proxy = await faultProxyForTest(anvil.url);
-  const source = evmSourceForTest([endpointOf(proxy.url, { maxLogRange: 5 })]);
+  const source = evmSourceForTest([endpointOf(proxy.url, { maxLogRange })]);
   return { anvil, proxy, source, paid, cursor: { height: number, hash: hash as never, time: timestamp } };
 }
 
@@ -114,6 +115,22 @@ test('the next blocks are asked for before the last ones are digested', async ()
   expect(await source.poll(pollOf({ cursor: second.span.to, head, watch }))).toMatchObject({
     kind: 'failed',
   });
+});
+
+test('whole blocks that are wanted from now on are not asked for as far as logs were asked ahead', async () => {
+  const { anvil, proxy, source, cursor } = await openLongChain(50, 200);
+  const { number, hash, timestamp } = await anvil.block('latest');
+  const head = { height: number, hash: hash as never, time: timestamp };
+  const watch = watching(customer);
+  let from: BlockRef = cursor;
+  for (let polls = 0; polls < 2; polls++) {
+    const outcome = await source.poll(pollOf({ cursor: from, head, watch }));
+    if (outcome.kind !== 'span') throw new Error(outcome.kind);
+    from = outcome.span.to;
+  }
+  proxy.resetTraffic();
+  const outcome = await source.poll(pollOf({ cursor: from, head, watch, native: true }));
+  expect(outcome).toMatchObject({ kind: 'span', span: { to: { height: from.height + 20 } } });
 });
 
 test('at the head nothing is asked ahead', async () => {
