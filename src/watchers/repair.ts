@@ -41,15 +41,16 @@ export async function commitReading(
   if (state === null || mark === null || state.stoppedReason !== null) return null;
   if (mark.forks !== context.forks || state.cursor.height < reading.span.to.height) return null;
 
+  // What is gone goes first: a transfer that was left out may have lent it its place within the transaction.
+  const orphaned: Deposit[] = [];
+  for (const deposit of reading.vanished) {
+    if (await orphanDeposit(trx, deposit.id, deposit.blockHash)) orphaned.push(deposit);
+  }
   const recorded: Repair['recorded'] = [];
   for (const { transfer, agreed } of reading.missed) {
     if (context.owedOnly && !(await isOwed(trx, transfer))) continue;
     const result = await recordMissed(trx, transfer, chain.assets, now);
     if (result !== null) recorded.push({ ...result, agreed });
-  }
-  const orphaned: Deposit[] = [];
-  for (const deposit of reading.vanished) {
-    if (await orphanDeposit(trx, deposit.id, deposit.blockHash)) orphaned.push(deposit);
   }
   const touched = [
     ...recorded.map(({ paymentId }) => paymentId),

@@ -87,6 +87,34 @@ describeDatabases('a second reading', (openTestDb) => {
     expect(await world.events(payment)).toEqual(['payment.expired', 'payment.detected', 'payment.confirmed']);
   });
 
+  test('finds the first of two transfers in one transaction, whose place the second was given', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
+    await world.read();
+    const payment = await world.create();
+    const tx = world.chain.send(world.transferTo(payment, 4), world.transferTo(payment, 6));
+    world.mine(1);
+    const [first, second] = world.chain.transfers();
+    if (first === undefined || second === undefined) throw new Error('nothing was mined');
+    node(world, 0).hides.add(tx);
+    node(world, 0).invents.push({ ...second, ordinal: 0 });
+    await world.read();
+    expect(await world.deposits(payment)).toMatchObject([{ ordinal: 0, amount: second.amount }]);
+    // Asked for the transaction it tells the truth.
+    node(world, 0).invents.length = 0;
+    world.mine(4);
+    await world.read();
+    await world.audit();
+    // What could not be confirmed as it was first recorded is looked at again after a while.
+    world.pass(60);
+    await world.read();
+    const deposits = await world.deposits(payment);
+    expect(deposits.map(({ ordinal, amount, status }) => [ordinal, amount, status]).sort()).toEqual([
+      [0, first.amount, 'confirmed'],
+      [1, second.amount, 'confirmed'],
+    ]);
+    expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+  });
+
   test('finds it with a single node that lied once', async () => {
     const { world, payment, tx } = await openHidden(await openTestDb(), { scripted: { nodes: 1 } });
     node(world, 0).hides.clear();
