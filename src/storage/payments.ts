@@ -160,8 +160,8 @@ const nativeLateMs = 60 * 60 * 1000;
 const minedAgainMs = 24 * 60 * 60 * 1000;
 
 /**
- * Whether a transfer of the chain's own coin may matter: for a pending payment, for one that ended a short while
- * ago, or because the chain took one back that may be mined again.
+ * Whether a transfer of the chain's own coin may matter in blocks from `now` (Unix ms) on: for a pending payment, for
+ * one that ended a short while before or later, or because the chain took one back that may be mined again.
  */
 export async function nativeMayMatter(db: Db, network: Network, now: number): Promise<boolean> {
   const pending = await db

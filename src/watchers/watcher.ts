@@ -129,7 +129,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function readOn(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
     // After the head was fixed and before a node is asked: an address added later was locked after this head.
     await watch.refresh(db);
-    const native = await nativeMayMatter(db, network, clock());
+    // After an outage the blocks are older than the clock says: what came soon in the chain's time is not missed.
+    const native = await nativeMayMatter(db, network, Math.min(clock(), state.cursor.time * 1000));
     const outcome = await source.poll({
       cursor: state.cursor,
       head: failures >= doubtAfter ? state.cursor : state.head,

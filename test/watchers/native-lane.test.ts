@@ -43,6 +43,22 @@ describeDatabases('whole blocks', (openTestDb) => {
     expect(await readsWhole(world)).toBe(true);
     expect(await world.deposits(payment)).toMatchObject([{ role: 'late' }]);
     world.pass(30);
+    await readsWhole(world);
+    expect(await readsWhole(world)).toBe(false);
+  });
+
+  test('are read for an hour of the chain, not of the clock: an outage hides no late money', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const payment = await world.create('native');
+    await world.cancel(payment);
+    world.pay(payment);
+    world.mine(1);
+    world.pass(3 * hour);
+    world.restart();
+    await world.read();
+    expect(await world.deposits(payment)).toMatchObject([{ role: 'late' }]);
+    await readsWhole(world);
     expect(await readsWhole(world)).toBe(false);
   });
 
@@ -63,7 +79,7 @@ describeDatabases('whole blocks', (openTestDb) => {
     expect(await world.deposits(payment)).toMatchObject([{ role: 'late', status: 'seen' }]);
     world.chain.reorg({ depth: 1, place: () => null });
     world.pass(4 * hour);
-    await world.read();
+    await readsWhole(world);
     expect(await readsWhole(world)).toBe(false);
   });
 });
