@@ -10,6 +10,8 @@ if (major < oldestNode) {
   console.error(`depositd: needs Node ${oldestNode} or newer; this is Node ${process.versions.node}`);
   process.exit(1);
 }
-// Not before: what it loads does not work on an older Node.
+// Not before: what they load does not work on an older Node.
+const { holdYoungGeneration } = await import('./young-generation.ts');
+holdYoungGeneration();
 const { run } = await import('./commands/program.ts');
 process.exitCode = await run(process.argv.slice(2));

@@ -4,6 +4,7 @@ import { type Daemon, startDaemon } from '../daemon.ts';
 import { DepositdError } from '../errors.ts';
 import { createLogger, type Logger, writeTo } from '../log.ts';
 import { programVersion } from '../version.ts';
+import { releaseYoungGeneration } from '../young-generation.ts';
 import type { CommandOptions } from './workplace.ts';
 
 /** Steps that do not end by then are cut off: whatever they did not commit is done again at the next start, ms. */
@@ -28,6 +29,7 @@ export async function serve(options: CommandOptions): Promise<number> {
     if (!(error instanceof DepositdError)) return 1;
     throw error;
   }
+  releaseYoungGeneration();
   log.info(daemon.address, 'ready');
 
   await signal;

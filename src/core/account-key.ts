@@ -1,6 +1,6 @@
 import { secp256k1 } from '@noble/curves/secp256k1.js';
+import { keccak_256 } from '@noble/hashes/sha3.js';
 import { HDKey } from '@scure/bip32';
-import { keccak256 } from 'viem';
 import { type AddressKey, type ParsedAddress, writeAddress } from './address.ts';
 import type { ChainFamily } from './networks.ts';
 
@@ -52,5 +52,7 @@ export function parseAccountKey(text: string): AccountKey | { error: string } {
 /** The last 20 bytes of the hash of the uncompressed point: the same on EVM chains and TRON. */
 function keyOfPublicKey(compressed: Uint8Array): AddressKey {
   const point = secp256k1.Point.fromBytes(compressed).toBytes(false);
-  return keccak256(point.subarray(1)).slice(-40) as AddressKey;
+  return Buffer.from(keccak_256(point.subarray(1)))
+    .toString('hex')
+    .slice(-40) as AddressKey;
 }

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
+import { keccak_256 } from '@noble/hashes/sha3.js';
 import { createBase58check } from '@scure/base';
-import { getAddress } from 'viem';
 import type { ChainFamily } from './networks.ts';
 
 declare const addressBrand: unique symbol;
@@ -43,7 +43,7 @@ export function parseAddress(family: ChainFamily, text: string): AddressParse {
 export function writeAddress(family: ChainFamily, key: AddressKey): Address {
   switch (family) {
     case 'evm':
-      return getAddress(`0x${key}`) as string as Address;
+      return withChecksum(key) as Address;
     case 'tron':
       return base58check.encode(Buffer.from(tronPrefix + key, 'hex')) as string as Address;
     default:
@@ -65,6 +65,13 @@ function parseEvmAddress(text: string): AddressParse {
     return { error: 'wrong checksum (EIP-55): a character is mistyped' };
   }
   return { address, key: key as AddressKey };
+}
+
+/** A hex digit is a capital where the digit at its place in the hash of all of them is 8 or more (EIP-55). */
+function withChecksum(key: AddressKey): string {
+  const hash = Buffer.from(keccak_256(Buffer.from(key, 'ascii'))).toString('hex');
+  const digits = Array.from(key, (digit, i) => (hash.charAt(i) >= '8' ? digit.toUpperCase() : digit));
+  return `0x${digits.join('')}`;
 }
 
 const base58check = createBase58check(sha256);

@@ -94,6 +94,8 @@ export type Deposit = {
   addressId: number;
   paymentId: number | null;
   seenAt: number;
+  /** Host name of the node whose word it is that it is in its block; null where that is no single one's. */
+  shownBy: string | null;
 };
 
 /** A payment with what belongs to it, as of one moment. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { getAddress } from 'viem';
 import { describe, expect, test } from 'vitest';
 import {
   type AddressKey,
@@ -41,6 +42,14 @@ describe('an EVM address', () => {
         expect(lower.address.toLowerCase()).toBe(`0x${key}`);
         expect(parsed(`0x${key.toUpperCase()}`)).toEqual(lower);
         expect(parsed(lower.address)).toEqual(lower);
+      }),
+    );
+  });
+
+  test('is written with the checksum that others write', () => {
+    fc.assert(
+      fc.property(keys, (key) => {
+        expect(parsed(`0x${key}`).address).toBe(getAddress(`0x${key}`));
       }),
     );
   });

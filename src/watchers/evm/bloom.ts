@@ -1,4 +1,4 @@
-import { keccak256 } from 'viem';
+import { keccak_256 } from '@noble/hashes/sha3.js';
 
 const shape = /^0x[0-9a-fA-F]{512}$/;
 
@@ -9,7 +9,7 @@ const shape = /^0x[0-9a-fA-F]{512}$/;
  */
 export function bloomAdmits(bloom: unknown, item: string): boolean {
   if (typeof bloom !== 'string' || !shape.test(bloom)) return false;
-  const hash = keccak256(item as `0x${string}`, 'bytes');
+  const hash = keccak_256(Buffer.from(item.slice(2), 'hex'));
   return [0, 2, 4].every((at) => {
     const bit = (((hash[at] ?? 0) << 8) | (hash[at + 1] ?? 0)) & 2047;
     // Bit 0 is the lowest of the last byte; a hex digit holds four.
