@@ -191,7 +191,13 @@ async function startPonderAt(
   writeFileSync(watched, JSON.stringify(Array.from({ length: 1000 }, (_, n) => watchedKey(n))));
   const home = join(folder, 'ponder');
   mkdirSync(home);
-  const ponder = await startPonder({ url, token: chain.token, start: chain.height, folder: home, watched });
+  const ponder = await startPonder({
+    urls: [url],
+    token: chain.token,
+    start: chain.height,
+    folder: home,
+    watched,
+  });
   while (!(await ponder.isReady())) await setTimeout(100);
   return ponder.stop;
 }

@@ -141,7 +141,7 @@ async function runPonder(task: EngineTask, folder: string): Promise<EngineResult
   const home = join(folder, 'ponder');
   mkdirSync(home);
   const begun = performance.now();
-  const ponder = await startPonder({ url: task.url, token: task.token, start: 1, folder: home, watched });
+  const ponder = await startPonder({ urls: [task.url], token: task.token, start: 1, folder: home, watched });
   try {
     while (!(await ponder.isReady())) await setTimeout(50);
     const seconds = (performance.now() - begun) / 1000;

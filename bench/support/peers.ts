@@ -26,7 +26,7 @@ export type Ponder = {
 };
 
 export type PonderOptions = {
-  url: string;
+  urls: readonly string[];
   token: string;
   /** The first block that it reads. */
   start: number;
@@ -50,7 +50,7 @@ export async function startPonder(options: PonderOptions): Promise<Ponder> {
       PATH: process.env.PATH,
       HOME: options.folder,
       PONDER_TELEMETRY_DISABLED: 'true',
-      BENCH_RPC: options.url,
+      BENCH_RPC: JSON.stringify(options.urls),
       BENCH_TOKEN: options.token,
       BENCH_START: String(options.start),
       BENCH_FOLDER: join(options.folder, 'pglite'),

@@ -8,7 +8,12 @@ const { BENCH_RPC, BENCH_TOKEN, BENCH_START, BENCH_FOLDER, BENCH_POLL_MS } = pro
 export default createConfig({
   database: { kind: 'pglite', directory: BENCH_FOLDER },
   chains: {
-    local: { id: 56, rpc: BENCH_RPC, disableCache: true, pollingInterval: Number(BENCH_POLL_MS ?? 1000) },
+    local: {
+      id: 56,
+      rpc: JSON.parse(BENCH_RPC as string) as string[],
+      disableCache: true,
+      pollingInterval: Number(BENCH_POLL_MS),
+    },
   },
   contracts: {
     Token: {
