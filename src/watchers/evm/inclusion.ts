@@ -2,8 +2,8 @@ import { type BlockRef, noTransaction } from '../../core/chain.ts';
 import { lacks } from '../node-error.ts';
 import type { Inclusion, InclusionQuery } from '../source.ts';
 import { getHeader, getReceipt, getTransaction } from './calls.ts';
-import type { RpcAnswer, RpcCall } from './rpc.ts';
-import { readHeader, readReceipt, readTransaction, refOf } from './shapes.ts';
+import { isRecord, type RpcAnswer, type RpcCall } from './rpc.ts';
+import { readHeader, readReceipt, readTransaction, readTxHash, refOf } from './shapes.ts';
 import type { ContractCall } from './tracer.ts';
 import { matchLog, readTransferLog, withOrdinals } from './transfers.ts';
 import { resultOf } from './verify.ts';
@@ -62,8 +62,8 @@ export function resultsOf(calls: readonly RpcCall[], answers: readonly RpcAnswer
 }
 
 /**
- * Whether the node's chain has the transfer where it was recorded. Another block at that height, a failed
- * transaction or one without that transfer: absent. Whatever does not fit together: unknown, for a node that
+ * Whether the node's chain has the transfer where it was recorded. Another block at that height, the same without the
+ * transaction, a failed transaction or one without that transfer: absent. Whatever does not fit together: unknown, for a node that
  * is behind, or whose chain changes just now, must not take a payment back.
  */
 export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers): Judgement {
@@ -78,13 +78,24 @@ export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers)
   if (query.txHash === noTransaction) return { kind: 'included', block: refOf(block), head: answers.head };
 
   const receipt = readReceipt(answers.receipt);
-  if (receipt === null || receipt.txHash !== query.txHash) return unknown('the node has no receipt');
-  if (receipt.blockHash !== block.hash) return unknown('the chain changed while it was looked at');
-  if (!receipt.succeeded) return { kind: 'absent' };
+  const found = receipt !== null && receipt.txHash === query.txHash ? receipt : null;
+  if (found?.blockHash !== block.hash) {
+    // The same block without that transaction: it never was in it.
+    if (lists(answers.block, query.txHash) === false) return { kind: 'absent' };
+    return unknown(found === null ? 'the node has no receipt' : 'the chain changed while it was looked at');
+  }
+  if (!found.succeeded) return { kind: 'absent' };
 
   if (query.token === 'native') return judgeNative(query, refOf(block), answers);
-  if (tokenAmount(query, receipt.logs) !== query.amount) return { kind: 'absent' };
+  if (tokenAmount(query, found.logs) !== query.amount) return { kind: 'absent' };
   return { kind: 'included', block: refOf(block), head: answers.head };
+}
+
+/** Whether a block, as it is told without its transactions, names this one; null where it names none in any shape known. */
+function lists(block: unknown, txHash: string): boolean | null {
+  const hashes =
+    isRecord(block) && Array.isArray(block.transactions) ? block.transactions.map(readTxHash) : null;
+  return hashes === null || hashes.includes(null) ? null : hashes.some((hash) => hash === txHash);
 }
 
 /** What the recorded transfer moves according to the receipt; null when there is no such transfer. */

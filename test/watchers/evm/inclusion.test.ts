@@ -54,6 +54,15 @@ describe('a token transfer', () => {
       { receipt: receipt({ logs: [logs[0], log({ index: 8, amount: 6n })] }) },
     ],
     ['its log is not there', { receipt: receipt({ logs: logs.slice(0, 1) }) }],
+    ['its block names others', { block: { ...block, transactions: [elsewhere] }, receipt: null }],
+    ['its block is empty', { block: { ...block, transactions: [] }, receipt: null }],
+    [
+      'its block names others, and it stands in another',
+      {
+        block: { ...block, transactions: [elsewhere] },
+        receipt: receipt({ logs, blockHash: elsewhere }),
+      },
+    ],
   ])('is absent when %s', (_, answers) => {
     expect(judgeInclusion(query, { ...honest, ...answers })).toEqual({ kind: 'absent' });
   });
@@ -63,6 +72,11 @@ describe('a token transfer', () => {
     ['the node shows another height', { block: { ...block, number: '0x65' } }],
     ['the head is below the block', { head: 99 }],
     ['the receipt is missing', { receipt: null }],
+    [
+      'the receipt is missing, though its block names it',
+      { block: { ...block, transactions: [txHash] }, receipt: null },
+    ],
+    ['what its block names is nonsense', { block: { ...block, transactions: [7] }, receipt: null }],
     ['the receipt is of another transaction', { receipt: receipt({ logs, transactionHash: elsewhere }) }],
     ['the receipt is of another block', { receipt: receipt({ logs, blockHash: elsewhere }) }],
     ['the receipt is nonsense', { receipt: { status: 'ok' } }],
