@@ -149,6 +149,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       address_id ${int} not null references addresses (id),
       payment_id ${int} references payments (id),
       seen_at ${int} not null,
+      shown_by text,
       unique (network, tx_hash, token, recipient, ordinal)
     )`,
     sql`create index deposits_payment on deposits (payment_id) where payment_id is not null`,

@@ -38,6 +38,14 @@ export type Recorded = {
   event: Extract<EventType, 'payment.detected' | 'payment.late' | 'deposit.unmatched'> | null;
 };
 
+export type RecordContext = {
+  /** What the transfer's chain is configured with. */
+  assets: readonly Asset[];
+  /** Host name of the node whose word it is. */
+  shownBy: string;
+  now: number;
+};
+
 /**
  * Writes down what a chain shows, in the caller's transaction. A transfer already recorded in this very
  * block changes nothing (null). One that was mined again elsewhere is the same deposit at its new place and
@@ -46,13 +54,12 @@ export type Recorded = {
 export async function recordTransfer(
   trx: Trx,
   transfer: Transfer,
-  assets: readonly Asset[],
-  now: number,
+  context: RecordContext,
 ): Promise<Recorded | null> {
   const known = await findDeposit(trx, transfer);
-  if (known !== null) return recordAgain(trx, known, transfer, false);
+  if (known !== null) return recordAgain(trx, known, transfer, { ...context, missed: false });
   const address = await addressOf(trx, transfer);
-  return recordNew(trx, transfer, address, await matchAt(trx, address, transfer), assets, now);
+  return recordNew(trx, transfer, address, await matchAt(trx, address, transfer), context);
 }
 
 /**
@@ -62,17 +69,16 @@ export async function recordTransfer(
 export async function recordMissed(
   trx: Trx,
   transfer: Transfer,
-  assets: readonly Asset[],
-  now: number,
+  context: RecordContext,
 ): Promise<Recorded | null> {
   const known = await findDeposit(trx, transfer);
-  if (known !== null) return recordAgain(trx, known, transfer, true);
+  if (known !== null) return recordAgain(trx, known, transfer, { ...context, missed: true });
   const address = await addressOf(trx, transfer);
   const listedHere = address.network === transfer.network;
   const holderId = listedHere ? await findHolderBefore(trx, address.id, transfer.block) : null;
   const holder = holderId === null ? null : await lockPayment(trx, holderId);
   const match = matchMissed(transfer, holder) ?? (await matchAt(trx, address, transfer));
-  return recordNew(trx, transfer, address, match, assets, now);
+  return recordNew(trx, transfer, address, match, context);
 }
 
 async function recordNew(
@@ -80,8 +86,7 @@ async function recordNew(
   transfer: Transfer,
   address: Recipient,
   match: Match,
-  assets: readonly Asset[],
-  now: number,
+  { assets, shownBy, now }: RecordContext,
 ): Promise<Recorded> {
   const given = await explainSurplus(trx, transfer);
   const deposit = await insertDeposit(trx, {
@@ -104,6 +109,7 @@ async function recordNew(
     addressId: address.id,
     paymentId: given?.paymentId ?? (match.role === 'unmatched' ? null : match.payment.id),
     seenAt: now,
+    shownBy,
   });
 
   if (given !== null) return { deposit, paymentId: given.paymentId, expectedId: null, event: null };
@@ -117,13 +123,13 @@ async function recordAgain(
   trx: Trx,
   known: Deposit,
   transfer: Transfer,
-  missed: boolean,
+  { shownBy, missed }: RecordContext & { missed: boolean },
 ): Promise<Recorded | null> {
   if (known.status !== 'orphaned' && known.blockHash === transfer.block.hash) return null;
-  await moveDeposit(trx, known.id, transfer);
+  await moveDeposit(trx, known.id, transfer, shownBy);
   const { amount, block, logIndex } = transfer;
   const place = { height: block.height, blockHash: block.hash, blockTime: block.time, logIndex };
-  const deposit = { ...known, amount, ...place, status: 'seen' } as const;
+  const deposit = { ...known, amount, ...place, status: 'seen', shownBy } as const;
   const given = known.status === 'orphaned' ? await explainSurplus(trx, transfer) : null;
   if (given !== null) {
     await takePlaceOf(trx, known.id, given);

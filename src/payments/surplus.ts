@@ -52,7 +52,7 @@ export async function recordSurplus(
   if (amount === 0n) return null;
   const transfer: Transfer = { ...identity, currency: 'native', amount, block, logIndex: null };
   if (known === null) return recordNew(trx, transfer, payment, now);
-  await moveDeposit(trx, known.id, transfer);
+  await moveDeposit(trx, known.id, transfer, null);
   return null;
 }
 
@@ -71,6 +71,7 @@ async function recordNew(trx: Trx, transfer: Transfer, payment: Payment, now: nu
     addressId: payment.addressId,
     paymentId: null,
     seenAt: now,
+    shownBy: null,
   });
   return { deposit, paymentId: null, expectedId: payment.id, event: 'deposit.unmatched' };
 }

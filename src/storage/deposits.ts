@@ -27,6 +27,7 @@ export const depositColumns = [
   'address_id',
   'payment_id',
   'seen_at',
+  'shown_by',
 ] as const;
 
 type Row = Selectable<Schema['deposits']>;
@@ -54,6 +55,7 @@ export async function insertDeposit(trx: Trx, deposit: Omit<Deposit, 'id'>): Pro
       address_id: deposit.addressId,
       payment_id: deposit.paymentId,
       seen_at: deposit.seenAt,
+      shown_by: deposit.shownBy,
     })
     .returning('id')
     .executeTakeFirstOrThrow();
@@ -78,7 +80,12 @@ export async function findDeposit(
 }
 
 /** Puts a deposit into the block where its transaction stands now; it has to be confirmed there anew. */
-export async function moveDeposit(trx: Trx, id: number, transfer: Transfer): Promise<void> {
+export async function moveDeposit(
+  trx: Trx,
+  id: number,
+  transfer: Transfer,
+  shownBy: string | null,
+): Promise<void> {
   await trx
     .updateTable('deposits')
     .set({
@@ -88,6 +95,7 @@ export async function moveDeposit(trx: Trx, id: number, transfer: Transfer): Pro
       block_time: transfer.block.time,
       log_index: transfer.logIndex,
       status: 'seen',
+      shown_by: shownBy,
     })
     .where('id', '=', id)
     .execute();
@@ -247,5 +255,6 @@ export function toDeposit(row: Row): Deposit {
     addressId: row.address_id,
     paymentId: row.payment_id,
     seenAt: row.seen_at,
+    shownBy: row.shown_by,
   };
 }

@@ -121,6 +121,7 @@ export type Schema = {
     address_id: number;
     payment_id: number | null;
     seen_at: number;
+    shown_by: string | null;
   };
 
   /** What payments' addresses held of the native coin at their beginning. */

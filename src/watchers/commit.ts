@@ -1,5 +1,5 @@
 import type { ChainConfig } from '../config.ts';
-import type { BlockRef, Cursor } from '../core/chain.ts';
+import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
 import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentStatus } from '../core/payment.ts';
 import { announceRecorded, type Recorded, recordTransfer } from '../payments/record.ts';
@@ -82,7 +82,8 @@ export async function commitSpan(
   const orphaned = await orphanDeposits(trx, chain.network, span.vanished);
   const recorded: Recorded[] = [];
   for (const transfer of span.transfers) {
-    const result = await recordTransfer(trx, transfer, chain.assets, now);
+    const shownBy = tellerOf(span, transfer);
+    const result = await recordTransfer(trx, transfer, { assets: chain.assets, shownBy, now });
     if (result !== null) recorded.push(result);
   }
   const overdueAt = Math.min(now, span.to.time * 1000);
@@ -91,6 +92,11 @@ export async function commitSpan(
   const settled = await settleAll(trx, [...orphaned, ...touched, ...overdue], settleContext(state, context));
   for (const each of recorded) await announceRecorded(trx, each, context);
   return { state, recorded, settled, more: overdue.length === overdueLimit };
+}
+
+/** Whose word a transfer of a span is. Who traced a transaction had it itself, in its block; nobody else knows that trace. */
+export function tellerOf({ host, tracedBy }: Span, { txHash, token }: Transfer): string {
+  return (token === 'native' ? tracedBy?.get(txHash) : undefined) ?? host;
 }
 
 /**

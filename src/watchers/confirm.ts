@@ -1,12 +1,13 @@
 import type { ChainConfig } from '../config.ts';
 import { confirmationsAt, deepEnoughHeight } from '../core/confirmations.ts';
 import type { Deposit } from '../core/payment.ts';
+import { RpcError } from '../errors.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { type ChainState, lockChain } from '../storage/chains.ts';
 import { confirmDeposit, listDepositsToConfirm } from '../storage/deposits.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type CommitContext, settleAll, settleContext } from './commit.ts';
-import type { ChainSource, Inclusion, InclusionQuery } from './source.ts';
+import type { ChainSource, Hosts, Inclusion, InclusionQuery } from './source.ts';
 
 /** Deposits looked at in one step; the others follow in the next. */
 const looksPerStep = 50;
@@ -23,26 +24,34 @@ export function settledHeight(state: ChainState, chain: ChainConfig): number {
   return chain.finality === 'finalized' ? Math.min(deep, state.finalizedHeight ?? -1) : deep;
 }
 
-/** Deposits that are deep enough to be confirmed. */
+/** Deposits that are deep enough to be confirmed, but those that rest. */
 export async function listDeepDeposits(
   db: Db,
   state: ChainState,
-  { chain }: CommitContext,
-  resting: ReadonlySet<number>,
+  chain: ChainConfig,
+  resting: { count(): number; has(deposit: Deposit): boolean },
 ): Promise<Deposit[]> {
   const height = settledHeight(state, chain);
-  const deposits = await listDepositsToConfirm(db, chain.network, height, looksPerStep + resting.size);
-  return deposits.filter((deposit) => !resting.has(deposit.id)).slice(0, looksPerStep);
+  const deposits = await listDepositsToConfirm(db, chain.network, height, looksPerStep + resting.count());
+  return deposits.filter((deposit) => !resting.has(deposit)).slice(0, looksPerStep);
 }
 
-/** Asks a node afresh about each deposit, all in one request. */
+/** Asks a node afresh about each deposit, all in one request. That nobody answers is an answer here. */
 export async function lookAt(
   source: ChainSource,
   deposits: readonly Deposit[],
   signal: AbortSignal,
+  except?: Hosts,
 ): Promise<Look[]> {
   const queries = deposits.map(queryOf);
-  const inclusions = await source.inclusions(queries, signal);
+  let inclusions: Awaited<ReturnType<ChainSource['inclusions']>>;
+  try {
+    inclusions = await source.inclusions(queries, signal, except);
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    const inclusion = { kind: 'unknown', reason: error.message } as const;
+    return deposits.map((deposit) => ({ deposit, inclusion }));
+  }
   return deposits.map((deposit, i) => {
     const inclusion = inclusions.get(queries[i] as InclusionQuery);
     return { deposit, inclusion: inclusion ?? { kind: 'unknown', reason: 'not answered' } };

@@ -6,7 +6,7 @@ import { lockChain } from '../storage/chains.ts';
 import { orphanDeposit } from '../storage/deposit-range.ts';
 import { findRecipients } from '../storage/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
-import { type CommitContext, settleAll, settleContext } from './commit.ts';
+import { type CommitContext, settleAll, settleContext, tellerOf } from './commit.ts';
 import type { Missed, Reading } from './reread.ts';
 
 /** What a second reading has changed. */
@@ -49,7 +49,8 @@ export async function commitReading(
   const recorded: Repair['recorded'] = [];
   for (const { transfer, agreed } of reading.missed) {
     if (context.owedOnly && !(await isOwed(trx, transfer))) continue;
-    const result = await recordMissed(trx, transfer, chain.assets, now);
+    const shownBy = tellerOf(reading.span, transfer);
+    const result = await recordMissed(trx, transfer, { assets: chain.assets, shownBy, now });
     if (result !== null) recorded.push({ ...result, agreed });
   }
   const touched = [

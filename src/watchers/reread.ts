@@ -154,7 +154,7 @@ async function lookElsewhere(
   for (const excluded of [parties, answerer]) {
     if (hosts.every((host) => excluded.includes(host))) continue;
     const looks = await lookUnlessDown(source, queries, new Set(excluded), signal);
-    if ([...looks.values()].some(({ kind }) => kind !== 'unknown'))
+    if ([...looks.values()].some(({ kind }) => kind === 'included' || kind === 'absent'))
       return { looks, neutral: excluded === parties };
   }
   const alone = hosts.every((host) => answerer.includes(host));

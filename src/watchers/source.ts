@@ -58,6 +58,8 @@ export type Span = {
   anchors: BlockRef[];
   /** Transactions in which contracts may have paid watched addresses in the native coin, and nobody could say. */
   untraced: readonly TxHash[];
+  /** Host names of those who told what contracts paid in a transaction. */
+  tracedBy?: ReadonlyMap<TxHash, string>;
 };
 
 export type PollOutcome =
@@ -72,6 +74,8 @@ export type Inclusion =
   | { kind: 'included'; block: BlockRef; head: number }
   /** The node's chain has another block at that height, or the transaction is not in it. */
   | { kind: 'absent' }
+  /** All is in place but for what the recipient's balance shows, which speaks against it. */
+  | { kind: 'doubtful'; reason: string }
   /** No node could say. */
   | { kind: 'unknown'; reason: string };
 

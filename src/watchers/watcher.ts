@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
-import type { Deposit } from '../core/payment.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { insertAuditMark } from '../storage/audits.ts';
@@ -24,7 +23,8 @@ import {
   describeSettlements,
   sameBlock,
 } from './commit.ts';
-import { commitConfirmed, isProven, type Look, listDeepDeposits, lookAt } from './confirm.ts';
+import { commitConfirmed, listDeepDeposits } from './confirm.ts';
+import { createFreshLooks } from './fresh-looks.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import type { ChainSource, Watchlist } from './source.ts';
 import { thinOut } from './thin-out.ts';
@@ -56,9 +56,6 @@ export type Watcher = { step(signal: AbortSignal): Promise<StepOutcome> };
 /** A stopped chain is looked at again this often, ms: it goes on by itself once it agrees with us. */
 const stoppedMs = 15_000;
 
-/** A deposit whose fresh look failed is left alone this long, ms, so that it does not hold up the others. */
-const restMs = 5_000;
-
 /** Reading blocks older than this while newer ones wait is being behind. */
 const lagSeconds = 60;
 
@@ -82,7 +79,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   let advances = 0;
   let lagReportedAt = Number.NEGATIVE_INFINITY;
   let stoppedFor: string | null = null;
-  const resting = new Map<number, number>();
+  const looks = createFreshLooks(deps);
   const balances = createBalanceCheck(deps);
 
   function context(): CommitContext {
@@ -183,47 +180,18 @@ export function createWatcher(deps: WatcherDeps): Watcher {
 
   /** @returns whether more deposits wait for their fresh look. */
   async function confirmDeep(state: ChainState, signal: AbortSignal): Promise<boolean> {
-    const now = clock();
-    for (const [id, until] of resting) if (until <= now) resting.delete(id);
-    const deposits = await listDeepDeposits(db, state, context(), new Set(resting.keys()));
+    const deposits = await listDeepDeposits(db, state, chain, looks.resting);
     if (deposits.length === 0) return false;
-
-    const looks = await lookUnlessDown(deposits, signal);
-    const proven = looks.filter((look) => isProven(look, chain.requiredConfirmations));
-    for (const look of looks) if (!proven.includes(look)) rest(look);
+    const proven = await looks.prove(deposits, signal);
     if (proven.length === 0) return false;
-    const settled = await inTransaction(db, (trx) =>
-      commitConfirmed(
-        trx,
-        proven.map((look) => look.deposit),
-        context(),
-      ),
-    );
-    const transfers = proven.map((look) => look.deposit.txHash);
+    const settled = await inTransaction(db, (trx) => commitConfirmed(trx, proven, context()));
+    const transfers = proven.map(({ txHash }) => txHash);
     log.info(
       { height: state.cursor.height, transfers, ...describeSettlements(settled) },
       'deposits confirmed',
     );
     if (settled.length > 0) onEvents();
     return true;
-  }
-
-  /** Reading goes on while nobody can answer this: it must not count as a chain that cannot be read. */
-  async function lookUnlessDown(deposits: readonly Deposit[], signal: AbortSignal): Promise<Look[]> {
-    try {
-      return await lookAt(source, deposits, signal);
-    } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
-      const inclusion = { kind: 'unknown', reason: error.message } as const;
-      return deposits.map((deposit) => ({ deposit, inclusion }));
-    }
-  }
-
-  /** A reorg that is under way shows here first; the next poll finds it. Otherwise the node is behind. */
-  function rest({ deposit, inclusion }: Look): void {
-    resting.set(deposit.id, clock() + restMs);
-    const reason = inclusion.kind === 'unknown' ? inclusion.reason : inclusion.kind;
-    log.warn({ tx_hash: deposit.txHash, height: deposit.height, reason }, 'deposit not confirmed yet');
   }
 
   async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {

@@ -40,7 +40,9 @@ async function setUp(db: Db, changes: Partial<Payment> = {}) {
 }
 
 function record(db: Db, transfer: Transfer = testTransfer(), as = recordMissed) {
-  return inTransaction(db, (trx) => as(trx, transfer, testChain('bsc').assets, now));
+  return inTransaction(db, (trx) =>
+    as(trx, transfer, { assets: testChain('bsc').assets, shownBy: 'node.example', now }),
+  );
 }
 
 /** Confirms the deposit and settles its payment, as the watcher does. */

@@ -44,7 +44,9 @@ async function newPayment(db: Db, changes: Partial<Payment>): Promise<Payment> {
 
 function record(db: Db, transfer: Transfer) {
   const { assets } = testChain(transfer.network);
-  return inTransaction(db, (trx) => recordTransfer(trx, transfer, assets, createdAt + 61_000));
+  return inTransaction(db, (trx) =>
+    recordTransfer(trx, transfer, { assets, shownBy: 'node.example', now: createdAt + 61_000 }),
+  );
 }
 
 async function recorded(db: Db) {
@@ -79,6 +81,7 @@ describeDatabases('recording a transfer', (openTestDb) => {
         addressId,
         paymentId: payment.id,
         seenAt: createdAt + 61_000,
+        shownBy: 'node.example',
       },
     ]);
   });

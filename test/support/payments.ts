@@ -95,6 +95,7 @@ export function testDeposit(changes: Partial<Deposit> = {}): Deposit {
     addressId: 1,
     paymentId: 1,
     seenAt: createdAt + 61_000,
+    shownBy: 'node.example',
     ...changes,
   };
 }

@@ -415,8 +415,12 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
     const payment = await world.create();
     world.mine(5);
     node(world, 0).invents.push(invented(world, 1, payment, 4));
+    // Nobody else can be asked before the confirmation.
+    const others = world.chain.nodes.slice(1);
+    for (const other of others) other.lacks = ['receipts'];
     await world.read();
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+    for (const other of others) other.lacks = [];
     return { world, payment };
   }
 

@@ -461,6 +461,7 @@ describeDatabases('a deposit', (openTestDb) => {
     expect(await world.deposits(payment)).toMatchObject([{ status: 'seen', blockHash: first.hash }]);
     world.chain.prefer(1);
     world.chain.source.inclusions = inclusions;
+    if (old !== undefined) old.view = 'tip';
     world.pass(5);
     await world.read();
     expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed' }]);

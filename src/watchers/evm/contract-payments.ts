@@ -82,9 +82,11 @@ export function createContractPayments(deps: ContractPaymentsDeps): ContractPaym
       }
     }
     for (const { txHash } of contractCalls) failures.delete(txHash);
-    const paid = [...traced.values()].flat();
+    const paid = [...traced.values()].flatMap(({ transfers }) => transfers);
+    const tracedBy = new Map([...traced].map(([txHash, { host }]) => [txHash, host]));
     const transfers = [...span.transfers, ...paid].sort((a, b) => a.block.height - b.block.height);
-    return { kind: 'span', span: { ...span, transfers, untraced: untraced.map(({ txHash }) => txHash) } };
+    const nobody = untraced.map(({ txHash }) => txHash);
+    return { kind: 'span', span: { ...span, transfers, untraced: nobody, tracedBy } };
   }
 
   return { addTo };

@@ -11,12 +11,13 @@ import type { ContractCall, Tracer } from './tracer.ts';
 export type LookDeps = {
   endpoints: Endpoints<EvmNode>;
   tracer: Tracer;
-  /** A node's latest block and its answers to `calls`, from a node that is not behind. */
+  /** A node's latest block and its answers to `calls`, from a node that is not behind, as far as `upTo`. */
   askFresh: (
     node: EvmNode,
     calls: readonly RpcCall[],
     seen: Seen,
     signal: AbortSignal,
+    upTo: number,
   ) => Promise<{ latest: Header; answers: RpcAnswer[] }>;
 };
 
@@ -34,8 +35,9 @@ export async function lookAfresh(
   if (queries.length === 0) return new Map();
   const excluded = (node: EvmNode) => except.has(node.host);
   const plan = planInclusions(queries);
+  const highest = Math.max(...queries.map(({ block }) => block.height));
   const look = async (node: EvmNode, seen: Seen) => {
-    const { latest, answers } = await askFresh(node, plan.calls, seen, signal);
+    const { latest, answers } = await askFresh(node, plan.calls, seen, signal, highest);
     const results = resultsOf(plan.calls, answers);
     seen({ serves: 'receipts' });
     return queries.map((query) => {
@@ -81,7 +83,7 @@ async function lookInside(
       looks.set(query, await lookAtBalance(deps, query, head, all, signal, except));
       continue;
     }
-    const found = shown.some(
+    const found = shown.transfers.some(
       ({ recipient, ordinal, amount }) =>
         recipient === query.recipient && ordinal === query.ordinal && amount === query.amount,
     );
@@ -111,6 +113,9 @@ async function lookAtBalance(
   const balances = await readBalances(endpoints, { queries, on: block, signal, except });
   const [before = 0n, after = 0n] = balances ?? [];
   if (balances !== null && after - before < claimed)
-    return { kind: 'unknown', reason: 'no node can trace the transaction, and the balance does not show it' };
+    return {
+      kind: 'doubtful',
+      reason: 'no node can trace the transaction, and the balance does not show it',
+    };
   return { kind: 'included', block, head };
 }

@@ -137,12 +137,16 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     }
   }
 
-  /** A node's finalized and latest blocks, and its answers to `calls`, all from one that is not behind. */
+  /**
+   * A node's finalized and latest blocks, and its answers to `calls`, all from one that is not behind. Where only blocks
+   * up to `upTo` matter, what it calls final need not reach further.
+   */
   async function askFresh(
     node: EvmNode,
     calls: readonly RpcCall[],
     seen: Seen,
     signal: AbortSignal,
+    upTo = Number.POSITIVE_INFINITY,
   ): Promise<{ latest: Header; answers: RpcAnswer[] }> {
     const all = [getHeader('finalized'), getHeader('latest'), ...calls];
     const [first, second, ...answers] = await node.client.send(all, signal);
@@ -151,8 +155,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     if (latest === null) throw contradiction('the latest block is malformed or missing');
     seen({ head: latest.height, finalized: finalized?.height ?? null });
     const height = finalized?.height ?? latest.height;
-    if (height < finalizedHeight)
-      throw behind(`its finalized block ${height} is below ${finalizedHeight}, seen before`);
+    const needed = Math.min(finalizedHeight, upTo);
+    if (height < needed) throw behind(`its finalized block ${height} is below ${needed}, seen before`);
     return { latest, answers };
   }
 

@@ -12,10 +12,13 @@ import { getTrace, readTrace, type Trace, type TraceMethod, traceMethods } from 
 /** A transaction in which a contract may have paid on: who was called, with how much, and where it was mined. */
 export type ContractCall = { txHash: TxHash; to: AddressKey | null; value: bigint; block: BlockRef };
 
+/** What contracts paid in a transaction, and who told. */
+export type Traced = { host: string; transfers: Transfer[] };
+
 /** What became of transactions that were to be traced. */
 export type Tracing = {
   /** What contracts paid to watched addresses, by transaction. */
-  traced: Map<TxHash, Transfer[]>;
+  traced: Map<TxHash, Traced>;
   /** Those that nobody could trace, and why. */
   untraced: ContractCall[];
   reason: string;
@@ -45,24 +48,25 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
   const methods = new Map<EvmNode, TraceMethod>();
 
   async function trace({ calls, watched, signal, except }: TraceRequest): Promise<Tracing> {
-    const traced = new Map<TxHash, Transfer[]>();
+    const traced = new Map<TxHash, Traced>();
     const asked = new Set<EvmNode>();
     let untraced = [...calls];
     let reason = '';
     while (untraced.length > 0) {
       const ask = async (node: EvmNode, seen: Seen) => {
         asked.add(node);
-        return traceAll(node, { calls: untraced, watched, signal }, seen);
+        const judged = await traceAll(node, { calls: untraced, watched, signal }, seen);
+        return { host: node.host, judged };
       };
       try {
-        const judgements = await endpoints.ask(ask, signal, {
+        const { host, judged } = await endpoints.ask(ask, signal, {
           needs: ['traces'],
           except: (node) => asked.has(node) || except?.(node) === true,
           aside: true,
         });
-        for (const [txHash, judgement] of judgements) {
+        for (const [txHash, judgement] of judged) {
           if ('reason' in judgement) reason = judgement.reason;
-          else traced.set(txHash, judgement.transfers);
+          else traced.set(txHash, { host, transfers: judgement.transfers });
         }
         untraced = untraced.filter(({ txHash }) => !traced.has(txHash));
       } catch (error) {

@@ -277,7 +277,7 @@ describe('a payment by a contract that no node traces any more', () => {
     const inner = transfers.find(({ amount }) => amount === 5n) as Transfer;
     const invented = [{ ...inner, ordinal: 1 }, ...transfers];
     expect((await again.inclusions(invented, never)).get(invented[0] as Transfer)).toMatchObject({
-      kind: 'unknown',
+      kind: 'doubtful',
     });
   });
 

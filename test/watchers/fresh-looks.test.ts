@@ -1,0 +1,314 @@
+import { expect, test } from 'vitest';
+import type { Transfer } from '../../src/core/chain.ts';
+import type { Payment } from '../../src/core/payment.ts';
+import { evmKey } from '../support/addresses.ts';
+import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
+import { describeDatabases } from '../support/databases.ts';
+import { txHash } from '../support/payments.ts';
+import type { ScriptedNode } from '../support/scripted-chain.ts';
+
+/*
+ * Who is asked before a deposit is confirmed. The first node of several is the one that shows it; what it invents it
+ * swears to as well.
+ */
+
+const minute = 60;
+
+function node({ chain }: World, n: number): ScriptedNode {
+  const found = chain.nodes[n];
+  if (found === undefined) throw new Error(`no node ${n}`);
+  return found;
+}
+
+/** Two payments: one whose customer has paid, and one whose payment the first node makes up, all of it deep enough. */
+async function openForged(db: World['db'], nodes: number, options: WorldOptions = {}) {
+  const world = await openWorld(db, { scripted: { nodes }, ...options });
+  await world.read();
+  const paid = await world.create();
+  const forged = await world.create();
+  const tx = world.pay(paid);
+  world.mine(5);
+  node(world, 0).invents.push(invented(world, forged));
+  return { world, paid, forged, tx };
+}
+
+/** A transfer that nobody made, in the block of the one that somebody did. */
+function invented({ chain, network }: World, { token, currency, expectedAmount }: Payment): Transfer {
+  const block = chain.at(chain.head().height - 4);
+  if (block === null) throw new Error('no such block');
+  return {
+    network,
+    txHash: txHash(666),
+    token,
+    currency,
+    recipient: evmKey(2),
+    ordinal: 0,
+    amount: expectedAmount,
+    block,
+    logIndex: 99,
+  };
+}
+
+/** Steps every ten seconds for so long; every minute where blocks are read again as often. */
+async function live(world: World, seconds: number, { audited = false } = {}): Promise<void> {
+  const every = audited ? 60 : 10;
+  for (let passed = 0; passed < seconds; passed += every) {
+    world.pass(every);
+    await world.step();
+    if (audited) await world.audit();
+  }
+}
+
+async function statuses(world: World, ...payments: Payment[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const payment of payments) found.push((await world.status(payment)).status);
+  return found;
+}
+
+const messages = ({ lines }: World, msg: string) => lines.filter((line) => line.msg === msg);
+
+describeDatabases('S1: a transfer that one node invents', (openTestDb) => {
+  test('is never confirmed where another has not got it; the true one of the same step is, at once', async () => {
+    const { world, paid, forged } = await openForged(await openTestDb(), 2);
+    await world.read();
+    expect(await statuses(world, paid, forged)).toEqual(['confirmed', 'pending']);
+    world.mine(30);
+    await world.read();
+    await live(world, 15 * minute, { audited: true });
+    expect(await statuses(world, forged)).toEqual(['pending']);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen', shownBy: 'node-0' }]);
+    expect(await world.events(forged)).toEqual(['payment.detected']);
+    expect(messages(world, 'nodes disagree about a transfer')).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        tx_hash: txHash(666),
+        shown_by: 'node-0',
+        denied_by: ['node-1'],
+      }),
+    );
+  });
+
+  test('is asked about once a minute as long as that lasts, and about nothing else', async () => {
+    const { world, tx } = await openForged(await openTestDb(), 2);
+    await world.read();
+    await live(world, 10 * minute);
+    const before = world.chain.calls.inclusions;
+    const asked: string[] = [];
+    const { inclusions } = world.chain.source;
+    world.chain.source.inclusions = (queries, ...rest) => {
+      asked.push(...queries.map((query) => query.txHash));
+      return inclusions(queries, ...rest);
+    };
+    await live(world, 10 * minute);
+    expect(world.chain.calls.inclusions - before).toBe(10);
+    expect(asked).not.toContain(tx);
+  });
+
+  test('is not confirmed while the other is down for a moment, nor is the true one; then that is', async () => {
+    const { world, paid, forged } = await openForged(await openTestDb(), 2);
+    node(world, 1).up = false;
+    await live(world, 4 * minute);
+    expect(await statuses(world, paid, forged)).toEqual(['pending', 'pending']);
+    node(world, 1).up = true;
+    await live(world, 10);
+    expect(await statuses(world, paid, forged)).toEqual(['confirmed', 'pending']);
+  });
+
+  test('and that another has denied is not confirmed when that one goes away', async () => {
+    const { world, forged } = await openForged(await openTestDb(), 2);
+    await world.read();
+    node(world, 1).up = false;
+    await live(world, 9 * minute);
+    expect(await statuses(world, forged)).toEqual(['pending']);
+  });
+
+  test('when blocks are read again is not confirmed by its own word either', async () => {
+    const { world, paid, forged } = await openForged(await openTestDb(), 2);
+    node(world, 1).invents.push(...node(world, 0).invents.splice(0));
+    await world.read();
+    expect(await world.audit()).toBe('nothing');
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen', shownBy: 'node-1' }]);
+    world.mine(30);
+    await world.read();
+    await live(world, 10 * minute, { audited: true });
+    expect(await statuses(world, paid, forged)).toEqual(['confirmed', 'pending']);
+  });
+
+  test('is taken back where there are three, having confirmed nothing', async () => {
+    const { world, paid, forged } = await openForged(await openTestDb(), 3);
+    await world.read();
+    await world.audit();
+    expect(await statuses(world, paid, forged)).toEqual(['confirmed', 'pending']);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'orphaned' }]);
+    node(world, 0).invents.length = 0;
+    world.mine(30);
+    await world.read();
+    expect(await world.status(forged)).toMatchObject({ status: 'expired' });
+  });
+});
+
+describeDatabases('a deposit is confirmed', (openTestDb) => {
+  /** A customer who has paid, deep enough to be confirmed. */
+  async function openPaid(nodes: number) {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes } });
+    await world.read();
+    const payment = await world.create();
+    const tx = world.pay(payment);
+    world.mine(5);
+    return { world, payment, tx };
+  }
+
+  test('on the word of another node, in one call, and none is made when there is nothing to confirm', async () => {
+    const { world, payment } = await openPaid(2);
+    const asked: unknown[] = [];
+    const { inclusions } = world.chain.source;
+    world.chain.source.inclusions = (queries, signal, except) => {
+      asked.push([...(except ?? [])]);
+      return inclusions(queries, signal, except);
+    };
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+    world.mine(3);
+    await live(world, 10 * minute);
+    expect(asked).toEqual([['node-0']]);
+  });
+
+  test.each<[string, (world: World) => void, number]>([
+    ['at once, where there is no other', () => {}, 1],
+    [
+      'at once, where the others serve no receipts',
+      (world) => {
+        node(world, 1).lacks = ['receipts'];
+      },
+      2,
+    ],
+  ])('on the word of the one that showed it: %s', async (_, change, nodes) => {
+    const { world, payment } = await openPaid(nodes);
+    change(world);
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+    expect(messages(world, 'deposit confirmed by one node alone')).toEqual([]);
+  });
+
+  test('on the word of the one that showed it, when the others are down for five minutes, and the next without waiting', async () => {
+    const { world, payment, tx } = await openPaid(2);
+    node(world, 1).up = false;
+    await world.read();
+    await live(world, 5 * minute - 10);
+    expect(await world.status(payment)).toMatchObject({ status: 'pending' });
+    await live(world, 20);
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+    expect(messages(world, 'deposit confirmed by one node alone')).toMatchObject([
+      { level: 'info', tx_hash: tx },
+    ]);
+    const next = await world.create();
+    world.pay(next);
+    world.mine(3);
+    await world.read();
+    expect(await world.status(next)).toMatchObject({ status: 'confirmed' });
+    // Said once for each, not at every step.
+    expect(messages(world, 'deposit not confirmed yet').filter(({ level }) => level === 'warn')).toHaveLength(
+      1,
+    );
+  });
+
+  test('after a wait for each outage of the others: they may have been there in between', async () => {
+    const { world, payment } = await openPaid(2);
+    const other = node(world, 1);
+    const { endpoints } = world.chain.source;
+    let answeredAt = 0;
+    world.chain.source.endpoints = () =>
+      endpoints().map((status) => (status.host === other.name ? { ...status, answeredAt } : status));
+    other.up = false;
+    await live(world, 6 * minute);
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+    // Back, and read from, with nothing to confirm; then away again.
+    answeredAt = world.clock();
+    await live(world, 5 * minute);
+    const next = await world.create();
+    world.pay(next);
+    world.mine(3);
+    await live(world, 4 * minute);
+    expect(await world.status(next)).toMatchObject({ status: 'pending' });
+    await live(world, 2 * minute);
+    expect(await world.status(next)).toMatchObject({ status: 'confirmed' });
+  });
+
+  test('never, while another has its transaction elsewhere', async () => {
+    const { world, payment } = await openPaid(2);
+    const { inclusions } = world.chain.source;
+    world.chain.source.inclusions = async (...asked) => {
+      const looks = await inclusions(...asked);
+      if (asked[2] === undefined) return looks;
+      const above = world.chain.head();
+      for (const query of looks.keys())
+        looks.set(query, { kind: 'included', block: above, head: above.height });
+      return looks;
+    };
+    await live(world, 10 * minute);
+    expect(await world.status(payment)).toMatchObject({ status: 'pending' });
+    expect(messages(world, 'deposit confirmed by one node alone')).toEqual([]);
+  });
+
+  test('after the same wait when the others answer and cannot say', async () => {
+    const { world, payment } = await openPaid(2);
+    node(world, 1).knowsTransactions = false;
+    await world.read();
+    await live(world, 5 * minute - 10);
+    expect(await world.status(payment)).toMatchObject({ status: 'pending' });
+    await live(world, 20);
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+  });
+
+  test('as soon as a node that was a little behind has caught up', async () => {
+    const { world, payment } = await openPaid(2);
+    node(world, 1).view = { behind: 5 };
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'pending' });
+    node(world, 1).view = 'tip';
+    world.pass(1);
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+  });
+
+  test('on the word of a third node, soon after the second has denied it', async () => {
+    const { world, payment, tx } = await openPaid(3);
+    node(world, 1).denies.add(tx);
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'pending' });
+    world.pass(5);
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+    expect(world.chain.calls.inclusions).toBe(2);
+  });
+
+  test('once the node that has denied it does so no more', async () => {
+    const { world, payment, tx } = await openPaid(2);
+    node(world, 1).denies.add(tx);
+    await live(world, 20 * minute);
+    expect(await world.status(payment)).toMatchObject({ status: 'pending' });
+    node(world, 1).denies.clear();
+    await live(world, minute);
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+  });
+
+  test('without a rest where it was mined again, however long it was denied where it was before', async () => {
+    const { world, payment, tx } = await openPaid(2);
+    node(world, 1).denies.add(tx);
+    await live(world, 5 * minute);
+    node(world, 1).denies.clear();
+    world.chain.reorg({ depth: 5, blocks: 9 });
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+  });
+
+  test('by another than the one that shows it now, after it was mined again', async () => {
+    const { world, payment } = await openPaid(2);
+    world.chain.prefer(1);
+    await world.step();
+    world.chain.reorg({ depth: 5, blocks: 9 });
+    world.chain.prefer(0);
+    await world.read();
+    expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed', shownBy: 'node-0' }]);
+  });
+});
