@@ -10,6 +10,7 @@ import { type DepositBlock, orphanDepositsOfBlock } from '../storage/deposits.ts
 import { listOverduePayments, lockPayments } from '../storage/payments.ts';
 import { recordScan } from '../storage/scans.ts';
 import type { Trx } from '../storage/schema.ts';
+import { surplusAnchors } from './anchors.ts';
 import type { Span } from './source.ts';
 
 export type CommitContext = {
@@ -68,7 +69,7 @@ export async function commitSpan(
   };
   await updateChain(trx, state);
   if (!sameBlock(before.cursor, span.to)) {
-    await insertAnchors(trx, chain.network, distinct(span));
+    await insertAnchors(trx, chain.network, anchorsOf(span));
     const range = { from: before.cursor.height + 1, to: span.to.height };
     await recordScan(trx, {
       network: chain.network,
@@ -178,9 +179,10 @@ function higher(a: number | null, b: number | null): number | null {
   return a === null || b === null ? (a ?? b) : Math.max(a, b);
 }
 
-/** The span's end and the other blocks it showed, each height once. */
-function distinct(span: Span): BlockRef[] {
+/** The span's end and those of the other blocks it showed that are worth keeping: it may have shown thousands. */
+function anchorsOf(span: Span): BlockRef[] {
   const byHeight = new Map(span.anchors.map((block) => [block.height, block]));
   byHeight.set(span.to.height, span.to);
+  for (const height of surplusAnchors([...byHeight.keys()], span.to.height)) byHeight.delete(height);
   return [...byHeight.values()];
 }
