@@ -50,6 +50,13 @@ export function newEndpoint<N>(host: string, node: N, rank: number): Endpoint<N>
   };
 }
 
+/** Moves what lasts until some time, for a clock that was set back by `ms`: it would last longer by as much. */
+export function moveBack<N>(endpoint: Endpoint<N>, ms: number): void {
+  endpoint.restingUntil -= ms;
+  endpoint.distrustedUntil -= ms;
+  for (const lack of endpoint.lacks.values()) lack.until -= ms;
+}
+
 /** When this node may be asked for something that needs these. */
 export function availableAt<N>({ restingUntil, lacks }: Endpoint<N>, needs: readonly Capability[]): number {
   return Math.max(restingUntil, ...needs.map((need) => lacks.get(need)?.until ?? Number.NEGATIVE_INFINITY));

@@ -2,7 +2,15 @@ import type { Clock } from '../clock.ts';
 import type { Capability, NodeStatus } from '../core/node.ts';
 import { RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { availableAt, type Endpoint, type Node, newEndpoint, reasonOf, statusOf } from './endpoint.ts';
+import {
+  availableAt,
+  type Endpoint,
+  moveBack,
+  type Node,
+  newEndpoint,
+  reasonOf,
+  statusOf,
+} from './endpoint.ts';
 import { NodeError } from './node-error.ts';
 import { distrustMs, lackMs, restMs } from './rest.ts';
 
@@ -61,6 +69,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
   const endpoints = options.nodes.map(({ host, node }, rank) => newEndpoint(host, node, rank));
   /** The one that the chain is read from. */
   let current = endpoints[0];
+  let askedAt = Number.NEGATIVE_INFINITY;
 
   async function ask<T>(
     work: (node: N, seen: Seen) => Promise<T>,
@@ -93,6 +102,8 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
   /** Trusted ones by preference, then the others by preference. */
   function candidates(): Endpoint<N>[] {
     const now = clock();
+    if (now < askedAt) for (const endpoint of endpoints) moveBack(endpoint, askedAt - now);
+    askedAt = now;
     const awake = endpoints.filter(({ restingUntil }) => restingUntil <= now);
     return awake.toSorted(
       (a, b) => Number(a.distrustedUntil > now) - Number(b.distrustedUntil > now) || a.rank - b.rank,

@@ -21,10 +21,14 @@ export function createRequestRate({ perSecond, clock, sleep }: RequestRateOption
   const burst = Math.max(1, perSecond);
   /** When the bucket would be full again if nothing more were taken. */
   let fullAt = Number.NEGATIVE_INFINITY;
+  let takenAt = Number.NEGATIVE_INFINITY;
   return {
     async take(signal) {
       signal.throwIfAborted();
       const now = clock();
+      // A clock that was set back must not make anybody wait for as long.
+      if (now < takenAt) fullAt -= takenAt - now;
+      takenAt = now;
       // Whoever comes first takes the next token, even before it has waited for it.
       fullAt = Math.max(fullAt, now) + intervalMs;
       const waitMs = fullAt - now - burst * intervalMs;

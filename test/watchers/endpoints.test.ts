@@ -88,6 +88,26 @@ test('a resting node is not asked before its time, whatever happens to the other
   expect(visits).not.toContain('a');
 });
 
+test('a clock that is set back lets nobody rest longer', async () => {
+  const { ask, askFor, clock, endpoints } = pool('a');
+  await ask({ a: unavailable('down') }).catch(() => {});
+  clock.advance(-60 * minute);
+  await expect(ask({})).rejects.toThrow(NoNodeError);
+  clock.advance(1000);
+  expect(await ask({})).toBe('a');
+  await ask({ a: contradiction('two blocks at one height') }).catch(() => {});
+  clock.advance(-60 * minute);
+  await askFor(['logs'], {}).catch(() => {});
+  clock.advance(6 * minute);
+  expect(endpoints.status()).toMatchObject([{ state: 'ready' }]);
+  const refusal = lacks('logs', new NodeError({ kind: 'unsupported' }, 'switched off'));
+  await askFor(['logs'], { a: refusal }).catch(() => {});
+  clock.advance(-60 * minute);
+  await askFor(['logs'], {}).catch(() => {});
+  clock.advance(5000);
+  expect(await askFor(['logs'], {})).toBe('a');
+});
+
 test('the preferred node is returned to when it has rested', async () => {
   const { ask, clock } = pool('a', 'b');
   expect(await ask({ a: unavailable('down') })).toBe('b');

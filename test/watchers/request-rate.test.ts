@@ -52,6 +52,15 @@ test('no stretch of time holds more than its share and one burst', () => {
   );
 });
 
+test('a clock that is set back makes nobody wait for as long', async () => {
+  const { take, clock, sleeps } = measured(2);
+  for (let i = 0; i < 3; i++) await take();
+  clock.advance(-3_600_000);
+  sleeps.length = 0;
+  for (let i = 0; i < 3; i++) await take();
+  expect(Math.max(...sleeps)).toBeLessThanOrEqual(1000);
+});
+
 test('waiting ends when the work is stopped', async () => {
   const stopping = new AbortController();
   const rate = createRequestRate({
