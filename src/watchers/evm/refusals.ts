@@ -103,15 +103,16 @@ function limitBlocks(message: string): number | null {
   return null;
 }
 
-/** Whether a node's refusal of a whole batch speaks of batches; and how many calls it would take. */
-export function batchLimit(message: string): number | null {
+/** Whether a node's refusal of a batch of `asked` calls speaks of batches; and how many calls it may take. */
+export function batchLimit(message: string, asked: number): number | null {
   if (!/batch/i.test(message)) return null;
   const match =
     /(?:more than|limit(?: of| is)?|max(?:imum)?(?: of| is| batch size(?: is| of)?)?|exceeds?(?: limit of)?):? (\d+)/i.exec(
       message,
     );
   const calls = Number(match?.[1]);
-  return Number.isSafeInteger(calls) && calls > 0 ? calls : 1;
+  if (Number.isSafeInteger(calls) && calls > 0) return calls;
+  return /too (?:large|big|many|long)/i.test(message) ? Math.floor(asked / 2) : 1;
 }
 
 function describeRefusal(status: number, code: number, message: string): string {

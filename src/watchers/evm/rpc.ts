@@ -88,7 +88,7 @@ export function createRpcClient(options: RpcClientOptions): RpcClient {
   async function shrink(chunk: readonly RpcCall[], refusal: Refusal, signal: AbortSignal): Promise<void> {
     const [first] = chunk;
     if (chunk.length === 1 || first === undefined) throw refusal.error;
-    const limit = batchLimit(refusal.error.message);
+    const limit = batchLimit(refusal.error.message, chunk.length);
     if (limit === null) {
       if (!looksConfused(refusal)) throw refusal.error;
       // It may just be out of order: one call by itself tells.
@@ -140,8 +140,10 @@ function readPosted(answer: NodeAnswer, calls: readonly RpcCall[], firstId: numb
     return { kind: 'answers', answers: [readAnswer(body, firstId, answer, clean)] };
   }
   if (!Array.isArray(body)) return refused(answer, body, clean);
-  // Erigon and others put the refusal of the whole batch into an array of one.
-  if (body.length === 1 && isRecord(body[0]) && body[0].id == null) return refused(answer, body[0], clean);
+  // Erigon and others put the refusal of the whole batch into an array of one; geth names the first call there.
+  const [only] = body as unknown[];
+  if (body.length === 1 && isRecord(only) && (only.id == null || only.error != null))
+    return refused(answer, only, clean);
   return { kind: 'answers', answers: readBatch(body, calls, firstId, answer, clean) };
 }
 

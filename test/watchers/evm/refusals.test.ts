@@ -127,10 +127,12 @@ test.each([
   ['Batch requests are not supported', 1],
   ['Batch of more than 3 requests are not allowed on free plan', 3],
   ['batch limit 100 exceeded (can increase by --rpc.batch.limit). Requested batch of size: 401', 100],
-  ['batch too large', 1],
+  ['batch too large', 200],
+  ['Batch size is too large', 200],
+  ['too many requests in batch', 200],
   ['rate limit exceeded', null],
 ])('"%s" names the calls a batch may have', (message, calls) => {
-  expect(batchLimit(message)).toBe(calls);
+  expect(batchLimit(message, 401)).toBe(calls);
 });
 
 describeRealData('recorded error bodies of providers', 'rpc-errors', () => {

@@ -70,6 +70,22 @@ test('a node that takes small batches gets small batches', async () => {
   expect(proxy.traffic().requests).toBe(2);
 });
 
+test("geth's refusal of a batch, which looks like the answer to its first call, is understood", async () => {
+  const node = await startLoopback((request, response) => {
+    const asked = JSON.parse(String(request.body)) as { id: number; method: string }[];
+    const [first] = asked;
+    const error = { code: -32600, message: 'batch too large' };
+    const answers =
+      asked.length > 2
+        ? [{ jsonrpc: '2.0', id: first?.id, error }]
+        : asked.map(({ id, method }) => ({ jsonrpc: '2.0', id, result: method }));
+    respond(200, {}, JSON.stringify(answers))(request, response);
+  });
+  const client = openClient(node.url);
+  expect(await client.send(calls, never)).toEqual(results('a', 'b', 'c', 'd'));
+  expect(client.callsPerRequest()).toBe(2);
+});
+
 test.each([
   [500, 'TypeError: list indices must be integers'],
   [400, '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}'],
