@@ -39,7 +39,11 @@ export function createRangeControl(maxLogRange: number | null): RangeControl {
     isServed: (asked) => asked * 2 <= lastServed * 3,
 
     refused(asked, fault) {
-      if (asked <= 1) return false;
+      if (asked <= 1) {
+        // Then it was not the range that was too much, nor any of those refused before.
+        refusedAt = Number.POSITIVE_INFINITY;
+        return false;
+      }
       const named =
         fault.kind === 'too-wide' && fault.blocks !== null && fault.blocks < asked ? fault.blocks : null;
       const known = lastServed > 0 && lastServed < asked ? lastServed : null;

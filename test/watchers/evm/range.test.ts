@@ -26,6 +26,13 @@ test('nothing is narrower than one block', () => {
   expect(range.width()).toBe(1);
 });
 
+test('a node that refuses even one block was overloaded: it says nothing about wider queries', () => {
+  const range = createRangeControl(null);
+  for (let i = 0; range.refused(range.width(), { kind: 'too-much' }); i++) expect(i).toBeLessThan(15);
+  for (let i = 0; i < 20; i++) range.served(range.width(), 0);
+  expect(range.width()).toBe(10_000);
+});
+
 test('a limit that is gone is found to be gone', () => {
   const range = createRangeControl(null);
   range.refused(range.width(), { kind: 'too-wide', blocks: 10 });
