@@ -19,7 +19,7 @@ import type { RpcAnswer, RpcCall } from './rpc.ts';
 import { type Header, readHeader, refOf } from './shapes.ts';
 import { needsOf, readSpan, type TickOutcome } from './tick.ts';
 import { createTracer } from './tracer.ts';
-import { readChainId, resultOf, verifyTokens } from './verify.ts';
+import { findOtherTokens, readChainId, resultOf } from './verify.ts';
 
 export type EvmSourceOptions = {
   chain: ChainConfig;
@@ -47,6 +47,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   const context = { chain, tokens, currencies, rates: createRateAlarm(currencies.keys()) };
   /** What a node of another chain said; null while none did. */
   let otherChain: string | null = null;
+  /** What a node said of tokens that are not as configured. */
+  let otherTokens: readonly string[] = [];
   /** No node below this is believed. */
   let finalizedHeight = 0;
 
@@ -65,10 +67,19 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
 
   async function verify(signal: AbortSignal): Promise<void> {
     try {
-      await endpoints.ask(({ client }) => verifyTokens(client, chain, signal), signal);
+      await endpoints.ask(checkTokens, signal);
     } catch (error) {
-      if (!(error instanceof NoNodeError) || otherChain === null) throw error;
-      throw new ConfigError([`chains.${chain.network}.chainId: ${otherChain} (${error.message})`]);
+      if (!(error instanceof NoNodeError)) throw error;
+      if (otherChain !== null)
+        throw new ConfigError([`chains.${chain.network}.chainId: ${otherChain} (${error.message})`]);
+      if (otherTokens.length > 0) throw new ConfigError(otherTokens);
+      throw error;
+    }
+
+    /** A node that is still loading its chain has no contracts yet: another one is asked before it is believed. */
+    async function checkTokens({ client }: EvmNode): Promise<void> {
+      otherTokens = await findOtherTokens(client, chain, signal);
+      if (otherTokens.length > 0) throw contradiction(otherTokens.join('; '));
     }
   }
 

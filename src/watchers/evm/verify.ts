@@ -1,6 +1,5 @@
 import type { ChainConfig } from '../../config.ts';
 import type { Asset } from '../../core/assets.ts';
-import { ConfigError } from '../../errors.ts';
 import { contradiction, NodeError } from '../node-error.ts';
 import { getChainId, getCode, getDecimals } from './calls.ts';
 import type { RpcAnswer, RpcClient } from './rpc.ts';
@@ -19,23 +18,22 @@ export async function readChainId(client: RpcClient, signal: AbortSignal): Promi
 }
 
 /**
- * Reads each token's decimals from its contract.
+ * Reads each token's decimals from its contract, and says of every token that is not as configured what is wrong.
  *
- * @throws ConfigError listing every token that is not as configured; NodeError when the node does not say.
+ * @throws NodeError when the node does not say.
  */
-export async function verifyTokens(
+export async function findOtherTokens(
   client: RpcClient,
   chain: ChainConfig,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string[]> {
   const tokens = chain.assets.filter((asset): asset is Asset & { token: string } => asset.token !== null);
   const calls = tokens.flatMap(({ token }) => [getDecimals(token), getCode(token)]);
   const answers = await client.send(calls, signal);
-  const faults = tokens.flatMap((asset, i) => {
+  return tokens.flatMap((asset, i) => {
     const fault = judgeToken(asset, answers[2 * i], answers[2 * i + 1]);
     return fault === null ? [] : [`chains.${chain.network}.tokens.${asset.currency}: ${fault}`];
   });
-  if (faults.length > 0) throw new ConfigError(faults);
 }
 
 /** What is wrong with a token; null when its contract agrees with the configuration. */
