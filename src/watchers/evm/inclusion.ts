@@ -6,7 +6,6 @@ import { isRecord, type RpcAnswer, type RpcCall } from './rpc.ts';
 import { readHeader, readReceipt, readTransaction, readTxHash, refOf } from './shapes.ts';
 import type { ContractCall } from './tracer.ts';
 import { matchLog, readTransferLog, withOrdinals } from './transfers.ts';
-import { resultOf } from './verify.ts';
 
 /** A node's answers about one transfer: results, or undefined where it gave none. */
 export type InclusionAnswers = {
@@ -52,12 +51,20 @@ export function planInclusions(queries: readonly InclusionQuery[]): {
   };
 }
 
-/** @throws NodeError that the node gave instead of an answer: `lacks` where it serves blocks, but no receipts. */
+/**
+ * What the node answered; undefined for a transaction of which it cannot tell though it tells of others: that is no
+ * reason to leave those unanswered.
+ *
+ * @throws NodeError that the node gave instead of an answer: `lacks` where it serves blocks, but no receipts.
+ */
 export function resultsOf(calls: readonly RpcCall[], answers: readonly RpcAnswer[]): unknown[] {
+  const isReceipt = (i: number) => calls[i]?.method === 'eth_getTransactionReceipt';
+  const tells = answers.some((answer, i) => isReceipt(i) && 'result' in answer);
   return answers.map((answer, i) => {
-    const refused = 'error' in answer && answer.error.fault.kind === 'unsupported';
-    if (refused && calls[i]?.method === 'eth_getTransactionReceipt') throw lacks('receipts', answer.error);
-    return resultOf(answer);
+    if (!('error' in answer)) return answer.result;
+    if (tells && calls[i]?.method !== 'eth_getBlockByNumber') return undefined;
+    if (isReceipt(i) && answer.error.fault.kind === 'unsupported') throw lacks('receipts', answer.error);
+    throw answer.error;
   });
 }
 

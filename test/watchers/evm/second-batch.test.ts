@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import type { BlockHash, BlockRef } from '../../../src/core/chain.ts';
 import { ConfigError } from '../../../src/errors.ts';
-import type { PollOutcome } from '../../../src/watchers/source.ts';
+import type { ChainSource, PollOutcome } from '../../../src/watchers/source.ts';
 import { anvilForTest, type TestAnvil } from '../../support/anvil.ts';
 import { assetsOf, evmSourceForTest, pollOf, watching } from '../../support/evm.ts';
 import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts';
+import { captureLog } from '../../support/log.ts';
 import { placeTokens, transferToken } from '../../support/tokens.ts';
 
 /*
@@ -86,6 +87,24 @@ test('a final block that is gone for every node is a reorg, and nobody is accuse
   expect(source.endpoints().map(({ lastError }) => lastError)).toEqual([null, null]);
 });
 
+test('a transaction of which the node cannot tell is unknown, and the others are told all the same', async () => {
+  const chain = await open();
+  const hashes = [await chain.pay(), await chain.pay()];
+  await chain.anvil.mine(3);
+  const outcome = await chain.read();
+  if (outcome.kind !== 'span') throw new Error(outcome.kind);
+  chain.proxy.inject(
+    { kind: 'refuse', code: -32000, message: 'transaction indexing is in progress' },
+    { matches: ({ method, params }) => method === 'eth_getTransactionReceipt' && params[0] === hashes[0] },
+  );
+  const { transfers } = outcome.span;
+  const looks = await chain.source.inclusions(transfers, new AbortController().signal);
+  expect(transfers.map((transfer) => [transfer.txHash, looks.get(transfer)?.kind])).toEqual([
+    [hashes[0], 'unknown'],
+    [hashes[1], 'included'],
+  ]);
+});
+
 test.each<[string, string, RegExp]>([
   ['nobody deployed', `0x${'9'.repeat(40)}`, /tokens\.usdt: there is no contract at 0x9+$/],
   ['that is no token', 'the multicall', /tokens\.usdt: the contract at 0x[0-9a-f]+ has no decimals\(\)/],
@@ -114,6 +133,17 @@ test('every wrong token is named at once, with what its contract says', async ()
   );
 });
 
+test('a node that has no contract there yet is passed over for one that has', async () => {
+  const chain = await open();
+  // A node that is still loading the chain calls its first block the latest.
+  const empty = await anvilForTest({ chainId: 56 });
+  const { log, lines } = captureLog();
+  await evmSourceForTest([empty.url, chain.anvil.url], { log }).verify(new AbortController().signal);
+  expect(lines).toContainEqual(
+    expect.objectContaining({ level: 'warn', reason: expect.stringMatching(/there is no contract at 0x/) }),
+  );
+});
+
 test('one node of the right chain is enough to go on', async () => {
   const chain = await open();
   const other = await anvilForTest({ chainId: 1 });
@@ -126,6 +156,7 @@ const identification = 1;
 type Chain = {
   anvil: TestAnvil;
   proxy: FaultProxy;
+  source: ChainSource;
   token: string;
   pay(): Promise<string>;
   /** One poll from the block after the tokens were placed to the head. */
@@ -141,6 +172,7 @@ async function open(): Promise<Chain> {
   return {
     anvil,
     proxy,
+    source,
     token: usdt,
     pay: () => transferToken(anvil, usdt, customer, 5n),
     read: async ({ native = false, watched = customer } = {}) => {
