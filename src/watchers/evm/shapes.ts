@@ -25,7 +25,8 @@ export type Receipt = {
   logs: readonly unknown[];
 };
 
-const quantityPattern = /^0x[0-9a-fA-F]{1,13}$/;
+// The specification forbids leading zeros; some nodes print numbers of a fixed width all the same.
+const quantityPattern = /^0x0*[0-9a-fA-F]{1,13}$/;
 const wordPattern = /^0x[0-9a-fA-F]{64}$/;
 const wideQuantityPattern = /^0x[0-9a-fA-F]{1,64}$/;
 const bytesPattern = /^0x(?:[0-9a-fA-F]{2})*$/;

@@ -186,6 +186,15 @@ describe('logs', () => {
     ]);
   });
 
+  test('with numbers of a fixed width mean the same', () => {
+    const wide = {
+      ...log({ height: 103 }),
+      blockNumber: `0x${'0'.repeat(13)}067`,
+      logIndex: `0x${'0'.repeat(16)}`,
+    };
+    expect(judgeLogs([wide], asked, watched)).toMatchObject([{ height: 103, logIndex: 0 }]);
+  });
+
   test('of nothing, and to what is no address, pay nobody', () => {
     const odd = log({ height: 102 });
     (odd.topics as string[])[2] = `0x01${word(alice).slice(4)}`;
