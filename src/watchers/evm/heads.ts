@@ -87,13 +87,15 @@ async function listen(
   const socket = new WebSocket(url, { headers: { ...authorization, ...headers }, dispatcher: agent });
   const closed = new Promise<void>((resolve) => socket.addEventListener('close', () => resolve()));
   let heads = 0;
+  let stopped: () => void = () => {};
   const reason = await new Promise<string>((resolve) => {
     const stale = setTimeout(() => resolve(`no news for ${staleMs} ms`), staleMs);
     const end = (why: string) => {
       clearTimeout(stale);
       resolve(why);
     };
-    signal.addEventListener('abort', () => end('stopped'), { once: true });
+    stopped = () => end('stopped');
+    signal.addEventListener('abort', stopped, { once: true });
     socket.addEventListener('open', () => socket.send(subscribe));
     socket.addEventListener('error', () => end('cannot be reached'));
     socket.addEventListener('close', ({ code }) => end(`closed with code ${code}`));
@@ -110,6 +112,8 @@ async function listen(
     });
     if (signal.aborted) end('stopped');
   });
+  // The signal outlives this connection, and many after it.
+  signal.removeEventListener('abort', stopped);
   socket.close();
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, closingMs).unref())]);
   await cut();

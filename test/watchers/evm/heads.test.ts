@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Sleep } from '../../../src/loop.ts';
 import { listenForHeads } from '../../../src/watchers/evm/heads.ts';
 import { anvilForTest } from '../../support/anvil.ts';
@@ -90,6 +90,23 @@ test('one that tells of no blocks at all is left alone for longer and longer', a
     expect(await listener.nextWait()).toBe(waitMs);
     listener.release();
   }
+});
+
+test('connections that ended leave nothing behind with what stops the listening', async () => {
+  const added = vi.spyOn(AbortSignal.prototype, 'addEventListener');
+  const removed = vi.spyOn(AbortSignal.prototype, 'removeEventListener');
+  onTestFinished(() => void vi.restoreAllMocks());
+  const server = await webSocketForTest();
+  server.refuseWith = 503;
+  const listener = listen([server.url]);
+  const ofStop = (mock: typeof added) =>
+    mock.mock.contexts.filter(
+      (signal, i) => signal === added.mock.contexts[0] && mock.mock.calls[i]?.[0] === 'abort',
+    );
+  await listener.nextWait();
+  const held = ofStop(added).length - ofStop(removed).length;
+  for (let i = 0; i < 5; i++) await listener.nextWait();
+  expect(ofStop(added).length - ofStop(removed).length).toBe(held);
 });
 
 test('stopping closes what is open, also where the other side never says goodbye', async () => {
