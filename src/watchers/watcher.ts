@@ -24,6 +24,7 @@ import {
   sameBlock,
 } from './commit.ts';
 import { commitConfirmed, listDeepDeposits } from './confirm.ts';
+import { createFinalityAlarm } from './finality-alarm.ts';
 import { createFreshLooks } from './fresh-looks.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import type { ChainSource, Watchlist } from './source.ts';
@@ -80,6 +81,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   let lagReportedAt = Number.NEGATIVE_INFINITY;
   let stoppedFor: string | null = null;
   const looks = createFreshLooks(deps);
+  const finality = createFinalityAlarm(deps);
   const balances = createBalanceCheck(deps);
 
   function context(): CommitContext {
@@ -169,6 +171,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     advances += 1;
     if (advances % thinEvery === 0) await thinOut(db, network);
     reportLag(state);
+    finality.note(state);
     if (span.native) await balances.check(state, signal);
     const confirmed = await confirmDeep(state, signal);
     const more = confirmed || committed.more;
