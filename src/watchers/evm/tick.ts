@@ -152,7 +152,7 @@ async function readAnswers(
     span: {
       host: node.host,
       to,
-      head: headOf(request, plan, verdict.top),
+      head: headOf(request, plan, verdict.top, finalized),
       // That blocks are final which were not read, or may have been replaced, is a claim that nothing has proven.
       finalizedHeight: finalizedHeight === null ? null : Math.min(finalizedHeight, standing),
       transfers,
@@ -188,10 +188,19 @@ function endOf(
   return top === 'block' ? refOf(shown) : head;
 }
 
-/** The latest block is at or above the head seen before: an answer whose head went backwards was not believed. */
-function headOf({ head }: PollRequest, { top, replaced }: Plan, shown: Header): BlockRef {
+/**
+ * The latest block is at or above the head seen before: an answer whose head went backwards was not believed. Where it
+ * was not asked for, in a catch-up, the finalized block says how far the chain has got meanwhile.
+ */
+function headOf(
+  { head }: PollRequest,
+  { top, replaced }: Plan,
+  shown: Header,
+  finalized: Header | null,
+): BlockRef {
   const latest = replaced ?? (top === 'latest' ? shown : null);
-  return latest === null ? head : refOf(latest);
+  if (latest !== null) return refOf(latest);
+  return finalized !== null && finalized.height > head.height ? refOf(finalized) : head;
 }
 
 /** Asks the same node for what the transfers found still lack: their blocks' times, or their receipts. */

@@ -133,6 +133,16 @@ test('whole blocks that are wanted from now on are not asked for as far as logs 
   expect(outcome).toMatchObject({ kind: 'span', span: { to: { height: from.height + 20 } } });
 });
 
+test('while catching up, the head is known as far as the finalized block shows it', async () => {
+  const { anvil, source, cursor } = await openLongChain();
+  const { number, hash, timestamp } = await anvil.block(cursor.height + 50);
+  const head = { height: number, hash: hash as never, time: timestamp };
+  const outcome = await source.poll(pollOf({ cursor, head, watch: watching(customer) }));
+  if (outcome.kind !== 'span') throw new Error(outcome.kind);
+  // Whoever locks an address now must know that all this was mined before.
+  expect(outcome.span.head.height).toBeGreaterThanOrEqual((await anvil.height()) - 2);
+});
+
 test('at the head nothing is asked ahead', async () => {
   const { anvil, proxy, source, cursor } = await openLongChain();
   const watch = watching(customer);
