@@ -30,6 +30,7 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
   const leader = createLeader({ db, name: `chain ${chain.network}`, clock });
   const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
+  let steppedAt = 0;
   let leads = false;
 
   async function step(signal: AbortSignal): Promise<void> {
@@ -39,9 +40,12 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
       return;
     }
     // Another process may have made a payment: an idle chain glances at the database, not at a node.
-    const resting = last.idle && clock() < last.nextAt;
+    const now = clock();
+    // A clock that was set back must not make it rest for as long.
+    const resting = last.idle && steppedAt <= now && now < last.nextAt;
     if (resting && !(await hasPendingPayment(db, chain.network))) return;
     last = await watcher.step(signal);
+    steppedAt = clock();
     await notes.note();
   }
 

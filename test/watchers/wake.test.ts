@@ -67,6 +67,14 @@ describeDatabases('a chain', (openTestDb) => {
     expect(chain.lines.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
   });
 
+  test('that nobody waits for is read on though the clock was set back', async () => {
+    const chain = await open(await openTestDb(), { pollSeconds: 0.1, idlePollSeconds: 0.1 });
+    await chain.untilIdle();
+    chain.setBack(anHour * 1000);
+    await chain.anvil.mine();
+    await chain.untilRead();
+  });
+
   test('stops with its websocket', async () => {
     const chain = await open(await openTestDb(), { pollSeconds: anHour, idlePollSeconds: anHour });
     await chain.stop();
@@ -162,6 +170,9 @@ async function open(db: Db, { wsUrl = webSocketOf, ...paces }: Options) {
     untilIdle,
     mineAndHear,
     stop: watched.stop,
+    setBack(ms: number) {
+      ahead -= ms;
+    },
     async create(): Promise<Payment> {
       const outcome = await payments.create({
         merchantId,
