@@ -34,7 +34,7 @@ export type Recorded = {
   paymentId: number | null;
   /** Of an unmatched deposit: the payment that it was probably meant for. */
   expectedId: number | null;
-  /** To announce once the payments are settled: see {@link announceRecorded}. */
+  /** To announce once the payments are settled: see {@link announceAll}. */
   event: Extract<EventType, 'payment.detected' | 'payment.late' | 'deposit.unmatched'> | null;
 };
 
@@ -150,8 +150,26 @@ async function recordAgain(
   return { deposit, paymentId: payment.id, expectedId: null, event: null };
 }
 
-/** Tells the merchant what was recorded, by what is known of the payment now. */
-export async function announceRecorded(
+/**
+ * Tells the merchant what was recorded, by what is known of the payments now. Several transfers to one payment would
+ * be told in the very same words: whoever sends it a thousand grains of dust must not cause a thousand long events.
+ */
+export async function announceAll(
+  trx: Trx,
+  all: readonly Recorded[],
+  context: Pick<SettleContext, 'publicUrl' | 'now'>,
+): Promise<void> {
+  const told = new Set<string>();
+  for (const recorded of all) {
+    const { event, paymentId } = recorded;
+    const what = `${event} ${paymentId}`;
+    if (paymentId !== null && told.has(what)) continue;
+    told.add(what);
+    await announceRecorded(trx, recorded, context);
+  }
+}
+
+async function announceRecorded(
   trx: Trx,
   { deposit, paymentId, expectedId, event }: Recorded,
   { publicUrl, now }: Pick<SettleContext, 'publicUrl' | 'now'>,

@@ -1,5 +1,5 @@
 import { formatAmount } from '../core/money.ts';
-import { announceRecorded, type Recorded } from '../payments/record.ts';
+import { announceAll, type Recorded } from '../payments/record.ts';
 import { recordSurplus } from '../payments/surplus.ts';
 import {
   type BalanceMark,
@@ -76,7 +76,7 @@ export function createBalanceCheck(
       if (recorded !== null) raised.push(recorded);
     }
     const { publicUrl } = deps;
-    for (const each of raised) await announceRecorded(trx, each, { publicUrl, now: clock() });
+    await announceAll(trx, raised, { publicUrl, now: clock() });
     return raised;
   }
 

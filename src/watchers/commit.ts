@@ -2,7 +2,7 @@ import type { ChainConfig } from '../config.ts';
 import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
 import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentStatus } from '../core/payment.ts';
-import { announceRecorded, type Recorded, recordTransfer } from '../payments/record.ts';
+import { announceAll, type Recorded, recordTransfer } from '../payments/record.ts';
 import { type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
 import { deleteMarksOfBlock } from '../storage/balance-marks.ts';
 import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains.ts';
@@ -91,7 +91,7 @@ export async function commitSpan(
   const overdue = await listOverduePayments(trx, chain.network, overdueAt, overdueLimit);
   const touched = recorded.flatMap(({ paymentId }) => (paymentId === null ? [] : [paymentId]));
   const settled = await settleAll(trx, [...orphaned, ...touched, ...overdue], settleContext(state, context));
-  for (const each of recorded) await announceRecorded(trx, each, context);
+  await announceAll(trx, recorded, context);
   return { state, recorded, settled, more: overdue.length === overdueLimit };
 }
 

@@ -1,5 +1,5 @@
 import type { Deposit } from '../core/payment.ts';
-import { announceRecorded, type Recorded, recordMissed } from '../payments/record.ts';
+import { announceAll, type Recorded, recordMissed } from '../payments/record.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { type AuditMark, readAuditMark } from '../storage/audits.ts';
 import { lockChain } from '../storage/chains.ts';
@@ -58,7 +58,7 @@ export async function commitReading(
     ...orphaned.map(({ paymentId }) => paymentId),
   ].filter((id) => id !== null);
   const settled = await settleAll(trx, touched, settleContext(state, context));
-  for (const each of recorded) await announceRecorded(trx, each, context);
+  await announceAll(trx, recorded, context);
   return { mark, recorded, orphaned, settled };
 }
 

@@ -2,11 +2,29 @@ import { expect, test } from 'vitest';
 import type { BlockHash, BlockRef } from '../../src/core/chain.ts';
 import { listAnchors, readChain } from '../../src/storage/chains.ts';
 import { inTransaction } from '../../src/storage/database.ts';
+import { listEvents } from '../../src/storage/events.ts';
 import { commitSpan } from '../../src/watchers/commit.ts';
+import { evmKey } from '../support/addresses.ts';
 import { openWorld } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
 
 describeDatabases('a span', (openTestDb) => {
+  test('with many late transfers to one payment tells of them once, and of each that is unmatched', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const payment = await world.create();
+    world.mine(10);
+    await world.read();
+    const stranger = { ...world.transferTo(payment), recipient: evmKey(2) };
+    for (let i = 0; i < 5; i++) world.chain.send(world.transferTo(payment, 1), stranger);
+    world.mine(1);
+    await world.read();
+    expect(await world.events(payment)).toEqual(['payment.expired', 'payment.late']);
+    expect((await world.view(payment)).deposits).toHaveLength(5);
+    const events = await listEvents(world.db, world.merchantId, 0, 100);
+    expect(events.filter(({ type }) => type === 'deposit.unmatched')).toHaveLength(5);
+  });
+
   test('in which every one of ten thousand blocks was shown is written, and leaves few anchors', async () => {
     const { db, network, chainConfig, clock, read } = await openWorld(await openTestDb());
     await read();
