@@ -1,14 +1,16 @@
 import type { Network } from '../core/networks.ts';
+import { RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { AuditFinding } from '../metrics.ts';
 import { type AuditMark, readAuditMark, updateAuditMark } from '../storage/audits.ts';
-import { findAnchorBelow, lockChain, readChain } from '../storage/chains.ts';
+import { type ChainState, findAnchorBelow, lockChain, readChain } from '../storage/chains.ts';
 import { inTransaction } from '../storage/database.ts';
 import { findPaymentById } from '../storage/payments.ts';
 import { joinOldScans } from '../storage/scans.ts';
 import { describeSettlements, sameBlock } from './commit.ts';
 import { settledHeight } from './confirm.ts';
 import { nextPiece } from './pieces.ts';
+import { commitFork, findMisread } from './reorg.ts';
 import { commitReading, type Repair } from './repair.ts';
 import { hostsServing, type Piece, type Reading, reread } from './reread.ts';
 import type { Hosts } from './source.ts';
@@ -66,7 +68,10 @@ export function createAuditor(deps: AuditDeps): Auditor {
     if (outcome.kind !== 'reading') {
       if (outcome.kind === 'forked' && failures >= patience) await stepBack(mark);
       const asked = hostsServing(source, 'logs').filter((host) => !except.has(host));
-      return passOver(asked, piece, outcome.reason);
+      const passed = passOver(asked, piece, outcome.reason);
+      // Nobody could read it: is it of the chain at all?
+      if (passed.kind === 'failed') await readAnew(state, mark, signal);
+      return passed;
     }
     const { reading } = outcome;
     const repair = await inTransaction(db, (trx) => commit(trx, reading, mark));
@@ -112,6 +117,23 @@ export function createAuditor(deps: AuditDeps): Auditor {
       if (mark === null || below === null || !sameBlock(mark.position, position)) return;
       await updateAuditMark(trx, { ...mark, position: below });
     });
+  }
+
+  /**
+   * Sets the cursor back below a block that was read and is not of the chain that the cursor is on. What was recorded
+   * there is looked at again by whoever reads on.
+   */
+  async function readAnew(state: ChainState, { position }: AuditMark, signal: AbortSignal): Promise<void> {
+    const { latePolicy, publicUrl } = deps;
+    try {
+      const forkPoint = await findMisread(db, source, state, position.height, signal);
+      if (forkPoint === null) return;
+      const context = { chain, latePolicy, publicUrl, now: clock() };
+      await inTransaction(db, (trx) => commitFork(trx, state, { forkPoint, disconnected: [] }, context));
+      log.warn({ fork_point: forkPoint.height, height: state.cursor.height }, 'blocks read that never were');
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+    }
   }
 
   async function commit(

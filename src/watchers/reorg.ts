@@ -14,7 +14,7 @@ import type { DepositBlock } from '../storage/deposits.ts';
 import { cutScans } from '../storage/scans.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type CommitContext, orphanDeposits, sameBlock, settleAll, settleContext } from './commit.ts';
-import type { ChainSource, Span } from './source.ts';
+import type { ChainSource, Hosts, Span } from './source.ts';
 
 /** What a reorg did to what we had recorded. */
 export type Fork = {
@@ -67,7 +67,7 @@ export async function findFork(
   const range = { above: forkPoint.height, upTo: state.cursor.height };
   const blocks = await listHeldBlocks(db, state.network, range);
   const disconnected = await findReplaced(source, blocks, null, signal);
-  for (const block of disconnected) refuseFinal(state, block);
+  for (const block of disconnected) await refuseFinal(source, state, block, signal);
   return { forkPoint, disconnected };
 }
 
@@ -127,7 +127,7 @@ async function findForkPoint(
         throw new RpcError('nodes_disagree', `no agreement about block ${anchor.height}`);
       }
       if (stands) return anchor;
-      refuseFinal(state, anchor);
+      await refuseFinal(source, state, anchor, signal);
     }
   }
   throw new FinalityViolation(`${state.network} has none of the blocks that were read: is it another chain?`);
@@ -141,12 +141,73 @@ function standingAt(now: ReadonlyMap<number, BlockRef | null>, height: number): 
   return block;
 }
 
-/** Only what is known to have fallen shows how deep a fork is: anchors are sparse, and the gap below one proves nothing. */
-function refuseFinal(state: ChainState, fallen: DepositBlock): void {
-  if (state.finalizedHeight === null || fallen.height > state.finalizedHeight) return;
+/**
+ * Only what is known to have fallen shows how deep a fork is: anchors are sparse, and the gap below one proves nothing.
+ * Nor is one node's word enough to stop a chain where there are others: who has the block speaks against it.
+ */
+async function refuseFinal(
+  source: ChainSource,
+  { network, finalizedHeight }: ChainState,
+  { height, hash }: Pick<BlockRef, 'height' | 'hash'>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (finalizedHeight === null || height > finalizedHeight) return;
+  const hosts = source.endpoints().flatMap((node) => (node.state === 'wrong chain' ? [] : [node.host]));
+  const others: string[] = [];
+  let upheld = false;
+  for (const host of hosts.length > 1 ? hosts : []) {
+    const block = await blockOf(source, height, new Set(hosts.filter((one) => one !== host)), signal);
+    if (block?.hash === hash) upheld = true;
+    else if (block !== null) others.push(host);
+  }
+  if (upheld) {
+    for (const host of others)
+      source.accuse(host, `it has another block at ${height}, which is final elsewhere`);
+    throw new RpcError('nodes_disagree', `no agreement about block ${height}, which is final`);
+  }
   throw new FinalityViolation(
-    `${state.network} replaced block ${fallen.height}, though everything up to ${state.finalizedHeight} was final`,
+    `${network} replaced block ${height}, though everything up to ${finalizedHeight} was final`,
   );
+}
+
+/** Null when nobody but `except` could say. */
+async function blockOf(
+  source: ChainSource,
+  height: number,
+  except: Hosts,
+  signal: AbortSignal,
+): Promise<BlockRef | null> {
+  try {
+    return (await source.blocksAt([height], signal, except)).get(height) ?? null;
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    return null;
+  }
+}
+
+/**
+ * Finds out whether a block that we read above `above` is none of the chain on which our cursor stands: a node whose
+ * answers came from different machines, one of them on a branch that was given up, has shown such a thing. Returns the
+ * highest block below it that stands; null when all of them do, or when the cursor itself does not.
+ *
+ * @throws RpcError when no node answers.
+ */
+export async function findMisread(
+  db: Db,
+  source: ChainSource,
+  { network, cursor }: ChainState,
+  above: number,
+  signal: AbortSignal,
+): Promise<BlockRef | null> {
+  const anchors = await listAnchors(db, network);
+  const below = anchors.find(({ height }) => height <= above);
+  const asked = [...anchors.filter(({ height }) => height > above), ...(below === undefined ? [] : [below])];
+  const now = await source.blocksAt([...new Set([cursor, ...asked].map(({ height }) => height))], signal);
+  const stands = ({ height, hash }: BlockRef) => now.get(height)?.hash === hash;
+  if (!stands(cursor)) return null;
+  const lowestFallen = asked.findLast((anchor) => !stands(anchor));
+  if (lowestFallen === undefined) return null;
+  return asked.find((anchor) => anchor.height < lowestFallen.height && stands(anchor)) ?? null;
 }
 
 /**

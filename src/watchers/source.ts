@@ -106,10 +106,15 @@ export type ChainSource = {
   /**
    * The chain's blocks at these heights, all from one node that is not behind the highest finalized height that a
    * poll was told of (one that is may sit on a fork long given up); null for a height above its head.
+   * Nodes in `except` are not asked.
    *
    * @throws RpcError when no node answers.
    */
-  blocksAt(heights: readonly number[], signal: AbortSignal): Promise<Map<number, BlockRef | null>>;
+  blocksAt(
+    heights: readonly number[],
+    signal: AbortSignal,
+    except?: Hosts,
+  ): Promise<Map<number, BlockRef | null>>;
 
   /** The fresh look before a confirmation, one answer for each query, all by one node that is not in `except`. */
   inclusions(

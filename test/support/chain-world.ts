@@ -1,7 +1,9 @@
+import type { Clock } from '../../src/clock.ts';
 import type { ChainConfig, PaymentPolicy } from '../../src/config.ts';
 import type { Currency } from '../../src/core/assets.ts';
 import type { Network } from '../../src/core/networks.ts';
 import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
+import type { Logger } from '../../src/log.ts';
 import type { AuditFinding } from '../../src/metrics.ts';
 import { type CancelOutcome, cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
@@ -9,6 +11,7 @@ import { listEvents } from '../../src/storage/events.ts';
 import { findPayment } from '../../src/storage/payment-views.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { type AuditOutcome, type Auditor, createAuditor } from '../../src/watchers/audit.ts';
+import type { ChainSource } from '../../src/watchers/source.ts';
 import {
   createWatcher,
   type StepOutcome,
@@ -36,9 +39,13 @@ export type WorldOptions = {
   addresses?: number;
   /** What the watcher works on; by default the same as everybody else. */
   watcherDb?: Db;
+  /** Opens the source that the watcher reads, anew after each restart; by default the chain's own. */
+  openSource?: (chain: ScriptedChain, deps: SourceDeps) => ChainSource;
   /** Watch a chain in a database where all the rest is there already. */
   beside?: { merchantId: string };
 };
+
+export type SourceDeps = { chain: ChainConfig; clock: Clock; log: Logger };
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
 
@@ -77,6 +84,9 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
   });
   const { signal } = new AbortController();
   const findings: AuditFinding[] = [];
+  const { openSource = ({ source }) => source } = options;
+  let source = openSource(chain, { chain: chainConfig, clock, log });
+  const closing: Promise<void>[] = [];
   let watcher = newWatcher();
   let auditor = newAuditor();
 
@@ -84,7 +94,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     return {
       db: options.watcherDb ?? db,
       chain: chainConfig,
-      source: chain.source,
+      source,
       watch: createWatchlist('evm'),
       latePolicy: policy.late,
       publicUrl: config.publicUrl,
@@ -198,8 +208,16 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     },
     /** A new watcher that knows nothing but what is stored, as after a restart. */
     restart() {
+      if (options.openSource !== undefined) {
+        closing.push(source.close());
+        source = openSource(chain, { chain: chainConfig, clock, log });
+      }
       watcher = newWatcher();
       auditor = newAuditor();
+    },
+    /** Where {@link WorldOptions.openSource} was given. */
+    async close(): Promise<void> {
+      await Promise.all([...closing, source.close()]);
     },
     async create(currency?: Currency): Promise<Payment> {
       const outcome = await tryCreate(currency);

@@ -15,7 +15,7 @@ import type { NodeView } from './scripted-chain.ts';
 export const modelAddresses = 2;
 
 /** How deep reorgs go, and how far the finalized block trails: nothing final is ever taken back here. */
-const deepest = 6;
+export const deepest = 6;
 
 const nth = fc.nat(20);
 const steps = fc.integer({ min: 0, max: 6 });
@@ -77,6 +77,10 @@ export type History = typeof history extends fc.Arbitrary<infer T> ? T : never;
 export type Model = {
   world: World;
   faulty: FaultyDb;
+  /** How deep reorgs go here; default {@link deepest}. */
+  deepest?: number;
+  /** Whether this chain may stop for a while for such a reason; default: for none. */
+  mayStop?: (reason: string) => boolean;
   /** The highest the chain has ever been before a reorg. */
   highest: number;
   /** Heads that reorgs replaced, and up to where each has its blocks in common with the chain. */
@@ -173,7 +177,7 @@ export async function act(model: Model, what: Action): Promise<void> {
 /** Where the chain may fork at the deepest without taking back what was final. */
 function lowestFork(model: Model): number {
   model.highest = Math.max(model.highest, model.world.chain.head().height);
-  return model.highest - deepest;
+  return model.highest - (model.deepest ?? deepest);
 }
 
 /** The chain leaves its head for a fork that begins above `common`. */
@@ -244,7 +248,7 @@ async function stepChecked(model: Model, times: number): Promise<void> {
   for (let i = 0; i < times; i++) await checkedStep(model);
 }
 
-async function checkedStep({ world }: Model): Promise<void> {
+async function checkedStep({ world, mayStop }: Model): Promise<void> {
   const { db, network, merchantId } = world;
   const before = (await listEvents(db, merchantId, 0, 10_000)).length;
   try {
@@ -262,5 +266,6 @@ async function checkedStep({ world }: Model): Promise<void> {
       throw new Error(`expired at ${payment?.expiresAt}, though the chain was read to ${read} only`);
     }
   }
-  if (state?.stoppedReason != null) throw new Error(`stopped: ${state.stoppedReason}`);
+  const stopped = state?.stoppedReason;
+  if (stopped != null && mayStop?.(stopped) !== true) throw new Error(`stopped: ${stopped}`);
 }

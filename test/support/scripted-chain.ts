@@ -23,8 +23,14 @@ import type {
 /** What a transaction moves, before it is mined. */
 export type ScriptedTransfer = Pick<Transfer, 'token' | 'currency' | 'recipient' | 'amount'>;
 
-type Tx = { hash: TxHash; transfers: readonly ScriptedTransfer[] };
-type Block = BlockRef & { parent: BlockHash | null; txs: readonly Tx[]; transfers: readonly Transfer[] };
+export type ScriptedTx = { hash: TxHash; transfers: readonly ScriptedTransfer[] };
+export type ScriptedBlock = BlockRef & {
+  parent: BlockHash | null;
+  txs: readonly ScriptedTx[];
+  transfers: readonly Transfer[];
+};
+type Tx = ScriptedTx;
+type Block = ScriptedBlock;
 
 /** Which block a node takes for the head: the chain's own, one below it, or one it stays at. */
 export type NodeView = 'tip' | { behind: number } | { stuckAt: BlockHash };
@@ -74,8 +80,14 @@ export type ScriptedChain = {
   transfers(): Transfer[];
   /** Every block, of whatever fork, that ever held a transaction. */
   inclusionsEver(tx: TxHash): BlockRef[];
-  /** Hashes of the blocks that were read whole, for the native coin. */
-  readNatively: ReadonlySet<BlockHash>;
+  /** What a node with this view has: every block from the lowest to its head. */
+  branchOf(view: NodeView): ScriptedBlock[];
+  /** Whether there was ever such a block, on whatever fork. */
+  wasMade(hash: BlockHash): boolean;
+  /** How far the finalized block trails a node's head; null: nodes do not tell. */
+  finalityLag: number | null;
+  /** Hashes of the blocks that were read whole, for the native coin: by {@link source}, or as a test knows. */
+  readNatively: Set<BlockHash>;
   /** How often each method of the source was called. */
   calls: Record<'poll' | 'reread' | 'blocksAt' | 'inclusions' | 'balances', number>;
   /** Who was accused of what, in order. */
@@ -173,7 +185,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return found;
   }
 
-  function headOf({ view }: ScriptedNode): Block {
+  function headOf({ view }: Pick<ScriptedNode, 'view'>): Block {
     if (view === 'tip') return tip;
     if ('stuckAt' in view) return blockOf(view.stuckAt);
     return ancestor(tip, Math.max(0, tip.height - view.behind)) as Block;
@@ -309,9 +321,9 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     },
     poll,
     reread,
-    blocksAt: async (heights) => {
+    blocksAt: async (heights, _, except) => {
       calls.blocksAt += 1;
-      const head = headOf(anyNode());
+      const head = headOf(anyNode(except));
       return new Map(
         heights.map((height) => {
           const block = ancestor(head, height);
@@ -391,6 +403,12 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     transfers: () => branch(tip, -1, tip.height).flatMap((block) => block.transfers),
     inclusionsEver: (hash) =>
       [...blocks.values()].filter((block) => block.txs.some((tx) => tx.hash === hash)).map(refOf),
+    branchOf(view) {
+      const head = headOf({ view });
+      return branch(head, -1, head.height);
+    },
+    wasMade: (hash) => blocks.has(hash),
+    finalityLag,
     prefer(node) {
       preferred = node;
     },

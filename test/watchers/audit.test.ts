@@ -55,6 +55,44 @@ function invented({ chain, network }: World, n: number, payment: Payment, below:
 }
 
 describeDatabases('a second reading', (openTestDb) => {
+  test('shows that a block was read that is none of the chain: all from there on is read anew', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
+    await world.read();
+    const [gone, again] = [await world.create(), await world.create()];
+    world.pay(gone);
+    const tx = world.pay(again);
+    world.mine(1);
+    await world.read();
+    const { height } = world.chain.head();
+    world.chain.reorg({ depth: 1, blocks: 1, place: (each) => (each === tx ? 0 : null) });
+    // Two machines behind one name: one still has the cursor's block, the other what was made after its successor.
+    const { source } = world.chain;
+    const { poll } = source;
+    source.poll = async (request) => {
+      const { cursor } = request;
+      const outcome = await poll({ ...request, cursor: world.chain.at(cursor.height) ?? cursor });
+      if (outcome.kind === 'span' && outcome.span.to.height === cursor.height) outcome.span.to = cursor;
+      return outcome;
+    };
+    world.chain.prefer(1);
+    world.mine(4);
+    await world.read();
+    source.poll = poll;
+    expect(await world.deposits(again)).toMatchObject([{ status: 'seen' }]);
+
+    await world.audit();
+    await world.read();
+    expect(world.lines).toContainEqual(
+      expect.objectContaining({ level: 'warn', msg: 'blocks read that never were', fork_point: height - 1 }),
+    );
+    expect(await world.deposits(gone)).toMatchObject([{ status: 'orphaned' }]);
+    expect(await world.deposits(again)).toMatchObject([
+      { status: 'confirmed', height, blockHash: world.chain.at(height)?.hash },
+    ]);
+    expect(await world.audit()).toBe('nothing');
+    expect(await auditedTo(world)).toBeGreaterThan(height);
+  });
+
   test('finds what the first node left out in the middle of a range, from another, and it pays', async () => {
     const { world, payment, tx, height } = await openHidden(await openTestDb());
     expect(await world.audit()).toBe('nothing');

@@ -372,15 +372,30 @@ describeDatabases('a chain that takes back what it called final', (openTestDb) =
     await world.read();
     world.mine(5);
     await world.read();
-    const honest = world.chain.nodes[1];
-    if (honest !== undefined) honest.view = { stuckAt: world.chain.head().hash };
+    const before = world.chain.head().hash;
     world.chain.reorg({ depth: 5 });
     expect((await world.step()).kind).toBe('stopped');
-    world.chain.prefer(1);
+    world.chain.revive(before);
     await world.step();
     expect(await stateOf(world)).toMatchObject({ stoppedReason: null });
     expect(world.lines).toContainEqual(expect.objectContaining({ msg: 'chain agrees again' }));
     expect(await world.tryCreate()).toMatchObject({ outcome: 'created' });
+  });
+
+  test('is not believed of one node while another still has the block that was final', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { finalityLag: 2, nodes: 2 } });
+    await world.read();
+    world.mine(5);
+    await world.read();
+    const honest = world.chain.nodes[1];
+    if (honest !== undefined) honest.view = { stuckAt: world.chain.head().hash };
+    world.chain.reorg({ depth: 5 });
+    expect((await world.step()).kind).toBe('failed');
+    expect(await stateOf(world)).toMatchObject({ stoppedReason: null });
+    expect(world.lines.filter(({ level }) => level === 'fatal')).toEqual([]);
+    // So that the other one is asked first from now on.
+    const reason = expect.stringMatching(/^it has another block at \d+, which is final elsewhere$/);
+    expect(world.chain.accused).toEqual([{ host: 'node-0', reason }]);
   });
 
   test('does not hold up another chain', async () => {

@@ -8,7 +8,7 @@ import type { Logger } from '../../log.ts';
 import type { Sleep } from '../../loop.ts';
 import { type AskOptions, createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
 import { behind, contradiction, NodeError } from '../node-error.ts';
-import type { ChainSource, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
+import type { ChainSource, Hosts, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { balancesAt } from './balances.ts';
 import { getHeader } from './calls.ts';
 import { createContractPayments } from './contract-payments.ts';
@@ -188,6 +188,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   async function blocksAt(
     heights: readonly number[],
     signal: AbortSignal,
+    except: Hosts = new Set(),
   ): Promise<Map<number, BlockRef | null>> {
     if (heights.length === 0) return new Map();
     return await endpoints.ask(
@@ -196,7 +197,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
         return new Map(heights.map((height, i) => [height, blockAt(height, resultOf(answers[i]), latest)]));
       },
       signal,
-      { aside: true },
+      { aside: true, except: (node) => except.has(node.host) },
     );
   }
 
