@@ -140,6 +140,12 @@ export type LogsExpectation = {
   witnesses: Witnesses;
 };
 
+/** Whether logs show that the block at their end was replaced since it was seen. */
+export function showReplaced(logs: unknown, seen: Pick<BlockRef, 'height' | 'hash'>): boolean {
+  const last = Array.isArray(logs) ? readTransferLog(logs.at(-1)) : null;
+  return last !== null && last.height === seen.height && last.blockHash !== seen.hash;
+}
+
 /**
  * Judges the answer to a log query whole, and picks what pays a watched address, in chain order.
  *

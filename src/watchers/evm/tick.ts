@@ -4,7 +4,7 @@ import type { Capability } from '../../core/node.ts';
 import type { Seen } from '../endpoints.ts';
 import { contradiction, lacks, NodeError } from '../node-error.ts';
 import type { PollOutcome, PollRequest, Span } from '../source.ts';
-import { judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs } from './accept.ts';
+import { judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs, showReplaced } from './accept.ts';
 import { getHeader, getReceipt } from './calls.ts';
 import { findContractCalls, judgePayment, matchPayments, toNativeTransfer } from './native.ts';
 import type { EvmNode } from './node.ts';
@@ -131,6 +131,9 @@ async function readAnswers(
   for (const block of full) witnesses.set(block.height, block.hash);
   const range = { from: cursor.height + 1, to: expected.to.height, tokens: context.currencies, witnesses };
   const logs = logsAt === null ? [] : resultOf(answers[logsAt]);
+  const { height, hash } = expected.to;
+  if (hash !== null && standing < height && showReplaced(logs, { height, hash }))
+    return { kind: 'moved', top: verdict.top };
   const matched = judgeLogs(logs, range, (key) => watch.has(key));
   if (logsAt !== null) {
     node.range.served(range.to - cursor.height, (logs as unknown[]).length);

@@ -87,6 +87,21 @@ test('a final block that is gone for every node is a reorg, and nobody is accuse
   expect(source.endpoints().map(({ lastError }) => lastError)).toEqual([null, null]);
 });
 
+test('a payment in the block that took the place of the head seen before is found, and nobody blamed', async () => {
+  const chain = await open();
+  await chain.anvil.mine(2);
+  await chain.pay();
+  await chain.anvil.mine();
+  const height = await chain.anvil.height();
+  const { hash, timestamp } = await chain.anvil.block(height);
+  // So far above that no header of the answer shows what stands there.
+  await chain.anvil.mine(20);
+  const orphan = { height, hash: `0x${'f0'.repeat(32)}` as BlockHash, time: timestamp };
+  const outcome = await chain.read({ head: orphan });
+  expect(outcome).toMatchObject({ kind: 'span', span: { to: { hash }, transfers: [{ amount: 5n }] } });
+  expect(chain.source.endpoints()).toMatchObject([{ state: 'ready', failed: 0 }]);
+});
+
 test('a transaction of which the node cannot tell is unknown, and the others are told all the same', async () => {
   const chain = await open();
   const hashes = [await chain.pay(), await chain.pay()];
@@ -160,7 +175,7 @@ type Chain = {
   token: string;
   pay(): Promise<string>;
   /** One poll from the block after the tokens were placed to the head. */
-  read(options?: { native?: boolean; watched?: string }): Promise<PollOutcome>;
+  read(options?: { native?: boolean; watched?: string; head?: BlockRef }): Promise<PollOutcome>;
 };
 
 async function open(): Promise<Chain> {
@@ -175,8 +190,8 @@ async function open(): Promise<Chain> {
     source,
     token: usdt,
     pay: () => transferToken(anvil, usdt, customer, 5n),
-    read: async ({ native = false, watched = customer } = {}) => {
-      const head = await refAt(anvil, await anvil.height());
+    read: async ({ native = false, watched = customer, head: seen } = {}) => {
+      const head = seen ?? (await refAt(anvil, await anvil.height()));
       return source.poll(pollOf({ cursor, head, watch: watching(watched), native }));
     },
   };
