@@ -78,6 +78,8 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
   const heads = listenForHeads({ rpc: chain.rpc, onHead, log });
   return {
     wake() {
+      // At full pace already: the next payment of a busy shop must not cost a poll.
+      if (!last.idle) return;
       last = { ...last, idle: false };
       loop.wake();
     },

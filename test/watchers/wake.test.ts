@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import type { ChainConfig } from '../../src/config.ts';
@@ -65,6 +66,23 @@ describeDatabases('a chain', (openTestDb) => {
     await chain.anvil.mine();
     await waitFor('the deposit', () => hasSeenDeposit(chain.db, 'bsc'));
     expect(chain.lines.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
+  });
+
+  test('that is read at full pace is read no faster for every further payment', async () => {
+    const chain = await open(await openTestDb(), {
+      pollSeconds: anHour,
+      idlePollSeconds: anHour,
+      wsUrl: () => 'ws://127.0.0.1:1',
+    });
+    await chain.untilIdle();
+    await chain.untilStepped(chain.create);
+    chain.proxy.resetTraffic();
+    for (let payments = 0; payments < 2; payments++) {
+      await chain.create();
+      for (let turns = 0; turns < 50; turns++) await setImmediate();
+    }
+    await chain.stop();
+    expect(chain.proxy.traffic().requests).toBe(0);
   });
 
   test('that nobody waits for is read on though the clock was set back', async () => {
@@ -141,12 +159,15 @@ async function open(db: Db, { wsUrl = webSocketOf, ...paces }: Options) {
   /** Until a step found nothing to read and nobody waiting, and the loop has gone to sleep over it. */
   async function untilIdle(): Promise<void> {
     // The first step may find a block, the second none. After each it is noted how the nodes look, if some time passed.
-    for (let steps = 0; steps < 2; steps++) {
-      ahead += 60_000;
-      const since = clock();
-      watched.wake();
-      await waitFor('a step', async () => ((await listNodes(db))[0]?.notedAt ?? 0) >= since);
-    }
+    for (let steps = 0; steps < 2; steps++) await untilStepped(watched.wake);
+  }
+
+  /** Until the step is over that this causes. */
+  async function untilStepped(cause: () => unknown): Promise<void> {
+    ahead += 60_000;
+    const since = clock();
+    await cause();
+    await waitFor('a step', async () => ((await listNodes(db))[0]?.notedAt ?? 0) >= since);
   }
 
   /** A block that another listener has heard of, and the chain's own one before or after it. */
@@ -168,6 +189,7 @@ async function open(db: Db, { wsUrl = webSocketOf, ...paces }: Options) {
     lines,
     untilRead,
     untilIdle,
+    untilStepped,
     mineAndHear,
     stop: watched.stop,
     setBack(ms: number) {
