@@ -16,6 +16,9 @@ import type { ContractCall } from './tracer.ts';
 import { type MatchedLog, toTransfers } from './transfers.ts';
 import { resultOf } from './verify.ts';
 
+/** A block in which something was found has to be asked about by itself: that costs as much as so many logs. */
+const costOfFound = 10;
+
 /** What a poll came to. What contracts paid in the native coin is not among the transfers yet. */
 export type TickOutcome =
   | Exclude<PollOutcome, { kind: 'span' }>
@@ -136,7 +139,8 @@ async function readAnswers(
     return { kind: 'moved', top: verdict.top };
   const matched = judgeLogs(logs, range, (key) => watch.has(key));
   if (logsAt !== null) {
-    node.range.served(range.to - cursor.height, (logs as unknown[]).length);
+    const found = new Set(matched.map((log) => log.height)).size;
+    node.range.served(range.to - cursor.height, Math.max((logs as unknown[]).length, found * costOfFound));
     seen({ serves: 'logs' });
   }
   if (logsAt !== null && plan.recipients === null) {

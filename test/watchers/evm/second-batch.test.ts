@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest';
+import { canonicalTokens } from '../../../src/core/assets.ts';
 import type { BlockHash, BlockRef } from '../../../src/core/chain.ts';
 import { ConfigError } from '../../../src/errors.ts';
+import { transferTopic } from '../../../src/watchers/evm/calls.ts';
 import type { ChainSource, PollOutcome } from '../../../src/watchers/source.ts';
 import { anvilForTest, type TestAnvil } from '../../support/anvil.ts';
 import { assetsOf, evmSourceForTest, pollOf, watching } from '../../support/evm.ts';
 import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts';
 import { captureLog } from '../../support/log.ts';
+import { startStubNode } from '../../support/stub-node.ts';
 import { placeTokens, transferToken } from '../../support/tokens.ts';
 
 /*
@@ -27,6 +30,50 @@ test('transfers at the end of the range need no second request, those below it o
   const below = await chain.read();
   expect(below).toMatchObject({ kind: 'span', span: { transfers: [{ amount: 5n }] } });
   expect(chain.proxy.traffic().requests).toBe(2);
+});
+
+test('where every block pays, no more are read at once than can be asked about in a few requests', async () => {
+  const top = 10_000;
+  const hashOf = (height: number) => `0x${height.toString(16).padStart(64, '0')}` as BlockHash;
+  const hex = (value: number) => `0x${value.toString(16)}`;
+  const heightOf = (block: unknown) =>
+    block === 'latest' ? top : block === 'finalized' ? top - 2 : Number(block);
+  const payment = (height: number) => ({
+    address: canonicalTokens.bsc.usdt?.address,
+    topics: [transferTopic, hashOf(1), `0x${customer.slice(2).padStart(64, '0')}`],
+    data: hashOf(5),
+    blockNumber: hex(height),
+    blockHash: hashOf(height),
+    transactionHash: hashOf(height),
+    logIndex: '0x0',
+  });
+  const node = await startStubNode((method, [first]) => {
+    if (method === 'eth_chainId') return '0x38';
+    if (method === 'eth_getLogs') {
+      const { fromBlock, toBlock } = first as { fromBlock: string; toBlock: string };
+      const [from, to] = [Number(fromBlock), Number(toBlock)];
+      return Array.from({ length: to - from + 1 }, (_, i) => payment(from + i));
+    }
+    const height = heightOf(first);
+    return {
+      number: hex(height),
+      hash: hashOf(height),
+      parentHash: hashOf(height - 1),
+      timestamp: hex(height),
+    };
+  });
+  const refOf = (height: number) => ({ height, hash: hashOf(height), time: height });
+  const source = evmSourceForTest([node.url]);
+  let cursor = refOf(100);
+  const widths: number[] = [];
+  while (cursor.height < top) {
+    const outcome = await source.poll(pollOf({ cursor, head: refOf(top), watch: watching(customer) }));
+    if (outcome.kind !== 'span') throw new Error(outcome.kind);
+    widths.push(outcome.span.transfers.length);
+    cursor = outcome.span.to as typeof cursor;
+  }
+  expect(widths.reduce((sum, width) => sum + width)).toBe(top - 100);
+  expect(Math.max(...widths)).toBeLessThanOrEqual(1_000);
 });
 
 test.each<[string, (block: unknown) => unknown]>([
