@@ -84,10 +84,30 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
   ): Promise<[TxHash, Judgement][]> {
     const judgements: [TxHash, Judgement][] = [];
     for (let at = 0; at < calls.length; at += atOnce) {
-      judgements.push(...(await traceSome(node, { calls: calls.slice(at, at + atOnce), ...request })));
+      judgements.push(...(await traceInPieces(node, { calls: calls.slice(at, at + atOnce), ...request })));
     }
     seen({ serves: 'traces' });
     return judgements;
+  }
+
+  /** In as many requests as it takes: one trace that is larger than any answer must not take the others along. */
+  async function traceInPieces(
+    node: EvmNode,
+    { calls, ...request }: TraceRequest,
+  ): Promise<[TxHash, Judgement][]> {
+    try {
+      return await traceSome(node, { calls, ...request });
+    } catch (error) {
+      if (!(error instanceof NodeError) || error.fault.kind !== 'too-much') throw error;
+      const [first] = calls;
+      if (first === undefined) return [];
+      if (calls.length === 1) return [[first.txHash, { reason: error.message }]];
+      const half = Math.ceil(calls.length / 2);
+      return [
+        ...(await traceInPieces(node, { calls: calls.slice(0, half), ...request })),
+        ...(await traceInPieces(node, { calls: calls.slice(half), ...request })),
+      ];
+    }
   }
 
   /** @throws NodeError `lacks` when the node has neither way of tracing, another when it does not answer. */

@@ -246,6 +246,22 @@ describe('a node', () => {
     expect(await chain.poll()).toMatchObject({ kind: 'failed' });
   });
 
+  test('is found beside one whose trace is larger than any answer may be', async () => {
+    const chain = await open();
+    const endless = await chain.anvil.send(chain.payer.batch(to(alice, 5n)));
+    await chain.anvil.send(chain.payer.batch(to(bob, 6n)));
+    await chain.anvil.mine();
+    chain.proxy.inject(
+      { kind: 'status', status: 413 },
+      { matches: ({ method, params }) => method === 'debug_traceTransaction' && params[0] === endless },
+    );
+    for (let polls = 0; polls < 2; polls++) expect(await chain.poll()).toMatchObject({ kind: 'failed' });
+    const { transfers, untraced } = await chain.read();
+    expect(transfers.map(shown)).toEqual([[bob, 0, 6n]]);
+    expect(untraced).toEqual([endless]);
+    expect(chain.source.endpoints()).toMatchObject([{ state: 'ready', failed: 0 }]);
+  });
+
   test('cannot stop the chain by one transaction that nobody traces: it is named and passed', async () => {
     const chain = await open();
     const txHash = await chain.anvil.send(chain.payer.batch(to(alice, 5n)));
