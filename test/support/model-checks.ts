@@ -59,21 +59,31 @@ type Placed = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'amo
   blockHash: string;
 };
 
+type Placing = (of: Placed) => Placed;
+
+/**
+ * Where a node left out the first of two equal transfers in one transaction, the second was taken for it: which of
+ * them stands where in the block is all that is confused.
+ */
+export function placedButForLogs(of: Placed): Placed {
+  return { ...placed(of), logIndex: null };
+}
+
 function placed(of: Placed): Placed {
   const { txHash, token, recipient, ordinal, amount, logIndex, height, blockHash } = of;
   return { txHash, token, recipient, ordinal, amount, logIndex, height, blockHash };
 }
 
 /** The recorded deposits are the transfers of the winning chain, each once and where it stands, and all confirmed. */
-export async function checkReplay(world: World, addresses: number): Promise<void> {
+export async function checkReplay(world: World, addresses: number, told: Placing = placed): Promise<void> {
   const deposits = await allDeposits(world);
   const live = deposits.filter(({ status }) => status !== 'orphaned');
   const expected = visibleTransfers(world, addresses).map((transfer) =>
-    placed({ ...transfer, height: transfer.block.height, blockHash: transfer.block.hash }),
+    told({ ...transfer, height: transfer.block.height, blockHash: transfer.block.hash }),
   );
   const order = (a: Placed, b: Placed) =>
     a.height - b.height || (a.txHash < b.txHash ? -1 : a.txHash > b.txHash ? 1 : a.ordinal - b.ordinal);
-  expect(live.map(placed).toSorted(order)).toEqual(expected.toSorted(order));
+  expect(live.map(told).toSorted(order)).toEqual(expected.toSorted(order));
   expect(live.filter(({ status }) => status !== 'confirmed')).toEqual([]);
 }
 

@@ -1,0 +1,421 @@
+import fc from 'fast-check';
+import { readAuditMark } from '../../src/storage/audits.ts';
+import { readChain } from '../../src/storage/chains.ts';
+import { listScans } from '../../src/storage/scans.ts';
+import type { Db } from '../../src/storage/schema.ts';
+import { createEvmSource } from '../../src/watchers/evm/source.ts';
+import { openWorld, type World } from './chain-world.ts';
+import { endpointOf } from './evm.ts';
+import { type FaultProxy, type Injection, startFaultProxy, type When } from './fault-proxy.ts';
+import type { Fault } from './faults.ts';
+import { InjectedFault, makeFaulty } from './faulty-db.ts';
+import { type Elsewhere, type Illness, illnesses } from './illnesses.ts';
+import {
+  allDeposits,
+  checkOutcomes,
+  checkPayments,
+  checkReplay,
+  checkRoles,
+  placedButForLogs,
+  visibleTransfers,
+} from './model-checks.ts';
+import { type Action, act, action, type Model, modelAddresses } from './model-history.ts';
+import { type ScriptedNodeServer, startScriptedNode } from './scripted-node.ts';
+
+/*
+ * The whole way under faults: a chain behind HTTP, fault proxies, the pool of endpoints, the source, the watcher with
+ * its confirmations, the auditor and a database. What is decided at random is a value, so that a failure can be
+ * repeated and made smaller.
+ */
+
+/** Who is asked, in order of preference. A liar is never alone: nobody could tell. */
+export type Crew = readonly ('liar' | 'honest')[];
+
+const crews: readonly Crew[] = [
+  ['liar', 'honest'],
+  ['liar', 'honest'],
+  ['honest', 'liar'],
+  ['honest'],
+  ['liar', 'honest', 'honest'],
+  ['honest', 'honest'],
+];
+
+const allIllnesses = Object.values(illnesses).flat();
+const honestIllnesses = allIllnesses.filter(({ lies }) => lies !== true);
+const lies = allIllnesses.filter((illness) => illness.lies);
+
+type Ail = {
+  do: 'ail';
+  node: number;
+  nth: number;
+  chance: number;
+  skip: number;
+  times: number;
+  lasts: number;
+};
+type Sell = { do: 'sell'; nth: number; steps: number };
+type Step = Action | Ail | Sell | { do: 'heal'; node: number } | { do: 'audit'; steps: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 30, arbitrary: action.filter((one) => one.do !== 'node') },
+  {
+    weight: 9,
+    arbitrary: fc.record({
+      do: fc.constant('ail' as const),
+      node: fc.nat(2),
+      nth: fc.nat(10_000),
+      chance: fc.constantFrom(0.2, 0.5, 1, 1),
+      skip: fc.constantFrom(0, 0, 1, 3),
+      times: fc.constantFrom(1, 3, 1_000, 1_000),
+      // In actions.
+      lasts: fc.constantFrom(1, 3, 8, 20, 60),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('heal' as const), node: fc.nat(2) }) },
+  // More to be lied about than a shop has.
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant('sell' as const), nth: fc.nat(20), steps: fc.nat(3) }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant('audit' as const), steps: fc.integer({ min: 1, max: 4 }) }),
+  },
+);
+
+export const mix = fc.record({
+  crew: fc.constantFrom(...crews),
+  late: fc.constantFrom('flag' as const, 'confirm' as const),
+  finality: fc.constantFrom('depth' as const, 'finalized' as const),
+  deepest: fc.constantFrom(6, 6, 64),
+  dice: fc.nat(0xffff_ffff),
+  steps: fc.array(step, { minLength: 20, maxLength: 100, size: 'max' }),
+});
+
+export type Mix = typeof mix extends fc.Arbitrary<infer T> ? T : never;
+
+type Node = { kind: 'liar' | 'honest'; server: ScriptedNodeServer; proxy: FaultProxy };
+type Ailing = { node: Node; injection: Injection; until: number };
+
+type Run = {
+  model: Model;
+  world: World;
+  mix: Mix;
+  nodes: Node[];
+  elsewhere: { behind: ScriptedNodeServer; fork: ScriptedNodeServer };
+  ailing: Ailing[];
+  hits: number;
+  /** What was wrong with whom, in words. */
+  history: string[];
+  /** Actions so far. */
+  now: number;
+  auditAt: number;
+  /** Windows in a row in which nothing was read a second time. */
+  unaudited: number;
+  /** Whether a node has lied so far, and whether one may have been believed about itself. */
+  lied: boolean;
+  trusted: boolean;
+};
+
+/** An auditor whose other nodes say nothing for so many windows takes the word of the one that read the blocks. */
+const patience = 5;
+
+/** Blocks, and so ticks of ten seconds, within which everything is read again: the longest rest is ten minutes. */
+export const mostTicks = 70;
+
+/** What a mix came to. */
+export type MixOutcome = {
+  /** Ticks from the end of the last fault until everything was read. */
+  ticks: number;
+  /** How often something was made wrong, and how much of it second readings found. */
+  faults: number;
+  findings: number;
+  deposits: number;
+  requests: number;
+  /** Whether for lack of another answer the word of a liar stood. */
+  trusted: boolean;
+};
+
+/** Lives through a mix and checks that its outcome is what the chain says. */
+export async function liveMix(db: Db, mix: Mix): Promise<MixOutcome> {
+  const servers: { close(): Promise<void> }[] = [];
+  const keep = <T extends { close(): Promise<void> }>(server: T): T => {
+    servers.push(server);
+    return server;
+  };
+  try {
+    const run = await open(db, mix, keep);
+    return await live(run).catch((error: Error) => {
+      const lines = run.world.lines.slice(-60).map((line) => JSON.stringify(line));
+      throw new Error([error.message, ...run.history, ...lines].join('\n'), { cause: error });
+    });
+  } finally {
+    await Promise.all(servers.map((server) => server.close()));
+  }
+}
+
+async function live(run: Run): Promise<MixOutcome> {
+  for (const each of run.mix.steps) {
+    run.now += 1;
+    relieve(run, (ailing) => ailing.until <= run.now);
+    await take(run, each);
+    await checkNow(run);
+  }
+  return end(run);
+}
+
+async function open(
+  db: Db,
+  mix: Mix,
+  keep: <T extends { close(): Promise<void> }>(server: T) => T,
+): Promise<Run> {
+  const faulty = makeFaulty(db);
+  const nodes: Node[] = [];
+  const world = await openWorld(db, {
+    addresses: modelAddresses,
+    policy: { late: mix.late },
+    chain: { finality: mix.finality },
+    scripted: { finalityLag: mix.deepest, height: mix.deepest + 20 },
+    watcherDb: faulty.db,
+    openSource: (_, { chain, clock, log }) => {
+      const rpc = nodes.map(({ proxy }) => endpointOf(proxy.url));
+      return createEvmSource({ chain: { ...chain, rpc }, clock, log, timeoutMs: 3_000 });
+    },
+  });
+  keep(world);
+  for (const [i, kind] of mix.crew.entries()) {
+    const server = keep(await startScriptedNode(world.chain));
+    nodes.push({ kind, server, proxy: keep(await startFaultProxy(server.url, { seed: mix.dice + i })) });
+  }
+  // Now that there are nodes.
+  world.restart();
+  const behind = keep(await startScriptedNode(world.chain, { behind: 2 }));
+  const fork = keep(await startScriptedNode(world.chain));
+  await world.read();
+  // What contracts pay in the coin takes a second node where one cannot trace for a while.
+  const { send } = world.chain;
+  if (nodes.length === 1) {
+    world.chain.send = (first, ...more) => {
+      if (first?.token !== 'native') return send(...(first === undefined ? [] : [first]), ...more);
+      for (const transfer of more) send(transfer);
+      return send(first);
+    };
+  }
+  const run: Run = {
+    model: { world, faulty, deepest: mix.deepest, highest: 0, forks: [] },
+    world,
+    mix,
+    nodes,
+    elsewhere: { behind, fork },
+    ailing: [],
+    hits: 0,
+    history: [],
+    now: 0,
+    auditAt: 0,
+    unaudited: 0,
+    lied: false,
+    trusted: false,
+  };
+  run.model.mayStop = (reason) => mayStop(run, reason);
+  return run;
+}
+
+/** A chain may stop for what nobody contradicts: a liar about a final block, while all others are ill themselves. */
+function mayStop({ nodes, ailing }: Run, reason: string): boolean {
+  const ill = new Set(ailing.map(({ node }) => node));
+  if (/belongs to chain 1, not 56/.test(reason)) return nodes.every((node) => ill.has(node));
+  return /was final/.test(reason) && nodes.every((node) => node.kind === 'liar' || ill.has(node));
+}
+
+async function take(run: Run, what: Step): Promise<void> {
+  switch (what.do) {
+    case 'ail':
+      return ail(run, what as Ail);
+    case 'heal': {
+      const { proxy } = nodeOf(run, (what as { node: number }).node);
+      proxy.clear();
+      return;
+    }
+    case 'sell':
+      return sell(run, what as Sell);
+    case 'audit':
+      for (let n = 0; n < (what as { steps: number }).steps; n++) await auditStep(run);
+      return;
+    default: {
+      const { forks } = run.model;
+      await act(run.model, what as Action);
+      const left = forks.at(-1);
+      run.elsewhere.fork.view = left === undefined ? 'tip' : { stuckAt: left.head.hash };
+    }
+  }
+}
+
+/** A payment is made and paid at once, in any of the ways and assets. */
+async function sell({ model }: Run, { nth, steps }: Sell): Promise<void> {
+  const currency = ['usdt', 'usdc', 'native'][nth % 3] ?? 'usdt';
+  const how = ['exact', 'exact', 'twice', 'half', 'double'][nth % 5] ?? 'exact';
+  await act(model, { do: 'create', currency } as Action);
+  await act(model, { do: 'pay', nth: 0, how } as Action);
+  await act(model, { do: 'mine', blocks: 1, steps } as Action);
+}
+
+function nodeOf({ nodes }: Run, n: number): Node {
+  return nodes[n % nodes.length] as Node;
+}
+
+function ail(run: Run, { node: n, nth, chance, skip, times, lasts }: Ail): void {
+  const node = nodeOf(run, n);
+  const all = node.kind === 'liar' && nth % 3 > 0 ? lies : honestIllnesses;
+  const illness = all[Math.floor(nth / 3) % all.length] as Illness;
+  if (illness.lies === true) run.lied = true;
+  const elsewhere: Elsewhere = {
+    own: node.server.url,
+    behind: run.elsewhere.behind.url,
+    fork: run.elsewhere.fork.url,
+  };
+  const when = illness.whole === true ? illness.when : { chance, skip, times, ...illness.when };
+  run.history.push(`${node.kind} ${run.nodes.indexOf(node)}: ${describe(illness.fault(elsewhere), when)}`);
+  const injection = node.proxy.inject(illness.fault(elsewhere), when);
+  run.ailing.push({ node, injection, until: run.now + lasts });
+}
+
+function describe(fault: Fault, when: When | undefined): string {
+  const words = JSON.stringify({ ...fault, ...when });
+  return 'rewrite' in fault ? `${words} ${fault.rewrite}` : words;
+}
+
+function relieve(run: Run, which: (ailing: Ailing) => boolean): void {
+  for (const { injection } of run.ailing.filter(which)) {
+    injection.remove();
+    run.hits += injection.hits;
+  }
+  run.ailing = run.ailing.filter((ailing) => !which(ailing));
+}
+
+/** Never before its time, as the daemon does. */
+async function auditStep(run: Run): Promise<void> {
+  const { world } = run;
+  if (world.clock() < run.auditAt) return;
+  try {
+    const { kind, nextAt } = await world.auditStep();
+    run.auditAt = nextAt;
+    run.unaudited = kind === 'failed' ? run.unaudited + 1 : kind === 'stale' ? run.unaudited : 0;
+    if (run.unaudited >= patience && run.nodes.length > 1) run.trusted = true;
+  } catch (error) {
+    if (!(error instanceof InjectedFault)) throw error;
+  }
+}
+
+/** What must be true at every moment. */
+async function checkNow({ world, lied, trusted, nodes }: Run): Promise<void> {
+  const { db, network, chain } = world;
+  const state = await readChain(db, network);
+  const mark = await readAuditMark(db, network);
+  if (state === null || mark === null) return;
+  if (!chain.wasMade(state.cursor.hash)) throw new Error(`the cursor is at a block that nobody made`);
+  const stands = chain.at(state.cursor.height)?.hash === state.cursor.hash;
+  if (!stands) return;
+  // What contracts pay in the coin may wait for a second reading: see contract-payments.ts.
+  if (!lied) return checkComplete(world, state.cursor.height, (txHash) => !paysByContract(world, txHash));
+  const audited = chain.at(mark.position.height)?.hash === mark.position.hash;
+  if (audited && !trusted && nodes.length > 1) await checkComplete(world, mark.position.height);
+}
+
+function paysByContract({ chain }: World, txHash: string): boolean {
+  const same = chain.transfers().filter((transfer) => transfer.txHash === txHash);
+  return same.length > 1 && same.some(({ token }) => token === 'native');
+}
+
+/** Everything on the chain up to this height is recorded where it stands. */
+async function checkComplete(world: World, upTo: number, counts = (_: string) => true): Promise<void> {
+  await noteNative(world);
+  const held = new Set((await allDeposits(world)).filter(({ status }) => status !== 'orphaned').map(placeOf));
+  for (const transfer of visibleTransfers(world, modelAddresses)) {
+    const { height, hash } = transfer.block;
+    if (height > upTo || held.has(placeOf({ ...transfer, blockHash: hash }))) continue;
+    if (!counts(transfer.txHash)) continue;
+    throw new Error(`read up to ${upTo} without ${transfer.currency} of ${transfer.txHash} in ${height}`);
+  }
+}
+
+type Placed = {
+  blockHash: string;
+  txHash: string;
+  token: string;
+  recipient: string;
+  ordinal: number;
+  amount: bigint;
+};
+
+function placeOf({ blockHash, txHash, token, recipient, ordinal, amount }: Placed): string {
+  return [blockHash, txHash, token, recipient, ordinal, amount].join(' ');
+}
+
+/** Which blocks were read whole stands in the table of scans. */
+async function noteNative({ db, network, chain }: World): Promise<void> {
+  chain.readNatively.clear();
+  for (const { from, to, native } of await listScans(db, network)) {
+    for (let height = from; native && height <= to; height++) {
+      const block = chain.at(height);
+      if (block !== null) chain.readNatively.add(block.hash);
+    }
+  }
+}
+
+/** Ends every fault and comes to rest. */
+async function end(run: Run): Promise<MixOutcome> {
+  const { world, model, mix, nodes } = run;
+  model.faulty.failAt(null);
+  relieve(run, () => true);
+  for (const { proxy } of nodes) proxy.clear();
+  const ticks = await recover(run);
+  // Deep enough for everything to be final, and long enough for every payment's time to be over.
+  world.mine(mix.deepest + 12);
+  for (let rounds = 0; !(await isAtRest(run)); rounds++) {
+    if (rounds > 80) throw new Error('it never comes to rest');
+    await world.read();
+    for (let second = 0; second < 10; second++) {
+      await auditStep(run);
+      world.pass(1);
+    }
+  }
+  await noteNative(world);
+  if (!run.trusted) await checkReplay(world, modelAddresses, run.lied ? placedButForLogs : undefined);
+  await checkRoles(world);
+  await (run.lied ? checkOutcomes(world) : checkPayments(world));
+  return {
+    ticks,
+    faults: run.hits,
+    findings: world.findings.length,
+    deposits: (await allDeposits(world)).length,
+    requests: nodes.reduce((sum, { proxy }) => sum + proxy.traffic().requests, 0),
+    trusted: run.trusted,
+  };
+}
+
+/** One block every ten seconds, until all of them are read. */
+async function recover(run: Run): Promise<number> {
+  const { world } = run;
+  for (let ticks = 1; ticks <= mostTicks; ticks++) {
+    world.mine();
+    await world.read();
+    await auditStep(run);
+    const state = await readChain(world.db, world.network);
+    if (state?.cursor.hash === world.chain.head().hash && state.stoppedReason === null) return ticks;
+  }
+  throw new Error(`not read again within ${mostTicks} ticks`);
+}
+
+/** Everything was read, and what is settled twice. */
+async function isAtRest({ world, mix }: Run): Promise<boolean> {
+  const { db, network, chain } = world;
+  const state = await readChain(db, network);
+  const mark = await readAuditMark(db, network);
+  const deposits = await allDeposits(world);
+  const settled = chain.head().height - mix.deepest - 4;
+  return (
+    state?.cursor.hash === chain.head().hash &&
+    (mark?.position.height ?? 0) >= settled &&
+    deposits.every(({ status }) => status !== 'seen')
+  );
+}

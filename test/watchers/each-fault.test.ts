@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openDatabase } from '../../src/storage/database.ts';
+import { startTestAnvil, type TestAnvil } from '../support/anvil.ts';
+import { openFaultShop, type Survival } from '../support/fault-shop.ts';
+import { type Illness, illnesses } from '../support/illnesses.ts';
+import { createdAt } from '../support/payments.ts';
+import { placeTokens, type TestTokens } from '../support/tokens.ts';
+
+/*
+ * Every kind of fault alone, all the way: a real node, a fault proxy, the source, the watcher, the auditor, a
+ * database. While the node is ill it is paid for; once it is over everything must be as if it had never been.
+ */
+
+let anvil: TestAnvil;
+let tokens: TestTokens;
+
+beforeAll(async () => {
+  // What is final trails by 64 blocks: no fork here takes back what was.
+  anvil = await startTestAnvil({ slotsInAnEpoch: 32, genesisTime: createdAt / 1000 - 1_000 });
+  tokens = await placeTokens(anvil, 'bsc');
+  await anvil.mine(100);
+});
+
+afterAll(async () => {
+  await anvil.stop();
+});
+
+const kinds = Object.entries(illnesses);
+
+/** Nothing here is paid by a contract, and who read a transfer is not asked for its transaction where another is. */
+const isAsked = ({ when }: Illness) => when?.method !== 'debug_traceTransaction';
+const isAskedFirst = (ill: Illness) => isAsked(ill) && ill.when?.method !== 'eth_getTransactionByHash';
+
+async function surviveAll(ills: readonly Illness[], honest: boolean): Promise<Survival[]> {
+  const db = await openDatabase('sqlite::memory:');
+  const shop = await openFaultShop(db, { anvil, tokens, honest });
+  try {
+    const survivals: Survival[] = [];
+    for (const ill of ills) survivals.push(await shop.survive(ill));
+    return survivals;
+  } finally {
+    await shop.close();
+    await db.destroy();
+  }
+}
+
+describe('with an honest node beside it', () => {
+  test.each(kinds)('%s: nothing is lost, nothing doubled, every payment confirmed', async (_, ills) => {
+    for (const { hits } of await surviveAll(ills.filter(isAskedFirst), true)) expect(hits).toBeGreaterThan(0);
+  });
+});
+
+describe('with no other node', () => {
+  const recoverable = kinds
+    .map(([kind, ills]) => [kind, ills.filter((ill) => ill.lies !== true && isAsked(ill))] as const)
+    .filter(([, ills]) => ills.length > 0);
+
+  test.each(recoverable)('%s: nothing is lost, nothing doubled, once it is over', async (_, ills) => {
+    for (const { hits } of await surviveAll(ills, false)) expect(hits).toBeGreaterThan(0);
+  });
+});
