@@ -66,6 +66,16 @@ describe('the documentation', () => {
     expect(lines.filter((line) => !source().includes(`'${line}'`))).toEqual([]);
   });
 
+  test('explains every log line that is written but for debugging', () => {
+    const written = /\blog(?:\[level\]|\.(?:info|warn|error|fatal))\((?:[^;]*?,)?\s*'([a-z][^']*)',?\s*\)/g;
+    const lines = [...source().matchAll(written)].map((match) => match[1] as string);
+    expect(lines.length).toBeGreaterThan(40);
+    const text = ['docs/operations.md', 'docs/chains.md']
+      .map((page) => readFileSync(join(root, page), 'utf8'))
+      .join();
+    expect([...new Set(lines)].filter((line) => !text.includes(`\`${line}\``))).toEqual([]);
+  });
+
   test('names only metrics that are shown', () => {
     const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');
     const names = [...page.matchAll(/`(depositd_[a-z_]+)/g)].map((match) => match[1]);
