@@ -12,6 +12,8 @@ export type Endpoint<N> = {
   identified: boolean;
   wrongChain: boolean;
   failures: number;
+  /** Whether the log tells that it fails. */
+  reported: boolean;
   restingUntil: number;
   /** Until then it is asked only if nobody else can be. */
   distrustedUntil: number;
@@ -37,6 +39,7 @@ export function newEndpoint<N>(host: string, node: N, rank: number): Endpoint<N>
     identified: false,
     wrongChain: false,
     failures: 0,
+    reported: false,
     restingUntil: Number.NEGATIVE_INFINITY,
     distrustedUntil: Number.NEGATIVE_INFINITY,
     lacks: new Map(),

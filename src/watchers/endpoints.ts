@@ -64,6 +64,9 @@ export class NoNodeError extends RpcError {
   }
 }
 
+/** A node that is behind so often in a row stays behind. */
+const lastingBehind = 3;
+
 export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): Endpoints<N> {
   const { identify, clock, log } = options;
   const endpoints = options.nodes.map(({ host, node }, rank) => newEndpoint(host, node, rank));
@@ -119,10 +122,11 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
         log.info({ ...fields, reason: 'the preferred node can be asked again' }, 'rpc endpoint switched');
       else log.warn(fields, 'rpc endpoint switched');
       current = endpoint;
-    } else if (endpoint.failures > 0) {
+    } else if (endpoint.reported) {
       log.info({ host: endpoint.host, failures: endpoint.failures }, 'rpc endpoint recovered');
     }
     endpoint.failures = 0;
+    endpoint.reported = false;
     endpoint.lastError = null;
     endpoint.wrongChain = false;
     endpoint.answeredAt = clock();
@@ -163,9 +167,13 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     endpoint.identified = false;
     endpoint.failures += 1;
     const fields = { host: endpoint.host, reason: error.message, rest_ms: endpoint.restingUntil - now };
-    // Once when it begins; its repetitions are the daily life of a node that is away.
-    if (endpoint.failures === 1) log.warn(fields, 'rpc endpoint failed');
-    else log.debug({ ...fields, failures: endpoint.failures }, 'rpc endpoint failed');
+    // Once when it begins; its repetitions are the daily life of a node that is away. To be a block behind for a moment
+    // is the daily life of every node.
+    const worthALine = fault.kind !== 'behind' || endpoint.failures >= lastingBehind;
+    if (worthALine && !endpoint.reported) {
+      endpoint.reported = true;
+      log.warn(fields, 'rpc endpoint failed');
+    } else log.debug({ ...fields, failures: endpoint.failures }, 'rpc endpoint failed');
   }
 
   /** It goes on serving the rest: no reason to let it rest. */

@@ -219,6 +219,25 @@ test('a node that stays away is reported once, and once when it is back', async 
 const noLogs = lacks('logs', new NodeError({ kind: 'unsupported' }, 'limit exceeded'));
 const needsLogs = { needs: ['logs'] } as const;
 
+test('a node that is behind for a moment is not worth a line; one that stays behind is', async () => {
+  const { ask, clock, lines } = pool('a');
+  const told = () =>
+    lines.filter(({ level }) => level !== 'debug').map(({ level, msg }) => `${level} ${msg}`);
+  for (let i = 0; i < 20; i++) {
+    await ask({ a: behind('its latest block is 99') }).catch(() => {});
+    clock.advance(minute);
+    await ask({});
+  }
+  expect(told()).toEqual([]);
+  for (let i = 0; i < 10; i++) {
+    await ask({ a: behind('its latest block is 99') }).catch(() => {});
+    clock.advance(minute);
+  }
+  expect(told()).toEqual(['warn rpc endpoint failed']);
+  await ask({});
+  expect(told()).toEqual(['warn rpc endpoint failed', 'info rpc endpoint recovered']);
+});
+
 test('a node that refuses logs is asked for heads only, while others serve logs', async () => {
   const { ask, askFor, visits } = pool('a', 'b');
   expect(await askFor(['logs'], { a: noLogs })).toBe('b');
