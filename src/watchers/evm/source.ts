@@ -1,11 +1,10 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
 import type { ChainConfig } from '../../config.ts';
 import { keyOfHex } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
 import { ConfigError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
-import type { Sleep } from '../../loop.ts';
+import { type Sleep, systemSleep } from '../../loop.ts';
 import { type AskOptions, createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
 import { behind, contradiction, NodeError } from '../node-error.ts';
 import type { ChainSource, Hosts, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
@@ -224,11 +223,3 @@ function blockAt(height: number, answer: unknown, latest: Header): BlockRef | nu
   if (header?.height !== height) throw contradiction('it answered with another block than was asked for');
   return refOf(header);
 }
-
-const systemSleep: Sleep = async (ms, signal) => {
-  try {
-    await setTimeout(ms, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-};
