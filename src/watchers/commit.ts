@@ -68,8 +68,11 @@ export async function commitSpan(
     stoppedReason: null,
   };
   await updateChain(trx, state);
-  if (!sameBlock(before.cursor, span.to)) {
-    await insertAnchors(trx, chain.network, anchorsOf(span));
+  const moved = !sameBlock(before.cursor, span.to);
+  // With the final block among the anchors no fork is taken to begin below it.
+  const rose = (state.finalizedHeight ?? -1) > (before.finalizedHeight ?? -1);
+  if (moved || rose) await insertAnchors(trx, chain.network, anchorsOf(span));
+  if (moved) {
     const range = { from: before.cursor.height + 1, to: span.to.height };
     await recordScan(trx, {
       network: chain.network,
