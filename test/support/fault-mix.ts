@@ -12,6 +12,7 @@ import { InjectedFault, makeFaulty } from './faulty-db.ts';
 import { type Elsewhere, type Illness, illnesses } from './illnesses.ts';
 import {
   allDeposits,
+  allPayments,
   checkOutcomes,
   checkPayments,
   checkReplay,
@@ -383,6 +384,7 @@ async function end(run: Run): Promise<MixOutcome> {
   if (!run.trusted) await checkReplay(world, modelAddresses, run.lied ? placedButForLogs : undefined);
   await checkRoles(world);
   await (run.lied ? checkOutcomes(world) : checkPayments(world));
+  if (!run.trusted) await checkCoins(world);
   return {
     ticks,
     faults: run.hits,
@@ -391,6 +393,26 @@ async function end(run: Run): Promise<MixOutcome> {
     requests: nodes.reduce((sum, { proxy }) => sum + proxy.traffic().requests, 0),
     trusted: run.trusted,
   };
+}
+
+/** Blocks are read whole when they may hold coins for a payment: none that was in time is missing. */
+async function checkCoins(world: World): Promise<void> {
+  const held = new Set((await allDeposits(world)).filter(({ status }) => status !== 'orphaned').map(placeOf));
+  const coins = world.chain.transfers().filter(({ token }) => token === 'native');
+  for (const payment of await allPayments(world)) {
+    const { currency, status, address, lockHeight, expiresAt, paymentNumber } = payment;
+    if (currency !== 'native' || status === 'confirmed' || status === 'cancelled') continue;
+    for (const transfer of coins.filter(({ recipient }) => recipient === address.slice(2).toLowerCase())) {
+      const { height, time, hash } = transfer.block;
+      if (
+        height <= lockHeight ||
+        time * 1000 > expiresAt ||
+        held.has(placeOf({ ...transfer, blockHash: hash }))
+      )
+        continue;
+      throw new Error(`${paymentNumber} is ${status} without ${transfer.txHash} in ${height}`);
+    }
+  }
 }
 
 /** One block every ten seconds, until all of them are read. */
