@@ -61,7 +61,7 @@ test('short queries near the head teach nothing about long ones', () => {
   expect(range.width()).toBe(before);
 });
 
-test('whatever a node allows, a long way is read with few calls more than needed and few refusals', () => {
+test('E2: whatever a node allows, a long way is read with few calls more than needed and few refusals', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 20_000 }), (limit) => {
       const range = createRangeControl(null);
@@ -73,15 +73,36 @@ test('whatever a node allows, a long way is read with few calls more than needed
   );
 });
 
-/** Reads `blocks` blocks from a node that serves what `allows`. */
-function readOn(range: RangeControl, blocks: number, allows: (blocks: number) => boolean) {
+test('E2: however full the blocks are, a tenth more calls than the range and ten thousand logs at a time need', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 20_000 }),
+      fc.integer({ min: 0, max: 5_000 }),
+      (limit, perBlock) => {
+        const range = createRangeControl(null);
+        const blocks = 20_000;
+        const { asked, refusals } = readOn(range, blocks, (wide) => wide <= limit, perBlock);
+        const widest = Math.min(limit, 10_000);
+        // A block is read whole, however many logs it holds.
+        const fit = perBlock === 0 ? widest : Math.max(1, Math.floor(10_000 / perBlock));
+        const needed = blocks / Math.min(widest, fit);
+        // A refusal is forgotten after 500 answers, and found again.
+        expect(refusals).toBeLessThanOrEqual(14 + asked.length / 250);
+        expect(asked.length).toBeLessThanOrEqual(needed * 1.1 + 2 * Math.log2(10_000) + 1);
+      },
+    ),
+  );
+});
+
+/** Reads `blocks` blocks from a node that serves what `allows`, so many logs for each. */
+function readOn(range: RangeControl, blocks: number, allows: (blocks: number) => boolean, logsPerBlock = 0) {
   const asked: number[] = [];
   let refusals = 0;
   for (let left = blocks; left > 0; ) {
     const width = Math.min(range.width(), left);
     asked.push(width);
     if (allows(width)) {
-      range.served(width, 0);
+      range.served(width, width * logsPerBlock);
       left -= width;
     } else {
       refusals += 1;
