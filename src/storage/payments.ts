@@ -160,28 +160,21 @@ const nativeLateMs = 60 * 60 * 1000;
 const minedAgainMs = 24 * 60 * 60 * 1000;
 
 /**
- * Whether a transfer of the chain's own coin may matter in blocks from `now` (Unix ms) on: for a pending payment, for
- * one that ended a short while before or later, or because the chain took one back that may be mined again.
+ * The height above which a transfer of the chain's own coin may matter, in blocks from `now` (Unix ms) on: for a
+ * pending payment, for one that ended a short while before or later, or because the chain took one back that may be
+ * mined again. Null where none may.
  */
-export async function nativeMayMatter(db: Db, network: Network, now: number): Promise<boolean> {
-  const pending = await db
+export async function nativeMattersAbove(db: Db, network: Network, now: number): Promise<number | null> {
+  if (await hasOrphanedNativeDeposit(db, network, now - minedAgainMs)) return 0;
+  const ofPayments = db
     .selectFrom('payments')
-    .select('id')
+    .select((eb) => eb.fn.min('lock_height').as('lowest'))
     .where('network', '=', network)
-    .where('currency', '=', 'native')
-    .where('status', '=', sql.lit('pending'))
-    .limit(1)
-    .executeTakeFirst();
-  if (pending !== undefined) return true;
-  const ended = await db
-    .selectFrom('payments')
-    .select('id')
-    .where('network', '=', network)
-    .where('currency', '=', sql.lit('native'))
-    .where('ended_at', '>', now - nativeLateMs)
-    .limit(1)
-    .executeTakeFirst();
-  return ended !== undefined || hasOrphanedNativeDeposit(db, network, now - minedAgainMs);
+    .where('currency', '=', sql.lit('native'));
+  const pending = await ofPayments.where('status', '=', sql.lit('pending')).executeTakeFirst();
+  const ended = await ofPayments.where('ended_at', '>', now - nativeLateMs).executeTakeFirst();
+  const heights = [pending?.lowest, ended?.lowest].filter((height) => height != null);
+  return heights.length === 0 ? null : Math.min(...heights);
 }
 
 export async function hasPendingPayment(db: Db, network: Network): Promise<boolean> {

@@ -22,6 +22,8 @@ export type PollRequest = {
   cursor: Cursor;
   /** The head that an earlier poll showed, or the cursor; nothing above it is read now, so that this poll proves it. */
   head: BlockRef;
+  /** Nothing above this height is read now either. */
+  upTo?: number;
   /** The highest finalized height seen; a node below it is behind and is not asked. */
   finalizedHeight: number | null;
   watch: Watchlist;

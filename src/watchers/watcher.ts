@@ -13,7 +13,7 @@ import {
 } from '../storage/chains.ts';
 import { inTransaction } from '../storage/database.ts';
 import { hasSeenDeposit } from '../storage/deposits.ts';
-import { hasPendingPayment, nativeMayMatter } from '../storage/payments.ts';
+import { hasPendingPayment, nativeMattersAbove } from '../storage/payments.ts';
 import type { Db } from '../storage/schema.ts';
 import { createBalanceCheck } from './balance-check.ts';
 import {
@@ -129,11 +129,14 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     // After the head was fixed and before a node is asked: an address added later was locked after this head.
     await watch.refresh(db);
     // After an outage the blocks are older than the clock says: what came soon in the chain's time is not missed.
-    const native = await nativeMayMatter(db, network, Math.min(clock(), state.cursor.time * 1000));
+    const above = await nativeMattersAbove(db, network, Math.min(clock(), state.cursor.time * 1000));
+    const native = above !== null && above <= state.cursor.height;
     const outcome = await source.poll({
       cursor: state.cursor,
       head: failures >= doubtAfter ? state.cursor : state.head,
       finalizedHeight: state.finalizedHeight,
+      // What lies below the first payment that can be paid in the coin is read as fast as the rest.
+      ...(above !== null && !native ? { upTo: above } : {}),
       watch,
       native,
       signal,

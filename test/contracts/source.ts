@@ -138,6 +138,20 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       expect(span.head).toEqual(await headOf(chain));
     });
 
+    test('reads nothing above the height it is told', async () => {
+      const chain = await open();
+      const cursor = await headOf(chain);
+      const [alice] = chain.recipients;
+      await chain.mine(3);
+      await chain.pay(chain.token, alice, 5n);
+      await chain.mine(3);
+      const upTo = cursor.height + 2;
+      const span = await poll(chain, { cursor, head: await headOf(chain), upTo, watch: watching(alice) });
+      expect(span.to).toEqual(await chain.block(upTo));
+      expect(span.transfers).toEqual([]);
+      expect(span.head).toEqual(await headOf(chain));
+    });
+
     test('with nothing new it only tells the head', async () => {
       const chain = await open();
       const cursor = await headOf(chain);

@@ -219,7 +219,8 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   async function poll(request: PollRequest): Promise<PollOutcome> {
     calls.poll += 1;
     finalizedSeen = Math.max(finalizedSeen, request.finalizedHeight ?? 0);
-    return readUpTo(request.head.height, request, serving('logs'));
+    const { head, upTo = head.height } = request;
+    return readUpTo(Math.min(head.height, upTo), request, serving('logs'));
   }
 
   async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { BlockHash } from '../../src/core/chain.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
 
@@ -31,6 +32,25 @@ describeDatabases('whole blocks', (openTestDb) => {
     world.mine(2);
     await world.read();
     expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+  });
+
+  test('are read from there on too when the payment was made while a catch-up is under way', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const { height } = world.chain.head();
+    world.mine(55);
+    await world.step();
+    await world.step();
+    const payment = await world.create('native');
+    const lock = world.chain.head().height;
+    world.pay(payment);
+    world.mine(25);
+    await world.read();
+    const whole = Array.from({ length: 80 }, (_, i) => height + 1 + i).filter((at) =>
+      world.chain.readNatively.has(world.chain.at(at)?.hash as BlockHash),
+    );
+    expect(whole).toEqual(Array.from({ length: 25 }, (_, i) => lock + 1 + i));
+    expect(await world.deposits(payment)).toMatchObject([{ role: 'counted' }]);
   });
 
   test('are read for an hour after a native payment ended, so that late money is seen', async () => {

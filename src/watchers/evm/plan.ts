@@ -49,12 +49,13 @@ export function planTick(
   { tokens }: TickContext,
   replaced: Header | null,
 ): Plan {
-  const { cursor, head, watch, native, below } = request;
+  const { cursor, head, upTo = head.height, watch, native, below } = request;
   const ahead = below === undefined ? node.ahead.reach(cursor.height) : null;
   // What was asked ahead before whole blocks were wanted may be more than can be had of these.
   const useful = ahead !== null && (!native || ahead <= cursor.height + mostFullBlocks);
   const reach = useful ? ahead : cursor.height + widthOf(node, request);
-  const height = Math.max(cursor.height, Math.min(below?.upTo ?? head.height, reach));
+  const wanted = below?.upTo ?? Math.min(head.height, upTo);
+  const height = Math.max(cursor.height, Math.min(wanted, reach));
   const known =
     below !== undefined
       ? null
@@ -93,7 +94,8 @@ export function askAhead(node: EvmNode, request: TickRequest, context: TickConte
   const { cursor, to } = plan.expected;
   const from = to.height;
   const end = from + widthOf(node, request);
-  if (end >= request.head.height) return;
+  const { head, upTo = head.height } = request;
+  if (end >= Math.min(head.height, upTo)) return;
   if (!node.range.isServed(from - cursor.height) || !node.range.isServed(end - from)) return;
   const { calls } = planTick(node, { ...request, cursor: { ...cursor, height: from } }, context, null);
   node.ahead.ask({ from, to: end, calls }, request.signal);

@@ -56,6 +56,7 @@ async function open({ nodes, liarLast = false }: { nodes: number; liarLast?: boo
     addressId,
     currency: 'native',
     token: 'native',
+    lockHeight: 0,
     expiresAt: clock() + 3_600_000,
   });
   await inTransaction(db, (trx) => insertPayment(trx, open));
