@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { noTransaction } from '../../src/core/chain.ts';
 import { readAuditMark } from '../../src/storage/audits.ts';
 import { readChain } from '../../src/storage/chains.ts';
 import { listScans } from '../../src/storage/scans.ts';
@@ -16,8 +17,8 @@ import {
   checkOutcomes,
   checkPayments,
   checkReplay,
+  checkReplayAfterLies,
   checkRoles,
-  placedButForLogs,
   visibleTransfers,
 } from './model-checks.ts';
 import { type Action, act, action, type Model, modelAddresses } from './model-history.ts';
@@ -314,12 +315,24 @@ async function checkNow({ world, lied, trusted, nodes }: Run): Promise<void> {
   const mark = await readAuditMark(db, network);
   if (state === null || mark === null) return;
   if (!chain.wasMade(state.cursor.hash)) throw new Error(`the cursor is at a block that nobody made`);
+  if (!lied) await checkReal(world);
   const stands = chain.at(state.cursor.height)?.hash === state.cursor.hash;
   if (!stands) return;
   // What contracts pay in the coin may wait for a second reading: see contract-payments.ts.
   if (!lied) return checkComplete(world, state.cursor.height, (txHash) => !paysByContract(world, txHash));
   const audited = chain.at(mark.position.height)?.hash === mark.position.hash;
   if (audited && !trusted && nodes.length > 1) await checkComplete(world, mark.position.height);
+}
+
+/** Nothing is recorded that no block ever held. */
+async function checkReal(world: World): Promise<void> {
+  const ever = new Set(
+    world.chain.transfersEver().map((one) => placeOf({ ...one, blockHash: one.block.hash })),
+  );
+  for (const deposit of await allDeposits(world)) {
+    if (deposit.txHash === noTransaction || ever.has(placeOf(deposit))) continue;
+    throw new Error(`recorded what never was: ${deposit.txHash} ${deposit.ordinal} in ${deposit.height}`);
+  }
 }
 
 function paysByContract({ chain }: World, txHash: string): boolean {
@@ -381,7 +394,7 @@ async function end(run: Run): Promise<MixOutcome> {
     }
   }
   await noteNative(world);
-  if (!run.trusted) await checkReplay(world, modelAddresses, run.lied ? placedButForLogs : undefined);
+  if (!run.trusted) await (run.lied ? checkReplayAfterLies : checkReplay)(world, modelAddresses);
   await checkRoles(world);
   await (run.lied ? checkOutcomes(world) : checkPayments(world));
   if (!run.trusted) await checkCoins(world);

@@ -78,6 +78,11 @@ export async function openFaultShop(db: Db, { anvil, tokens, honest }: FaultShop
     return proxy.inject(fault(elsewhere), when);
   }
 
+  async function recorded(): Promise<string[]> {
+    const live = (await allDeposits(world)).filter(({ status }) => status !== 'orphaned');
+    return live.map(({ txHash, ordinal, amount }) => `${txHash} ${ordinal} ${amount}`);
+  }
+
   /** Deposits that are as they should be, with their payments; a sentence where they are not. */
   async function fault(payments: readonly Payment[]): Promise<string | null> {
     const { cursor, stoppedReason } = (await readChain(db, world.network)) ?? {};
@@ -85,7 +90,7 @@ export async function openFaultShop(db: Db, { anvil, tokens, honest }: FaultShop
     if (cursor?.hash !== head.hash || stoppedReason != null)
       return `read to ${cursor?.height} of ${head.number}`;
     const live = (await allDeposits(world)).filter(({ status }) => status !== 'orphaned');
-    const found = live.map(({ txHash, ordinal, amount }) => `${txHash} ${ordinal} ${amount}`);
+    const found = await recorded();
     if (found.toSorted().join() !== paid.toSorted().join()) return `found ${found}, not ${paid}`;
     for (const { height, blockHash } of live)
       if ((await anvil.block(height)).hash !== blockHash) return `a deposit in ${height} is of another block`;
@@ -102,7 +107,12 @@ export async function openFaultShop(db: Db, { anvil, tokens, honest }: FaultShop
       world.restart();
       const armed = await arm(illness);
       const payments = await sell();
-      for (let ill = 0; ill < 5; ill++) await tick();
+      for (let ill = 0; ill < 5; ill++) {
+        await tick();
+        // What an answer shows to be wrong is never recorded, not even for a while.
+        const made = (await recorded()).filter((deposit) => !paid.includes(deposit));
+        if (illness.lies !== true) expect(made).toEqual([]);
+      }
       armed.remove();
       proxy.clear();
       for (let ticks = 1; ; ticks++) {

@@ -78,6 +78,8 @@ export type ScriptedChain = {
   revive(head: BlockHash): void;
   /** Everything on the chain as it is now, in order. */
   transfers(): Transfer[];
+  /** Everything on any fork that ever was. */
+  transfersEver(): Transfer[];
   /** Every block, of whatever fork, that ever held a transaction. */
   inclusionsEver(tx: TxHash): BlockRef[];
   /** What a node with this view has: every block from the lowest to its head. */
@@ -402,6 +404,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       balanced = true;
     },
     transfers: () => branch(tip, -1, tip.height).flatMap((block) => block.transfers),
+    transfersEver: () => [...blocks.values()].flatMap((block) => block.transfers),
     inclusionsEver: (hash) =>
       [...blocks.values()].filter((block) => block.txs.some((tx) => tx.hash === hash)).map(refOf),
     branchOf(view) {

@@ -57,7 +57,7 @@ function answer(chain: ScriptedChain, branch: readonly ScriptedBlock[], { id, me
   try {
     return { jsonrpc: '2.0', id, result: resultOf(chain, branch, method, params) };
   } catch (error) {
-    return { jsonrpc: '2.0', id, error: { code: -32601, message: String((error as Error).message) } };
+    return { jsonrpc: '2.0', id, error: refusalOf(error) };
   }
 }
 
@@ -103,6 +103,7 @@ function resultOf(
     }
     case 'eth_getBalance': {
       const upTo = Number(params[1]);
+      if (upTo > head.height) throw new Error('header not found');
       const key = first.slice(2).toLowerCase();
       const paid = branch
         .filter(({ height }) => height <= upTo)
@@ -230,4 +231,9 @@ async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8');
+}
+
+function refusalOf(error: unknown): { code: number; message: string } {
+  const { message } = error as Error;
+  return { code: message.includes('does not exist') ? -32601 : -32000, message };
 }
