@@ -152,6 +152,50 @@ describe('the source', () => {
   });
 });
 
+describe('the invariants', () => {
+  const ids = [
+    'S1',
+    'S2',
+    'S3',
+    'S4',
+    'S5',
+    'S6',
+    'L1',
+    'L2',
+    'L3',
+    'L4',
+    'E1',
+    'E2',
+    'E3',
+    'E4',
+    'I1',
+    'I2',
+  ];
+  /** `| S1 | … | `a`, `b` |` of the table. */
+  const rows = [
+    ...readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8').matchAll(/^\| ([A-Z]\d) \| .* \| (`.*`) \|$/gm),
+  ].map(([, id = '', files = '']) => ({ id, files: files.split(', ').map((name) => name.slice(1, -1)) }));
+
+  test('are listed with their tests, every one', () => {
+    expect(rows.map(({ id }) => id)).toEqual(ids);
+  });
+
+  test('are each the beginning of a name in the tests that are listed', () => {
+    const lacking = rows.flatMap(({ id, files }) =>
+      files
+        .filter((file) => !invariantsNamedIn(`test/${file}.test.ts`).has(id))
+        .map((file) => `${id}: ${file}`),
+    );
+    expect(lacking).toEqual([]);
+  });
+});
+
+/** Those that names begin with: `'S1: what …'`, `'S1, S4: at every …'`. */
+function invariantsNamedIn(file: string): Set<string> {
+  const names = readFileSync(join(root, file), 'utf8').matchAll(/['`]([A-Z]\d(?:, [A-Z]\d)*): /g);
+  return new Set([...names].flatMap(([, list = '']) => list.split(', ')));
+}
+
 /** Packages that only compute. */
 const pureModules = [
   '@noble/curves/secp256k1.js',

@@ -92,7 +92,7 @@ async function checkCoverage({ world }: Model): Promise<void> {
 
 const runs = Number(process.env.MODEL_RUNS ?? 40);
 
-describeDatabases('random histories with a node that leaves transactions out', (openTestDb, kind) => {
+describeDatabases('L2, S2: random histories with a node that leaves transactions out', (openTestDb, kind) => {
   test(
     'end with every deposit of the winning chain once, and every payment where it should be',
     async () => {

@@ -54,7 +54,7 @@ function invented({ chain, network }: World, n: number, payment: Payment, below:
   return { network, txHash: txHash(666), token, currency, recipient, ordinal: 0, amount, block, logIndex: 9 };
 }
 
-describeDatabases('a second reading', (openTestDb) => {
+describeDatabases('L2: a second reading', (openTestDb) => {
   test('shows that a block was read that is none of the chain: all from there on is read anew', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
     await world.read();

@@ -94,7 +94,7 @@ async function tell(world: World): Promise<unknown> {
   };
 }
 
-describeDatabases('a watcher that dies at a write', (openTestDb, kind) => {
+describeDatabases('S3: a watcher that dies at a write', (openTestDb, kind) => {
   /** A story of its own: in memory, or in an emptied database where making one takes long. */
   async function tellOnce(shared: Db | null, failing: number | null) {
     if (shared === null) {

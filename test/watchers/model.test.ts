@@ -28,7 +28,7 @@ async function live(db: Db, { actions, ...options }: History): Promise<void> {
 const runs = Number(process.env.MODEL_RUNS ?? 60);
 
 describeDatabases(
-  'random histories of payments, mining, reorgs, nodes, faults and restarts',
+  'S2: random histories of payments, mining, reorgs, nodes, faults and restarts',
   (openTestDb, kind) => {
     test(
       'end with the deposits of the winning chain, each credited once, and every payment where they put it',

@@ -36,7 +36,7 @@ test('addresses that differ in one digit are told apart', () => {
   for (const other of rest) expect(set.has(other)).toBe(other === zero);
 });
 
-test('a hundred thousand addresses take about thirty bytes each and are all found', () => {
+test('E4: a hundred thousand addresses take about thirty bytes each and are all found', () => {
   const keys = Array.from({ length: 100_000 }, () => randomBytes(20).toString('hex') as AddressKey);
   const before = process.memoryUsage().arrayBuffers;
   const set = createAddressSet();

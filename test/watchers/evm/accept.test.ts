@@ -15,7 +15,7 @@ import { NodeError, type NodeFault } from '../../../src/watchers/node-error.ts';
 
 type RawHeader = { number: string; hash: string; parentHash: string; timestamp: string };
 
-describe('headers', () => {
+describe('S3: headers', () => {
   const expected: Expectation = {
     cursor: ref(100),
     to: { height: 110, hash: hashOf(110) },

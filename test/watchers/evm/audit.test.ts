@@ -88,7 +88,7 @@ async function open(others: number) {
   };
 }
 
-describe.each(silent)('%s by a node that has the blocks', (kind) => {
+describe.each(silent)('L2: %s by a node that has the blocks', (kind) => {
   test('is found from another node, each transfer once, and again not twice', async () => {
     const reader = await open(1);
     const lie = reader.proxy.inject({ kind }, { method: 'eth_getLogs' });

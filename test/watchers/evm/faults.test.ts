@@ -82,7 +82,7 @@ const overcome: [name: string, fault: Fault, when?: When][] = [
   ],
 ];
 
-describe('with one node', () => {
+describe('L1: with one node', () => {
   test.each(visible)('%s: nothing moves, and nothing is lost once it is over', async (_, fault, when) => {
     const reader = await open(patienceWith(fault));
     const armed = reader.proxy.inject(fault, when);
@@ -193,7 +193,7 @@ describe('with one node', () => {
 
 const noLogs: Fault = { kind: 'refuse', code: -32005, message: 'limit exceeded' };
 
-describe('with another node to ask', () => {
+describe('L1: with another node to ask', () => {
   test('a node that refuses eth_getLogs is asked for heads only, and says so', async () => {
     const { log, lines } = captureLog();
     const reader = await open({ second: true, log });
