@@ -147,6 +147,12 @@ async function recordAgain(
     await setDepositRole(trx, known.id, 'late');
     return { deposit, paymentId: payment.id, expectedId: null, event: 'payment.late' };
   }
+  // The chain has the last word on when it came. What ended for another reason than time stays ended.
+  const byTime = payment.status !== 'cancelled' && payment.status !== 'confirmed';
+  if (known.role === 'late' && byTime && isInTime(transfer, payment)) {
+    await setDepositRole(trx, known.id, 'counted');
+    return { deposit: { ...deposit, role: 'counted' }, paymentId: payment.id, expectedId: null, event: null };
+  }
   return { deposit, paymentId: payment.id, expectedId: null, event: null };
 }
 

@@ -140,6 +140,21 @@ describeDatabases('a reorg', (openTestDb) => {
     expect(await world.events(payment)).toEqual(['payment.detected', 'payment.expired', 'payment.late']);
   });
 
+  test('makes what came late and is mined again in time count', async () => {
+    const world = await openWorld(await openTestDb(), { policy: { lifetimeSeconds: 25 } });
+    await world.read();
+    const payment = await world.create();
+    world.mine(2);
+    world.pay(payment);
+    world.mine(1);
+    await world.read();
+    expect(await world.status(payment)).toEqual({ status: 'expired', reason: 'late' });
+    world.chain.reorg({ depth: 2, blocks: 4, place: () => 0 });
+    await world.read();
+    expect(await world.deposits(payment)).toMatchObject([{ role: 'counted', status: 'confirmed' }]);
+    expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+  });
+
   test('makes what is mined again after a cancellation late', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();
