@@ -1,20 +1,21 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { createPublicClient, fallback, http, parseAbiItem } from 'viem';
 import { transferCall } from '../src/demo/token.ts';
-import { createLogger } from '../src/log.ts';
-import { openDatabase } from '../src/storage/database.ts';
-import { watchChain } from '../src/watchers/chain.ts';
-import { createWatchlist } from '../src/watchers/watchlist.ts';
 import { startTestAnvil, type TestAnvil } from '../test/support/anvil.ts';
 import { type FaultProxy, startFaultProxy, type When } from '../test/support/fault-proxy.ts';
 import type { Fault } from '../test/support/faults.ts';
 import { placeTokens } from '../test/support/tokens.ts';
-import { benchChain } from './support/bench-chain.ts';
-import { fillDatabase } from './support/database.ts';
-import { installPeers, startPonder } from './support/peers.ts';
+import {
+  type LiveEngine,
+  type LiveOptions,
+  startDepositd,
+  startPonderLive,
+  startSquid,
+  startViem,
+} from './support/live-engines.ts';
+import { installPeers } from './support/peers.ts';
 import { writeResults } from './support/results.ts';
 import { watchedKey } from './support/transfer-chain.ts';
 
@@ -33,6 +34,9 @@ const patienceMs = 20_000;
 
 const logs = { method: 'eth_getLogs' };
 
+/** Behind a balancer there are no filters: whatever asks for one must do without. */
+const noFilters: Fault = { kind: 'refuse', code: -32601, message: 'method not found' };
+
 type Scenario = { name: string; lies: readonly [fault: Fault, when?: When][]; reorg?: number };
 
 const scenarios: Scenario[] = [
@@ -47,14 +51,7 @@ const scenarios: Scenario[] = [
   { name: 'a reorg of 3 blocks, no lies', lies: [], reorg: 3 },
 ];
 
-/** An engine at work on one chain. */
-type Running = {
-  name: string;
-  lying: FaultProxy;
-  /** Transactions of the deposits that it holds now, one for each deposit. */
-  deposits(): Promise<string[]>;
-  stop(): Promise<void>;
-};
+type Running = LiveEngine & { name: string; lying: FaultProxy };
 
 type Verdict = { lost: number; phantom: number };
 
@@ -99,14 +96,18 @@ async function play({ lies, reorg }: Scenario, peers: boolean): Promise<[string,
     const sent: string[] = [];
     for (let block = 1; block <= blocks; block++) {
       const amount = BigInt(block);
-      const strangers = [100, 101, 102].map((n) => anvil.send(transferCall(usdt, addressOf(n), amount)));
+      // One after another, as the sender counts them.
+      for (const stranger of [100, 101, 102])
+        await anvil.send(transferCall(usdt, addressOf(stranger), amount));
       sent.push(await anvil.send(transferCall(usdt, addressOf(block % addresses), amount)));
-      await Promise.all(strangers);
       await setTimeout(blockMs);
       await anvil.mine();
       if (block === blocks - 5 && reorg !== undefined) await anvil.reorg(reorg);
     }
-    for (const { lying } of engines) lying.clear();
+    for (const { lying } of engines) {
+      lying.clear();
+      lying.inject(noFilters, { method: 'eth_newFilter' });
+    }
     for (let block = 0; block < 20; block++) {
       await setTimeout(100);
       await anvil.mine();
@@ -142,101 +143,30 @@ type Stage = {
 async function startEngines({ anvil, token, folder, peers, closers }: Stage): Promise<Running[]> {
   const engines: Running[] = [];
   for (const honest of [false, true]) {
-    const place = async (
-      name: string,
-      start: (urls: string[]) => Promise<Pick<Running, 'deposits' | 'stop'>>,
-    ) => {
+    const place = async (name: string, start: (options: LiveOptions) => Promise<LiveEngine>) => {
       const lying = await startFaultProxy(anvil.url, { seed: 7 });
       closers.push(lying.close);
-      // Behind a balancer there are no filters: whatever asks for one must do without.
-      lying.inject(
-        { kind: 'refuse', code: -32601, message: 'method not found' },
-        { method: 'eth_newFilter' },
-      );
       const nodes = [lying];
       if (honest) {
         const other = await startFaultProxy(anvil.url);
         closers.push(other.close);
         nodes.push(other);
       }
-      const running = await start(nodes.map(({ url }) => url));
+      for (const node of nodes) node.inject(noFilters, { method: 'eth_newFilter' });
+      const own = join(folder, String(engines.length));
+      mkdirSync(own);
+      const urls = nodes.map(({ url }) => url);
+      const running = await start({ urls, token, addresses, height: await anvil.height(), folder: own });
       closers.push(running.stop);
       engines.push({ name: `${name}, ${honest ? 'and an honest one' : 'one node'}`, lying, ...running });
     };
-    await place('depositd', (urls) => startDepositd(urls, join(folder, `depositd-${honest}.db`)));
+    await place('depositd', startDepositd);
     if (!peers) continue;
-    await place('viem watchEvent', async (urls) => startViem(urls, token));
-    await place('ponder 0.16.10', async (urls) => {
-      const home = join(folder, `ponder-${honest}`);
-      mkdirSync(home);
-      const watched = join(home, 'watched.json');
-      writeFileSync(watched, JSON.stringify(Array.from({ length: addresses }, (_, n) => watchedKey(n))));
-      const start = await anvil.height();
-      const ponder = await startPonder({ urls, token, start, folder: home, watched, pollMs: 500 });
-      while (!(await ponder.isReady())) await setTimeout(100);
-      return ponder;
-    });
+    await place('viem watchEvent', startViem);
+    if (!honest) await place('@subsquid/evm-processor 1.27.3', startSquid);
+    await place('ponder 0.16.10', startPonderLive);
   }
   return engines;
-}
-
-async function startDepositd(urls: string[], path: string): Promise<Pick<Running, 'deposits' | 'stop'>> {
-  await fillDatabase(path, addresses);
-  const db = await openDatabase(`sqlite:${path}`);
-  const watch = createWatchlist('evm');
-  await watch.refresh(db);
-  const running = watchChain({
-    db,
-    chain: benchChain(urls, {
-      pollSeconds: 0.5,
-      idlePollSeconds: 0.5,
-      auditSeconds: 2,
-      requiredConfirmations: 3,
-    }),
-    watch,
-    latePolicy: 'flag',
-    publicUrl: 'https://pay.example.com',
-    clock: Date.now,
-    log: createLogger({ level: 'silent', write: () => {} }),
-    onEvents: () => {},
-    found: () => {},
-  });
-  return {
-    deposits: async () => {
-      const rows = await db
-        .selectFrom('deposits')
-        .select('tx_hash')
-        .where('status', '!=', 'orphaned')
-        .execute();
-      return rows.map((row) => row.tx_hash);
-    },
-    stop: async () => {
-      await running.stop();
-      await db.destroy();
-    },
-  };
-}
-
-function startViem(urls: string[], token: string): Pick<Running, 'deposits' | 'stop'> {
-  const client = createPublicClient({
-    transport: fallback(urls.map((url) => http(url))),
-    pollingInterval: 500,
-  });
-  const found = new Map<string, string>();
-  const stop = client.watchEvent({
-    address: token as `0x${string}`,
-    event: parseAbiItem('event Transfer(address indexed from, address indexed to, uint256 value)'),
-    args: { to: Array.from({ length: addresses }, (_, n) => addressOf(n)) },
-    onLogs: (logs) => {
-      // As a careful user does: what was removed is taken back, what comes twice counts once.
-      for (const { transactionHash, logIndex, removed } of logs) {
-        const key = `${transactionHash} ${logIndex}`;
-        if (removed) found.delete(key);
-        else found.set(key, transactionHash);
-      }
-    },
-  });
-  return { deposits: async () => [...found.values()], stop: async () => stop() };
 }
 
 /** Those of the transactions that the chain has now. */
@@ -254,10 +184,11 @@ function judge(truth: ReadonlySet<string>, deposits: readonly string[]): Verdict
 
 /** A payment to us in a block that is not on this chain. */
 function addForeignLog(result: unknown): unknown {
-  const [first] = result as { transactionHash: string }[];
+  const [first] = result as { transactionHash: string; topics: string[] }[];
   if (first === undefined) return result;
   const foreign = {
     ...first,
+    topics: [...first.topics.slice(0, 2), `0x${watchedKey(0).padStart(64, '0')}`],
     blockHash: `0x${'f0'.repeat(32)}`,
     transactionHash: `0x${'f1'.repeat(16)}${first.transactionHash.slice(34)}`,
   };

@@ -13,7 +13,7 @@ import { watchedKey } from './support/transfer-chain.ts';
 
 /*
  * From the block that pays to the webhook at the merchant: the real daemon, one payment in each block, one confirmation
- * needed, blocks at times that have nothing to do with the daemon's.
+ * needed, blocks at times that have nothing to do with those of the daemon (half to one and a half of the mean).
  */
 
 const samples = 150;
@@ -63,7 +63,7 @@ async function measureSetting({ name, blockMs, pollSeconds, websocket }: Setting
     const minedAt = new Map<string, number>();
     for (const payment of payments) {
       await anvil.send(transferCall(usdt, payment.assigned_address, amountOf(payment)));
-      await setTimeout(blockMs * (0.8 + 0.4 * Math.random()));
+      await setTimeout(blockMs * (0.5 + Math.random()));
       await anvil.mine();
       minedAt.set(payment.payment_number, performance.now());
     }
