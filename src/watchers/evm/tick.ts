@@ -149,8 +149,10 @@ async function readAnswers(
   }
 
   const to = endOf(request, plan, verdict.top, full);
-  const shown = [...full, to, verdict.top, ...(finalized === null ? [] : [finalized])];
-  const transfers = await complete(node, request, context, matched, full, shown);
+  const shown = [...full, to, verdict.top];
+  const known = finalized === null ? shown : [...shown, finalized];
+  const transfers = await complete(node, request, context, matched, full, known);
+  // Not the finalized block, whose hash nothing links to these: made up, it would look like a final block replaced.
   const anchors = [...transfers.map(({ block }) => block), ...shown.map(refOf)].filter(
     ({ height }) => height > cursor.height && height < to.height,
   );

@@ -343,6 +343,19 @@ test.each(Array.from({ length: 12 }, (_, i) => i + 1))(
   },
 );
 
+test('the hash of a finalized block that nothing else in the answer shows is not remembered', async () => {
+  // No log is of that block either.
+  const reader = await open({ watch: watching(`0x${'2'.repeat(40)}`) });
+  const hash = `0x${'f0'.repeat(32)}`;
+  const rewrite = (block: unknown) => ({ ...(block as object), hash });
+  const armed = reader.proxy.inject({ kind: 'rewrite', rewrite }, { matches: asksFor('finalized') });
+  const outcome = await reader.poll();
+  expect(armed.hits).toBe(1);
+  // Made up, it would look like a final block replaced, and stop the chain at its next fork.
+  expect(outcome).toMatchObject({ kind: 'span' });
+  expect(outcome.kind === 'span' && outcome.span.anchors.map((anchor) => anchor.hash)).not.toContain(hash);
+});
+
 test('a final block that is another for every node is a reorg', async () => {
   const { source, final } = await openDisputed({ second: false });
   expect(await source.poll(final)).toEqual({ kind: 'reorg' });
