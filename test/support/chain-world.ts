@@ -215,6 +215,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
       watcher = newWatcher();
       auditor = newAuditor();
     },
+    endpoints: () => source.endpoints(),
     /** Where {@link WorldOptions.openSource} was given. */
     async close(): Promise<void> {
       await Promise.all([...closing, source.close()]);

@@ -19,6 +19,7 @@ import {
   checkReplay,
   checkReplayAfterLies,
   checkRoles,
+  isMadeUp,
   visibleTransfers,
 } from './model-checks.ts';
 import { type Action, act, action, type Model, modelAddresses } from './model-history.ts';
@@ -117,6 +118,8 @@ type Run = {
   /** Whether a node has lied so far, and whether one may have been believed about itself. */
   lied: boolean;
   trusted: boolean;
+  /** For which reason the chain stopped while nobody contradicted it. */
+  stopped: string | null;
 };
 
 /** An auditor whose other nodes say nothing for so many windows takes the word of the one that read the blocks. */
@@ -217,16 +220,23 @@ async function open(
     unaudited: 0,
     lied: false,
     trusted: false,
+    stopped: null,
   };
   run.model.mayStop = (reason) => mayStop(run, reason);
   return run;
 }
 
-/** A chain may stop for what nobody contradicts: a liar about a final block, while all others are ill themselves. */
-function mayStop({ nodes, ailing }: Run, reason: string): boolean {
-  const ill = new Set(ailing.map(({ node }) => node));
+/** A chain may stop for what nobody contradicts: a liar about a final block, while all others are ill or resting. */
+function mayStop(run: Run, reason: string): boolean {
+  const { world, nodes, ailing } = run;
+  const resting = new Set(world.endpoints().flatMap(({ host, state }) => (state === 'ready' ? [] : [host])));
+  const unwell = nodes.filter(({ proxy }) => resting.has(new URL(proxy.url).host));
+  const ill = new Set([...unwell, ...ailing.map(({ node }) => node)]);
   if (/belongs to chain 1, not 56/.test(reason)) return nodes.every((node) => ill.has(node));
-  return /was final/.test(reason) && nodes.every((node) => node.kind === 'liar' || ill.has(node));
+  const unheard = nodes.every((node) => node.kind === 'liar' || ill.has(node));
+  // It stands in the state of the chain until something is read again.
+  if (unheard) run.stopped = reason;
+  return /was final/.test(reason) && run.stopped === reason;
 }
 
 async function take(run: Run, what: Step): Promise<void> {
@@ -442,7 +452,7 @@ async function recover(run: Run): Promise<number> {
 }
 
 /** Everything was read, and what is settled twice. */
-async function isAtRest({ world, mix }: Run): Promise<boolean> {
+async function isAtRest({ world, mix, lied }: Run): Promise<boolean> {
   const { db, network, chain } = world;
   const state = await readChain(db, network);
   const mark = await readAuditMark(db, network);
@@ -451,6 +461,6 @@ async function isAtRest({ world, mix }: Run): Promise<boolean> {
   return (
     state?.cursor.hash === chain.head().hash &&
     (mark?.position.height ?? 0) >= settled &&
-    deposits.every(({ status }) => status !== 'seen')
+    deposits.every((deposit) => deposit.status !== 'seen' || (lied && isMadeUp(world, deposit)))
   );
 }
