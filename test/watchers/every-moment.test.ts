@@ -109,10 +109,11 @@ const statusAfter: Record<string, string> = {
 };
 
 /** I2: what was told stays told; followed event by event it is a way through the states, and ends where the table is. */
-function checkEvents(before: Moment, after: Moment, late: 'flag' | 'confirm'): void {
+function checkEvents(before: Moment, after: Moment): void {
   expect(after.events.slice(0, before.events.length)).toEqual(before.events);
   for (const payment of after.payments) {
-    expect(followEvents(typesOf(after, payment), late), payment.paymentNumber).toBe(payment.status);
+    // Any way: also with `flag` a reorg may put late money in time.
+    expect(followEvents(typesOf(after, payment), 'confirm'), payment.paymentNumber).toBe(payment.status);
   }
   for (const { told, type } of after.events) {
     if (type === 'deposit.unmatched' || type === 'payment.detected' || type === 'payment.late') continue;
@@ -159,7 +160,7 @@ async function live(db: Db, given: History, seen: Seen): Promise<void> {
     if (given.finality === 'finalized') checkConfirmed(model, after);
     checkFinal(before, after);
     checkIdentity(before, after);
-    checkEvents(before, after, given.late);
+    checkEvents(before, after);
     for (const payment of after.payments) {
       if (payment.status !== 'confirmed') continue;
       const own = after.deposits.filter(({ paymentId, role }) => paymentId === payment.id && role !== 'late');
@@ -177,7 +178,7 @@ async function live(db: Db, given: History, seen: Seen): Promise<void> {
   checkReverted(model, before, grounds);
 }
 
-const runs = Number(process.env.MODEL_RUNS ?? 20);
+const runs = Number(process.env.MODEL_RUNS ?? 14);
 
 describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTestDb, kind) => {
   test(
@@ -185,24 +186,21 @@ describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTe
     async () => {
       const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
       const seen: Seen = { moved: 0, together: 0, confirmed: 0, reverted: 0, finalized: 0 };
-      await fc.assert(
-        fc.asyncProperty(history, async (given) => {
-          if (shared !== null) {
-            await emptyPostgres(shared);
-            return live(shared, given, seen);
-          }
-          const db = await openDatabase('sqlite::memory:');
-          await live(db, given, seen).finally(() => db.destroy());
-        }),
-        { numRuns: kind === 'SQLite' ? runs : Math.ceil(runs / 12) },
-      );
-      if (kind === 'SQLite')
-        expect(
-          Object.values(seen).every((times) => times > 0),
-          JSON.stringify(seen),
-        ).toBe(true);
+      const some = fc.asyncProperty(history, async (given) => {
+        if (shared !== null) {
+          await emptyPostgres(shared);
+          return live(shared, given, seen);
+        }
+        const db = await openDatabase('sqlite::memory:');
+        await live(db, given, seen).finally(() => db.destroy());
+      });
+      if (kind === 'PostgreSQL') return fc.assert(some, { numRuns: Math.ceil(runs / 12) });
+      // Nearly always enough at once: few histories have no reorg under a confirmed payment.
+      const isAllSeen = () => Object.values(seen).every((times) => times > 0);
+      for (let round = 0; round < 8 && !isAllSeen(); round++) await fc.assert(some, { numRuns: runs });
+      expect(isAllSeen(), JSON.stringify(seen)).toBe(true);
     },
-    runs * 10_000,
+    runs * 20_000,
   );
 });
 

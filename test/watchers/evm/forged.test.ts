@@ -77,7 +77,8 @@ async function open({ nodes, liarLast = false }: { nodes: number; liarLast?: boo
   const watcher = createWatcher(deps);
   const { signal } = new AbortController();
   const live = async (seconds: number) => {
-    for (const end = clock() + seconds * 1000; clock() < end; clock.advance(5000)) await watcher.step(signal);
+    for (const end = clock() + seconds * 1000; clock() < end; clock.advance(seconds > 60 ? 10_000 : 5_000))
+      await watcher.step(signal);
   };
   async function recipientsOf(wanted: DepositStatus): Promise<string[]> {
     const { deposits } = await listDeposits(db, { limit: 100 });
