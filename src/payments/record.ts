@@ -13,18 +13,10 @@ import {
   moveDeposit,
   setDepositRole,
 } from '../storage/deposits.ts';
-import { appendEvent } from '../storage/events.ts';
-import {
-  findLatestPaymentAt,
-  findPaymentById,
-  lockLatestPaymentOfAddress,
-  lockPayment,
-} from '../storage/payments.ts';
+import { findLatestPaymentAt, lockLatestPaymentOfAddress, lockPayment } from '../storage/payments.ts';
 import { findHolderBefore, findRecipients, type Recipient } from '../storage/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
-import { unmatchedEventBody } from './event-body.ts';
 import { isInTime, type Match, matchMissed, matchTransfer } from './match.ts';
-import { announcePayment, type SettleContext } from './settle.ts';
 import { explainSurplus } from './surplus.ts';
 
 /** What recording a transfer means for a payment. */
@@ -34,7 +26,7 @@ export type Recorded = {
   paymentId: number | null;
   /** Of an unmatched deposit: the payment that it was probably meant for. */
   expectedId: number | null;
-  /** To announce once the payments are settled: see {@link announceAll}. */
+  /** To announce once the payments are settled: see announce.ts. */
   event: Extract<EventType, 'payment.detected' | 'payment.late' | 'deposit.unmatched'> | null;
 };
 
@@ -157,47 +149,6 @@ async function recordAgain(
 }
 
 /**
- * Tells the merchant what was recorded, by what is known of the payments now. Several transfers to one payment would
- * be told in the very same words: whoever sends it a thousand grains of dust must not cause a thousand long events.
- */
-export async function announceAll(
-  trx: Trx,
-  all: readonly Recorded[],
-  context: Pick<SettleContext, 'publicUrl' | 'now'>,
-): Promise<void> {
-  const told = new Set<string>();
-  for (const recorded of all) {
-    const { event, paymentId } = recorded;
-    const what = `${event} ${paymentId}`;
-    if (paymentId !== null && told.has(what)) continue;
-    told.add(what);
-    await announceRecorded(trx, recorded, context);
-  }
-}
-
-async function announceRecorded(
-  trx: Trx,
-  { deposit, paymentId, expectedId, event }: Recorded,
-  { publicUrl, now }: Pick<SettleContext, 'publicUrl' | 'now'>,
-): Promise<void> {
-  if (event === null) return;
-  if (paymentId !== null) {
-    return announcePayment(trx, await findPaymentById(trx, paymentId), event, publicUrl, now);
-  }
-  const recipients = await findRecipients(trx, deposit.recipient);
-  const address = recipients.find((recipient) => recipient.id === deposit.addressId);
-  if (address === undefined) throw new InvariantError('a deposit at an address that nobody listed');
-  const expected = expectedId === null ? null : await findPaymentById(trx, expectedId);
-  await appendEvent(trx, {
-    merchantId: deposit.merchantId,
-    type: event,
-    paymentId: null,
-    body: unmatchedEventBody(deposit, coinOf(deposit), address.address, expected),
-    at: now,
-  });
-}
-
-/**
  * The address that received it: on the transfer's own chain if the merchant listed it there, otherwise on
  * another chain of the family, where the same key holds it.
  */
@@ -245,8 +196,4 @@ function decimalsOf(transfer: Transfer, assets: readonly Asset[]): number {
   const asset = assets.find((candidate) => candidate.currency === transfer.currency);
   if (asset === undefined) throw new InvariantError(`a transfer of ${transfer.currency}, which is off`);
   return asset.decimals;
-}
-
-function coinOf(transfer: Pick<Transfer, 'network' | 'currency'>): string {
-  return transfer.currency === 'native' ? nativeCoin[transfer.network].coin : transfer.currency;
 }

@@ -1,5 +1,6 @@
 import { formatAmount } from '../core/money.ts';
-import { announceAll, type Recorded } from '../payments/record.ts';
+import { announceAll } from '../payments/announce.ts';
+import type { Recorded } from '../payments/record.ts';
 import { recordSurplus } from '../payments/surplus.ts';
 import {
   type BalanceMark,

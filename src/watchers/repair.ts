@@ -1,5 +1,6 @@
 import type { Deposit } from '../core/payment.ts';
-import { announceAll, type Recorded, recordMissed } from '../payments/record.ts';
+import { announceAll } from '../payments/announce.ts';
+import { type Recorded, recordMissed } from '../payments/record.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { type AuditMark, readAuditMark } from '../storage/audits.ts';
 import { lockChain } from '../storage/chains.ts';
