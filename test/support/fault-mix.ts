@@ -406,7 +406,8 @@ async function end(run: Run): Promise<MixOutcome> {
   await noteNative(world);
   if (!run.trusted) await (run.lied ? checkReplayAfterLies : checkReplay)(world, modelAddresses);
   await checkRoles(world);
-  await (run.lied ? checkOutcomes(world) : checkPayments(world));
+  // Also without a lie: what a contract paid may be found by the second reading alone, after its payment's end.
+  await (run.lied || world.findings.length > 0 ? checkOutcomes(world) : checkPayments(world));
   if (!run.trusted) await checkCoins(world);
   return {
     ticks,
