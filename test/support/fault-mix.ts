@@ -231,11 +231,10 @@ function mayStop(run: Run, reason: string): boolean {
   const resting = new Set(world.endpoints().flatMap(({ host, state }) => (state === 'ready' ? [] : [host])));
   const unwell = nodes.filter(({ proxy }) => resting.has(new URL(proxy.url).host));
   const ill = new Set([...unwell, ...ailing.map(({ node }) => node)]);
-  if (/belongs to chain 1, not 56/.test(reason)) return nodes.every((node) => ill.has(node));
   const unheard = nodes.every((node) => node.kind === 'liar' || ill.has(node));
   // It stands in the state of the chain until something is read again.
   if (unheard) run.stopped = reason;
-  return /was final/.test(reason) && run.stopped === reason;
+  return /was final|belongs to chain 1, not 56/.test(reason) && run.stopped === reason;
 }
 
 async function take(run: Run, what: Step): Promise<void> {
