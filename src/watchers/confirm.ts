@@ -4,6 +4,7 @@ import type { Deposit } from '../core/payment.ts';
 import { RpcError } from '../errors.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { type ChainState, lockChain } from '../storage/chains.ts';
+import { orphanDeposit } from '../storage/deposit-range.ts';
 import { confirmDeposit, listDepositsToConfirm } from '../storage/deposits.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type CommitContext, settleAll, settleContext } from './commit.ts';
@@ -68,10 +69,10 @@ export function isProven(look: Look, requiredConfirmations: number): boolean {
   );
 }
 
-/** Confirms what was proven and settles its payments, in the caller's transaction. */
+/** Confirms what was proven, takes back what is gone and settles their payments, in the caller's transaction. */
 export async function commitConfirmed(
   trx: Trx,
-  proven: readonly Deposit[],
+  { proven, gone }: { proven: readonly Deposit[]; gone: readonly Deposit[] },
   context: CommitContext,
 ): Promise<Settlement[]> {
   const state = await lockChain(trx, context.chain.network);
@@ -80,6 +81,10 @@ export async function commitConfirmed(
   for (const deposit of proven) {
     const confirmed = await confirmDeposit(trx, deposit.id, deposit.blockHash);
     if (confirmed && deposit.paymentId !== null) touched.push(deposit.paymentId);
+  }
+  for (const { id, blockHash, paymentId } of gone) {
+    const orphaned = await orphanDeposit(trx, id, blockHash);
+    if (orphaned && paymentId !== null) touched.push(paymentId);
   }
   return settleAll(trx, touched, settleContext(state, context));
 }

@@ -13,6 +13,10 @@ export type Doubt = {
   denials: number;
   /** Host names of those who said so, the last one last. */
   deniedBy: ReadonlySet<string>;
+  /** Unix ms since when everybody who was asked said so, the one that had shown it too; null while anybody has it. */
+  goneSince: number | null;
+  /** Whether the log tells that nodes disagree. */
+  told: boolean;
 };
 
 /** A deposit about which nobody could say is left alone so long, ms, at first and at most: that holds up no others. */
@@ -34,7 +38,8 @@ export function createDoubts(clock: Clock) {
   function of({ id, blockHash }: Deposit): Doubt {
     const known = doubts.get(id);
     if (known !== undefined && known.blockHash === blockHash) return known;
-    return { blockHash, since: clock(), until: clock(), looks: 0, denials: 0, deniedBy: new Set() };
+    const none = { looks: 0, denials: 0, deniedBy: new Set<string>(), goneSince: null, told: false };
+    return { blockHash, since: clock(), until: clock(), ...none };
   }
 
   function rest(deposit: Deposit): Doubt {
@@ -56,6 +61,21 @@ export function createDoubts(clock: Clock) {
     });
   }
 
+  /** Nobody has it. */
+  function lose(deposit: Deposit): Doubt {
+    const doubt = of(deposit);
+    return keep(deposit, { ...doubt, goneSince: doubt.goneSince ?? clock() });
+  }
+
+  /** The one that showed it stands by it, whatever others say. */
+  function uphold(deposit: Deposit): void {
+    if (doubts.has(deposit.id)) keep(deposit, { ...of(deposit), goneSince: null });
+  }
+
+  function tell(deposit: Deposit): void {
+    keep(deposit, { ...of(deposit), told: true });
+  }
+
   function keep({ id }: Deposit, doubt: Doubt): Doubt {
     doubts.set(id, doubt);
     return doubt;
@@ -65,6 +85,9 @@ export function createDoubts(clock: Clock) {
     of,
     rest,
     deny,
+    lose,
+    uphold,
+    tell,
     settle: ({ id }: Deposit) => void doubts.delete(id),
     has: (deposit: Deposit) => of(deposit).until > clock(),
     count: () => doubts.size,

@@ -1,19 +1,32 @@
 import type { Clock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
+import { noTransaction } from '../core/chain.ts';
+import type { Network } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import type { Logger } from '../log.ts';
+import type { AuditFinding } from '../metrics.ts';
 import { isProven, type Look, lookAt } from './confirm.ts';
 import { createDoubts, type Doubt } from './doubts.ts';
 import { hostsServing } from './reread.ts';
 import type { ChainSource, Hosts } from './source.ts';
 
-export type FreshLooksDeps = { chain: ChainConfig; source: ChainSource; clock: Clock; log: Logger };
+export type FreshLooksDeps = {
+  chain: ChainConfig;
+  source: ChainSource;
+  clock: Clock;
+  log: Logger;
+  /** Told of each finding, for metrics. */
+  found?: (network: Network, finding: AuditFinding) => void;
+};
+
+/** Deposits that may be confirmed, and those that nobody has any more: they are to be taken back. */
+export type Looked = { proven: Deposit[]; gone: Deposit[] };
 
 export type FreshLooks = {
   /** Deposits that were looked at in vain a moment ago. */
   resting: { count(): number; has(deposit: Deposit): boolean };
-  /** Those of the deposits that may be confirmed. The others rest. */
-  prove(deposits: readonly Deposit[], signal: AbortSignal): Promise<Deposit[]>;
+  /** What becomes of these deposits now. Those of which nothing is decided rest. */
+  prove(deposits: readonly Deposit[], signal: AbortSignal): Promise<Looked>;
 };
 
 /**
@@ -22,15 +35,27 @@ export type FreshLooks = {
  */
 const patienceMs = 5 * 60_000;
 
+/** What everybody denies, so long, ms, after all of them did so first, was never on the chain, or is no longer. */
+const goneMs = 30_000;
+
 /** One node by its host name, or whoever answers first. */
 type Witness = { host: string } | 'anyone';
 
-type Open = { deposit: Deposit; left: Witness[]; reason: string };
+/** A deposit in one look: who is still to be asked, and who of those asked has not got it. */
+type Open = {
+  deposit: Deposit;
+  left: Witness[];
+  reason: string;
+  denied: boolean;
+  deniers: Set<string>;
+  upheld: boolean;
+};
 
 /**
  * The fresh looks before confirmations. What one node has shown, another one has to have too: a node that invents a
  * transfer swears to it as well. Where there is no other, whoever is there is asked; where the others cannot say,
- * for {@link patienceMs} nobody. While any of them says that it is not there, the word of the first is not taken.
+ * for {@link patienceMs} nobody. While any of them says that it is not there, the word of the first is not taken; once
+ * all of them do, that one is asked whether it still has it. What it denies too is taken back, the second time.
  */
 export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
   const { chain, source, clock, log } = deps;
@@ -38,18 +63,17 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
   /** Since when (Unix ms) these others had nothing to say, and when that was last tried. */
   let silence: { since: number; triedAt: number; hosts: readonly string[] } | null = null;
 
-  async function prove(deposits: readonly Deposit[], signal: AbortSignal): Promise<Deposit[]> {
+  async function prove(deposits: readonly Deposit[], signal: AbortSignal): Promise<Looked> {
     forgetOldSilence();
     doubts.forgetOld();
     const proven: Deposit[] = [];
-    let open = deposits.map(
-      (deposit): Open => ({ deposit, left: witnessesOf(deposit), reason: 'not asked' }),
-    );
+    const gone: Deposit[] = [];
+    let open = deposits.map(begin);
     while (open.length > 0) {
       const witness = open[0]?.left[0];
       if (witness === undefined) {
         const [given] = open.splice(0, 1);
-        if (given !== undefined) setAside(given);
+        if (given !== undefined && conclude(given) === 'gone') gone.push(given.deposit);
         continue;
       }
       const key = keyOf(witness);
@@ -63,17 +87,32 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
       for (const [i, each] of asked.entries()) {
         const look = looks[i];
         const verdict = look === undefined ? 'unknown' : judge(each, look, witness);
-        if (verdict === 'proven') proven.push(each.deposit);
-        if (verdict !== 'unknown') open = open.filter((other) => other !== each);
+        if (verdict !== 'proven') continue;
+        proven.push(each.deposit);
+        open = open.filter((other) => other !== each);
       }
     }
-    return proven;
+    return { proven, gone };
+  }
+
+  function begin(deposit: Deposit): Open {
+    const nothing = { reason: 'not asked', denied: false, deniers: new Set<string>(), upheld: false };
+    return { deposit, left: witnessesOf(deposit), ...nothing };
   }
 
   function judge(open: Open, look: Look, witness: Witness): 'proven' | 'denied' | 'unknown' {
     const { deposit } = open;
     const { inclusion } = look;
-    const another = witness !== 'anyone';
+    const another = witness !== 'anyone' && witness.host !== deposit.shownBy;
+    if (inclusion.kind === 'included' && inclusion.block.hash === deposit.blockHash) {
+      open.upheld = true;
+      doubts.uphold(deposit);
+    }
+    if (!another && open.upheld && isDeniedByAnother(deposit)) {
+      open.left.shift();
+      open.reason = 'no other node has it';
+      return 'unknown';
+    }
     if (isProven(look, chain.requiredConfirmations)) {
       if (another) silence = null;
       else if (othersOf(deposit).length > 0)
@@ -84,7 +123,11 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
     const elsewhere = inclusion.kind === 'included' && inclusion.block.hash !== deposit.blockHash;
     if (elsewhere || inclusion.kind === 'absent' || inclusion.kind === 'doubtful') {
       if (another) silence = null;
-      deny(deposit, inclusion.kind === 'doubtful' ? inclusion.reason : 'absent', witness);
+      if (!open.denied) deny(deposit, inclusion.kind === 'doubtful' ? inclusion.reason : 'absent', witness);
+      const host = hostOf(witness);
+      if (host !== null && inclusion.kind !== 'doubtful') open.deniers.add(host);
+      open.left = open.denied ? open.left.slice(1) : askedNext(open);
+      open.denied = true;
       return 'denied';
     }
     open.left.shift();
@@ -108,11 +151,74 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
     );
     const waited = clock() - Math.min(since, silence?.since ?? since);
     const alone = deniedBy.size === 0 && waited >= patienceMs;
-    return [...inOrder.map((host) => ({ host })), ...(alone ? (['anyone'] as const) : [])];
+    return [
+      ...inOrder.map((host) => ({ host })),
+      ...(alone ? [showerOf(deposit) ?? ('anyone' as const)] : []),
+    ];
+  }
+
+  /** Who else is asked in the same look when the first one has denied it: once all others have, who showed it. */
+  function askedNext({ deposit, left: [asked, ...left] }: Open): Witness[] {
+    const { deniedBy } = doubts.of(deposit);
+    const others = othersOf(deposit).map((host) => ({ host }));
+    if (deposit.txHash === noTransaction || others.some(({ host }) => !deniedBy.has(host) && isLeft(host)))
+      return [];
+    if (!isConfigured(deposit.shownBy)) return asked === 'anyone' ? others : left;
+    const shower = showerOf(deposit);
+    return shower === null || (asked !== undefined && keyOf(asked) === shower.host) ? [] : [shower];
+
+    function isLeft(host: string): boolean {
+      return left.some((witness) => keyOf(witness) === host);
+    }
+  }
+
+  /** What one look has come to that has not proven the deposit. */
+  function conclude(open: Open): 'gone' | 'open' {
+    const { deposit, denied, deniers, upheld } = open;
+    if (!denied) {
+      setAside(open);
+      return 'open';
+    }
+    const configured = new Set(source.endpoints().map(({ host }) => host));
+    const { shownBy, txHash } = deposit;
+    const byFirst = shownBy === null || !configured.has(shownBy) || deniers.has(shownBy);
+    if (txHash === noTransaction || upheld || !byFirst || deniers.size < Math.min(2, configured.size)) {
+      const doubt = doubts.of(deposit);
+      if (doubt.denials > 1 && doubt.deniedBy.size > 0 && !doubt.told) disagree(deposit, doubt);
+      return 'open';
+    }
+    const { goneSince } = doubts.lose(deposit);
+    if (clock() - (goneSince ?? clock()) < goneMs) return 'open';
+    const fields = { tx_hash: txHash, height: deposit.height, shown_by: shownBy, denied_by: [...deniers] };
+    deps.found?.(chain.network, 'vanished');
+    log.warn(fields, 'recorded transfer not on the chain');
+    return 'gone';
   }
 
   function othersOf({ shownBy }: Deposit): string[] {
     return [...new Set(hostsServing(source, 'receipts'))].filter((host) => host !== shownBy);
+  }
+
+  /** The node that showed it, where it can be asked. */
+  function showerOf({ shownBy }: Deposit): { host: string } | null {
+    return hostsServing(source, 'receipts').some((host) => host === shownBy) && shownBy !== null
+      ? { host: shownBy }
+      : null;
+  }
+
+  function isDeniedByAnother(deposit: Deposit): boolean {
+    return [...doubts.of(deposit).deniedBy].some((host) => host !== deposit.shownBy);
+  }
+
+  function isConfigured(host: string | null): boolean {
+    return source.endpoints().some((node) => node.host === host);
+  }
+
+  /** Whose word it was: whoever answers is that one, where there is one node alone. */
+  function hostOf(witness: Witness): string | null {
+    if (witness !== 'anyone') return witness.host;
+    const [only, ...more] = new Set(source.endpoints().map(({ host }) => host));
+    return more.length === 0 ? (only ?? null) : null;
   }
 
   function exceptFor(witness: Witness): Hosts | undefined {
@@ -130,12 +236,13 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
 
   /** A reorg that is under way shows here first, and the next poll finds it. What is said twice is another matter. */
   function deny(deposit: Deposit, reason: string, witness: Witness): void {
-    const doubt = doubts.deny(deposit, witness === 'anyone' ? null : witness.host);
-    report(deposit, doubt.looks === 1 ? 'warn' : 'debug', reason, 'deposit not confirmed yet');
-    if (doubt.denials === 2 && doubt.deniedBy.size > 0) disagree(deposit, doubt);
+    const { looks } = doubts.deny(deposit, witness === 'anyone' ? null : witness.host);
+    report(deposit, looks === 1 ? 'warn' : 'debug', reason, 'deposit not confirmed yet');
   }
 
-  function disagree({ txHash, height, shownBy }: Deposit, { deniedBy }: Doubt): void {
+  function disagree(deposit: Deposit, { deniedBy }: Doubt): void {
+    const { txHash, height, shownBy } = deposit;
+    doubts.tell(deposit);
     const fields = { tx_hash: txHash, height, shown_by: shownBy, denied_by: [...deniedBy] };
     log.warn(fields, 'nodes disagree about a transfer');
   }

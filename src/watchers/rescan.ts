@@ -158,7 +158,7 @@ async function confirmFound(
   const looks = await lookAt(source, deep, signal);
   const proven = looks.filter((look) => isProven(look, chain.requiredConfirmations));
   const deposits = proven.map(({ deposit }) => deposit);
-  return inTransaction(db, (trx) => commitConfirmed(trx, deposits, contextOf(deps)));
+  return inTransaction(db, (trx) => commitConfirmed(trx, { proven: deposits, gone: [] }, contextOf(deps)));
 }
 
 function contextOf({ chain, latePolicy, publicUrl, clock }: RescanDeps): CommitContext {

@@ -1,7 +1,9 @@
 import type { Clock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
+import type { Network } from '../core/networks.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { AuditFinding } from '../metrics.ts';
 import { insertAuditMark } from '../storage/audits.ts';
 import {
   type ChainState,
@@ -41,6 +43,8 @@ export type WatcherDeps = {
   log: Logger;
   /** Called when something was committed that causes webhooks. */
   onEvents: () => void;
+  /** Told of each finding, for metrics. */
+  found?: (network: Network, finding: AuditFinding) => void;
 };
 
 /** What a step came to, and when the next one is due. */
@@ -188,13 +192,13 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function confirmDeep(state: ChainState, signal: AbortSignal): Promise<boolean> {
     const deposits = await listDeepDeposits(db, state, chain, looks.resting);
     if (deposits.length === 0) return false;
-    const proven = await looks.prove(deposits, signal);
-    if (proven.length === 0) return false;
-    const settled = await inTransaction(db, (trx) => commitConfirmed(trx, proven, context()));
+    const { proven, gone } = await looks.prove(deposits, signal);
+    if (proven.length + gone.length === 0) return false;
+    const settled = await inTransaction(db, (trx) => commitConfirmed(trx, { proven, gone }, context()));
     const transfers = proven.map(({ txHash }) => txHash);
     log.info(
       { height: state.cursor.height, transfers, ...describeSettlements(settled) },
-      'deposits confirmed',
+      proven.length > 0 ? 'deposits confirmed' : 'payments repaired',
     );
     if (settled.length > 0) onEvents();
     return true;

@@ -101,6 +101,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
       clock,
       log,
       onEvents: () => {},
+      found: (_, finding) => void findings.push(finding),
     };
   }
 

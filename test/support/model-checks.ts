@@ -81,11 +81,8 @@ export async function checkReplayAfterLies(world: World, addresses: number): Pro
 async function compareReplay(world: World, addresses: number, { lied }: { lied: boolean }): Promise<void> {
   const told = (of: Placed) => (lied ? { ...placed(of), logIndex: null } : placed(of));
   const surplus = ({ txHash, role }: Deposit) => lied && txHash === noTransaction && role === 'unmatched';
-  const made = (deposit: Deposit) => lied && isMadeUp(world, deposit);
   const deposits = await allDeposits(world);
-  const live = deposits.filter(
-    (deposit) => deposit.status !== 'orphaned' && !surplus(deposit) && !made(deposit),
-  );
+  const live = deposits.filter((deposit) => deposit.status !== 'orphaned' && !surplus(deposit));
   const expected = visibleTransfers(world, addresses).map((transfer) =>
     told({ ...transfer, height: transfer.block.height, blockHash: transfer.block.hash }),
   );
@@ -166,14 +163,6 @@ export async function checkPayments(world: World): Promise<void> {
   expect(locked, 'no address is held by a payment that ended').toEqual([]);
 }
 
-/**
- * What one of two nodes made up while the other said nothing: one's word against the other's. It is kept, never
- * confirmed, and its payment waits (docs/confirmations.md).
- */
-export function isMadeUp({ chain }: World, { txHash, status }: Deposit): boolean {
-  return status === 'seen' && txHash !== noTransaction && chain.inclusionsEver(txHash).length === 0;
-}
-
 /** As {@link checkPayments}, but what was in time counts though its payment had ended. */
 export async function checkOutcomes(world: World): Promise<void> {
   const deposits = (await allDeposits(world)).filter(({ status }) => status !== 'orphaned');
@@ -183,7 +172,6 @@ export async function checkOutcomes(world: World): Promise<void> {
     const counted = own.filter(({ role }) => role === 'counted' || role === 'accepted');
     const sum = counted.reduce((total, { amount }) => total + amount, 0n);
     const enough = sum >= payment.requiredAmount;
-    if (own.some((deposit) => isMadeUp(world, deposit))) continue;
     expect(payment.status, 'decided').not.toBe('pending');
     if (payment.status === 'cancelled') expect(counted).toEqual([]);
     else expect(payment.status === 'confirmed', `${payment.paymentNumber} is ${payment.status}`).toBe(enough);

@@ -100,7 +100,8 @@ describeDatabases('S1: a transfer that one node invents', (openTestDb) => {
       return inclusions(queries, ...rest);
     };
     await live(world, 10 * minute);
-    expect(world.chain.calls.inclusions - before).toBe(10);
+    // The one that denies it, and the one that showed it.
+    expect(world.chain.calls.inclusions - before).toBe(20);
     expect(asked).not.toContain(tx);
   });
 
@@ -144,6 +145,145 @@ describeDatabases('S1: a transfer that one node invents', (openTestDb) => {
     world.mine(30);
     await world.read();
     expect(await world.status(forged)).toMatchObject({ status: 'expired' });
+  });
+});
+
+describeDatabases('a transfer that nobody has any more', (openTestDb) => {
+  /** Invented by one of the nodes; the payment waits, and its time is over. */
+  async function openWaiting(nodes: number) {
+    const opened = await openForged(await openTestDb(), nodes);
+    await opened.world.read();
+    opened.world.mine(30);
+    await opened.world.read();
+    expect(await statuses(opened.world, opened.forged)).toEqual(['pending']);
+    return opened;
+  }
+
+  test('is taken back once the node that showed it denies it as well, and its payment ends', async () => {
+    const { world, paid, forged } = await openWaiting(2);
+    node(world, 0).invents.length = 0;
+    await live(world, 2 * minute);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'orphaned' }]);
+    expect(await statuses(world, paid, forged)).toEqual(['confirmed', 'expired']);
+    expect(await world.events(forged)).toEqual(['payment.detected', 'payment.expired']);
+    expect(world.findings).toEqual(['vanished']);
+    expect(messages(world, 'recorded transfer not on the chain')).toMatchObject([
+      { level: 'warn', tx_hash: txHash(666), shown_by: 'node-0', denied_by: ['node-1', 'node-0'] },
+    ]);
+  });
+
+  test('that a second reading had recorded while the other node was silent is taken back in the same way', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
+    world.chain.prefer(1);
+    await world.read();
+    await world.create();
+    const forged = await world.create();
+    world.mine(6);
+    await world.read();
+    node(world, 0).invents.push(invented(world, forged));
+    node(world, 1).lacks = ['receipts'];
+    await world.audit();
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen', shownBy: 'node-0' }]);
+    node(world, 0).invents.length = 0;
+    node(world, 1).lacks = [];
+    world.mine(10);
+    await world.read();
+    expect(await world.status(forged)).toMatchObject({ status: 'pending' });
+    await live(world, minute);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'orphaned' }]);
+    expect(await world.status(forged)).toMatchObject({ status: 'expired' });
+  });
+
+  test('is not taken back when they deny it once and have it again soon after', async () => {
+    const { world, paid, tx } = await openForged(await openTestDb(), 2);
+    for (const n of [0, 1]) node(world, n).denies.add(tx);
+    await live(world, 20);
+    for (const n of [0, 1]) node(world, n).denies.clear();
+    await live(world, minute);
+    expect(await statuses(world, paid)).toEqual(['confirmed']);
+  });
+
+  test('is not taken back when the node that showed it had it again in between', async () => {
+    const { world, forged } = await openWaiting(2);
+    for (let times = 0; times < 5; times++) {
+      const made = node(world, 0).invents.splice(0);
+      await live(world, minute);
+      node(world, 0).invents.push(...made);
+      await live(world, minute);
+    }
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen' }]);
+  });
+
+  test.each<[string, (world: World) => void]>([
+    [
+      'is down',
+      (world) => {
+        node(world, 0).up = false;
+      },
+    ],
+    [
+      'serves no receipts',
+      (world) => {
+        node(world, 0).lacks = ['receipts'];
+      },
+    ],
+    [
+      'has not got as far as its block',
+      (world) => {
+        node(world, 0).view = { behind: 40 };
+      },
+    ],
+  ])('is not taken back while the node that showed it %s', async (_, change) => {
+    const { world, forged } = await openWaiting(2);
+    node(world, 0).invents.length = 0;
+    change(world);
+    await live(world, 10 * minute);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen' }]);
+  });
+
+  test('is not taken back by the word of the node that showed it alone, while the other is silent', async () => {
+    const { world, paid, tx } = await openForged(await openTestDb(), 2);
+    node(world, 1).up = false;
+    node(world, 0).denies.add(tx);
+    await live(world, 10 * minute);
+    expect(await world.deposits(paid)).toMatchObject([{ status: 'seen' }]);
+    node(world, 1).up = true;
+    await live(world, 2 * minute);
+    expect(await statuses(world, paid)).toEqual(['confirmed']);
+  });
+
+  test('is taken back where there is one node alone, by that one', async () => {
+    const { world, forged } = await openForged(await openTestDb(), 1);
+    node(world, 0).knowsTransactions = false;
+    await world.read();
+    node(world, 0).invents.length = 0;
+    node(world, 0).knowsTransactions = true;
+    world.mine(30);
+    await live(world, 3 * minute);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'orphaned' }]);
+    expect(await statuses(world, forged)).toEqual(['expired']);
+  });
+
+  test('is taken back by all others where the node that showed it is none of ours any more', async () => {
+    const { world, forged } = await openWaiting(3);
+    const { source } = world.chain;
+    const { endpoints } = source;
+    source.endpoints = () => endpoints().filter(({ host }) => host !== 'node-0');
+    node(world, 0).up = false;
+    node(world, 2).up = false;
+    await live(world, 10 * minute);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen' }]);
+    node(world, 2).up = true;
+    await live(world, 3 * minute);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'orphaned' }]);
+  });
+
+  test('is taken back where a third of three is away for good', async () => {
+    const { world, forged } = await openWaiting(3);
+    node(world, 2).up = false;
+    node(world, 0).invents.length = 0;
+    await live(world, 3 * minute);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'orphaned' }]);
   });
 });
 
@@ -239,7 +379,7 @@ describeDatabases('a deposit is confirmed', (openTestDb) => {
     const { inclusions } = world.chain.source;
     world.chain.source.inclusions = async (...asked) => {
       const looks = await inclusions(...asked);
-      if (asked[2] === undefined) return looks;
+      if (!asked[2]?.has('node-0')) return looks;
       const above = world.chain.head();
       for (const query of looks.keys())
         looks.set(query, { kind: 'included', block: above, head: above.height });
