@@ -41,7 +41,7 @@ export type RecordContext = {
 /**
  * Writes down what a chain shows, in the caller's transaction. A transfer already recorded in this very
  * block changes nothing (null). One that was mined again elsewhere is the same deposit at its new place and
- * keeps the payment it was given to.
+ * keeps the payment it was given to; what is confirmed has to be taken back before.
  */
 export async function recordTransfer(
   trx: Trx,
@@ -118,6 +118,8 @@ async function recordAgain(
   { shownBy, missed }: RecordContext & { missed: boolean },
 ): Promise<Recorded | null> {
   if (known.status !== 'orphaned' && known.blockHash === transfer.block.hash) return null;
+  // A transaction is in one block, and nobody has taken back the one in which this was confirmed.
+  if (known.status === 'confirmed') return null;
   await moveDeposit(trx, known.id, transfer, shownBy);
   const { amount, block, logIndex } = transfer;
   const place = { height: block.height, blockHash: block.hash, blockTime: block.time, logIndex };

@@ -10,6 +10,7 @@ import {
   lockChain,
   updateChain,
 } from '../storage/chains.ts';
+import { listDepositsIn } from '../storage/deposit-range.ts';
 import type { DepositBlock } from '../storage/deposits.ts';
 import { cutScans } from '../storage/scans.ts';
 import type { Db, Trx } from '../storage/schema.ts';
@@ -74,7 +75,7 @@ export async function findFork(
 /**
  * Blocks in a span's range that hold deposits of ours and are no longer on the span's chain. There are deposits
  * ahead of the cursor only after a fork, when one node showed them standing; had it been behind the others,
- * nothing else would ever take them back.
+ * nothing else would ever take them back. Above the range it is those whose transaction the span shows elsewhere.
  *
  * @throws RpcError when no node with the span's chain answers.
  */
@@ -88,7 +89,17 @@ export async function findVanished(
   const blocks = await listHeldBlocks(db, network, { above: cursor.height, upTo: span.to.height });
   const shown = new Set(span.transfers.map((transfer) => transfer.block.hash));
   const doubtful = blocks.filter((block) => !shown.has(block.hash));
-  return findReplaced(source, doubtful, span.to, signal);
+  const moved = await findMoved(db, network, span);
+  return findReplaced(source, [...doubtful, ...moved], span.to, signal);
+}
+
+/** Blocks above a span in which lie deposits whose transactions it shows. */
+async function findMoved(db: Db, network: ChainState['network'], span: Span): Promise<DepositBlock[]> {
+  if (span.transfers.length === 0) return [];
+  const shown = new Set(span.transfers.map(({ txHash }) => txHash));
+  const ahead = await listDepositsIn(db, network, { above: span.to.height, upTo: Number.MAX_SAFE_INTEGER });
+  const moved = ahead.filter(({ txHash }) => shown.has(txHash));
+  return [...new Map(moved.map(({ height, blockHash: hash }) => [hash, { height, hash }])).values()];
 }
 
 /** Which of these blocks gave way to others, by one node; by one that has `top`, where that is given. */
@@ -152,11 +163,12 @@ async function refuseFinal(
   signal: AbortSignal,
 ): Promise<void> {
   if (finalizedHeight === null || height > finalizedHeight) return;
-  const hosts = source.endpoints().flatMap((node) => (node.state === 'wrong chain' ? [] : [node.host]));
+  const hosts = hostsOf(source);
   const others: string[] = [];
   let upheld = false;
   for (const host of hosts.length > 1 ? hosts : []) {
-    const block = await blockOf(source, height, new Set(hosts.filter((one) => one !== host)), signal);
+    const except = new Set(hosts.filter((one) => one !== host));
+    const block = await blockOf(source, { height, reach: height }, except, signal);
     if (block?.hash === hash) upheld = true;
     else if (block !== null) others.push(host);
   }
@@ -170,15 +182,22 @@ async function refuseFinal(
   );
 }
 
-/** Null when nobody but `except` could say. */
-async function blockOf(
+/** The nodes of this chain, each once. */
+export function hostsOf(source: ChainSource): string[] {
+  const hosts = source.endpoints().flatMap((node) => (node.state === 'wrong chain' ? [] : [node.host]));
+  return [...new Set(hosts)];
+}
+
+/** What one node that is none of `except` has at a height; null when there is none that has got as far as `reach`. */
+export async function blockOf(
   source: ChainSource,
-  height: number,
+  { height, reach }: { height: number; reach: number },
   except: Hosts,
   signal: AbortSignal,
 ): Promise<BlockRef | null> {
   try {
-    return (await source.blocksAt([height], signal, except)).get(height) ?? null;
+    const blocks = await source.blocksAt([...new Set([height, reach])], signal, except);
+    return blocks.get(reach) == null ? null : (blocks.get(height) ?? null);
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     return null;

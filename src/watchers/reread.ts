@@ -82,9 +82,16 @@ export async function reread(
   const absent = compared.absent.filter(({ token, txHash }) => token !== 'native' || !untraced.has(txHash));
 
   const queries = [...missed, ...absent.map(queryOf)];
-  const { looks, neutral } = await lookElsewhere(source, queries, [span.host, ...piece.hosts], signal);
+  const parties = [span.host, ...piece.hosts];
+  const { looks, neutral, alone } = await lookElsewhere(source, queries, parties, signal);
   const lookOf = (i: number) => looks.get(queries[i] as InclusionQuery)?.kind ?? 'unknown';
-  const absentLooks = absent.map((deposit, i) => ({ deposit, look: lookOf(missed.length + i) }));
+  // Where who read these blocks before serves no receipts, this answer alone takes back nothing that is confirmed.
+  const unheard = alone && source.endpoints().some(({ host }) => host !== span.host && piece.hosts.has(host));
+  const absentLooks = absent.map((deposit, i) => {
+    const look = lookOf(missed.length + i);
+    const weak = unheard && deposit.status === 'confirmed' && look === 'absent';
+    return { deposit, look: weak ? 'unknown' : look };
+  });
   const upheld = neutral ? 'by third' : 'by first';
   return {
     kind: 'reading',
@@ -146,8 +153,8 @@ async function lookElsewhere(
   queries: readonly InclusionQuery[],
   parties: readonly string[],
   signal: AbortSignal,
-): Promise<{ looks: Looks; neutral: boolean }> {
-  const nothing = { looks: new Map(), neutral: false };
+): Promise<{ looks: Looks; neutral: boolean; alone: boolean }> {
+  const nothing = { looks: new Map(), neutral: false, alone: false };
   if (queries.length === 0) return nothing;
   const hosts = hostsServing(source, 'receipts');
   const answerer = parties.slice(0, 1);
@@ -155,11 +162,11 @@ async function lookElsewhere(
     if (hosts.every((host) => excluded.includes(host))) continue;
     const looks = await lookUnlessDown(source, queries, new Set(excluded), signal);
     if ([...looks.values()].some(({ kind }) => kind === 'included' || kind === 'absent'))
-      return { looks, neutral: excluded === parties };
+      return { looks, neutral: excluded === parties, alone: false };
   }
   const alone = hosts.every((host) => answerer.includes(host));
   return alone
-    ? { looks: await lookUnlessDown(source, queries, new Set(), signal), neutral: false }
+    ? { looks: await lookUnlessDown(source, queries, new Set(), signal), neutral: false, alone }
     : nothing;
 }
 

@@ -29,6 +29,7 @@ import { commitConfirmed, listDeepDeposits } from './confirm.ts';
 import { createFinalityAlarm } from './finality-alarm.ts';
 import { createFreshLooks } from './fresh-looks.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
+import { createSecondWord } from './second-word.ts';
 import type { ChainSource, Watchlist } from './source.ts';
 import { thinOut } from './thin-out.ts';
 
@@ -85,6 +86,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   let lagReportedAt = Number.NEGATIVE_INFINITY;
   let stoppedFor: string | null = null;
   const looks = createFreshLooks(deps);
+  const secondWord = createSecondWord(deps);
   const finality = createFinalityAlarm(deps);
   const balances = createBalanceCheck(deps);
 
@@ -163,6 +165,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     signal: AbortSignal,
   ): Promise<StepOutcome> {
     const vanished = await findVanished(db, source, before, span, signal);
+    await secondWord.ask({ blocks: vanished, cursor: before.cursor, reach: span.to.height }, signal);
     const committed = await inTransaction(db, (trx) =>
       commitSpan(trx, before.cursor, { ...span, vanished }, context()),
     );
@@ -206,6 +209,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
 
   async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
     const fork = await findFork(db, source, state, signal);
+    const { cursor } = state;
+    await secondWord.ask({ blocks: fork.disconnected, cursor, reach: cursor.height }, signal);
     const settled = await inTransaction(db, (trx) => commitFork(trx, state, fork, context()));
     if (settled === null) return { kind: 'stale', nextAt: clock(), idle: false };
     const fields = {
