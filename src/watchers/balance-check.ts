@@ -1,3 +1,4 @@
+import { steadyClock } from '../clock.ts';
 import { formatAmount } from '../core/money.ts';
 import { announceAll } from '../payments/announce.ts';
 import type { Recorded } from '../payments/record.ts';
@@ -36,11 +37,12 @@ export function createBalanceCheck(
 ): BalanceCheck {
   const { db, chain, source, clock, log } = deps;
   const { network } = chain;
+  const steady = steadyClock(clock);
   let restingUntil = Number.NEGATIVE_INFINITY;
   let failing = false;
 
   async function check({ cursor }: ChainState, signal: AbortSignal): Promise<void> {
-    if (clock() < restingUntil) return;
+    if (steady() < restingUntil) return;
     const due: Due = {
       unmarked: await listUnmarked(db, network, cursor.height),
       uncompared: await listUncompared(db, network, { now: clock(), upTo: cursor.time * 1000 }),
@@ -82,7 +84,7 @@ export function createBalanceCheck(
   }
 
   function failed({ uncompared }: Due): void {
-    restingUntil = clock() + restMs;
+    restingUntil = steady() + restMs;
     if (failing || uncompared.length === 0) return;
     failing = true;
     log.warn({ payments: uncompared.length }, 'balances not compared');

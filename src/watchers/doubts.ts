@@ -30,7 +30,7 @@ const longestDenialRestMs = 60_000;
 /** What was not looked at for so long, ms, is gone. */
 const forgottenMs = 10 * 60_000;
 
-/** Remembers deposits that were looked at in vain, while the process lives. */
+/** Remembers deposits that were looked at in vain, while the process lives, by a clock that never goes back. */
 export function createDoubts(clock: Clock) {
   const doubts = new Map<number, Doubt>();
 

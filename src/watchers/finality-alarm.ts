@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
 import type { Network } from '../core/networks.ts';
 import type { Logger } from '../log.ts';
@@ -23,7 +23,8 @@ export type FinalityAlarm = {
  * that. Of a chain that is confirmed by depth nothing waits.
  */
 export function createFinalityAlarm(deps: { chain: ChainConfig; clock: Clock; log: Logger }): FinalityAlarm {
-  const { chain, clock, log } = deps;
+  const { chain, log } = deps;
+  const clock = steadyClock(deps.clock);
   let last: { finalized: number; head: number; at: number } | null = null;
   let saidAt: number | null = null;
 

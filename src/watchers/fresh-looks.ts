@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
 import { noTransaction } from '../core/chain.ts';
 import type { Network } from '../core/networks.ts';
@@ -58,10 +58,12 @@ type Open = {
  * all of them do, that one is asked whether it still has it. What it denies too is taken back, the second time.
  */
 export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
-  const { chain, source, clock, log } = deps;
+  const { chain, source, log } = deps;
+  const clock = steadyClock(deps.clock);
   const doubts = createDoubts(clock);
-  /** Since when (Unix ms) these others had nothing to say, and when that was last tried. */
-  let silence: { since: number; triedAt: number; hosts: readonly string[] } | null = null;
+  /** Since when others have had nothing to say, when that was last tried, and when each had last answered by then. */
+  let silence: { since: number; triedAt: number; answeredAt: ReadonlyMap<string, number | null> } | null =
+    null;
 
   async function prove(deposits: readonly Deposit[], signal: AbortSignal): Promise<Looked> {
     forgetOldSilence();
@@ -228,8 +230,12 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
 
   /** Nobody could say. */
   function setAside({ deposit, reason }: Open): void {
-    const hosts = othersOf(deposit);
-    if (hosts.length > 0) silence = { since: silence?.since ?? clock(), triedAt: clock(), hosts };
+    const others = new Set(othersOf(deposit));
+    if (others.size > 0) {
+      const nodes = source.endpoints().filter(({ host }) => others.has(host));
+      const answeredAt = new Map(nodes.map((node) => [node.host, node.answeredAt]));
+      silence = { since: silence?.since ?? clock(), triedAt: clock(), answeredAt };
+    }
     const { looks } = doubts.rest(deposit);
     report(deposit, looks === 1 ? 'warn' : 'debug', reason, 'deposit not confirmed yet');
   }
@@ -259,9 +265,9 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
   /** Others that answered something since it was last tried may be back; then the wait begins anew. */
   function forgetOldSilence(): void {
     if (silence === null || clock() - silence.triedAt < patienceMs) return;
-    const { triedAt, hosts } = silence;
-    const others = source.endpoints().filter(({ host }) => hosts.includes(host));
-    if (others.some(({ answeredAt }) => (answeredAt ?? triedAt) > triedAt)) silence = null;
+    const before = silence.answeredAt;
+    const others = source.endpoints().filter(({ host }) => before.has(host));
+    if (others.some(({ host, answeredAt }) => answeredAt !== before.get(host))) silence = null;
   }
 
   return { resting: doubts, prove };

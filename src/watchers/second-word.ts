@@ -1,3 +1,4 @@
+import { steadyClock } from '../clock.ts';
 import type { BlockHash, BlockRef } from '../core/chain.ts';
 import { RpcError } from '../errors.ts';
 import { listDepositsIn } from '../storage/deposit-range.ts';
@@ -38,8 +39,9 @@ const patienceMs = 5 * 60_000;
 export function createSecondWord(
   deps: Pick<WatcherDeps, 'db' | 'chain' | 'source' | 'clock' | 'log'>,
 ): SecondWord {
-  const { db, chain, source, clock, log } = deps;
-  /** Since when (Unix ms) the question has been open with the cursor in this block. */
+  const { db, chain, source, log } = deps;
+  const clock = steadyClock(deps.clock);
+  /** Since when the question has been open with the cursor in this block. */
   let open: { at: BlockHash; since: number } | null = null;
   /** What the log has told last. */
   let told = '';
@@ -75,10 +77,8 @@ export function createSecondWord(
   }
 
   function waitedAt({ hash }: BlockRef): number {
-    const now = clock();
-    // A clock that was set back lets the wait begin anew.
-    if (open === null || open.at !== hash || now < open.since) open = { at: hash, since: now };
-    return now - open.since;
+    if (open?.at !== hash) open = { at: hash, since: clock() };
+    return clock() - open.since;
   }
 
   /** Each node by itself, of those that have got as far as `reach`. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
 import type { Network } from '../core/networks.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
@@ -83,6 +83,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   let verified = false;
   let failures = 0;
   let advances = 0;
+  const steady = steadyClock(clock);
   let lagReportedAt = Number.NEGATIVE_INFINITY;
   let stoppedFor: string | null = null;
   const looks = createFreshLooks(deps);
@@ -233,8 +234,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   function reportLag({ cursor, head }: ChainState): void {
     const behindSeconds = Math.floor(clock() / 1000) - cursor.time;
     if (head.height === cursor.height || behindSeconds < lagSeconds) return;
-    if (clock() - lagReportedAt < lagSeconds * 1000) return;
-    lagReportedAt = clock();
+    if (steady() - lagReportedAt < lagSeconds * 1000) return;
+    lagReportedAt = steady();
     log.warn({ height: cursor.height, head: head.height, behind_seconds: behindSeconds }, 'chain behind');
   }
 
