@@ -17,8 +17,11 @@ export type NodeFault =
   | { kind: 'reverted' }
   /** It has not got there yet, though the chain has. */
   | { kind: 'behind' }
-  /** It is down, overloaded, or wants fewer requests; `retryAfterMs` where it said for how long. */
-  | { kind: 'unavailable'; retryAfterMs: number | null }
+  /**
+   * It is down, overloaded, or wants fewer requests; `retryAfterMs` where it said for how long. `late` where it was
+   * reached and did not answer in time.
+   */
+  | { kind: 'unavailable'; retryAfterMs: number | null; late?: true }
   /** What it says cannot be true: about itself, or together with what was proven before. */
   | { kind: 'contradiction' }
   /** It belongs to another chain than the configured one. */

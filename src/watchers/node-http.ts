@@ -75,7 +75,7 @@ export function createNodeHttp(options: NodeHttpOptions): NodeHttp {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof NodeError) throw error;
-      if (deadline.aborted) throw unavailable(`no answer within ${options.timeoutMs} ms`);
+      if (deadline.aborted) throw late(options.timeoutMs);
       throw unavailable(describe(error), { cause: error });
     }
   }
@@ -100,6 +100,11 @@ async function readText(answer: Dispatcher.ResponseData, maxBytes: number): Prom
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooMuch(maxBytes);
     throw unavailable('the answer is damaged', { cause: error });
   }
+}
+
+function late(timeoutMs: number): NodeError {
+  const fault = { kind: 'unavailable', retryAfterMs: null, late: true } as const;
+  return new NodeError(fault, `no answer within ${timeoutMs} ms`);
 }
 
 function tooMuch(maxBytes: number): NodeError {

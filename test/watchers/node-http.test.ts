@@ -70,7 +70,7 @@ test.each([
 ])('a node that %s is given up after the time-out', async (_, answer) => {
   const node = await startLoopback((_request, response) => answer(response));
   const error = await failureOf(client(node.url, { timeoutMs: 50 }).post('{}', never));
-  expect(error.fault).toEqual({ kind: 'unavailable', retryAfterMs: null });
+  expect(error.fault).toEqual({ kind: 'unavailable', retryAfterMs: null, late: true });
   expect(error.message).toBe('no answer within 50 ms');
 });
 

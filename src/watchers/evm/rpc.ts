@@ -36,7 +36,8 @@ export type RpcClientOptions = {
   maxBytes?: number;
 };
 
-const defaultTimeoutMs = 10_000;
+/** How long one request may take, ms. */
+export const requestTimeoutMs = 10_000;
 
 /** Some 50,000 logs. More in one piece costs memory without saving time. */
 const defaultMaxBytes = 32 * 1024 * 1024;
@@ -52,7 +53,7 @@ const confusedStatuses = new Set([200, 400, 404, 405, 415, 422, 500, 501]);
 const confusedCodes = new Set([0, -32600, -32603, -32700]);
 
 export function createRpcClient(options: RpcClientOptions): RpcClient {
-  const { endpoint, clock, sleep, timeoutMs = defaultTimeoutMs, maxBytes = defaultMaxBytes } = options;
+  const { endpoint, clock, sleep, timeoutMs = requestTimeoutMs, maxBytes = defaultMaxBytes } = options;
   const http = createNodeHttp({ url: endpoint.url, headers: endpoint.headers, timeoutMs, maxBytes, clock });
   const rate = createRequestRate({ perSecond: endpoint.requestsPerSecond, clock, sleep });
   // Some nodes repeat the key they were given in what they complain about.

@@ -4,10 +4,10 @@ import type { Network } from '../../core/networks.ts';
 import { type Endpoints, NoNodeError, type Seen } from '../endpoints.ts';
 import { lacks, NodeError, unavailable } from '../node-error.ts';
 import { getReceipt } from './calls.ts';
+import { type Judgement, judgeTrace, tracing } from './judge-trace.ts';
 import type { EvmNode } from './node.ts';
-import type { RpcAnswer, RpcCall } from './rpc.ts';
-import { readReceipt } from './shapes.ts';
-import { getTrace, readTrace, type Trace, type TraceMethod, traceMethods } from './traces.ts';
+import { type RpcAnswer, type RpcCall, requestTimeoutMs } from './rpc.ts';
+import { getTrace, type TraceWay, traceLimitMs, traceWays } from './traces.ts';
 
 /** A transaction in which a contract may have paid on: who was called, with how much, and where it was mined. */
 export type ContractCall = { txHash: TxHash; to: AddressKey | null; value: bigint; block: BlockRef };
@@ -34,8 +34,8 @@ export type TraceRequest = {
 
 export type Tracer = { trace(request: TraceRequest): Promise<Tracing> };
 
-/** Transactions traced in one request. */
-const atOnce = 20;
+/** Transactions traced in one request: a node traces one after the other, and each may take its time. */
+const atOnce = Math.floor((0.8 * requestTimeoutMs) / traceLimitMs);
 
 /**
  * Finds out what contracts paid in the chain's own coin, which leaves nothing in a block but what a node says about how
@@ -45,7 +45,7 @@ const atOnce = 20;
 export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Network }): Tracer {
   const { endpoints, network } = deps;
   /** How a node was asked with success. */
-  const methods = new Map<EvmNode, TraceMethod>();
+  const ways = new Map<EvmNode, TraceWay>();
 
   async function trace({ calls, watched, signal, except }: TraceRequest): Promise<Tracing> {
     const traced = new Map<TxHash, Traced>();
@@ -90,7 +90,7 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
     return judgements;
   }
 
-  /** In as many requests as it takes: one trace that is larger than any answer must not take the others along. */
+  /** In as many requests as it takes: a trace that is too large, or too slow, for one must not take the others along. */
   async function traceInPieces(
     node: EvmNode,
     { calls, ...request }: TraceRequest,
@@ -98,43 +98,90 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
     try {
       return await traceSome(node, { calls, ...request });
     } catch (error) {
-      if (!(error instanceof NodeError) || error.fault.kind !== 'too-much') throw error;
+      const most = error instanceof NodeError ? mostAfter(error, calls.length) : null;
+      if (most === null) throw error;
       const [first] = calls;
       if (first === undefined) return [];
-      if (calls.length === 1) return [[first.txHash, { reason: error.message }]];
-      const half = Math.ceil(calls.length / 2);
-      return [
-        ...(await traceInPieces(node, { calls: calls.slice(0, half), ...request })),
-        ...(await traceInPieces(node, { calls: calls.slice(half), ...request })),
-      ];
+      if (calls.length === 1) return [[first.txHash, { reason: (error as NodeError).message }]];
+      const judgements: [TxHash, Judgement][] = [];
+      for (let at = 0; at < calls.length; at += most)
+        judgements.push(...(await traceInPieces(node, { calls: calls.slice(at, at + most), ...request })));
+      return judgements;
     }
   }
 
-  /** @throws NodeError `lacks` when the node has neither way of tracing, another when it does not answer. */
+  /** @throws NodeError `lacks` when the node has no way of tracing, another when it does not answer. */
   async function traceSome(
     node: EvmNode,
     { calls, watched, signal }: TraceRequest,
   ): Promise<[TxHash, Judgement][]> {
-    const known = methods.get(node);
-    const inOrder = known === undefined ? traceMethods : [known, ...traceMethods.filter((m) => m !== known)];
+    const known = ways.get(node);
+    const inOrder = known === undefined ? traceWays : [known, ...traceWays.filter((way) => way !== known)];
     let refusal: NodeError | null = null;
-    for (const method of inOrder) {
-      // The receipt last: if the chain changes in between, it is of another block.
-      const asked = calls.flatMap(({ txHash }) => [getTrace(method, txHash), getReceipt(txHash)]);
-      const answers = await sendUnlessRefused(node, asked, signal);
-      refusal = answers instanceof NodeError ? answers : refusalIn(answers);
-      if (refusal !== null || answers instanceof NodeError) continue;
-      methods.set(node, method);
+    for (const way of inOrder) {
+      const answers = await askFor(node, calls, way, signal);
+      if (answers instanceof NodeError) {
+        refusal = answers;
+        continue;
+      }
+      const plain =
+        known === undefined && !isTold(answers) ? await askUnlimited(node, calls, way, signal) : null;
+      if (plain !== null) ways.set(node, plain.way);
+      else if (known !== undefined || isTold(answers)) ways.set(node, way);
+      const told = plain?.answers ?? answers;
       return calls.map((call, i) => {
-        const trace = tracing(method, answers[2 * i], answers[2 * i + 1]);
+        const trace = tracing(way.method, told[2 * i], told[2 * i + 1]);
         return [call.txHash, judgeTrace(call, trace, network, watched)];
       });
     }
-    methods.delete(node);
+    ways.delete(node);
     throw refusal === null ? unavailable('the traces were not answered') : lacks('traces', refusal);
   }
 
   return { trace };
+}
+
+/** How many transactions to ask for at once after this failure of `asked`; null where their number was not the reason. */
+function mostAfter({ fault }: NodeError, asked: number): number | null {
+  if (fault.kind === 'too-much') return Math.ceil(asked / 2);
+  // Which of them it is that takes so long, each shows alone.
+  return fault.kind === 'unavailable' && fault.late === true ? 1 : null;
+}
+
+/** A trace and a receipt for each, or that the node does not know this way of tracing. */
+async function askFor(
+  node: EvmNode,
+  calls: readonly ContractCall[],
+  way: TraceWay,
+  signal: AbortSignal,
+): Promise<RpcAnswer[] | NodeError> {
+  // The receipt last: if the chain changes in between, it is of another block.
+  const asked = calls.flatMap(({ txHash }) => [getTrace(way, txHash), getReceipt(txHash)]);
+  const answers = await sendUnlessRefused(node, asked, signal);
+  return answers instanceof NodeError ? answers : (refusalIn(answers) ?? answers);
+}
+
+/** A node may word in any way that it cannot be told how long. Null where it traces no better without that. */
+async function askUnlimited(
+  node: EvmNode,
+  calls: readonly ContractCall[],
+  { method, limited }: TraceWay,
+  signal: AbortSignal,
+): Promise<{ way: TraceWay; answers: RpcAnswer[] } | null> {
+  const way = traceWays.find((other) => other.method === method && !other.limited);
+  if (!limited || way === undefined) return null;
+  try {
+    const answers = await askFor(node, calls, way, signal);
+    return answers instanceof NodeError || !isTold(answers) ? null : { way, answers };
+  } catch (error) {
+    if (!(error instanceof NodeError)) throw error;
+    return null;
+  }
+}
+
+/** Whether there is a trace among these. */
+function isTold(answers: readonly RpcAnswer[]): boolean {
+  return answers.some((answer, i) => i % 2 === 0 && 'result' in answer && answer.result !== null);
 }
 
 /** Some nodes refuse the whole request because of a method that they do not know. */
@@ -156,60 +203,4 @@ function refusalIn(answers: readonly RpcAnswer[]): NodeError | null {
     if ('error' in answer && answer.error.fault.kind === 'unsupported') return answer.error;
   }
   return null;
-}
-
-type Judgement = { transfers: Transfer[] } | { reason: string };
-
-/** What one node answered about one transaction: results, or the reason why there is none. */
-export type TraceAnswers = { method: TraceMethod; trace: unknown; receipt: unknown; reason: string };
-
-function tracing(
-  method: TraceMethod,
-  trace: RpcAnswer | undefined,
-  receipt: RpcAnswer | undefined,
-): TraceAnswers {
-  const resultOf = (answer: RpcAnswer | undefined) =>
-    answer !== undefined && 'result' in answer ? answer.result : undefined;
-  const reason = trace !== undefined && 'error' in trace ? trace.error.message : 'the trace is malformed';
-  return { method, trace: resultOf(trace), receipt: resultOf(receipt), reason };
-}
-
-/** What contracts paid in this call's transaction, if it ran in the block in question; nothing where it failed there. */
-export function judgeTrace(
-  call: ContractCall,
-  answers: TraceAnswers,
-  network: Network,
-  watched: (key: AddressKey) => boolean,
-): Judgement {
-  const { txHash, block } = call;
-  const receipt = readReceipt(answers.receipt);
-  if (receipt === null || receipt.txHash !== txHash) return { reason: 'the node has no receipt of it' };
-  if (receipt.blockHash !== block.hash) return { reason: 'the node has it in another block' };
-  if (!receipt.succeeded) return { transfers: [] };
-  const trace = readTrace(answers.method, answers.trace);
-  if (trace === null) return { reason: answers.reason };
-  const same = (call.to === null || trace.to === call.to) && trace.value === call.value && !trace.failed;
-  if (!same) return { reason: 'the trace is of another transaction' };
-  return { transfers: toTransfers(trace, { network, txHash, block }, watched) };
-}
-
-/**
- * Numbers what each watched address received within the transaction from 0, its own value first, which is not among
- * the result: whole blocks show that without a trace.
- */
-function toTransfers(
-  trace: Pick<Trace, 'to' | 'value' | 'internal'>,
-  place: Pick<Transfer, 'network' | 'txHash' | 'block'>,
-  watched: (key: AddressKey) => boolean,
-): Transfer[] {
-  const counts = new Map<AddressKey, number>();
-  if (trace.value > 0n) counts.set(trace.to, 1);
-  return trace.internal.flatMap(({ to, amount }): Transfer[] => {
-    if (!watched(to)) return [];
-    const ordinal = counts.get(to) ?? 0;
-    counts.set(to, ordinal + 1);
-    return [
-      { ...place, token: 'native', currency: 'native', recipient: to, ordinal, amount, logIndex: null },
-    ];
-  });
 }

@@ -10,7 +10,18 @@ import { readAddress, readAmount } from './shapes.ts';
 
 export type TraceMethod = 'debug_traceTransaction' | 'trace_transaction';
 
-export const traceMethods: readonly TraceMethod[] = ['debug_traceTransaction', 'trace_transaction'];
+/** How a node is asked; `limited`: it is told to give up after {@link traceLimitMs}. */
+export type TraceWay = { method: TraceMethod; limited: boolean };
+
+/** In the order in which they are tried. Not every node lets itself be told. */
+export const traceWays: readonly TraceWay[] = [
+  { method: 'debug_traceTransaction', limited: true },
+  { method: 'trace_transaction', limited: false },
+  { method: 'debug_traceTransaction', limited: false },
+];
+
+/** A trace takes milliseconds; geth gives up after five seconds by itself. */
+export const traceLimitMs = 2_000;
 
 /** Coins that an account received; always more than nothing. */
 export type ValueTransfer = { to: AddressKey; amount: bigint };
@@ -25,10 +36,10 @@ export type Trace = {
   internal: ValueTransfer[];
 };
 
-export function getTrace(method: TraceMethod, txHash: string): RpcCall {
-  return method === 'debug_traceTransaction'
-    ? { method, params: [txHash, { tracer: 'callTracer' }] }
-    : { method, params: [txHash] };
+export function getTrace({ method, limited }: TraceWay, txHash: string): RpcCall {
+  if (method === 'trace_transaction') return { method, params: [txHash] };
+  const timeout = limited ? { timeout: `${traceLimitMs / 1000}s` } : {};
+  return { method, params: [txHash, { tracer: 'callTracer', ...timeout }] };
 }
 
 /** Null for whatever is not exactly a trace. */

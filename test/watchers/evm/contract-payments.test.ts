@@ -4,6 +4,7 @@ import type { ChainSource, PollOutcome, Span } from '../../../src/watchers/sourc
 import { anvilForTest, type TestAnvil, type TransactionRequest } from '../../support/anvil.ts';
 import { evmSourceForTest, pollOf, testClock, watching } from '../../support/evm.ts';
 import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts';
+import type { RpcRequest } from '../../support/faults.ts';
 import { captureLog } from '../../support/log.ts';
 import { deployPayer, type Payout, placeRealPayers } from '../../support/payers.ts';
 import { describeRealData } from '../../support/real-data.ts';
@@ -262,6 +263,86 @@ describe('a node', () => {
     expect(chain.source.endpoints()).toMatchObject([{ state: 'ready', failed: 0 }]);
   });
 
+  test('is found beside two that take so long that no node may take it: they alone are named as not traced', async () => {
+    const chain = await open();
+    const { endless, found } = await payBesideEndless(chain);
+    // As geth does: it gives up after the time that it is told, and goes on after that with the rest of the batch.
+    const limited = chain.proxy.inject(
+      { kind: 'refuse', code: -32000, message: 'execution timeout' },
+      { matches: (call) => isTraceOf(endless, call) && timeoutOf(call) !== undefined },
+    );
+    const hangs = chain.proxy.inject(
+      { kind: 'hang' },
+      { matches: (call) => isTraceOf(endless, call) && timeoutOf(call) === undefined },
+    );
+    for (let polls = 0; polls < 2; polls++) expect(await chain.poll()).toMatchObject({ kind: 'failed' });
+    const { transfers, untraced } = await chain.read();
+    expect(transfers.map(shown)).toEqual(found);
+    expect(untraced).toEqual(endless);
+    expect([limited.hits > 0, hangs.hits]).toEqual([true, 0]);
+    expect(chain.source.endpoints()).toMatchObject([{ state: 'ready', failed: 0 }]);
+  });
+
+  test('is found beside two that take too long for a request, where a node cannot be told to give up', async () => {
+    const chain = await open({ timeoutMs: 300 });
+    const { endless, found } = await payBesideEndless(chain);
+    chain.proxy.inject({ kind: 'hang' }, { matches: (call) => isTraceOf(endless, call) });
+    for (let polls = 0; polls < 2; polls++) expect(await chain.poll()).toMatchObject({ kind: 'failed' });
+    const { transfers, untraced } = await chain.read();
+    expect(transfers.map(shown)).toEqual(found);
+    expect(untraced).toEqual(endless);
+    expect(chain.log.filter(({ msg }) => msg === 'transaction not traced')).toMatchObject([
+      { tx_hash: endless[0], reason: expect.stringContaining('no answer within 300 ms') },
+      { tx_hash: endless[1] },
+    ]);
+    expect(chain.source.endpoints()).toMatchObject([{ state: 'ready', failed: 0 }]);
+  });
+
+  test('is asked for together with no more than can take their time within one request', async () => {
+    const chain = await open();
+    const limits: number[] = [];
+    const note = (result: unknown, call: RpcRequest) => {
+      limits.push(Number.parseInt(timeoutOf(call) ?? 'never', 10));
+      return result;
+    };
+    chain.proxy.inject({ kind: 'rewrite', rewrite: note }, { method: 'debug_traceTransaction' });
+    const requestsFor = async (payments: bigint[]) => {
+      for (const amount of payments) await chain.anvil.send(chain.payer.batch(to(alice, amount)));
+      chain.cursor = await refAt(chain.anvil, await chain.anvil.height());
+      await chain.anvil.mine();
+      chain.proxy.resetTraffic();
+      expect((await chain.read()).transfers).toHaveLength(payments.length);
+      return chain.proxy.traffic().requests;
+    };
+    await requestsFor([1n]);
+    const [limit = 0] = limits.splice(0);
+    const one = await requestsFor([1n]);
+    limits.length = 0;
+    // So many would take all of the ten seconds that a request may take.
+    const most = Math.floor(10 / limit);
+    const amounts = Array.from({ length: most }, (_, n) => BigInt(n + 1));
+    expect(await requestsFor(amounts)).toBe(one + 1);
+    expect(limits).toEqual(Array(most).fill(limit));
+  });
+
+  test.each([
+    { code: -32602, message: 'invalid argument 1: json: unknown field "timeout"' },
+    { code: -32602, message: 'Invalid params' },
+  ])('is traced by a node that will not be told how long: $message', async ({ code, message }) => {
+    const chain = await open();
+    const limited = chain.proxy.inject(
+      { kind: 'refuse', code, message },
+      { matches: (call) => timeoutOf(call) !== undefined },
+    );
+    chain.refuse('trace_transaction');
+    await chain.anvil.send(chain.payer.batch(to(alice, 5n)));
+    await chain.anvil.mine();
+    expect((await chain.read()).transfers.map(shown)).toEqual([[alice, 0, 5n]]);
+    // That is known of it then.
+    expect((await chain.read()).transfers.map(shown)).toEqual([[alice, 0, 5n]]);
+    expect(limited.hits).toBe(1);
+  });
+
   test('cannot stop the chain by one transaction that nobody traces: it is named and passed', async () => {
     const chain = await open();
     const txHash = await chain.anvil.send(chain.payer.batch(to(alice, 5n)));
@@ -409,14 +490,37 @@ type Chain = {
   read(source?: ChainSource, watch?: ReturnType<typeof watching>): Promise<Span>;
 };
 
-async function open(): Promise<Chain> {
+/** Four payments by contracts in one block, of which the first and the third are not to be traced by anybody. */
+async function payBesideEndless({ anvil, payer }: Chain) {
+  const first = await anvil.send(payer.batch(to(alice, 5n)));
+  await anvil.send(payer.batch(to(bob, 6n)));
+  const third = await anvil.send(payer.batch(to(alice, 7n)));
+  await anvil.send(payer.batch(to(alice, 8n)));
+  await anvil.mine();
+  const found: [string, number, bigint][] = [
+    [bob, 0, 6n],
+    [alice, 0, 8n],
+  ];
+  return { endless: [first, third], found };
+}
+
+function isTraceOf(txHashes: readonly string[], { method, params }: RpcRequest): boolean {
+  return traceMethods.some((one) => one === method) && txHashes.includes(params[0] as string);
+}
+
+/** How long the node is told to work at a trace. */
+function timeoutOf({ method, params }: RpcRequest): string | undefined {
+  return method === 'debug_traceTransaction' ? (params[1] as { timeout?: string }).timeout : undefined;
+}
+
+async function open(options: { timeoutMs?: number } = {}): Promise<Chain> {
   const anvil = await anvilForTest();
   const payer = await deployPayer(anvil);
   const proxy = await faultProxyForTest(anvil.url);
   const clock = testClock();
   const sourceOver = (urls: string[]) => {
     const { log, lines } = captureLog();
-    return { source: evmSourceForTest(urls, { clock, log }), log: lines };
+    return { source: evmSourceForTest(urls, { clock, log, ...options }), log: lines };
   };
   const chain: Chain = {
     anvil,
