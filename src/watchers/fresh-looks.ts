@@ -7,8 +7,8 @@ import type { Logger } from '../log.ts';
 import type { AuditFinding } from '../metrics.ts';
 import { isProven, type Look, lookAt } from './confirm.ts';
 import { createDoubts, type Doubt } from './doubts.ts';
-import { hostsServing } from './reread.ts';
-import type { ChainSource, Hosts } from './source.ts';
+import type { ChainSource } from './source.ts';
+import { createWitnesses, keyOf, type Witness } from './witnesses.ts';
 
 export type FreshLooksDeps = {
   chain: ChainConfig;
@@ -38,9 +38,6 @@ const patienceMs = 5 * 60_000;
 /** What everybody denies, so long, ms, after all of them did so first, was never on the chain, or is no longer. */
 const goneMs = 30_000;
 
-/** One node by its host name, or whoever answers first. */
-type Witness = { host: string } | 'anyone';
-
 /** A deposit in one look: who is still to be asked, and who of those asked has not got it. */
 type Open = {
   deposit: Deposit;
@@ -61,6 +58,7 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
   const { chain, source, log } = deps;
   const clock = steadyClock(deps.clock);
   const doubts = createDoubts(clock);
+  const { othersOf, showerOf, isConfigured, hostOf, exceptFor } = createWitnesses(source);
   /** Since when others have had nothing to say, when that was last tried, and when each had last answered by then. */
   let silence: { since: number; triedAt: number; answeredAt: ReadonlyMap<string, number | null> } | null =
     null;
@@ -197,35 +195,8 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
     return 'gone';
   }
 
-  function othersOf({ shownBy }: Deposit): string[] {
-    return [...new Set(hostsServing(source, 'receipts'))].filter((host) => host !== shownBy);
-  }
-
-  /** The node that showed it, where it can be asked. */
-  function showerOf({ shownBy }: Deposit): { host: string } | null {
-    return hostsServing(source, 'receipts').some((host) => host === shownBy) && shownBy !== null
-      ? { host: shownBy }
-      : null;
-  }
-
   function isDeniedByAnother(deposit: Deposit): boolean {
     return [...doubts.of(deposit).deniedBy].some((host) => host !== deposit.shownBy);
-  }
-
-  function isConfigured(host: string | null): boolean {
-    return source.endpoints().some((node) => node.host === host);
-  }
-
-  /** Whose word it was: whoever answers is that one, where there is one node alone. */
-  function hostOf(witness: Witness): string | null {
-    if (witness !== 'anyone') return witness.host;
-    const [only, ...more] = new Set(source.endpoints().map(({ host }) => host));
-    return more.length === 0 ? (only ?? null) : null;
-  }
-
-  function exceptFor(witness: Witness): Hosts | undefined {
-    if (witness === 'anyone') return undefined;
-    return new Set(source.endpoints().flatMap(({ host }) => (host === witness.host ? [] : [host])));
   }
 
   /** Nobody could say. */
@@ -271,8 +242,4 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
   }
 
   return { resting: doubts, prove };
-}
-
-function keyOf(witness: Witness): string {
-  return witness === 'anyone' ? '' : witness.host;
 }

@@ -15,7 +15,8 @@ import type { DepositBlock } from '../storage/deposits.ts';
 import { cutScans } from '../storage/scans.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type CommitContext, orphanDeposits, sameBlock, settleAll, settleContext } from './commit.ts';
-import type { ChainSource, Hosts, Span } from './source.ts';
+import { blockOf, hostsOf } from './one-node.ts';
+import type { ChainSource, Span } from './source.ts';
 
 /** What a reorg did to what we had recorded. */
 export type Fork = {
@@ -167,8 +168,7 @@ async function refuseFinal(
   const others: string[] = [];
   let upheld = false;
   for (const host of hosts.length > 1 ? hosts : []) {
-    const except = new Set(hosts.filter((one) => one !== host));
-    const block = await blockOf(source, { height, reach: height }, except, signal);
+    const block = await blockOf(source, host, { height, reach: height }, signal);
     if (block?.hash === hash) upheld = true;
     else if (block !== null) others.push(host);
   }
@@ -180,28 +180,6 @@ async function refuseFinal(
   throw new FinalityViolation(
     `${network} replaced block ${height}, though everything up to ${finalizedHeight} was final`,
   );
-}
-
-/** The nodes of this chain, each once. */
-export function hostsOf(source: ChainSource): string[] {
-  const hosts = source.endpoints().flatMap((node) => (node.state === 'wrong chain' ? [] : [node.host]));
-  return [...new Set(hosts)];
-}
-
-/** What one node that is none of `except` has at a height; null when there is none that has got as far as `reach`. */
-export async function blockOf(
-  source: ChainSource,
-  { height, reach }: { height: number; reach: number },
-  except: Hosts,
-  signal: AbortSignal,
-): Promise<BlockRef | null> {
-  try {
-    const blocks = await source.blocksAt([...new Set([height, reach])], signal, except);
-    return blocks.get(reach) == null ? null : (blocks.get(height) ?? null);
-  } catch (error) {
-    if (!(error instanceof RpcError)) throw error;
-    return null;
-  }
 }
 
 /**

@@ -3,7 +3,7 @@ import type { BlockHash, BlockRef } from '../core/chain.ts';
 import { RpcError } from '../errors.ts';
 import { listDepositsIn } from '../storage/deposit-range.ts';
 import type { DepositBlock } from '../storage/deposits.ts';
-import { blockOf, hostsOf } from './reorg.ts';
+import { blockOf, hostsOf } from './one-node.ts';
 import type { WatcherDeps } from './watcher.ts';
 
 /** Blocks of ours that a node says the chain has others for. */
@@ -91,8 +91,7 @@ export function createSecondWord(
     const upheldBy: string[] = [];
     const deniedBy: string[] = [];
     for (const host of hosts) {
-      const others = new Set(hosts.filter((one) => one !== host));
-      const block = await blockOf(source, { height, reach }, others, signal);
+      const block = await blockOf(source, host, { height, reach }, signal);
       if (block !== null) (block.hash === hash ? upheldBy : deniedBy).push(host);
     }
     return { upheldBy, deniedBy };
