@@ -159,6 +159,19 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
     expect(await cursorOf(world)).toEqual(world.chain.head());
   });
 
+  test('is contradicted by nobody who has our block but has not got as far as we have', async () => {
+    const { world, payment } = await openForked(await openTestDb(), 2);
+    mislead(world, 0);
+    const { height } = world.chain.head();
+    const below = world.chain.at(height - 1);
+    if (below === null) throw new Error('no block below the head');
+    node(world, 1).view = { stuckAt: below.hash };
+    expect(await world.step()).toMatchObject({ kind: 'failed' });
+    expect(world.chain.accused).toEqual([]);
+    expect(messages(world, disagree)).toEqual([]);
+    expect(await world.status(payment)).toEqual(confirmed);
+  });
+
   test('waits no longer because the clock was set back', async () => {
     const { world, payment } = await openForked(await openTestDb(), 2);
     node(world, 1).up = false;
