@@ -4,12 +4,11 @@ import { keyOfHex } from '../../src/core/address.ts';
 import type { Transfer } from '../../src/core/chain.ts';
 import { formatAmount } from '../../src/core/money.ts';
 import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
-import { openDatabase } from '../../src/storage/database.ts';
 import { listDeposits } from '../../src/storage/deposits.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { describeDatabases } from '../support/databases.ts';
-import { emptyPostgres } from '../support/empty.ts';
+import { liveThrough, modelRuns } from '../support/histories.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
 /*
@@ -322,29 +321,14 @@ async function live(db: Db, { actions, ...payments }: History): Promise<void> {
   }
 }
 
-/** `MODEL_RUNS=5000` looks for rarer things. A failure prints the seed and the shortest history that shows it. */
-const runs = Number(process.env.MODEL_RUNS ?? 60);
+const runs = modelRuns(60);
 
 describeDatabases(
   'random histories of customers, chains and operators over a small pool',
   (openTestDb, kind) => {
     test(
       'credit each transfer once, never outside its lock, and leave every payment where its deposits put it',
-      async () => {
-        // Emptied between histories where making a database takes long.
-        const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
-        await fc.assert(
-          fc.asyncProperty(history, async (given) => {
-            if (shared !== null) {
-              await emptyPostgres(shared);
-              return live(shared, given);
-            }
-            const db = await openDatabase('sqlite::memory:');
-            await live(db, given).finally(() => db.destroy());
-          }),
-          { numRuns: kind === 'SQLite' ? runs : Math.ceil(runs / 10) },
-        );
-      },
+      () => liveThrough({ openTestDb, kind, history, live, runs }),
       runs * 10_000,
     );
   },

@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readCoverage } from '../../src/storage/audits.ts';
-import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { describeDatabases } from '../support/databases.ts';
-import { emptyPostgres } from '../support/empty.ts';
 import { InjectedFault } from '../support/faulty-db.ts';
+import { liveThrough, modelRuns } from '../support/histories.ts';
 import { checkOutcomes, checkReplay, checkRoles } from '../support/model-checks.ts';
 import {
   type Action,
@@ -90,25 +89,12 @@ async function checkCoverage({ world }: Model): Promise<void> {
   expect(coverage?.auditedTo).toBeGreaterThanOrEqual(head - 6);
 }
 
-const runs = Number(process.env.MODEL_RUNS ?? 40);
+const runs = modelRuns(40);
 
 describeDatabases('L2, S2: random histories with a node that leaves transactions out', (openTestDb, kind) => {
   test(
     'end with every deposit of the winning chain once, and every payment where it should be',
-    async () => {
-      const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
-      await fc.assert(
-        fc.asyncProperty(lyingHistory, async (given) => {
-          if (shared !== null) {
-            await emptyPostgres(shared);
-            return live(shared, given);
-          }
-          const db = await openDatabase('sqlite::memory:');
-          await live(db, given).finally(() => db.destroy());
-        }),
-        { numRuns: kind === 'SQLite' ? runs : Math.ceil(runs / 10) },
-      );
-    },
+    () => liveThrough({ openTestDb, kind, history: lyingHistory, live, runs }),
     runs * 10_000,
   );
 });

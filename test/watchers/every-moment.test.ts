@@ -1,14 +1,12 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { BlockRef } from '../../src/core/chain.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
 import { type ChainState, listAnchors, readChain } from '../../src/storage/chains.ts';
-import { openDatabase } from '../../src/storage/database.ts';
 import { listEvents, type StoredEvent } from '../../src/storage/events.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { openWorld } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
-import { emptyPostgres } from '../support/empty.ts';
+import { liveThrough, modelRuns } from '../support/histories.ts';
 import { allDeposits, allPayments, followEvents } from '../support/model-checks.ts';
 import { act, comeToRest, type History, history, type Model, openModel } from '../support/model-history.ts';
 
@@ -178,26 +176,22 @@ async function live(db: Db, given: History, seen: Seen): Promise<void> {
   checkReverted(model, before, grounds);
 }
 
-const runs = Number(process.env.MODEL_RUNS ?? 14);
+const runs = modelRuns(14);
 
 describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTestDb, kind) => {
   test(
     'what is confirmed stays or is reverted, what is final stands, a transfer is one deposit, and events tell it all',
     async () => {
-      const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
       const seen: Seen = { moved: 0, together: 0, confirmed: 0, reverted: 0, finalized: 0 };
-      const some = fc.asyncProperty(history, async (given) => {
-        if (shared !== null) {
-          await emptyPostgres(shared);
-          return live(shared, given, seen);
-        }
-        const db = await openDatabase('sqlite::memory:');
-        await live(db, given, seen).finally(() => db.destroy());
-      });
-      if (kind === 'PostgreSQL') return fc.assert(some, { numRuns: Math.ceil(runs / 12) });
+      const some = (round: number) =>
+        liveThrough({
+          ...{ openTestDb, kind, history, runs, fewer: 12, round },
+          live: (db, given) => live(db, given, seen),
+        });
+      if (kind === 'PostgreSQL') return some(0);
       // Nearly always enough at once: few histories have no reorg under a confirmed payment.
       const isAllSeen = () => Object.values(seen).every((times) => times > 0);
-      for (let round = 0; round < 8 && !isAllSeen(); round++) await fc.assert(some, { numRuns: runs });
+      for (let round = 0; round < 8 && !isAllSeen(); round++) await some(round);
       expect(isAllSeen(), JSON.stringify(seen)).toBe(true);
     },
     runs * 20_000,

@@ -3,11 +3,10 @@ import { expect, test } from 'vitest';
 import type { Finality } from '../../src/core/networks.ts';
 import type { Payment } from '../../src/core/payment.ts';
 import { readChain } from '../../src/storage/chains.ts';
-import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
-import { emptyPostgres } from '../support/empty.ts';
+import { liveThrough } from '../support/histories.ts';
 
 /*
  * L4: a chain that goes on and finalizes nothing. Blocks come every ten seconds; what is final trails by four.
@@ -99,20 +98,8 @@ async function live(db: Db, { before, stalled, after }: History): Promise<void> 
 }
 
 describeDatabases('L4: a chain that finalizes nothing any more', (openTestDb, kind) => {
-  test('holds back what it has not finalized, however long and whoever restarts, and then loses nothing', async () => {
-    const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
-    await fc.assert(
-      fc.asyncProperty(history, async (given) => {
-        if (shared !== null) {
-          await emptyPostgres(shared);
-          return live(shared, given);
-        }
-        const db = await openDatabase('sqlite::memory:');
-        await live(db, given).finally(() => db.destroy());
-      }),
-      { numRuns: kind === 'SQLite' ? 25 : 3 },
-    );
-  });
+  test('holds back what it has not finalized, however long and whoever restarts, and then loses nothing', () =>
+    liveThrough({ openTestDb, kind, history, live, runs: 25 }));
 
   test('is named in the log after a minute and once a minute, until it goes on', async () => {
     const { world, stall, resume } = await openStalling(await openTestDb());

@@ -1,9 +1,7 @@
-import fc from 'fast-check';
 import { test } from 'vitest';
-import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { describeDatabases } from '../support/databases.ts';
-import { emptyPostgres } from '../support/empty.ts';
+import { liveThrough, modelRuns } from '../support/histories.ts';
 import { checkPayments, checkReplay, checkRoles } from '../support/model-checks.ts';
 import {
   act,
@@ -24,29 +22,14 @@ async function live(db: Db, { actions, ...options }: History): Promise<void> {
   await checkPayments(model.world);
 }
 
-/** `MODEL_RUNS=5000` looks for rarer things. A failure prints the seed and the shortest history that shows it. */
-const runs = Number(process.env.MODEL_RUNS ?? 60);
+const runs = modelRuns(60);
 
 describeDatabases(
   'S2: random histories of payments, mining, reorgs, nodes, faults and restarts',
   (openTestDb, kind) => {
     test(
       'end with the deposits of the winning chain, each credited once, and every payment where they put it',
-      async () => {
-        // Emptied between histories where making a database takes long.
-        const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
-        await fc.assert(
-          fc.asyncProperty(history, async (given) => {
-            if (shared !== null) {
-              await emptyPostgres(shared);
-              return live(shared, given);
-            }
-            const db = await openDatabase('sqlite::memory:');
-            await live(db, given).finally(() => db.destroy());
-          }),
-          { numRuns: kind === 'SQLite' ? runs : Math.ceil(runs / 10) },
-        );
-      },
+      () => liveThrough({ openTestDb, kind, history, live, runs }),
       runs * 10_000,
     );
   },

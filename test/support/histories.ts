@@ -1,0 +1,60 @@
+import fc from 'fast-check';
+import { openDatabase } from '../../src/storage/database.ts';
+import type { Db } from '../../src/storage/schema.ts';
+import type { DatabaseKind } from './databases.ts';
+import { emptyPostgres } from './empty.ts';
+
+/*
+ * Random histories, each lived through from its beginning on an empty database.
+ */
+
+/**
+ * `DEPOSITD_TEST_SEED=7` repeats a run, wherever histories are random; followed by `/` and a failure's path, that history
+ * alone. Without it every run has a seed of its own, which stands in the failure.
+ */
+const [given = '', path] = (process.env.DEPOSITD_TEST_SEED ?? String(Date.now() % 2 ** 31)).split('/');
+
+/** Of this run; the same in a second try. */
+export const seed = Number(given);
+
+export type HistoriesOptions<T> = {
+  openTestDb: () => Promise<Db>;
+  kind: DatabaseKind;
+  history: fc.Arbitrary<T>;
+  /** Fails where something is not as it should be. */
+  live: (db: Db, history: T) => Promise<unknown>;
+  /** Histories on SQLite. */
+  runs: number;
+  /** On PostgreSQL there are so many times fewer. Default 10. */
+  fewer?: number;
+  /** Where a run needs several rounds: another seed for each. Default 0. */
+  round?: number;
+};
+
+/** How often histories are lived through, as `MODEL_RUNS=5000` says, which looks for rarer things. */
+export function modelRuns(usual: number): number {
+  return Number(process.env.MODEL_RUNS ?? usual);
+}
+
+/** Lives through random histories: on SQLite in memory, on one PostgreSQL database that is emptied in between. */
+export async function liveThrough<T>(options: HistoriesOptions<T>): Promise<void> {
+  const { openTestDb, kind, history, live, runs, fewer = 10, round = 0 } = options;
+  // Making a database takes long there.
+  const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
+  await fc.assert(
+    fc.asyncProperty(history, async (each) => {
+      if (shared !== null) {
+        await emptyPostgres(shared);
+        await live(shared, each);
+        return;
+      }
+      const db = await openDatabase('sqlite::memory:');
+      await live(db, each).finally(() => db.destroy());
+    }),
+    {
+      numRuns: kind === 'SQLite' ? runs : Math.ceil(runs / fewer),
+      seed: (seed + round * 0x9e3779b1) | 0,
+      ...(path === undefined ? {} : { path }),
+    },
+  );
+}
