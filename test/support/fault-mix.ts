@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { noTransaction } from '../../src/core/chain.ts';
 import { readAuditMark } from '../../src/storage/audits.ts';
 import { readChain } from '../../src/storage/chains.ts';
+import { listDepositsIn } from '../../src/storage/deposit-range.ts';
 import { listScans } from '../../src/storage/scans.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createEvmSource } from '../../src/watchers/evm/source.ts';
@@ -89,6 +90,7 @@ export const mix = fc.record({
   late: fc.constantFrom('flag' as const, 'confirm' as const),
   finality: fc.constantFrom('depth' as const, 'finalized' as const),
   deepest: fc.constantFrom(6, 6, 64),
+  epoch: fc.constantFrom(1, 16),
   dice: fc.nat(0xffff_ffff),
   steps: fc.array(step, { minLength: 20, maxLength: 100, size: 'max' }),
 });
@@ -178,7 +180,7 @@ async function open(
     addresses: modelAddresses,
     policy: { late: mix.late },
     chain: { finality: mix.finality },
-    scripted: { finalityLag: mix.deepest, height: mix.deepest + 20 },
+    scripted: { finalityLag: mix.deepest, epoch: mix.epoch, height: mix.deepest + 20 },
     watcherDb: faulty.db,
     openSource: (_, { chain, clock, log }) => {
       const rpc = nodes.map(({ proxy }) => endpointOf(proxy.url));
@@ -323,8 +325,10 @@ async function checkNow({ world, lied, trusted, nodes }: Run): Promise<void> {
   if (state === null || mark === null) return;
   if (!chain.wasMade(state.cursor.hash)) throw new Error(`the cursor is at a block that nobody made`);
   if (!lied) await checkReal(world);
+  if (!trusted) await checkConfirmed(world);
   const stands = chain.at(state.cursor.height)?.hash === state.cursor.hash;
   if (!stands) return;
+  if (!lied) await checkStanding(world, state.cursor.height);
   // What contracts pay in the coin may wait for a second reading: see contract-payments.ts.
   if (!lied) return checkComplete(world, state.cursor.height, (txHash) => !paysByContract(world, txHash));
   const audited = chain.at(mark.position.height)?.hash === mark.position.hash;
@@ -339,6 +343,32 @@ async function checkReal(world: World): Promise<void> {
   for (const deposit of await allDeposits(world)) {
     if (deposit.txHash === noTransaction || ever.has(placeOf(deposit))) continue;
     throw new Error(`recorded what never was: ${deposit.txHash} ${deposit.ordinal} in ${deposit.height}`);
+  }
+}
+
+/** What a node made up is not confirmed, unless all others said nothing for long or serve no receipts. */
+async function checkConfirmed(world: World): Promise<void> {
+  for (const { status, txHash } of await allDeposits(world)) {
+    if (status !== 'confirmed' || txHash === noTransaction) continue;
+    if (world.chain.inclusionsEver(txHash).length > 0 || hadNoOther(world, txHash)) continue;
+    throw new Error(`confirmed what never was: ${txHash}`);
+  }
+}
+
+function hadNoOther({ lines }: World, txHash: string): boolean {
+  return lines.some(
+    ({ msg, lacks, tx_hash }) =>
+      (msg === 'rpc endpoint limited' && lacks === 'receipts') ||
+      (msg === 'deposit confirmed by one node alone' && tx_hash === txHash),
+  );
+}
+
+/** What a reorg has thrown out is not kept where it was, once the new blocks are read. */
+async function checkStanding({ db, network, chain }: World, upTo: number): Promise<void> {
+  const held = await listDepositsIn(db, network, { above: -1, upTo });
+  for (const { height, blockHash, txHash } of held) {
+    if (chain.at(height)?.hash === blockHash) continue;
+    throw new Error(`kept ${txHash} in ${height}, in a block that the chain has not got`);
   }
 }
 
@@ -391,7 +421,7 @@ async function end(run: Run): Promise<MixOutcome> {
   for (const { proxy } of nodes) proxy.clear();
   const ticks = await recover(run);
   // Deep enough for everything to be final, and long enough for every payment's time to be over.
-  world.mine(mix.deepest + 12);
+  world.mine(mix.deepest + mix.epoch + 12);
   for (let rounds = 0; !(await isAtRest(run)); rounds++) {
     if (rounds > 80) throw new Error('it never comes to rest');
     await world.read();
@@ -455,7 +485,7 @@ async function isAtRest({ world, mix }: Run): Promise<boolean> {
   const state = await readChain(db, network);
   const mark = await readAuditMark(db, network);
   const deposits = await allDeposits(world);
-  const settled = chain.head().height - mix.deepest - 4;
+  const settled = chain.head().height - mix.deepest - mix.epoch - 4;
   return (
     state?.cursor.hash === chain.head().hash &&
     (mark?.position.height ?? 0) >= settled &&

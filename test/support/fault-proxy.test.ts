@@ -6,7 +6,13 @@ import { placeTokens, transferToken } from './tokens.ts';
 
 const customer = '0x1111111111111111111111111111111111111abc';
 
-type Log = { blockNumber: string; blockHash: string; logIndex: string; removed: boolean };
+type Log = {
+  blockNumber: string;
+  blockHash: string;
+  transactionHash: string;
+  logIndex: string;
+  removed: boolean;
+};
 type Answer = { id: number; result?: unknown; error?: { code: number; message: string } };
 
 describe('a proxy without faults', () => {
@@ -238,9 +244,9 @@ describe('faults of logs', () => {
     ['reverse-logs', (all) => all.toReversed()],
     [
       'foreign-log',
-      (all) => all.map((log, i) => (i === 2 ? { ...log, blockHash: `0x${'f0'.repeat(32)}` } : log)),
+      (all) => all.map((log, i) => (i === 2 ? { ...gone(log), blockHash: `0x${'f0'.repeat(32)}` } : log)),
     ],
-    ['removed-log', (all) => all.map((log, i) => (i === 2 ? { ...log, removed: true } : log))],
+    ['removed-log', (all) => all.map((log, i) => (i === 2 ? { ...gone(log), removed: true } : log))],
   ])('%s', async (kind, expected) => {
     const { anvil, proxy } = await open();
     await pay(anvil, 4);
@@ -250,6 +256,11 @@ describe('faults of logs', () => {
     expect(await logs(proxy, anvil)).toEqual(expected(all));
   });
 });
+
+/** The same of a transaction that is not on the chain. */
+function gone(log: Log): Log {
+  return { ...log, transactionHash: `0xf0f0f0f0${log.transactionHash.slice(10)}` };
+}
 
 /** A chain with tokens, and a proxy before it. */
 async function open(options: FaultProxyOptions = {}): Promise<{ anvil: TestAnvil; proxy: FaultProxy }> {

@@ -92,8 +92,10 @@ export async function openFaultShop(db: Db, { anvil, tokens, honest }: FaultShop
     const live = (await allDeposits(world)).filter(({ status }) => status !== 'orphaned');
     const found = await recorded();
     if (found.toSorted().join() !== paid.toSorted().join()) return `found ${found}, not ${paid}`;
-    for (const { height, blockHash } of live)
-      if ((await anvil.block(height)).hash !== blockHash) return `a deposit in ${height} is of another block`;
+    for (const { height, blockHash, blockTime } of live) {
+      const { hash, timestamp } = await anvil.block(height);
+      if (hash !== blockHash || timestamp !== blockTime) return `a deposit in ${height} is of another block`;
+    }
     for (const payment of payments) {
       const { status, reason } = await world.status(payment);
       if (status !== 'confirmed' || reason !== null) return `${payment.currency}: ${status}, ${reason}`;

@@ -67,13 +67,14 @@ export type LogFault =
   | { kind: 'drop-last-block' }
   | { kind: 'repeat-logs' }
   | { kind: 'reverse-logs' }
-  /** One comes from a block that is not on this chain. */
+  /** One comes from a block that is not on this chain, and with it its transaction. */
   | { kind: 'foreign-log' }
+  /** One is of a transaction that a reorg threw out. */
   | { kind: 'removed-log' };
 
 export type Fault = RequestFault | BatchFault | CallFault;
 
-type Log = { blockNumber: string; blockHash: string };
+type Log = { blockNumber: string; blockHash: string; transactionHash: string };
 
 /** The same list of logs with the fault in it. An empty list stays as it is. */
 export function spoilLogs(fault: LogFault, logs: readonly unknown[]): unknown[] {
@@ -94,14 +95,18 @@ export function spoilLogs(fault: LogFault, logs: readonly unknown[]): unknown[] 
     case 'reverse-logs':
       return logs.toReversed();
     case 'foreign-log':
-      return logs.map((log, i) =>
-        i === middle ? { ...(log as Log), blockHash: `0x${'f0'.repeat(32)}` } : log,
-      );
+      return logs.map((log, i) => (i === middle ? { ...gone(log), blockHash: `0x${'f0'.repeat(32)}` } : log));
     case 'removed-log':
-      return logs.map((log, i) => (i === middle ? { ...(log as Log), removed: true } : log));
+      return logs.map((log, i) => (i === middle ? { ...gone(log), removed: true } : log));
     default:
       return fault satisfies never;
   }
+}
+
+/** The same of a transaction that is not on the chain. */
+function gone(log: unknown): Log {
+  const { transactionHash, ...rest } = log as Log;
+  return { ...rest, transactionHash: `0x${'f0'.repeat(4)}${transactionHash.slice(10)}` };
 }
 
 /** Applies a fault to the answer to one call; an empty list is a lost answer, two are a repeated one. */

@@ -57,11 +57,12 @@ export function visibleTransfers({ chain }: World, addresses: number): Transfer[
 type Placed = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'logIndex'> & {
   height: number;
   blockHash: string;
+  blockTime: number;
 };
 
 function placed(of: Placed): Placed {
-  const { txHash, token, recipient, ordinal, amount, logIndex, height, blockHash } = of;
-  return { txHash, token, recipient, ordinal, amount, logIndex, height, blockHash };
+  const { txHash, token, recipient, ordinal, amount, logIndex, height, blockHash, blockTime } = of;
+  return { txHash, token, recipient, ordinal, amount, logIndex, height, blockHash, blockTime };
 }
 
 /** The recorded deposits are the transfers of the winning chain, each once and where it stands, and all confirmed. */
@@ -83,8 +84,8 @@ async function compareReplay(world: World, addresses: number, { lied }: { lied: 
   const surplus = ({ txHash, role }: Deposit) => lied && txHash === noTransaction && role === 'unmatched';
   const deposits = await allDeposits(world);
   const live = deposits.filter((deposit) => deposit.status !== 'orphaned' && !surplus(deposit));
-  const expected = visibleTransfers(world, addresses).map((transfer) =>
-    told({ ...transfer, height: transfer.block.height, blockHash: transfer.block.hash }),
+  const expected = visibleTransfers(world, addresses).map(({ block, ...transfer }) =>
+    told({ ...transfer, height: block.height, blockHash: block.hash, blockTime: block.time }),
   );
   const order = (a: Placed, b: Placed) =>
     a.height - b.height || (a.txHash < b.txHash ? -1 : a.txHash > b.txHash ? 1 : a.ordinal - b.ordinal);

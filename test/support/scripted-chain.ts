@@ -86,8 +86,10 @@ export type ScriptedChain = {
   branchOf(view: NodeView): ScriptedBlock[];
   /** Whether there was ever such a block, on whatever fork. */
   wasMade(hash: BlockHash): boolean;
-  /** How far the finalized block trails a node's head; null: nodes do not tell. */
+  /** How far the finalized block trails a node's head at least; null: nodes do not tell. */
   finalityLag: number | null;
+  /** The height of what is final for a node with this head. */
+  finalizedOf(head: BlockRef): number | null;
   /** Hashes of the blocks that were read whole, for the native coin: by {@link source}, or as a test knows. */
   readNatively: Set<BlockHash>;
   /** How often each method of the source was called. */
@@ -104,8 +106,10 @@ export type ScriptedChain = {
 export type ScriptedChainOptions = {
   network: Network;
   clock: () => number;
-  /** How far the finalized block trails a node's head; null: nodes do not tell. */
+  /** How far the finalized block trails a node's head at least; null: nodes do not tell. */
   finalityLag?: number | null;
+  /** So many blocks become final at once. Default 1. */
+  epoch?: number;
   /** Most blocks read in one poll. */
   maxRange?: number;
   nodes?: number;
@@ -118,7 +122,7 @@ export type ScriptedChainOptions = {
  * `watchers/source.ts`, to the letter, over nodes that may lag, be stuck on a fork, be down or lie.
  */
 export function createScriptedChain(options: ScriptedChainOptions): ScriptedChain {
-  const { network, clock, finalityLag = null, maxRange = 10 } = options;
+  const { network, clock, finalityLag = null, epoch = 1, maxRange = 10 } = options;
   const blocks = new Map<BlockHash, Block>();
   const mempool: Tx[] = [];
   const txs = new Map<TxHash, Tx>();
@@ -193,8 +197,8 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return ancestor(tip, Math.max(0, tip.height - view.behind)) as Block;
   }
 
-  function finalizedOf(head: Block): number | null {
-    return finalityLag === null ? null : Math.max(0, head.height - finalityLag);
+  function finalizedOf({ height }: BlockRef): number | null {
+    return finalityLag === null ? null : Math.max(0, Math.floor((height - finalityLag) / epoch) * epoch);
   }
 
   function upNodes(): ScriptedNode[] {
@@ -413,6 +417,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     },
     wasMade: (hash) => blocks.has(hash),
     finalityLag,
+    finalizedOf,
     prefer(node) {
       preferred = node;
     },

@@ -80,9 +80,8 @@ function resultOf(
     case 'eth_getCode':
       return '0x60';
     case 'eth_getBlockByNumber': {
-      const lag = chain.finalityLag ?? 0;
-      const height =
-        first === 'latest' ? head.height : first === 'finalized' ? head.height - lag : Number(first);
+      const finalized = chain.finalizedOf(head) ?? head.height;
+      const height = first === 'latest' ? head.height : first === 'finalized' ? finalized : Number(first);
       const block = branch[Math.max(0, height)];
       return block === undefined ? null : blockOf(block, params[1] === true);
     }
