@@ -181,8 +181,8 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
     }
     const configured = new Set(source.endpoints().map(({ host }) => host));
     const { shownBy, txHash } = deposit;
-    const byFirst = shownBy === null || !configured.has(shownBy) || deniers.has(shownBy);
-    if (txHash === noTransaction || upheld || !byFirst || deniers.size < Math.min(2, configured.size)) {
+    // One of the others, and the one that showed it: see askedNext.
+    if (txHash === noTransaction || upheld || deniers.size < Math.min(2, configured.size)) {
       const doubt = doubts.of(deposit);
       if (doubt.denials > 1 && doubt.deniedBy.size > 0 && !doubt.told) disagree(deposit, doubt);
       return 'open';

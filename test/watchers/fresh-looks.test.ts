@@ -252,6 +252,14 @@ describeDatabases('a transfer that nobody has any more', (openTestDb) => {
     expect(await statuses(world, paid)).toEqual(['confirmed']);
   });
 
+  test('is not taken back while a third node has it, though not as deep yet', async () => {
+    const { world, paid, tx } = await openForged(await openTestDb(), 3);
+    for (const n of [0, 1]) node(world, n).denies.add(tx);
+    node(world, 2).view = { behind: 3 };
+    await live(world, 5 * minute);
+    expect(await world.deposits(paid)).toMatchObject([{ status: 'seen' }]);
+  });
+
   test('is taken back where there is one node alone, by that one', async () => {
     const { world, forged } = await openForged(await openTestDb(), 1);
     node(world, 0).knowsTransactions = false;
