@@ -142,6 +142,8 @@ async function findForkPoint(
       await refuseFinal(source, state, anchor, signal);
     }
   }
+  const lowest = anchors.at(-1);
+  if (lowest !== undefined) await refuseUpheld(source, lowest, 'which was read', signal);
   throw new FinalityViolation(`${state.network} has none of the blocks that were read: is it another chain?`);
 }
 
@@ -164,6 +166,19 @@ async function refuseFinal(
   signal: AbortSignal,
 ): Promise<void> {
   if (finalizedHeight === null || height > finalizedHeight) return;
+  await refuseUpheld(source, { height, hash }, 'which is final', signal);
+  throw new FinalityViolation(
+    `${network} replaced block ${height}, though everything up to ${finalizedHeight} was final`,
+  );
+}
+
+/** @throws RpcError when any node has this block: then those that have another are wrong. */
+async function refuseUpheld(
+  source: ChainSource,
+  { height, hash }: Pick<BlockRef, 'height' | 'hash'>,
+  why: string,
+  signal: AbortSignal,
+): Promise<void> {
   const hosts = hostsOf(source);
   const others: string[] = [];
   let upheld = false;
@@ -173,13 +188,9 @@ async function refuseFinal(
     else if (block !== null) others.push(host);
   }
   if (upheld) {
-    for (const host of others)
-      source.accuse(host, `it has another block at ${height}, which is final elsewhere`);
-    throw new RpcError('nodes_disagree', `no agreement about block ${height}, which is final`);
+    for (const host of others) source.accuse(host, `it has another block at ${height}, ${why} elsewhere`);
+    throw new RpcError('nodes_disagree', `no agreement about block ${height}, ${why}`);
   }
-  throw new FinalityViolation(
-    `${network} replaced block ${height}, though everything up to ${finalizedHeight} was final`,
-  );
 }
 
 /**
