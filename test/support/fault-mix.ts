@@ -235,7 +235,10 @@ function mayStop(run: Run, reason: string): boolean {
   const unheard = nodes.every((node) => node.kind === 'liar' || ill.has(node));
   // It stands in the state of the chain until something is read again.
   if (unheard) run.stopped = reason;
-  return /was final|none of the blocks that were read|belongs to chain 1, not 56/.test(reason) && run.stopped === reason;
+  return (
+    /was final|none of the blocks that were read|belongs to chain 1, not 56/.test(reason) &&
+    run.stopped === reason
+  );
 }
 
 async function take(run: Run, what: Step): Promise<void> {
