@@ -8,7 +8,11 @@ import type { ChainState } from '../storage/chains.ts';
  * Finality that has not advanced for so long, ms, has stalled. BSC's trails by seconds; Ethereum's advances once an
  * epoch, every 6.4 minutes.
  */
-const stalledMs: Record<Network, number> = { bsc: 60_000, ethereum: 20 * 60_000, tron: 5 * 60_000 };
+export const finalityStalledMs: Record<Network, number> = {
+  bsc: 60_000,
+  ethereum: 20 * 60_000,
+  tron: 5 * 60_000,
+};
 
 /** How often it is said while it lasts, ms. */
 const repeatMs = 60_000;
@@ -38,7 +42,7 @@ export function createFinalityAlarm(deps: { chain: ChainConfig; clock: Clock; lo
       return;
     }
     // A chain that makes no blocks finalizes none.
-    if (head.height <= last.head || now - last.at < stalledMs[chain.network]) return;
+    if (head.height <= last.head || now - last.at < finalityStalledMs[chain.network]) return;
     if (saidAt !== null && now - saidAt < repeatMs) return;
     saidAt = now;
     const stalledSeconds = Math.floor((now - last.at) / 1000);

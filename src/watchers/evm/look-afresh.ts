@@ -8,17 +8,22 @@ import type { RpcAnswer, RpcCall } from './rpc.ts';
 import type { Header } from './shapes.ts';
 import type { ContractCall, Tracer } from './tracer.ts';
 
+/** What a node shows of its chain now, and its answers to what else was asked. */
+export type Fresh = { latest: Header; finalized: Header | null; answers: RpcAnswer[] };
+
+/** Asks a node that is not behind: where only blocks up to `upTo` matter, what it calls final need not reach further. */
+export type AskFresh = (
+  node: EvmNode,
+  calls: readonly RpcCall[],
+  seen: Seen,
+  signal: AbortSignal,
+  upTo?: number,
+) => Promise<Fresh>;
+
 export type LookDeps = {
   endpoints: Endpoints<EvmNode>;
   tracer: Tracer;
-  /** A node's latest block and its answers to `calls`, from a node that is not behind, as far as `upTo`. */
-  askFresh: (
-    node: EvmNode,
-    calls: readonly RpcCall[],
-    seen: Seen,
-    signal: AbortSignal,
-    upTo: number,
-  ) => Promise<{ latest: Header; answers: RpcAnswer[] }>;
+  askFresh: AskFresh;
 };
 
 type Looks = Map<InclusionQuery, Inclusion>;

@@ -5,18 +5,19 @@ import type { BlockRef } from '../../core/chain.ts';
 import { ConfigError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { type Sleep, systemSleep } from '../../loop.ts';
-import { type AskOptions, createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
+import { createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
 import { behind, contradiction, NodeError } from '../node-error.ts';
 import type { ChainSource, Hosts, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { balancesAt } from './balances.ts';
 import { getHeader } from './calls.ts';
 import { createContractPayments } from './contract-payments.ts';
-import { lookAfresh } from './look-afresh.ts';
+import { type Fresh, lookAfresh } from './look-afresh.ts';
 import { createEvmNode, type EvmNode } from './node.ts';
+import { createPoll } from './poll.ts';
 import { createRateAlarm } from './rate-alarm.ts';
-import type { RpcAnswer, RpcCall } from './rpc.ts';
+import type { RpcCall } from './rpc.ts';
 import { type Header, readHeader, refOf } from './shapes.ts';
-import { needsOf, readSpan, type TickOutcome } from './tick.ts';
+import { needsOf, readSpan } from './tick.ts';
 import { createTracer } from './tracer.ts';
 import { findOtherTokens, readChainId, resultOf } from './verify.ts';
 
@@ -82,52 +83,11 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     }
   }
 
-  async function poll(request: PollRequest): Promise<PollOutcome> {
+  const readOn = createPoll({ endpoints, context, contractPayments, askFresh, clock, log });
+
+  function poll(request: PollRequest): Promise<PollOutcome> {
     finalizedHeight = Math.max(finalizedHeight, request.finalizedHeight ?? 0);
-    try {
-      const first = await pollFrom(request);
-      const final = request.cursor.height <= finalizedHeight;
-      const doubtful = first.outcome.kind === 'reorg' && final;
-      return await contractPayments.addTo(
-        doubtful ? await secondOpinion(request, first) : first.outcome,
-        request,
-      );
-    } catch (error) {
-      if (request.signal.aborted) return { kind: 'failed', reason: 'stopped', retryAt: clock() };
-      if (!(error instanceof NoNodeError)) throw error;
-      return { kind: 'failed', reason: error.message, retryAt: error.retryAt };
-    }
-  }
-
-  function pollFrom(
-    request: PollRequest,
-    options: AskOptions<EvmNode> = {},
-  ): Promise<{ node: EvmNode; outcome: TickOutcome }> {
-    const read = async (node: EvmNode, seen: Seen) => ({
-      node,
-      outcome: await readSpan(node, request, context, seen),
-    });
-    return endpoints.ask(read, request.signal, { needs: needsOf(request, context), ...options });
-  }
-
-  /** A final block that is gone stops the chain: one node's word is not enough where there are others. */
-  async function secondOpinion(
-    request: PollRequest,
-    first: { node: EvmNode; outcome: TickOutcome },
-  ): Promise<TickOutcome> {
-    try {
-      const { outcome } = await pollFrom(request, { except: (node) => node === first.node });
-      if (outcome.kind === 'reorg') return outcome;
-      const { height } = request.cursor;
-      endpoints.accuse(
-        first.node,
-        contradiction(`it has another block at ${height}, which is final elsewhere`),
-      );
-      return outcome;
-    } catch (error) {
-      if (!(error instanceof NoNodeError)) throw error;
-      return first.outcome;
-    }
+    return readOn(request, finalizedHeight);
   }
 
   async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {
@@ -157,7 +117,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     seen: Seen,
     signal: AbortSignal,
     upTo = Number.POSITIVE_INFINITY,
-  ): Promise<{ latest: Header; answers: RpcAnswer[] }> {
+  ): Promise<Fresh> {
     const all = [getHeader('finalized'), getHeader('latest'), ...calls];
     const [first, second, ...answers] = await node.client.send(all, signal);
     const finalized = first !== undefined && 'result' in first ? readHeader(first.result) : null;
@@ -167,7 +127,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     const height = finalized?.height ?? latest.height;
     const needed = Math.min(finalizedHeight, upTo);
     if (height < needed) throw behind(`its finalized block ${height} is below ${needed}, seen before`);
-    return { latest, answers };
+    return { latest, finalized, answers };
   }
 
   async function start(startBlock: number | 'latest', signal: AbortSignal) {
