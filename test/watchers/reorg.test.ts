@@ -413,6 +413,20 @@ describeDatabases('a chain that takes back what it called final', (openTestDb) =
     expect(world.chain.accused).toEqual([{ host: 'node-0', reason }]);
   });
 
+  test('nor is a node without any block of ours, where nothing is final yet', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2, height: 30 } });
+    await world.read();
+    world.mine(5);
+    await world.read();
+    const honest = world.chain.nodes[1];
+    if (honest !== undefined) honest.view = { stuckAt: world.chain.head().hash };
+    world.chain.reorg({ depth: 35 });
+    expect((await world.step()).kind).toBe('failed');
+    expect(await stateOf(world)).toMatchObject({ stoppedReason: null });
+    const reason = expect.stringMatching(/^it has another block at \d+, which was read elsewhere$/);
+    expect(world.chain.accused).toEqual([{ host: 'node-0', reason }]);
+  });
+
   test('does not hold up another chain', async () => {
     const db = await openTestDb();
     const world = await openWorld(db, final);
