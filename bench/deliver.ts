@@ -46,7 +46,7 @@ export async function run(): Promise<void> {
     say(
       'From the outbox to receivers in another process: SQLite, WAL, synchronous=FULL; every delivery claimed, signed twice,',
     );
-    say('sent over a socket and recorded. The machine was busy with other work.');
+    say('sent over a socket and recorded.');
     say('');
     say('| | result |');
     say('|---|---|');
