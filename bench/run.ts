@@ -10,3 +10,5 @@ if (!/^[a-z][a-z-]*$/.test(name) || !existsSync(path)) {
 }
 const benchmark = (await import(path)) as { run(args: string[]): Promise<void> };
 await benchmark.run(args);
+// viem goes on polling though it was told to stop.
+process.exit(0);
