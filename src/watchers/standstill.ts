@@ -27,15 +27,15 @@ export type Standstill = {
 export function createStandstill(deps: { network: Network; clock: Clock; log: Logger }): Standstill {
   const { network, log } = deps;
   const clock = steadyClock(deps.clock);
-  const highest = { head: -1, finalized: -1 };
+  const last = { head: -1, finalized: -1 };
   const risenAt = { head: 0, finalized: 0 };
   let questionedAt = Number.NEGATIVE_INFINITY;
   let reportedAt: number | null = null;
 
   function note(what: 'head' | 'finalized', height: number): void {
-    if (height <= highest[what]) return;
-    highest[what] = height;
-    risenAt[what] = clock();
+    if (height > last[what]) risenAt[what] = clock();
+    // Not the highest ever: a head that was made up is forgotten like that of a branch that was given up.
+    last[what] = height;
   }
 
   function suspects({ head, finalizedHeight }: Shown): boolean {

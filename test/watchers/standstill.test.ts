@@ -1,12 +1,15 @@
 import { expect, onTestFinished, test } from 'vitest';
+import type { BlockHash } from '../../src/core/chain.ts';
 import { readChain } from '../../src/storage/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createEvmSource } from '../../src/watchers/evm/source.ts';
+import { createStandstill } from '../../src/watchers/standstill.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
-import { endpointOf } from '../support/evm.ts';
+import { endpointOf, testClock } from '../support/evm.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import type { RpcRequest } from '../support/faults.ts';
+import { captureLog } from '../support/log.ts';
 import { type ScriptedNodeServer, startScriptedNode } from '../support/scripted-node.ts';
 
 /*
@@ -128,4 +131,19 @@ describeDatabases('L1: a node that stands still', (openTestDb) => {
     await live(shop, 120);
     expect((await readChain(world.db, world.network))?.cursor).toEqual(world.chain.head());
   });
+});
+
+test('a head that a node made up is forgotten: a chain that rises from below it does not stand still', () => {
+  const clock = testClock();
+  const { log, lines } = captureLog();
+  const standstill = createStandstill({ network: 'bsc', clock, log });
+  const suspected = [1_000_000, ...Array.from({ length: 20 }, (_, n) => 100 + n)].map((height) => {
+    clock.advance(10_000);
+    const shown = { head: { height, hash: '0x' as BlockHash, time: 0 }, finalizedHeight: height - 2 };
+    const suspects = standstill.suspects(shown);
+    if (suspects) standstill.confirm(shown);
+    return suspects;
+  });
+  expect(suspected).toEqual(suspected.map(() => false));
+  expect(lines).toEqual([]);
 });
