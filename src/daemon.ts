@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { createApi } from './api/server.ts';
+import { createApi } from './api/http/server.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { Network } from './core/networks.ts';
@@ -14,14 +14,14 @@ import { createPayments } from './payments/create.ts';
 import { createPoolHealth } from './pool/health.ts';
 import { createRates } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
-import { claimDaemon } from './storage/claim.ts';
 import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
-import { findSealedSecret } from './storage/endpoints.ts';
-import { deleteOldIdempotencyKeys } from './storage/idempotency.ts';
+import { deleteOldIdempotencyKeys } from './storage/payments/idempotency.ts';
 import type { Db } from './storage/schema.ts';
+import { claimDaemon } from './storage/webhooks/claim.ts';
+import { findSealedSecret } from './storage/webhooks/endpoints.ts';
 import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
-import { createCodeLook } from './watchers/evm/contracts.ts';
+import { createCodeLook } from './watchers/evm/code-check.ts';
 import { createWatchlist } from './watchers/watchlist.ts';
 
 export type Daemon = {

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { createLogger } from '../../src/log.ts';
-import { readChain } from '../../src/storage/chains.ts';
+import { readChain } from '../../src/storage/chains/chains.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { watchChain } from '../../src/watchers/chain.ts';
 import { createWatchlist } from '../../src/watchers/watchlist.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Registry } from '@prometheus-io/client';
 import Sqlite from 'better-sqlite3';
 import Fastify from 'fastify';
-import { createApi } from '../../src/api/server.ts';
+import { createApi } from '../../src/api/http/server.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { BlockHash } from '../../src/core/chain.ts';
 import { parityRate } from '../../src/core/money.ts';
@@ -12,9 +12,9 @@ import { createLogger } from '../../src/log.ts';
 import { createSecrets } from '../../src/notify/secrets.ts';
 import { createPayments } from '../../src/payments/create.ts';
 import { createPoolHealth } from '../../src/pool/health.ts';
-import { insertChain } from '../../src/storage/chains.ts';
+import { insertChain } from '../../src/storage/chains/chains.ts';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
-import { addApiKey, addMerchant } from '../../src/storage/merchants.ts';
+import { addApiKey, addMerchant } from '../../src/storage/operators/merchants.ts';
 import type { Ready, RoundDone } from '../create.ts';
 
 /* The servers that bench/create.ts measures, in a process of their own. */

@@ -1,6 +1,6 @@
 import Sqlite from 'better-sqlite3';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
-import { addMerchant } from '../../src/storage/merchants.ts';
+import { addMerchant } from '../../src/storage/operators/merchants.ts';
 import { watchedKey } from './transfer-chain.ts';
 
 /** Makes a database with one merchant, whose receive addresses are the first so many of {@link watchedKey}. */

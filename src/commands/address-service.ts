@@ -2,7 +2,7 @@ import { parseAddress } from '../core/address.ts';
 import { type Network, networkNames, networks } from '../core/networks.ts';
 import { CommandError } from '../errors.ts';
 import { setInService } from '../pool/service.ts';
-import { findRecipients } from '../storage/recipients.ts';
+import { findRecipients } from '../storage/pool/recipients.ts';
 import type { Db } from '../storage/schema.ts';
 import { print, printJson } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant } from './workplace.ts';

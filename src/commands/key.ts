@@ -1,8 +1,8 @@
 import { CommandError } from '../errors.ts';
 import { isoTime } from '../payments/present.ts';
-import { recordAudit } from '../storage/audit.ts';
 import { inTransaction } from '../storage/database.ts';
-import { type ApiKey, addApiKey, listKeys, revokeKey } from '../storage/merchants.ts';
+import { recordAudit } from '../storage/operators/audit.ts';
+import { type ApiKey, addApiKey, listKeys, revokeKey } from '../storage/operators/merchants.ts';
 import { print, printJson, printTable, say, shortTime } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant } from './workplace.ts';
 

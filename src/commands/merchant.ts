@@ -1,9 +1,9 @@
 import { labelFault } from '../core/labels.ts';
 import { CommandError } from '../errors.ts';
 import { isoTime } from '../payments/present.ts';
-import { recordAudit } from '../storage/audit.ts';
 import { inTransaction } from '../storage/database.ts';
-import { addApiKey, addMerchant, listMerchants } from '../storage/merchants.ts';
+import { recordAudit } from '../storage/operators/audit.ts';
+import { addApiKey, addMerchant, listMerchants } from '../storage/operators/merchants.ts';
 import { print, printJson, printTable, say, shortTime } from './output.ts';
 import { actor, atWork, type CommandOptions } from './workplace.ts';
 

@@ -2,11 +2,11 @@ import { networkNames } from '../core/networks.ts';
 import type { NodeStatus } from '../core/node.ts';
 import { isoTime } from '../payments/present.ts';
 import { describePools } from '../pool/status.ts';
-import { readCoverages } from '../storage/audits.ts';
-import { chainUnavailable, readChains } from '../storage/chains.ts';
-import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
-import { listNodes, type NotedNode } from '../storage/nodes.ts';
+import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
+import { listNodes, type NotedNode } from '../storage/chains/nodes.ts';
+import { readCoverages } from '../storage/chains/recheck-marks.ts';
 import { countPendingPayments } from '../storage/statistics.ts';
+import { getDeliveryBacklog } from '../storage/webhooks/upkeep.ts';
 import { print, printJson, printTable } from './output.ts';
 import { atWork, type CommandOptions, type Workplace } from './workplace.ts';
 

@@ -2,8 +2,9 @@ import { CommandError } from '../errors.ts';
 import { createEndpoint, type EndpointFaults, rotateSecret, sendTestEvent } from '../notify/endpoints.ts';
 import { openSecrets, type Secrets } from '../notify/secrets.ts';
 import { isoTime } from '../payments/present.ts';
-import { recordAudit } from '../storage/audit.ts';
 import { inTransaction } from '../storage/database.ts';
+import { recordAudit } from '../storage/operators/audit.ts';
+import type { Trx } from '../storage/schema.ts';
 import {
   deleteEndpoint,
   disableEndpoint,
@@ -13,8 +14,7 @@ import {
   finishEndpointRotation,
   getEndpoint,
   listEndpoints,
-} from '../storage/endpoints.ts';
-import type { Trx } from '../storage/schema.ts';
+} from '../storage/webhooks/endpoints.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
 

@@ -3,7 +3,7 @@ import { createScrubber, secretsOf } from '../config/scrub.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { CommandError, DepositdError } from '../errors.ts';
 import { openDatabase } from '../storage/database.ts';
-import { getMerchant, type Merchant } from '../storage/merchants.ts';
+import { getMerchant, type Merchant } from '../storage/operators/merchants.ts';
 import type { Db } from '../storage/schema.ts';
 import { reasonOf } from './reason.ts';
 

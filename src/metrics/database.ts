@@ -5,10 +5,8 @@ import type { EventType } from '../core/events.ts';
 import { networkNames } from '../core/networks.ts';
 import { type PaymentStatus, paymentStatuses } from '../core/payment.ts';
 import { describePools } from '../pool/status.ts';
-import { readAuditMark } from '../storage/audits.ts';
-import { chainUnavailable, readChains } from '../storage/chains.ts';
-import { getDeliveryBacklog } from '../storage/delivery-upkeep.ts';
-import { countTroubledEndpoints, disabledReasons } from '../storage/endpoints.ts';
+import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
+import { readAuditMark } from '../storage/chains/recheck-marks.ts';
 import type { Db } from '../storage/schema.ts';
 import {
   countPendingPayments,
@@ -18,6 +16,8 @@ import {
   type Marks,
   readMarks,
 } from '../storage/statistics.ts';
+import { countTroubledEndpoints, disabledReasons } from '../storage/webhooks/endpoints.ts';
+import { getDeliveryBacklog } from '../storage/webhooks/upkeep.ts';
 
 /**
  * Counting the pools reads an index over every address, and nothing else happens meanwhile on SQLite: no more often

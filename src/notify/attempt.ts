@@ -1,5 +1,5 @@
 import type { OutboundCall, OutboundResult } from '../outbound.ts';
-import type { AttemptRecord, ClaimedDelivery } from '../storage/delivery-queue.ts';
+import type { AttemptRecord, ClaimedDelivery } from '../storage/webhooks/queue.ts';
 import { type AttemptOutcome, judge, parseRetryAfter, type Verdict } from './schedule.ts';
 import { signPayload, signStandard } from './signature.ts';
 

@@ -1,11 +1,11 @@
+import type { Trx } from '../storage/schema.ts';
+import { getSigningEndpoints, type SigningEndpoint } from '../storage/webhooks/endpoints.ts';
 import {
   type ClaimedDelivery,
   claimDueDeliveries,
   type DueEndpoint,
   getEventBodies,
-} from '../storage/delivery-queue.ts';
-import { getSigningEndpoints, type SigningEndpoint } from '../storage/endpoints.ts';
-import type { Trx } from '../storage/schema.ts';
+} from '../storage/webhooks/queue.ts';
 import type { Envelope } from './attempt.ts';
 import { claimedAtOnce, isTroubled, type Lanes } from './lanes.ts';
 import type { Secrets } from './secrets.ts';

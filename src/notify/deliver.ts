@@ -3,13 +3,13 @@ import type { Logger } from '../log.ts';
 import { type Loop, runLoop } from '../loop.ts';
 import type { Outbound } from '../outbound.ts';
 import { inTransaction } from '../storage/database.ts';
+import type { Db } from '../storage/schema.ts';
 import {
   type DueEndpoint,
   findDueEndpoints,
   findNextDueAt,
   releaseClaims,
-} from '../storage/delivery-queue.ts';
-import type { Db } from '../storage/schema.ts';
+} from '../storage/webhooks/queue.ts';
 import type { Conclusion } from './attempt.ts';
 import { claimBatch } from './claim.ts';
 import { createLanes } from './lanes.ts';

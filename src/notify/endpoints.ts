@@ -1,10 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { defaultEventTypes, type EventType, eventTypes } from '../core/events.ts';
-import { type Delivery, type DeliveryState, getDelivery } from '../storage/deliveries.ts';
-import { addEndpoint, type Endpoint, getEndpoint, rotateEndpointSecret } from '../storage/endpoints.ts';
-import { insertEvent } from '../storage/events.ts';
-import { enqueueDelivery, enqueueReplays, getDeliveryEvent } from '../storage/replays.ts';
 import type { Trx } from '../storage/schema.ts';
+import { type Delivery, type DeliveryState, getDelivery } from '../storage/webhooks/deliveries.ts';
+import {
+  addEndpoint,
+  type Endpoint,
+  getEndpoint,
+  rotateEndpointSecret,
+} from '../storage/webhooks/endpoints.ts';
+import { insertEvent } from '../storage/webhooks/events.ts';
+import { enqueueDelivery, enqueueReplays, getDeliveryEvent } from '../storage/webhooks/replays.ts';
 import { checkTarget } from '../target.ts';
 import { endpointEventBody } from './event-body.ts';
 import { generateSecret, type Secrets } from './secrets.ts';

@@ -1,5 +1,5 @@
 import type { EventType } from '../core/events.ts';
-import type { Endpoint } from '../storage/endpoints.ts';
+import type { Endpoint } from '../storage/webhooks/endpoints.ts';
 
 /**
  * The body of an event about an endpoint itself: the keys that every webhook has, empty, then the endpoint.

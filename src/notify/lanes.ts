@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import type { DueEndpoint } from '../storage/delivery-queue.ts';
+import type { DueEndpoint } from '../storage/webhooks/queue.ts';
 
 /*
  * How much each endpoint may have under way, so that none delays another. Deliveries are claimed no faster

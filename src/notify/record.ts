@@ -1,15 +1,15 @@
 import type { Logger } from '../log.ts';
-import { type Delivery, getDeliveries } from '../storage/deliveries.ts';
-import { recordAttempts } from '../storage/delivery-queue.ts';
+import type { Trx } from '../storage/schema.ts';
+import { type Delivery, getDeliveries } from '../storage/webhooks/deliveries.ts';
 import {
   disableEndpoint,
   disableFailingEndpoints,
   type Endpoint,
   getEndpoint,
   recordEndpointHealth,
-} from '../storage/endpoints.ts';
-import { appendEvent } from '../storage/events.ts';
-import type { Trx } from '../storage/schema.ts';
+} from '../storage/webhooks/endpoints.ts';
+import { appendEvent } from '../storage/webhooks/events.ts';
+import { recordAttempts } from '../storage/webhooks/queue.ts';
 import type { Conclusion } from './attempt.ts';
 import { endpointEventBody } from './event-body.ts';
 import type { GiveUpReason } from './schedule.ts';

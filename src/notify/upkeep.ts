@@ -1,6 +1,6 @@
-import { cancelOfInactiveEndpoints, findExpiredLeases, pruneDeliveries } from '../storage/delivery-upkeep.ts';
-import { forgetEndedRotations } from '../storage/endpoints.ts';
 import type { Trx } from '../storage/schema.ts';
+import { forgetEndedRotations } from '../storage/webhooks/endpoints.ts';
+import { cancelOfInactiveEndpoints, findExpiredLeases, pruneDeliveries } from '../storage/webhooks/upkeep.ts';
 import { type Conclusion, concludeInterrupted } from './attempt.ts';
 import { leaseMs } from './claim.ts';
 import { type Recorded, recordConclusions } from './record.ts';

@@ -1,10 +1,10 @@
 import { nativeCoin } from '../core/assets.ts';
 import type { Transfer } from '../core/chain.ts';
 import { InvariantError } from '../errors.ts';
-import { appendEvent } from '../storage/events.ts';
-import { findPaymentById } from '../storage/payments.ts';
-import { findRecipients } from '../storage/recipients.ts';
+import { findPaymentById } from '../storage/payments/payments.ts';
+import { findRecipients } from '../storage/pool/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
+import { appendEvent } from '../storage/webhooks/events.ts';
 import { unmatchedEventBody } from './event-body.ts';
 import type { Recorded } from './record.ts';
 import { announcePayment, type SettleContext } from './settle.ts';

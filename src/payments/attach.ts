@@ -1,11 +1,11 @@
 import type { Deposit, Payment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
-import { attachToPayment, lockDeposit } from '../storage/attachments.ts';
-import { recordAudit } from '../storage/audit.ts';
 import { inTransaction } from '../storage/database.ts';
-import { listDepositsOfPayments } from '../storage/deposits.ts';
-import { findPaymentId } from '../storage/payment-numbers.ts';
-import { lockPayment } from '../storage/payments.ts';
+import { attachToPayment, lockDeposit } from '../storage/deposits/attachments.ts';
+import { listDepositsOfPayments } from '../storage/deposits/deposits.ts';
+import { recordAudit } from '../storage/operators/audit.ts';
+import { findPaymentId } from '../storage/payments/numbers.ts';
+import { lockPayment } from '../storage/payments/payments.ts';
 import type { Trx } from '../storage/schema.ts';
 import { detachLost, type OperatorAct, type OperatorDeps } from './accept.ts';
 import { attachment } from './decide.ts';

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts';
 import type { PaymentView } from '../core/payment.ts';
 import { inTransaction } from '../storage/database.ts';
-import { listDepositsOfPayments } from '../storage/deposits.ts';
-import { findPayment, viewOf } from '../storage/payment-views.ts';
-import { lockPayment } from '../storage/payments.ts';
+import { listDepositsOfPayments } from '../storage/deposits/deposits.ts';
+import { lockPayment } from '../storage/payments/payments.ts';
+import { findPayment, viewOf } from '../storage/payments/views.ts';
 import type { Db } from '../storage/schema.ts';
 import { changePayment } from './settle.ts';
 

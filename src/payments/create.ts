@@ -8,12 +8,16 @@ import type { Payment, PaymentView } from '../core/payment.ts';
 import { chooseAddress } from '../pool/choose.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { Rates } from '../rates/rates.ts';
-import { type ChainState, chainUnavailable, readChain } from '../storage/chains.ts';
+import { type ChainState, chainUnavailable, readChain } from '../storage/chains/chains.ts';
 import { inTransaction, serializeByName } from '../storage/database.ts';
-import { findIdempotencyKey, type RememberedKey, rememberIdempotencyKey } from '../storage/idempotency.ts';
-import { earliestExpiry, hasActiveAddress, lockAddress, type Pool } from '../storage/locks.ts';
-import { viewOf } from '../storage/payment-views.ts';
-import { findPaymentById, insertPayment } from '../storage/payments.ts';
+import {
+  findIdempotencyKey,
+  type RememberedKey,
+  rememberIdempotencyKey,
+} from '../storage/payments/idempotency.ts';
+import { findPaymentById, insertPayment } from '../storage/payments/payments.ts';
+import { viewOf } from '../storage/payments/views.ts';
+import { earliestExpiry, hasActiveAddress, lockAddress, type Pool } from '../storage/pool/locks.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type PriceQuote, quotePrice } from './quote.ts';
 

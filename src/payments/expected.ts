@@ -1,7 +1,7 @@
 import { networks } from '../core/networks.ts';
 import type { Deposit, Payment } from '../core/payment.ts';
-import { findLatestPaymentAt } from '../storage/payments.ts';
-import { findRecipients } from '../storage/recipients.ts';
+import { findLatestPaymentAt } from '../storage/payments/payments.ts';
+import { findRecipients } from '../storage/pool/recipients.ts';
 import type { Db } from '../storage/schema.ts';
 import { showAmount } from './present.ts';
 

@@ -5,16 +5,20 @@ import type { EventType } from '../core/events.ts';
 import { networks } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
-import { takePlaceOf } from '../storage/balance-marks.ts';
+import { takePlaceOf } from '../storage/chains/balance-marks.ts';
 import {
   findDeposit,
   insertDeposit,
   listDepositsOfPayments,
   moveDeposit,
   setDepositRole,
-} from '../storage/deposits.ts';
-import { findLatestPaymentAt, lockLatestPaymentOfAddress, lockPayment } from '../storage/payments.ts';
-import { findHolderBefore, findRecipients, type Recipient } from '../storage/recipients.ts';
+} from '../storage/deposits/deposits.ts';
+import {
+  findLatestPaymentAt,
+  lockLatestPaymentOfAddress,
+  lockPayment,
+} from '../storage/payments/payments.ts';
+import { findHolderBefore, findRecipients, type Recipient } from '../storage/pool/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
 import { isInTime, type Match, matchMissed, matchTransfer } from './match.ts';
 import { explainSurplus } from './surplus.ts';

@@ -5,9 +5,9 @@ import {
   findSurplusOver,
   listNativeDeposits,
   reduceSurplus,
-} from '../storage/balance-marks.ts';
-import { findDeposit, insertDeposit, moveDeposit } from '../storage/deposits.ts';
-import { lockPayment } from '../storage/payments.ts';
+} from '../storage/chains/balance-marks.ts';
+import { findDeposit, insertDeposit, moveDeposit } from '../storage/deposits/deposits.ts';
+import { lockPayment } from '../storage/payments/payments.ts';
 import type { Trx } from '../storage/schema.ts';
 import type { Recorded } from './record.ts';
 

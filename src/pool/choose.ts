@@ -3,15 +3,15 @@ import { type AccountKey, parseAccountKey } from '../core/account-key.ts';
 import type { Address } from '../core/address.ts';
 import { networks } from '../core/networks.ts';
 import { InvariantError } from '../errors.ts';
-import { findAddressHolders } from '../storage/addresses.ts';
 import { serializeInserts } from '../storage/database.ts';
+import { findAddressHolders } from '../storage/pool/addresses.ts';
 import {
   addDerivedAddress,
   type DerivedPool,
   lockPoolWithRoom,
   setNextIndex,
-} from '../storage/derived-pools.ts';
-import { findFreeAddress, type Pool } from '../storage/locks.ts';
+} from '../storage/pool/derived-pools.ts';
+import { findFreeAddress, type Pool } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 
 /**

@@ -6,8 +6,8 @@ import { currencies } from '../core/assets.ts';
 import { labelFault } from '../core/labels.ts';
 import { type Network, networks } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
-import { recordAudit } from '../storage/audit.ts';
 import { inTransaction, serializeInserts } from '../storage/database.ts';
+import { recordAudit } from '../storage/operators/audit.ts';
 import {
   addDerivedPool,
   type DerivedPool,
@@ -15,7 +15,7 @@ import {
   listDerivedIndexes,
   listDerivedPools,
   setPoolLimit,
-} from '../storage/derived-pools.ts';
+} from '../storage/pool/derived-pools.ts';
 import type { Db } from '../storage/schema.ts';
 import { addressRules } from './check.ts';
 import { type GapReport, reportGaps } from './gaps.ts';

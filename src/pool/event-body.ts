@@ -1,8 +1,8 @@
 import { nativeCoin } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
 import { networks } from '../core/networks.ts';
-import type { Pool } from '../storage/locks.ts';
-import type { PoolLoad } from '../storage/pool-counts.ts';
+import type { PoolLoad } from '../storage/pool/counts.ts';
+import type { Pool } from '../storage/pool/locks.ts';
 
 /** The body of `pool.low` and `pool.exhausted`: the keys that every event has, then the pool. */
 export function poolEventBody(

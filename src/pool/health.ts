@@ -3,11 +3,11 @@ import type { PaymentPolicy } from '../config.ts';
 import type { EventType } from '../core/events.ts';
 import type { Logger } from '../log.ts';
 import { inTransaction } from '../storage/database.ts';
-import { appendEvent } from '../storage/events.ts';
-import type { Pool } from '../storage/locks.ts';
-import { countPool, type PoolLoad } from '../storage/pool-counts.ts';
-import { clearPoolLevels, notePoolLevel, type PoolLevel } from '../storage/pool-levels.ts';
+import { countPool, type PoolLoad } from '../storage/pool/counts.ts';
+import { clearPoolLevels, notePoolLevel, type PoolLevel } from '../storage/pool/levels.ts';
+import type { Pool } from '../storage/pool/locks.ts';
 import type { Db } from '../storage/schema.ts';
+import { appendEvent } from '../storage/webhooks/events.ts';
 import { poolEventBody } from './event-body.ts';
 
 /** Tells operators about pools that run dry, off the path of the requests that empty them. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
-import { findAddressById, restoreAddress, retireAddress } from '../storage/address-service.ts';
-import { recordAudit } from '../storage/audit.ts';
 import { inTransaction, serializeInserts } from '../storage/database.ts';
+import { recordAudit } from '../storage/operators/audit.ts';
+import { findAddressById, restoreAddress, retireAddress } from '../storage/pool/address-service.ts';
 import type { Db } from '../storage/schema.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { PaymentPolicy } from '../config.ts';
-import { countPools, type PoolCount } from '../storage/pool-counts.ts';
-import { readPoolUse } from '../storage/pool-use.ts';
+import { countPools, type PoolCount } from '../storage/pool/counts.ts';
+import { readPoolUse } from '../storage/pool/use.ts';
 import type { Db } from '../storage/schema.ts';
 import { type Forecast, forecastPool } from './forecast.ts';
 import { isLow } from './health.ts';

@@ -204,7 +204,7 @@ export type Schema = {
     audited_at: number;
   };
 
-  /** Which of several processes does a job, see storage/leases.ts. */
+  /** Which of several processes does a job, see storage/chains/leases.ts. */
   leases: { name: string; holder: string; until: number };
 
   events: {

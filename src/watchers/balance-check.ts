@@ -10,10 +10,10 @@ import {
   listUnmarked,
   setCompared,
   type Unmarked,
-} from '../storage/balance-marks.ts';
-import { type ChainState, lockChain } from '../storage/chains.ts';
+} from '../storage/chains/balance-marks.ts';
+import { type ChainState, lockChain } from '../storage/chains/chains.ts';
 import { inTransaction } from '../storage/database.ts';
-import { findPaymentById } from '../storage/payments.ts';
+import { findPaymentById } from '../storage/payments/payments.ts';
 import { sameBlock } from './commit.ts';
 import type { Balances } from './source.ts';
 import type { WatcherDeps } from './watcher.ts';

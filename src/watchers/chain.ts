@@ -1,11 +1,11 @@
 import type { NodeStatus } from '../core/node.ts';
 import { type LoopOptions, runLoop } from '../loop.ts';
-import { hasPendingPayment } from '../storage/payments.ts';
-import { type AuditDeps, createAuditor } from './audit.ts';
-import { listenForHeads } from './evm/heads.ts';
+import { createNodeNotes } from '../nodes/snapshot.ts';
+import { hasPendingPayment } from '../storage/payments/payments.ts';
+import { listenForHeads } from './evm/new-heads.ts';
 import { createEvmSource } from './evm/source.ts';
 import { createLeader } from './leader.ts';
-import { createNodeNotes } from './node-notes.ts';
+import { type AuditDeps, createAuditor } from './recheck/recheck.ts';
 import { createWatcher, type StepOutcome } from './watcher.ts';
 
 /** One chain being watched. */

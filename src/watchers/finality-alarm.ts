@@ -2,7 +2,7 @@ import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
 import type { Network } from '../core/networks.ts';
 import type { Logger } from '../log.ts';
-import type { ChainState } from '../storage/chains.ts';
+import type { ChainState } from '../storage/chains/chains.ts';
 
 /**
  * Finality that has not advanced for so long, ms, has stalled. BSC's trails by seconds; Ethereum's advances once an

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
+import { releaseLease, takeLease } from '../storage/chains/leases.ts';
 import { inTransaction, isPostgres } from '../storage/database.ts';
-import { releaseLease, takeLease } from '../storage/leases.ts';
 import type { Db } from '../storage/schema.ts';
 
 /** Of several daemons on one PostgreSQL database, one reads each chain; another takes over when it dies. */

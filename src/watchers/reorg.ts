@@ -1,18 +1,18 @@
 import type { BlockRef } from '../core/chain.ts';
 import { FinalityViolation, RpcError } from '../errors.ts';
 import type { Settlement } from '../payments/settle.ts';
-import { rewindAudit } from '../storage/audits.ts';
-import { listHeldBlocks, rewindCompared } from '../storage/balance-marks.ts';
+import { listHeldBlocks, rewindCompared } from '../storage/chains/balance-marks.ts';
 import {
   type ChainState,
   deleteAnchorsAbove,
   listAnchors,
   lockChain,
   updateChain,
-} from '../storage/chains.ts';
-import { listDepositsIn } from '../storage/deposit-range.ts';
-import type { DepositBlock } from '../storage/deposits.ts';
-import { cutScans } from '../storage/scans.ts';
+} from '../storage/chains/chains.ts';
+import { rewindAudit } from '../storage/chains/recheck-marks.ts';
+import { cutScans } from '../storage/chains/scans.ts';
+import type { DepositBlock } from '../storage/deposits/deposits.ts';
+import { listDepositsIn } from '../storage/deposits/range.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type CommitContext, orphanDeposits, sameBlock, settleAll, settleContext } from './commit.ts';
 import { blockOf, hostsOf } from './one-node.ts';

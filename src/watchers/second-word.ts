@@ -1,8 +1,8 @@
 import { steadyClock } from '../clock.ts';
 import type { BlockHash, BlockRef } from '../core/chain.ts';
 import { RpcError } from '../errors.ts';
-import { listDepositsIn } from '../storage/deposit-range.ts';
-import type { DepositBlock } from '../storage/deposits.ts';
+import type { DepositBlock } from '../storage/deposits/deposits.ts';
+import { listDepositsIn } from '../storage/deposits/range.ts';
 import { blockOf, hostsOf } from './one-node.ts';
 import type { WatcherDeps } from './watcher.ts';
 

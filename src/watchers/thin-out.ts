@@ -1,5 +1,5 @@
 import type { Network } from '../core/networks.ts';
-import { deleteAnchors, listAnchors, lockChain } from '../storage/chains.ts';
+import { deleteAnchors, listAnchors, lockChain } from '../storage/chains/chains.ts';
 import { inTransaction } from '../storage/database.ts';
 import type { Db } from '../storage/schema.ts';
 import { surplusAnchors } from './anchors.ts';

@@ -4,7 +4,6 @@ import type { Network } from '../core/networks.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { AuditFinding } from '../metrics.ts';
-import { insertAuditMark } from '../storage/audits.ts';
 import {
   type ChainState,
   insertAnchors,
@@ -12,10 +11,11 @@ import {
   lockChain,
   readChain,
   updateChain,
-} from '../storage/chains.ts';
+} from '../storage/chains/chains.ts';
+import { insertAuditMark } from '../storage/chains/recheck-marks.ts';
 import { inTransaction } from '../storage/database.ts';
-import { hasSeenDeposit } from '../storage/deposits.ts';
-import { hasPendingPayment, nativeMattersAbove } from '../storage/payments.ts';
+import { hasSeenDeposit } from '../storage/deposits/deposits.ts';
+import { hasPendingPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
 import type { Db } from '../storage/schema.ts';
 import { createBalanceCheck } from './balance-check.ts';
 import {

@@ -1,12 +1,12 @@
 import type { Clock } from '../clock.ts';
 import { type ChainFamily, networkNames, networks } from '../core/networks.ts';
-import type { Db } from '../storage/schema.ts';
 import {
   hasRetiredAddress,
   latestReturn,
   listReturnedAddresses,
   listWatchedAddresses,
-} from '../storage/watched-addresses.ts';
+} from '../storage/pool/watched-addresses.ts';
+import type { Db } from '../storage/schema.ts';
 import { type AddressSet, createAddressSet } from './address-set.ts';
 import type { Watchlist } from './source.ts';
 

@@ -1,5 +1,5 @@
 import type { Deposit } from '../core/payment.ts';
-import { hostsServing } from './reread.ts';
+import { hostsServing } from './recheck/read.ts';
 import type { ChainSource, Hosts } from './source.ts';
 
 /** One node by its host name, or whoever answers first. */

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseJsonBody } from '../../src/api/body.ts';
+import { parseJsonBody } from '../../src/api/http/body.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../support/api-server.ts';
 import { describeDatabases } from '../support/databases.ts';
 

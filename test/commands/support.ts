@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type AuditEntry, listAudit } from '../../src/storage/audit.ts';
 import { openDatabase } from '../../src/storage/database.ts';
+import { type AuditEntry, listAudit } from '../../src/storage/operators/audit.ts';
 import { createDaemonHome, type DaemonHome } from '../support/daemon.ts';
 
 export const cli = join(import.meta.dirname, '../../src/cli.ts');

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { NodeStatus } from '../../src/core/node.ts';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { disableEndpoint } from '../../src/storage/endpoints.ts';
+import { disableEndpoint } from '../../src/storage/webhooks/endpoints.ts';
 import { testConfig } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
-import { listAttempts, listDeliveries } from '../../src/storage/deliveries.ts';
+import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { type DatabaseKind, freshDatabaseUrl } from '../support/databases.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import type { NotifierProcessArguments } from '../support/notifier-process.ts';

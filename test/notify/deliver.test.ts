@@ -2,11 +2,16 @@ import { Webhook } from 'standardwebhooks';
 import { expect, test } from 'vitest';
 import { rotateSecret } from '../../src/notify/endpoints.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { listAttempts, listDeliveries } from '../../src/storage/deliveries.ts';
-import { findNextDueAt } from '../../src/storage/delivery-queue.ts';
-import { deleteEndpoint, disableEndpoint, enableEndpoint, getEndpoint } from '../../src/storage/endpoints.ts';
-import { addApiKey } from '../../src/storage/merchants.ts';
+import { addApiKey } from '../../src/storage/operators/merchants.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
+import {
+  deleteEndpoint,
+  disableEndpoint,
+  enableEndpoint,
+  getEndpoint,
+} from '../../src/storage/webhooks/endpoints.ts';
+import { findNextDueAt } from '../../src/storage/webhooks/queue.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { respond, startLoopback } from '../support/loopback.ts';

@@ -12,7 +12,7 @@ import {
 } from '../../src/notify/endpoints.ts';
 import { parseSignatureHeader } from '../../src/notify/signature.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { getDelivery, listAttempts, listDeliveries } from '../../src/storage/deliveries.ts';
+import { getDelivery, listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import {
   deleteEndpoint,
   disableEndpoint,
@@ -20,8 +20,8 @@ import {
   getEndpoint,
   listEndpoints,
   updateEndpoint,
-} from '../../src/storage/endpoints.ts';
-import { countByState, countRejected } from '../../src/storage/replays.ts';
+} from '../../src/storage/webhooks/endpoints.ts';
+import { countByState, countRejected } from '../../src/storage/webhooks/replays.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import { verifyPayhookSignature } from '../support/seed-verifier.ts';

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
-import { listAttempts, listDeliveries } from '../../src/storage/deliveries.ts';
+import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { describeDatabases, freshDatabaseUrl } from '../support/databases.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import { waitFor } from '../support/wait.ts';

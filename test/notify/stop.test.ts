@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listAttempts, listDeliveries } from '../../src/storage/deliveries.ts';
+import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import { waitFor } from '../support/wait.ts';

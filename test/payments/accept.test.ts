@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listAudit } from '../../src/storage/audit.ts';
+import { listAudit } from '../../src/storage/operators/audit.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { openShop } from '../support/shop.ts';
 

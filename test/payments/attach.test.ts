@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Deposit } from '../../src/core/payment.ts';
-import { listAudit } from '../../src/storage/audit.ts';
+import { listAudit } from '../../src/storage/operators/audit.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 

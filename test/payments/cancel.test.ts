@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { cancelPayment } from '../../src/payments/cancel.ts';
-import { listEvents } from '../../src/storage/events.ts';
+import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { openWorld } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { InjectedFault, makeFaulty } from '../support/faulty-db.ts';

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Payment } from '../../src/core/payment.ts';
-import { listAudit } from '../../src/storage/audit.ts';
+import { listAudit } from '../../src/storage/operators/audit.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 

@@ -4,7 +4,7 @@ import { keyOfHex } from '../../src/core/address.ts';
 import type { Transfer } from '../../src/core/chain.ts';
 import { formatAmount } from '../../src/core/money.ts';
 import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
-import { listDeposits } from '../../src/storage/deposits.ts';
+import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { describeDatabases } from '../support/databases.ts';

@@ -4,7 +4,7 @@ import type { Network } from '../../src/core/networks.ts';
 import type { CodeLook } from '../../src/pool/contracts.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { addMerchant } from '../../src/storage/merchants.ts';
+import { addMerchant } from '../../src/storage/operators/merchants.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { openApiServer } from '../support/api-server.ts';

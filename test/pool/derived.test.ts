@@ -9,7 +9,7 @@ import {
   describeDerivedPools,
 } from '../../src/pool/derived.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
-import { listAudit } from '../../src/storage/audit.ts';
+import { listAudit } from '../../src/storage/operators/audit.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { openShop, type Shop, type ShopOptions } from '../support/shop.ts';

@@ -3,7 +3,7 @@ import type { PaymentPolicy } from '../../src/config.ts';
 import { createPoolHealth } from '../../src/pool/health.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { addMerchant } from '../../src/storage/merchants.ts';
+import { addMerchant } from '../../src/storage/operators/merchants.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { testConfig } from '../support/config.ts';

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { canonicalTokens } from '../../src/core/assets.ts';
 import { type AddressRow, checkAndAddAddresses } from '../../src/pool/import.ts';
-import { listAddresses } from '../../src/storage/addresses.ts';
-import { listAudit } from '../../src/storage/audit.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { addMerchant } from '../../src/storage/merchants.ts';
+import { listAudit } from '../../src/storage/operators/audit.ts';
+import { addMerchant } from '../../src/storage/operators/merchants.ts';
+import { listAddresses } from '../../src/storage/pool/addresses.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { testChain, testConfig } from '../support/config.ts';

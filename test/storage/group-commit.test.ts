@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import { isStorageFault } from '../../src/storage/faults.ts';
-import { addMerchant, listMerchants } from '../../src/storage/merchants.ts';
+import { addMerchant, listMerchants } from '../../src/storage/operators/merchants.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { describeDatabases, freshDatabaseUrl } from '../support/databases.ts';
 

@@ -7,10 +7,10 @@ import type { Logger } from '../../src/log.ts';
 import type { AuditFinding } from '../../src/metrics.ts';
 import { type CancelOutcome, cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
-import { listEvents } from '../../src/storage/events.ts';
-import { findPayment } from '../../src/storage/payment-views.ts';
+import { findPayment } from '../../src/storage/payments/views.ts';
 import type { Db } from '../../src/storage/schema.ts';
-import { type AuditOutcome, type Auditor, createAuditor } from '../../src/watchers/audit.ts';
+import { listEvents } from '../../src/storage/webhooks/events.ts';
+import { type AuditOutcome, type Auditor, createAuditor } from '../../src/watchers/recheck/recheck.ts';
 import type { ChainSource } from '../../src/watchers/source.ts';
 import {
   createWatcher,

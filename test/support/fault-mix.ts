@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { noTransaction } from '../../src/core/chain.ts';
-import { readAuditMark } from '../../src/storage/audits.ts';
-import { readChain } from '../../src/storage/chains.ts';
-import { listDepositsIn } from '../../src/storage/deposit-range.ts';
-import { listScans } from '../../src/storage/scans.ts';
+import { readChain } from '../../src/storage/chains/chains.ts';
+import { readAuditMark } from '../../src/storage/chains/recheck-marks.ts';
+import { listScans } from '../../src/storage/chains/scans.ts';
+import { listDepositsIn } from '../../src/storage/deposits/range.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createEvmSource } from '../../src/watchers/evm/source.ts';
 import { openWorld, type World } from './chain-world.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { Payment } from '../../src/core/payment.ts';
-import { readChain } from '../../src/storage/chains.ts';
+import { readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createEvmSource } from '../../src/watchers/evm/source.ts';
 import { evmAddress } from './addresses.ts';

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import { noTransaction, type Transfer } from '../../src/core/chain.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
-import { listDeposits } from '../../src/storage/deposits.ts';
-import { listPayments } from '../../src/storage/payment-views.ts';
+import { listDeposits } from '../../src/storage/deposits/deposits.ts';
+import { listPayments } from '../../src/storage/payments/views.ts';
 import { evmKey } from './addresses.ts';
 import type { World } from './chain-world.ts';
 

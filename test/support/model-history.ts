@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import type { BlockRef, TxHash } from '../../src/core/chain.ts';
 import type { Payment } from '../../src/core/payment.ts';
-import { readChain } from '../../src/storage/chains.ts';
-import { listEvents } from '../../src/storage/events.ts';
+import { readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { evmKey } from './addresses.ts';
 import { openWorld, type World } from './chain-world.ts';
 import { type FaultyDb, InjectedFault, makeFaulty } from './faulty-db.ts';

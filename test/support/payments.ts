@@ -5,10 +5,10 @@ import { parityRate } from '../../src/core/money.ts';
 import type { Network } from '../../src/core/networks.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
 import type { Rates } from '../../src/rates/rates.ts';
-import { addAddresses } from '../../src/storage/addresses.ts';
-import { type ChainState, insertChain, updateChain } from '../../src/storage/chains.ts';
+import { type ChainState, insertChain, updateChain } from '../../src/storage/chains/chains.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { addMerchant } from '../../src/storage/merchants.ts';
+import { addMerchant } from '../../src/storage/operators/merchants.ts';
+import { addAddresses } from '../../src/storage/pool/addresses.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress, evmKey } from './addresses.ts';
 

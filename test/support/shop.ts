@@ -11,13 +11,13 @@ import { type CreateOutcome, createPayments } from '../../src/payments/create.ts
 import { type PresentedPayment, presentPayment } from '../../src/payments/present.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
 import { setInService } from '../../src/pool/service.ts';
-import { listAddresses } from '../../src/storage/addresses.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { listDeposits } from '../../src/storage/deposits.ts';
-import { listEvents } from '../../src/storage/events.ts';
-import { addMerchant } from '../../src/storage/merchants.ts';
-import { findPayment } from '../../src/storage/payment-views.ts';
+import { listDeposits } from '../../src/storage/deposits/deposits.ts';
+import { addMerchant } from '../../src/storage/operators/merchants.ts';
+import { findPayment } from '../../src/storage/payments/views.ts';
+import { listAddresses } from '../../src/storage/pool/addresses.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { createWatcher } from '../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../src/watchers/watchlist.ts';
 import { evmAddress } from './addresses.ts';

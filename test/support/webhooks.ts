@@ -7,9 +7,9 @@ import { createEndpoint } from '../../src/notify/endpoints.ts';
 import { createSecrets, type Secrets } from '../../src/notify/secrets.ts';
 import { createOutbound } from '../../src/outbound.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { appendEvent } from '../../src/storage/events.ts';
-import { addMerchant } from '../../src/storage/merchants.ts';
+import { addMerchant } from '../../src/storage/operators/merchants.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { appendEvent } from '../../src/storage/webhooks/events.ts';
 import { silentLog } from './log.ts';
 
 /** A merchant whose endpoints, events and deliveries a test makes, at the times it says. */

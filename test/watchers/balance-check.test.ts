@@ -3,8 +3,8 @@ import type { TxHash } from '../../src/core/chain.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
 import { attachDeposit } from '../../src/payments/attach.ts';
 import { surplusOf } from '../../src/payments/surplus.ts';
-import { listDeposits } from '../../src/storage/deposits.ts';
-import { listEvents } from '../../src/storage/events.ts';
+import { listDeposits } from '../../src/storage/deposits/deposits.ts';
+import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { BlockHash, BlockRef } from '../../src/core/chain.ts';
-import { listAnchors, readChain } from '../../src/storage/chains.ts';
+import { listAnchors, readChain } from '../../src/storage/chains/chains.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { listEvents } from '../../src/storage/events.ts';
+import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { commitSpan } from '../../src/watchers/commit.ts';
 import { evmKey } from '../support/addresses.ts';
 import { openWorld } from '../support/chain-world.ts';

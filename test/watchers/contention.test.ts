@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { readChain } from '../../src/storage/chains.ts';
+import { readChain } from '../../src/storage/chains/chains.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { lockPayment } from '../../src/storage/payments.ts';
+import { lockPayment } from '../../src/storage/payments/payments.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { type DatabaseKind, describeDatabases } from '../support/databases.ts';

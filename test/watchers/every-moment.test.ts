@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { BlockRef } from '../../src/core/chain.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
-import { type ChainState, listAnchors, readChain } from '../../src/storage/chains.ts';
-import { listEvents, type StoredEvent } from '../../src/storage/events.ts';
+import { type ChainState, listAnchors, readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { listEvents, type StoredEvent } from '../../src/storage/webhooks/events.ts';
 import { openWorld } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { liveThrough, modelRuns } from '../support/histories.ts';

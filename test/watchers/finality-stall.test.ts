@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Finality } from '../../src/core/networks.ts';
 import type { Payment } from '../../src/core/payment.ts';
-import { readChain } from '../../src/storage/chains.ts';
+import { readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { deleteAnchors, readChain } from '../../src/storage/chains.ts';
+import { deleteAnchors, readChain } from '../../src/storage/chains/chains.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';

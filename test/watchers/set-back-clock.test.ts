@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { steadyClock } from '../../src/clock.ts';
-import { listDeposits } from '../../src/storage/deposits.ts';
+import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { testClock } from '../support/evm.ts';

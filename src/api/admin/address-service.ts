@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { setInService } from '../../pool/service.ts';
-import { listAddresses } from '../../storage/addresses.ts';
+import { listAddresses } from '../../storage/pool/addresses.ts';
 import type { Db } from '../../storage/schema.ts';
-import { notFound } from '../errors.ts';
+import { notFound } from '../http/errors.ts';
+import { bodyErrors } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { bodyErrors } from '../schemas.ts';
 import { addressSchema, presentAddress } from './addresses.ts';
 import { merchantPath, requireMerchant, rowId } from './paths.ts';
 

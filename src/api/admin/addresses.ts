@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { isoTime } from '../../payments/present.ts';
 import { checkAndAddAddresses, type ImportDeps } from '../../pool/import.ts';
-import { listAddresses, type PoolAddress } from '../../storage/addresses.ts';
-import { decodeCursor, encodeCursor } from '../cursors.ts';
-import type { Api } from '../routes.ts';
+import { listAddresses, type PoolAddress } from '../../storage/pool/addresses.ts';
+import { decodeCursor, encodeCursor } from '../http/cursors.ts';
 import {
   bodyErrors,
   commonErrors,
@@ -14,7 +13,8 @@ import {
   listOf,
   networkSchema,
   timeSchema,
-} from '../schemas.ts';
+} from '../merchant/schemas.ts';
+import type { Api } from '../routes.ts';
 import { merchantPath, requireMerchant } from './paths.ts';
 
 const tags = ['Pool'];

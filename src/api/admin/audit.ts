@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { isoTime } from '../../payments/present.ts';
-import { listAudit } from '../../storage/audit.ts';
+import { listAudit } from '../../storage/operators/audit.ts';
 import type { Db } from '../../storage/schema.ts';
-import { decodeCursor, encodeCursor } from '../cursors.ts';
+import { decodeCursor, encodeCursor } from '../http/cursors.ts';
+import {
+  commonErrors,
+  countSchema,
+  cursorSchema,
+  limitSchema,
+  listOf,
+  timeSchema,
+} from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { commonErrors, countSchema, cursorSchema, limitSchema, listOf, timeSchema } from '../schemas.ts';
 
 const entrySchema = z.object({
   id: countSchema,

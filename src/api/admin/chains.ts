@@ -4,12 +4,12 @@ import type { Config } from '../../config.ts';
 import { type Network, networkNames, networks } from '../../core/networks.ts';
 import type { NodeLimits, NodeStatus } from '../../core/node.ts';
 import { isoTime } from '../../payments/present.ts';
-import { type Coverage, readCoverages } from '../../storage/audits.ts';
-import { chainUnavailable, readChains } from '../../storage/chains.ts';
-import { listNodes } from '../../storage/nodes.ts';
+import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
+import { listNodes } from '../../storage/chains/nodes.ts';
+import { type Coverage, readCoverages } from '../../storage/chains/recheck-marks.ts';
 import type { Db } from '../../storage/schema.ts';
+import { commonErrors, countSchema, listOf, networkSchema, timeSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { commonErrors, countSchema, listOf, networkSchema, timeSchema } from '../schemas.ts';
 
 const nodeSchema = z.object({
   host: z.string(),

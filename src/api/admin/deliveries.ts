@@ -1,12 +1,17 @@
 import { z } from 'zod';
 import { eventTypes } from '../../core/events.ts';
-import { deliveryStates, getDelivery, listAttempts, listDeliveries } from '../../storage/deliveries.ts';
-import { countByState } from '../../storage/replays.ts';
 import type { Db } from '../../storage/schema.ts';
-import { decodeCursor, encodeCursor } from '../cursors.ts';
-import { fieldError, notFound } from '../errors.ts';
+import {
+  deliveryStates,
+  getDelivery,
+  listAttempts,
+  listDeliveries,
+} from '../../storage/webhooks/deliveries.ts';
+import { countByState } from '../../storage/webhooks/replays.ts';
+import { decodeCursor, encodeCursor } from '../http/cursors.ts';
+import { fieldError, notFound } from '../http/errors.ts';
+import { commonErrors, cursorSchema, limitSchema, listOf, momentSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { commonErrors, cursorSchema, limitSchema, listOf, momentSchema } from '../schemas.ts';
 import { isId, rowId } from './paths.ts';
 import {
   attemptSchema,

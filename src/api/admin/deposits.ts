@@ -8,14 +8,13 @@ import { InvariantError } from '../../errors.ts';
 import { attachDeposit } from '../../payments/attach.ts';
 import { findExpected, presentExpectation } from '../../payments/expected.ts';
 import { isoTime } from '../../payments/present.ts';
-import { findAddressTexts } from '../../storage/addresses.ts';
-import { listDeposits } from '../../storage/deposits.ts';
-import { findPaymentNumbers } from '../../storage/payment-numbers.ts';
+import { listDeposits } from '../../storage/deposits/deposits.ts';
+import { findPaymentNumbers } from '../../storage/payments/numbers.ts';
+import { findAddressTexts } from '../../storage/pool/addresses.ts';
 import type { Db } from '../../storage/schema.ts';
-import { decodeCursor, encodeCursor } from '../cursors.ts';
-import { fieldError, type HttpError, notFound, serviceError } from '../errors.ts';
-import { isPaymentNumber } from '../payments.ts';
-import type { Api } from '../routes.ts';
+import { decodeCursor, encodeCursor } from '../http/cursors.ts';
+import { fieldError, type HttpError, notFound, serviceError } from '../http/errors.ts';
+import { isPaymentNumber } from '../merchant/payments.ts';
 import {
   amountSchema,
   bodyErrors,
@@ -30,7 +29,8 @@ import {
   serviceErrorSchema,
   statusSchema,
   timeSchema,
-} from '../schemas.ts';
+} from '../merchant/schemas.ts';
+import type { Api } from '../routes.ts';
 import { rowId } from './paths.ts';
 
 const tags = ['Deposits'];

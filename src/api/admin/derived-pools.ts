@@ -8,8 +8,7 @@ import {
   shortKey,
 } from '../../pool/derived.ts';
 import { gapWarning } from '../../pool/gaps.ts';
-import { fieldError, notFound } from '../errors.ts';
-import type { Api } from '../routes.ts';
+import { fieldError, notFound } from '../http/errors.ts';
 import {
   bodyErrors,
   commonErrors,
@@ -18,7 +17,8 @@ import {
   listOf,
   networkSchema,
   timeSchema,
-} from '../schemas.ts';
+} from '../merchant/schemas.ts';
+import type { Api } from '../routes.ts';
 import { merchantPath, requireMerchant, rowId } from './paths.ts';
 
 const tags = ['Pool'];

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import { recordAudit } from '../../storage/audit.ts';
 import { inTransaction } from '../../storage/database.ts';
-import { type Endpoint, getEndpoint } from '../../storage/endpoints.ts';
+import { recordAudit } from '../../storage/operators/audit.ts';
 import type { Db, Trx } from '../../storage/schema.ts';
-import { type HttpError, notFound, serviceError } from '../errors.ts';
+import { type Endpoint, getEndpoint } from '../../storage/webhooks/endpoints.ts';
+import { type HttpError, notFound, serviceError } from '../http/errors.ts';
 import { isId, merchantPath } from './paths.ts';
 
 export const endpointPath = merchantPath.extend({ endpoint_id: z.string() });

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { isoTime } from '../../payments/present.ts';
-import { recordAudit } from '../../storage/audit.ts';
 import { inTransaction } from '../../storage/database.ts';
+import { recordAudit } from '../../storage/operators/audit.ts';
 import {
   type ApiKey,
   addApiKey,
@@ -11,11 +11,18 @@ import {
   listMerchants,
   type Merchant,
   revokeKey,
-} from '../../storage/merchants.ts';
+} from '../../storage/operators/merchants.ts';
 import type { Db } from '../../storage/schema.ts';
-import { notFound } from '../errors.ts';
+import { notFound } from '../http/errors.ts';
+import {
+  bodyErrors,
+  commonErrors,
+  listOf,
+  plainText,
+  refusePrivateKey,
+  timeSchema,
+} from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { bodyErrors, commonErrors, listOf, plainText, refusePrivateKey, timeSchema } from '../schemas.ts';
 import { isId, merchantPath, requireMerchant } from './paths.ts';
 
 const tags = ['Merchants'];

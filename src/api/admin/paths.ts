@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { getMerchant, type Merchant } from '../../storage/merchants.ts';
+import { getMerchant, type Merchant } from '../../storage/operators/merchants.ts';
 import type { Db } from '../../storage/schema.ts';
-import { notFound } from '../errors.ts';
+import { notFound } from '../http/errors.ts';
 
 export const merchantPath = z.object({ merchant_id: z.string() });
 

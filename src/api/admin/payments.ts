@@ -4,15 +4,14 @@ import type { Config } from '../../config.ts';
 import type { PaymentView } from '../../core/payment.ts';
 import { acceptPayment } from '../../payments/accept.ts';
 import { presentPayment } from '../../payments/present.ts';
-import { findPaymentId } from '../../storage/payment-numbers.ts';
-import { listPayments, viewOf } from '../../storage/payment-views.ts';
-import { findPaymentById } from '../../storage/payments.ts';
+import { findPaymentId } from '../../storage/payments/numbers.ts';
+import { findPaymentById } from '../../storage/payments/payments.ts';
+import { listPayments, viewOf } from '../../storage/payments/views.ts';
 import type { Db } from '../../storage/schema.ts';
-import { encodeCursor } from '../cursors.ts';
-import { notFound, serviceError } from '../errors.ts';
-import { paymentFilter, paymentListQuery } from '../payment-list.ts';
-import { isPaymentNumber } from '../payments.ts';
-import type { Api } from '../routes.ts';
+import { encodeCursor } from '../http/cursors.ts';
+import { notFound, serviceError } from '../http/errors.ts';
+import { paymentFilter, paymentListQuery } from '../merchant/payment-list.ts';
+import { isPaymentNumber } from '../merchant/payments.ts';
 import {
   bodyErrors,
   commonErrors,
@@ -21,7 +20,8 @@ import {
   paymentPath,
   paymentSchema,
   serviceErrorSchema,
-} from '../schemas.ts';
+} from '../merchant/schemas.ts';
+import type { Api } from '../routes.ts';
 import { requireMerchant } from './paths.ts';
 
 const tags = ['Payments'];

@@ -3,8 +3,8 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import { describePools, type PoolStatus } from '../../pool/status.ts';
 import type { Db } from '../../storage/schema.ts';
+import { commonErrors, countSchema, currencySchema, listOf, networkSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { commonErrors, countSchema, currencySchema, listOf, networkSchema } from '../schemas.ts';
 import { requireMerchant } from './paths.ts';
 
 const poolSchema = z.object({

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { replayDelivery, replayRange } from '../../notify/endpoints.ts';
-import { recordAudit } from '../../storage/audit.ts';
 import { inTransaction } from '../../storage/database.ts';
+import { recordAudit } from '../../storage/operators/audit.ts';
 import type { Db } from '../../storage/schema.ts';
-import { fieldError, notFound } from '../errors.ts';
+import { fieldError, notFound } from '../http/errors.ts';
+import { bodyErrors, countSchema, momentSchema, serviceErrorSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { bodyErrors, countSchema, momentSchema, serviceErrorSchema } from '../schemas.ts';
 import { deliveryPath } from './deliveries.ts';
 import { endpointOff } from './endpoint-change.ts';
 import { isId, rowId } from './paths.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { rotateSecret, sendTestEvent } from '../../notify/endpoints.ts';
-import { finishEndpointRotation } from '../../storage/endpoints.ts';
-import { notFound } from '../errors.ts';
+import { finishEndpointRotation } from '../../storage/webhooks/endpoints.ts';
+import { notFound } from '../http/errors.ts';
+import { bodyErrors, serviceErrorSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { bodyErrors, serviceErrorSchema } from '../schemas.ts';
 import { createEndpointChange, endpointOff, endpointPath } from './endpoint-change.ts';
 import {
   deliverySchema,

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { eventTypes } from '../../core/events.ts';
 import { isoTime } from '../../payments/present.ts';
-import { type Delivery, type DeliveryAttempt, deliveryStates } from '../../storage/deliveries.ts';
-import type { Endpoint } from '../../storage/endpoints.ts';
-import { countRejected } from '../../storage/replays.ts';
 import type { Db } from '../../storage/schema.ts';
-import { countSchema, timeSchema } from '../schemas.ts';
+import { type Delivery, type DeliveryAttempt, deliveryStates } from '../../storage/webhooks/deliveries.ts';
+import type { Endpoint } from '../../storage/webhooks/endpoints.ts';
+import { countRejected } from '../../storage/webhooks/replays.ts';
+import { countSchema, timeSchema } from '../merchant/schemas.ts';
 
 export const endpointSchema = z
   .object({

@@ -3,8 +3,9 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import { checkEndpoint, chosenEvents, createEndpoint, type EndpointFaults } from '../../notify/endpoints.ts';
 import type { Secrets } from '../../notify/secrets.ts';
-import { recordAudit } from '../../storage/audit.ts';
 import { inTransaction } from '../../storage/database.ts';
+import { recordAudit } from '../../storage/operators/audit.ts';
+import type { Db } from '../../storage/schema.ts';
 import {
   deleteEndpoint,
   disableEndpoint,
@@ -13,11 +14,10 @@ import {
   getEndpoint,
   listEndpoints,
   updateEndpoint,
-} from '../../storage/endpoints.ts';
-import type { Db } from '../../storage/schema.ts';
-import { fieldErrors, type HttpError, notFound } from '../errors.ts';
+} from '../../storage/webhooks/endpoints.ts';
+import { fieldErrors, type HttpError, notFound } from '../http/errors.ts';
+import { bodyErrors, commonErrors, listOf, plainText, refusePrivateKey } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { bodyErrors, commonErrors, listOf, plainText, refusePrivateKey } from '../schemas.ts';
 import { createEndpointChange, endpointPath } from './endpoint-change.ts';
 import { merchantPath, requireMerchant } from './paths.ts';
 import { describeEndpoint, endpointSchema, endpointSecretSchema } from './webhook-schemas.ts';

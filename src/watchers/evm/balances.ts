@@ -1,10 +1,10 @@
 import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
-import { type Endpoints, NoNodeError } from '../endpoints.ts';
+import { type Endpoints, NoNodeError } from '../../nodes/failover.ts';
 import type { Balances } from '../source.ts';
 import { getBalance, getHeader } from './calls.ts';
+import { readAmount, readHeader } from './decode.ts';
 import type { EvmNode } from './node.ts';
-import { readAmount, readHeader } from './shapes.ts';
 
 /** What of the chain's own coin lay where: a balance at the end of a block. */
 export type BalanceQuery = { key: AddressKey; height: number };

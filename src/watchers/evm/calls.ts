@@ -1,5 +1,5 @@
 import type { AddressKey } from '../../core/address.ts';
-import type { RpcCall } from './rpc.ts';
+import type { RpcCall } from '../../nodes/json-rpc.ts';
 
 /** `Transfer(address indexed from, address indexed to, uint256 value)`. */
 export const transferTopic = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef';

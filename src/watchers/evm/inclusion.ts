@@ -1,11 +1,11 @@
 import { type BlockRef, noTransaction } from '../../core/chain.ts';
-import { lacks } from '../node-error.ts';
+import { lacks } from '../../nodes/fault.ts';
+import { isRecord, type RpcAnswer, type RpcCall } from '../../nodes/json-rpc.ts';
 import type { Inclusion, InclusionQuery } from '../source.ts';
 import { getHeader, getReceipt, getTransaction } from './calls.ts';
-import { isRecord, type RpcAnswer, type RpcCall } from './rpc.ts';
-import { readHeader, readReceipt, readTransaction, readTxHash, refOf } from './shapes.ts';
+import { readHeader, readReceipt, readTransaction, readTxHash, refOf } from './decode.ts';
+import { matchLog, readTransferLog, withOrdinals } from './logs.ts';
 import type { ContractCall } from './tracer.ts';
-import { matchLog, readTransferLog, withOrdinals } from './transfers.ts';
 
 /** A node's answers about one transfer: results, or undefined where it gave none. */
 export type InclusionAnswers = {

@@ -1,10 +1,10 @@
 import type { AddressKey } from '../../core/address.ts';
 import type { Transfer } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
-import type { RpcAnswer } from './rpc.ts';
-import { readReceipt } from './shapes.ts';
+import type { RpcAnswer } from '../../nodes/json-rpc.ts';
+import { readReceipt } from './decode.ts';
+import { readTrace, type Trace, type TraceMethod } from './trace-decode.ts';
 import type { ContractCall } from './tracer.ts';
-import { readTrace, type Trace, type TraceMethod } from './traces.ts';
 
 /** What contracts paid, or why nobody can tell by this. */
 export type Judgement = { transfers: Transfer[] } | { reason: string };

@@ -1,11 +1,11 @@
 import type { AddressKey } from '../../core/address.ts';
-import { type Endpoints, NoNodeError, type Seen } from '../endpoints.ts';
+import { type Endpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
+import type { RpcAnswer, RpcCall } from '../../nodes/json-rpc.ts';
 import type { Hosts, Inclusion, InclusionQuery } from '../source.ts';
 import { readBalances } from './balances.ts';
+import type { Header } from './decode.ts';
 import { type Judgement, judgeInclusion, planInclusions, resultsOf } from './inclusion.ts';
 import type { EvmNode } from './node.ts';
-import type { RpcAnswer, RpcCall } from './rpc.ts';
-import type { Header } from './shapes.ts';
 import type { ContractCall, Tracer } from './tracer.ts';
 
 /** What a node shows of its chain now, and its answers to what else was asked. */

@@ -1,10 +1,10 @@
 import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef, Transfer, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
-import { behind, contradiction } from '../node-error.ts';
+import { behind, contradiction } from '../../nodes/fault.ts';
 import type { Watchlist } from '../source.ts';
 import { namesWatched } from './calldata.ts';
-import { type FullBlock, readReceipt, refOf } from './shapes.ts';
+import { type FullBlock, readReceipt, refOf } from './decode.ts';
 import type { ContractCall } from './tracer.ts';
 
 /*

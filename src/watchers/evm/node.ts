@@ -1,7 +1,7 @@
 import type { NodeLimits } from '../../core/node.ts';
-import { type Ahead, createAhead } from './ahead.ts';
-import { createRangeControl, type RangeControl } from './range.ts';
-import { createRpcClient, type RpcClient, type RpcClientOptions } from './rpc.ts';
+import { createRpcClient, type RpcClient, type RpcClientOptions } from '../../nodes/json-rpc.ts';
+import { createRangeControl, type RangeControl } from '../../nodes/log-range.ts';
+import { type Ahead, createAhead } from './prefetch.ts';
 
 /** One node and what is known of its limits. */
 export type EvmNode = {

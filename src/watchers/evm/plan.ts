@@ -1,15 +1,15 @@
 import type { ChainConfig } from '../../config.ts';
 import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
+import type { RpcCall } from '../../nodes/json-rpc.ts';
 import type { PollRequest } from '../source.ts';
-import type { Expectation } from './accept.ts';
 import { getFullBlock, getHeader, getTransfers } from './calls.ts';
+import type { Header } from './decode.ts';
+import type { TokenCurrencies } from './logs.ts';
 import { mostFullBlocks } from './native.ts';
 import type { EvmNode } from './node.ts';
 import type { RateAlarm } from './rate-alarm.ts';
-import type { RpcCall } from './rpc.ts';
-import type { Header } from './shapes.ts';
-import type { TokenCurrencies } from './transfers.ts';
+import type { Expectation } from './validate.ts';
 
 export type TickContext = {
   chain: ChainConfig;

@@ -1,10 +1,10 @@
 import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../log.ts';
-import { type AskOptions, type Endpoints, NoNodeError, type Seen } from '../endpoints.ts';
-import { behind, contradiction } from '../node-error.ts';
+import { type AskOptions, type Endpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
+import { behind, contradiction } from '../../nodes/fault.ts';
 import type { PollOutcome, PollRequest, Span } from '../source.ts';
-import { createStandstill } from '../standstill.ts';
-import type { ContractPayments } from './contract-payments.ts';
+import { createStandstill } from '../stalls.ts';
+import type { ContractPayments } from './internal-transfers.ts';
 import type { AskFresh, Fresh } from './look-afresh.ts';
 import type { EvmNode } from './node.ts';
 import type { TickContext } from './plan.ts';

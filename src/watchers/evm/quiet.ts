@@ -1,10 +1,10 @@
 import { type AddressKey, keyOfHex } from '../../core/address.ts';
-import { contradiction } from '../node-error.ts';
+import { contradiction } from '../../nodes/fault.ts';
+import { isRecord, type RpcClient } from '../../nodes/json-rpc.ts';
 import { bloomAdmits } from './bloom.ts';
 import { getHeader, transferTopic } from './calls.ts';
+import { resultOf } from './preflight.ts';
 import type { LogCounts, RateAlarm } from './rate-alarm.ts';
-import { isRecord, type RpcClient } from './rpc.ts';
-import { resultOf } from './verify.ts';
 
 /** Headers looked at for one answer: one batch. */
 const mostHeaders = 100;

@@ -5,21 +5,21 @@ import type { BlockRef } from '../../core/chain.ts';
 import { ConfigError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { type Sleep, systemSleep } from '../../loop.ts';
-import { createEndpoints, NoNodeError, type Seen } from '../endpoints.ts';
-import { behind, contradiction, NodeError } from '../node-error.ts';
+import { createEndpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
+import { behind, contradiction, NodeError } from '../../nodes/fault.ts';
+import type { RpcCall } from '../../nodes/json-rpc.ts';
 import type { ChainSource, Hosts, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { balancesAt } from './balances.ts';
 import { getHeader } from './calls.ts';
-import { createContractPayments } from './contract-payments.ts';
+import { type Header, readHeader, refOf } from './decode.ts';
+import { createContractPayments } from './internal-transfers.ts';
 import { type Fresh, lookAfresh } from './look-afresh.ts';
 import { createEvmNode, type EvmNode } from './node.ts';
 import { createPoll } from './poll.ts';
+import { findOtherTokens, readChainId, resultOf } from './preflight.ts';
 import { createRateAlarm } from './rate-alarm.ts';
-import type { RpcCall } from './rpc.ts';
-import { type Header, readHeader, refOf } from './shapes.ts';
 import { needsOf, readSpan } from './tick.ts';
 import { createTracer } from './tracer.ts';
-import { findOtherTokens, readChainId, resultOf } from './verify.ts';
 
 export type EvmSourceOptions = {
   chain: ChainConfig;

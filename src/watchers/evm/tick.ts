@@ -1,20 +1,20 @@
 import type { ChainConfig } from '../../config.ts';
 import type { BlockRef, Transfer } from '../../core/chain.ts';
 import type { Capability } from '../../core/node.ts';
-import type { Seen } from '../endpoints.ts';
-import { contradiction, lacks, NodeError } from '../node-error.ts';
+import type { Seen } from '../../nodes/failover.ts';
+import { contradiction, lacks, NodeError } from '../../nodes/fault.ts';
+import type { RpcAnswer } from '../../nodes/json-rpc.ts';
 import type { PollOutcome, PollRequest, Span } from '../source.ts';
-import { judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs, showReplaced } from './accept.ts';
 import { getHeader, getReceipt } from './calls.ts';
+import { type FullBlock, type Header, readHeader, refOf } from './decode.ts';
+import { type MatchedLog, toTransfers } from './logs.ts';
 import { findContractCalls, judgePayment, matchPayments, toNativeTransfer } from './native.ts';
 import type { EvmNode } from './node.ts';
 import { askAhead, type Plan, planTick, type TickContext, type TickRequest } from './plan.ts';
+import { resultOf } from './preflight.ts';
 import { doubtSilence } from './quiet.ts';
-import type { RpcAnswer } from './rpc.ts';
-import { type FullBlock, type Header, readHeader, refOf } from './shapes.ts';
 import type { ContractCall } from './tracer.ts';
-import { type MatchedLog, toTransfers } from './transfers.ts';
-import { resultOf } from './verify.ts';
+import { judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs, showReplaced } from './validate.ts';
 
 /** A block in which something was found has to be asked about by itself: that costs as much as so many logs. */
 const costOfFound = 10;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { insertAuditMark } from '../../../src/storage/audits.ts';
+import { insertAuditMark } from '../../../src/storage/chains/recheck-marks.ts';
+import { recordScan } from '../../../src/storage/chains/scans.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
-import { recordScan } from '../../../src/storage/scans.ts';
 import { openApiServer } from '../../support/api-server.ts';
 import { describeDatabases } from '../../support/databases.ts';
 import { createdAt, testBlock } from '../../support/payments.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listAudit } from '../../../src/storage/audit.ts';
+import { listAudit } from '../../../src/storage/operators/audit.ts';
 import { openApiServer } from '../../support/api-server.ts';
 import { describeDatabases } from '../../support/databases.ts';
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { BlockHash, TxHash } from '../../../src/core/chain.ts';
 import type { Deposit } from '../../../src/core/payment.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
-import { insertDeposit } from '../../../src/storage/deposits.ts';
+import { insertDeposit } from '../../../src/storage/deposits/deposits.ts';
 import { evmAddress, evmKey } from '../../support/addresses.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
 import { describeDatabases } from '../../support/databases.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { listAudit } from '../../../src/storage/audit.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
-import { appendEvent } from '../../../src/storage/events.ts';
+import { listAudit } from '../../../src/storage/operators/audit.ts';
+import { appendEvent } from '../../../src/storage/webhooks/events.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
 import { testConfig } from '../../support/config.ts';
 import { describeDatabases } from '../../support/databases.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { AuditFinding } from '../../../src/metrics.ts';
 import { openDatabase } from '../../../src/storage/database.ts';
-import { listDeposits } from '../../../src/storage/deposits.ts';
-import { createAuditor } from '../../../src/watchers/audit.ts';
+import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
+import { createAuditor } from '../../../src/watchers/recheck/recheck.ts';
 import { createWatcher } from '../../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmAddress } from '../../support/addresses.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../../src/storage/database.ts';
-import { listDeposits } from '../../../src/storage/deposits.ts';
+import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { createWatcher } from '../../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmAddress } from '../../support/addresses.ts';

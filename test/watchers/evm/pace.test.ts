@@ -4,7 +4,7 @@ import type { AddressKey } from '../../../src/core/address.ts';
 import type { BlockHash, BlockRef } from '../../../src/core/chain.ts';
 import { createPayments } from '../../../src/payments/create.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
-import { listDeposits } from '../../../src/storage/deposits.ts';
+import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { type AddressSet, createAddressSet } from '../../../src/watchers/address-set.ts';
 import type { Watchlist } from '../../../src/watchers/source.ts';
 import { createWatcher } from '../../../src/watchers/watcher.ts';

@@ -1,0 +1,114 @@
+import type { Registry } from '@prometheus-io/client';
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config.ts';
+import { networkNames } from '../../core/networks.ts';
+import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
+import type { Db } from '../../storage/schema.ts';
+import type { Api } from '../routes.ts';
+
+/** A database that answers no sooner than this counts as failed, ms. */
+const patienceMs = 2_000;
+
+const faultSchema = z.object({
+  part: z.string().meta({ example: 'chain:bsc' }),
+  reason: z.string(),
+});
+type Fault = z.output<typeof faultSchema>;
+
+const tags = ['Health'];
+
+export type HealthRouteDeps = {
+  db: Db;
+  config: Pick<Config, 'chains'>;
+  clock: Clock;
+  registry: Registry;
+  /** Whether the daemon is on its way down. */
+  isStopping: () => boolean;
+};
+
+/** For whoever keeps the daemon running; without a key. */
+export function registerHealthRoutes(api: Api, deps: HealthRouteDeps): void {
+  api.route({
+    method: 'GET',
+    url: '/healthz',
+    schema: {
+      tags,
+      operationId: 'isAlive',
+      summary: 'The process answers',
+      security: [],
+      response: { 200: z.object({ status: z.literal('ok') }) },
+    },
+    handler: async () => ({ status: 'ok' as const }),
+  });
+
+  api.route({
+    method: 'GET',
+    url: '/readyz',
+    schema: {
+      tags,
+      operationId: 'isReady',
+      summary: 'The daemon can do its work',
+      description:
+        'Ready while one chain can be paid on; what does not work meanwhile is listed as degraded.',
+      security: [],
+      response: {
+        200: z.object({ ready: z.literal(true), degraded: z.array(faultSchema) }),
+        503: z.object({ ready: z.literal(false), reasons: z.array(faultSchema) }),
+      },
+    },
+    handler: async (_request, reply) => {
+      const { reasons, degraded } = await findFaults(deps);
+      if (reasons.length > 0) return reply.code(503).send({ ready: false, reasons });
+      return { ready: true as const, degraded };
+    },
+  });
+
+  api.route({
+    method: 'GET',
+    url: '/metrics',
+    schema: {
+      tags,
+      operationId: 'readMetrics',
+      summary: 'Prometheus metrics',
+      security: [],
+      response: { 200: { content: { 'text/plain': { schema: z.string() } } } },
+    },
+    handler: async (_request, reply) =>
+      reply.type(deps.registry.contentType).send(await deps.registry.metrics()),
+  });
+}
+
+async function findFaults({
+  db,
+  config,
+  clock,
+  isStopping,
+}: HealthRouteDeps): Promise<{ reasons: Fault[]; degraded: Fault[] }> {
+  if (isStopping()) return { reasons: [{ part: 'daemon', reason: 'stopping' }], degraded: [] };
+  const states = await withinPatience(readChains(db));
+  if (states === null) return { reasons: [{ part: 'database', reason: 'does not answer' }], degraded: [] };
+  const configured = networkNames.filter((network) => config.chains[network] !== undefined);
+  const faults = configured.flatMap((network): Fault[] => {
+    const state = states.find((candidate) => candidate.network === network) ?? null;
+    const reason = chainUnavailable(state, clock());
+    return reason === null ? [] : [{ part: `chain:${network}`, reason }];
+  });
+  const allDown = configured.length > 0 && faults.length === configured.length;
+  return allDown ? { reasons: faults, degraded: [] } : { reasons: [], degraded: faults };
+}
+
+/** Null when the answer fails or takes too long. */
+async function withinPatience<T>(answer: Promise<T>): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, patienceMs, null);
+  });
+  try {
+    return await Promise.race([answer, patience]);
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}

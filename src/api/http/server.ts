@@ -1,0 +1,76 @@
+import helmet from '@fastify/helmet';
+import type { Registry } from '@prometheus-io/client';
+import Fastify from 'fastify';
+import type { Logger } from '../../log.ts';
+import { type AdminDeps, registerAdminApi } from '../admin/routes.ts';
+import { type MerchantApiDeps, registerMerchantApi } from '../merchant/routes.ts';
+import type { Api } from '../routes.ts';
+import { bodyLimit, parseJsonBody } from './body.ts';
+import { answerClientError } from './client-error.ts';
+import { createErrorHandler, notFound } from './errors.ts';
+import { registerHealthRoutes } from './health.ts';
+import { createLimiter } from './limits.ts';
+import { countRequests } from './metrics.ts';
+import { validatorCompiler } from './validation.ts';
+
+export type ApiDeps = MerchantApiDeps &
+  AdminDeps & {
+    log: Logger;
+    registry: Registry;
+    /** Whether the daemon is on its way down. */
+    isStopping: () => boolean;
+  };
+
+/** A request, head and body, must have arrived within this time, ms. */
+const requestTimeoutMs = 30_000;
+
+/** Builds the HTTP server with all its routes; the caller lets it listen and closes it. */
+export async function createApi(deps: ApiDeps): Promise<Api> {
+  const { config } = deps;
+  const handleError = createErrorHandler(deps.log);
+  const api: Api = Fastify({
+    bodyLimit,
+    requestTimeout: requestTimeoutMs,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200 },
+    // While it closes, requests already on their way are still answered.
+    return503OnClosing: false,
+    frameworkErrors: handleError,
+    clientErrorHandler: answerClientError,
+  });
+  api.setValidatorCompiler(validatorCompiler);
+  // Our own answers are described by their schemas and held to them by tests: a payment that was made must
+  // not be answered with an error because its description is wrong.
+  api.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  api.removeAllContentTypeParsers();
+  api.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    async (_request: unknown, body: Buffer) => parseJsonBody(body),
+  );
+  api.setErrorHandler(handleError);
+  api.setNotFoundHandler(() => {
+    throw notFound();
+  });
+  api.decorateRequest('merchantId', '');
+  countRequests(api, deps.registry);
+
+  await api.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+    xFrameOptions: { action: 'deny' },
+    strictTransportSecurity: config.publicUrl.startsWith('https:') ? { includeSubDomains: false } : false,
+  });
+  api.addHook('onRequest', async (_request, reply) => {
+    reply.header('cache-control', 'no-store');
+  });
+
+  const limiter = createLimiter({ perSecond: config.api.requestsPerSecond, clock: deps.clock });
+  await api.register(async (routes: Api) => registerHealthRoutes(routes, deps));
+  await api.register(async (routes: Api) => registerMerchantApi(routes, deps, limiter), {
+    prefix: '/api/v1',
+  });
+  await api.register(async (routes: Api) => registerAdminApi(routes, deps, limiter), { prefix: '/admin/v1' });
+  return api;
+}

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import type { Config } from '../../config.ts';
+import { networks } from '../../core/networks.ts';
+import type { CreateOutcome, PaymentCreator } from '../../payments/create.ts';
+import { presentPayment } from '../../payments/present.ts';
+import { fieldError, type HttpError, serviceError } from '../http/errors.ts';
+import type { Api } from '../routes.ts';
+import { createInFlight, fingerprintOf, readIdempotencyKey } from './idempotency.ts';
+import { createPaymentSchema } from './payment-request.ts';
+import { bodyErrors, detailSchema, fieldErrorsSchema, paymentSchema, serviceErrorSchema } from './schemas.ts';
+
+export type CreateRouteDeps = {
+  config: Pick<Config, 'chains' | 'publicUrl'>;
+  payments: PaymentCreator;
+};
+
+export function registerCreateRoute(api: Api, { config, payments }: CreateRouteDeps): void {
+  const inFlight = createInFlight();
+
+  api.route({
+    method: 'POST',
+    url: '/payments/',
+    schema: {
+      tags: ['Payments'],
+      operationId: 'createPayment',
+      summary: 'Create a payment',
+      description:
+        'Quotes the amount in a coin, locks one of your addresses and answers with what to show the customer.',
+      headers: z.object({
+        'idempotency-key': z
+          .string()
+          .optional()
+          .describe('Makes a retry safe: within 24 hours the same key and body answer the same payment.'),
+      }),
+      body: createPaymentSchema,
+      response: {
+        ...bodyErrors,
+        201: paymentSchema,
+        400: z.union([fieldErrorsSchema, serviceErrorSchema, detailSchema]),
+        409: serviceErrorSchema,
+        422: serviceErrorSchema,
+      },
+    },
+    handler: async (request, reply) => {
+      const { body, merchantId } = request;
+      const key = readIdempotencyKey(request.headers['idempotency-key']);
+      if (!config.chains[body.network]?.assets.some((asset) => asset.currency === body.currency)) {
+        throw fieldError('currency', `${body.currency} on ${body.network} is not offered here`);
+      }
+      const outcome = await inFlight.exclusively(key === null ? null : `${merchantId} ${key}`, () =>
+        payments.create({
+          merchantId,
+          network: body.network,
+          currency: body.currency,
+          amountUsdCents: body.amount_usd_cents,
+          externalOrderId: body.external_order_id,
+          customerEmail: body.customer_email,
+          redirectUrl: body.redirect_url,
+          metadata: body.metadata,
+          idempotency: key === null ? null : { key, fingerprint: fingerprintOf(body) },
+        }),
+      );
+      if (!('view' in outcome)) throw refusal(outcome, body);
+      const payment = presentPayment(outcome.view, config.publicUrl);
+      reply.header('location', `/api/v1/payments/${payment.payment_number}/`);
+      if (outcome.outcome === 'replayed') reply.header('idempotency-replayed', 'true');
+      return reply.code(201).send(payment);
+    },
+  });
+}
+
+type Refusal = Exclude<CreateOutcome, { outcome: 'created' | 'replayed' }>;
+
+function refusal(outcome: Refusal, { network, currency }: z.output<typeof createPaymentSchema>): HttpError {
+  const pair = `${currency} on ${networks[network].chain}`;
+  switch (outcome.outcome) {
+    case 'idempotency_key_reused':
+      return serviceError(
+        422,
+        'idempotency_key_reused',
+        'This Idempotency-Key was used with another body in the last 24 hours; use a new key.',
+      );
+    case 'no_address':
+      return serviceError(
+        400,
+        'NoAddressConfiguredError',
+        `No active receive address for ${pair}; add one and try again.`,
+      );
+    case 'all_held':
+      return serviceError(
+        503,
+        'all_addresses_held',
+        `Every receive address for ${pair} is held by another pending payment; try again, or add addresses.`,
+        { 'retry-after': String(outcome.retryAfterSeconds) },
+      );
+    case 'rate_unavailable':
+      return serviceError(
+        503,
+        'rate_unavailable',
+        `There is no trustworthy rate for ${pair} at the moment.`,
+        {
+          'retry-after': '10',
+        },
+      );
+    case 'chain_unavailable':
+      return serviceError(
+        503,
+        'chain_unavailable',
+        `${networks[network].chain} cannot be used at the moment: ${outcome.reason}.`,
+        { 'retry-after': '30' },
+      );
+    default:
+      return outcome satisfies never;
+  }
+}

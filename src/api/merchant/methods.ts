@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config.ts';
+import type { Asset } from '../../core/assets.ts';
+import { networkNames, networks } from '../../core/networks.ts';
+import type { Rates } from '../../rates/rates.ts';
+import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
+import { countFreeAddresses } from '../../storage/pool/addresses.ts';
+import { countDerivable } from '../../storage/pool/derived-pools.ts';
+import { hasActiveAddress } from '../../storage/pool/locks.ts';
+import type { Db } from '../../storage/schema.ts';
+import type { Api } from '../routes.ts';
+import { commonErrors, countSchema, currencySchema, listOf, networkSchema } from './schemas.ts';
+
+/** Counting stops here: more free addresses than this make no difference to anybody. */
+const mostCounted = 10_000;
+
+const methodSchema = z.object({
+  network: networkSchema,
+  chain: z.string().meta({ example: 'BNB Smart Chain' }),
+  currency: currencySchema,
+  confirmations: countSchema.describe('How many confirm a payment.'),
+  available: z.boolean().describe('Whether a payment can be created now.'),
+  reason: z.string().nullable().describe('Why not.'),
+  free_addresses: countSchema.describe(`Counted up to ${mostCounted}; those that can be derived are free.`),
+});
+
+export type MethodRouteDeps = {
+  db: Db;
+  config: Pick<Config, 'chains' | 'payments'>;
+  clock: Clock;
+  rates: Rates;
+};
+
+/** Everything the configuration offers, and whether the merchant can be paid with it now. */
+export function registerMethodRoutes(api: Api, { db, config, clock, rates }: MethodRouteDeps): void {
+  api.route({
+    method: 'GET',
+    url: '/methods/',
+    schema: {
+      tags: ['Methods'],
+      operationId: 'listMethods',
+      summary: 'What customers can pay with now',
+      response: { ...commonErrors, 200: listOf(methodSchema) },
+    },
+    handler: async (request) => {
+      const now = clock();
+      const { quarantine, quarantineSeconds } = config.payments;
+      const releasedBefore = quarantine === 'strict' ? now - quarantineSeconds * 1000 : now;
+      const chains = await readChains(db);
+      const methods: z.output<typeof methodSchema>[] = [];
+      for (const network of networkNames) {
+        const chain = config.chains[network];
+        if (chain === undefined) continue;
+        const state = chains.find((candidate) => candidate.network === network) ?? null;
+        const chainReason = chainUnavailable(state, now);
+        const { merchantId } = request;
+        const shared = await countFreeAddresses(
+          db,
+          { merchantId, network, currency: null },
+          releasedBefore,
+          mostCounted,
+        );
+        for (const asset of chain.assets) {
+          const pool = { merchantId, network, currency: asset.currency };
+          const own = await countFreeAddresses(db, pool, releasedBefore, mostCounted);
+          const derivable = await countDerivable(db, pool);
+          const free = Math.min(mostCounted, own + shared + derivable);
+          const reason = chainReason ?? (await poolReason(pool, free)) ?? rateReason(asset);
+          methods.push({
+            network,
+            chain: networks[network].chain,
+            currency: asset.currency,
+            confirmations: chain.requiredConfirmations,
+            available: reason === null,
+            reason,
+            free_addresses: free,
+          });
+        }
+      }
+      return { data: methods, next_cursor: null };
+    },
+  });
+
+  async function poolReason(
+    pool: Parameters<typeof hasActiveAddress>[1],
+    free: number,
+  ): Promise<string | null> {
+    if (free > 0) return null;
+    return (await hasActiveAddress(db, pool))
+      ? 'every receive address is held by a pending payment'
+      : 'no receive address';
+  }
+
+  function rateReason(asset: Asset): string | null {
+    return rates.quote(asset.coin) === null ? 'no trustworthy rate' : null;
+  }
+}

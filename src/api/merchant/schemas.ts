@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { currencies } from '../../core/assets.ts';
+import { networkNames } from '../../core/networks.ts';
+import { paymentStatuses } from '../../core/payment.ts';
+import { privateKeyIn, privateKeyRefusal } from '../../core/private-keys.ts';
+
+/*
+ * What requests and answers are made of. An `id` names a component of the OpenAPI documents.
+ */
+
+export const networkSchema = z.enum(networkNames);
+export const currencySchema = z.enum(currencies).describe("`native` is the chain's own coin.");
+export const statusSchema = z.enum(paymentStatuses);
+export const countSchema = z.int().min(0);
+
+/** Times in answers: ISO 8601 in UTC, to the second. */
+export const timeSchema = z.string().meta({ format: 'date-time', example: '2026-05-24T11:35:00Z' });
+
+export const amountSchema = z.string().meta({
+  description: 'Exact decimal, with at least 6 decimals (8 for native coins).',
+  example: '50.000000',
+});
+
+export const fieldErrorsSchema = z
+  .object({ errors: z.record(z.string(), z.array(z.string())) })
+  .meta({ id: 'FieldErrors', description: 'What is wrong with each field.' });
+
+export const serviceErrorSchema = z
+  .object({ error: z.string().describe('For people.'), code: z.string().describe('For programs.') })
+  .meta({ id: 'ServiceError', description: 'The request was understood but cannot be served.' });
+
+export const detailSchema = z.object({ detail: z.string() }).meta({ id: 'Detail' });
+
+/** What any request may be answered: with these a document names every status that can occur. */
+export const commonErrors = {
+  400: z.union([fieldErrorsSchema, detailSchema]),
+  401: detailSchema,
+  404: detailSchema,
+  429: detailSchema,
+  500: detailSchema,
+  503: serviceErrorSchema,
+};
+
+/** Of requests with a body. */
+export const bodyErrors = { ...commonErrors, 413: detailSchema, 415: detailSchema };
+
+const paymentDepositSchema = z
+  .object({
+    tx_hash: z.string(),
+    amount: amountSchema,
+    confirmations: countSchema,
+    status: z.enum(['seen', 'confirmed', 'late']),
+    network: networkSchema.optional().describe('Only where something else was taken for what was asked for.'),
+    currency: currencySchema.optional().describe('As `network`.'),
+  })
+  .meta({ id: 'PaymentDeposit', description: 'A transfer that reached the payment.' });
+
+export const paymentSchema = z
+  .object({
+    payment_number: z.string().meta({ example: 'PAY-2026-7K2M9QXW4T' }),
+    status: statusSchema,
+    network: networkSchema,
+    currency: currencySchema,
+    amount_usd_cents: countSchema,
+    expected_crypto_amount: amountSchema.describe('What the customer must send.'),
+    actual_crypto_amount: amountSchema.nullable().describe('What the chain shows, also before it counts.'),
+    assigned_address: z.string().describe('Locked to this payment until it ends.'),
+    tx_hash: z.string().describe('Empty until a transfer is seen.'),
+    confirmations: countSchema,
+    external_order_id: z.string(),
+    customer_email: z.string(),
+    redirect_url: z.string(),
+    metadata: z.record(z.string(), z.unknown()),
+    payment_token: z.string().describe('Opens the checkout page: keep it on your server.'),
+    checkout_url: z.string().describe('Send your customer here.'),
+    expires_at: timeSchema,
+    confirmed_at: timeSchema.nullable(),
+    created_at: timeSchema,
+    reason: z
+      .enum(['underpaid', 'overpaid', 'late', 'reorged'])
+      .nullable()
+      .describe('Why it failed, or what is unusual.'),
+    deposits: z.array(paymentDepositSchema),
+  })
+  .meta({ id: 'Payment' });
+
+/** A page of a list. */
+export function listOf<T extends z.ZodType>(item: T) {
+  return z.object({
+    data: z.array(item),
+    next_cursor: z.string().nullable().describe('Continues the list; null at its end.'),
+  });
+}
+
+const controlCharacters = /[\p{Cc}\u2028\u2029]/u;
+
+/** A text that is stored as it is: databases refuse NUL and lone surrogates, and control characters spoil logs. */
+export function plainText(longest: number) {
+  return z
+    .string()
+    .max(longest)
+    .refine(
+      (text) => text.isWellFormed() && !controlCharacters.test(text),
+      'control characters are not allowed',
+    );
+}
+
+/** A private key or seed phrase that somebody took for a name is not kept. */
+export function refusePrivateKey(text: string, context: z.RefinementCtx): void {
+  const kind = privateKeyIn(text);
+  if (kind !== null) context.addIssue({ code: 'custom', message: privateKeyRefusal(kind) });
+}
+
+/** Entries on one page. */
+export const limitSchema = z.coerce.number().int().min(1).max(100).default(50);
+export const cursorSchema = z.string().max(200).optional().describe('A `next_cursor` of an earlier answer.');
+/** A moment that a caller names. */
+export const momentSchema = z.iso.datetime({
+  offset: true,
+  error: (issue) => (issue.input === undefined ? undefined : 'expected a time such as 2026-05-24T11:35:00Z'),
+});
+
+/** Why an operator does something: it goes into the audit log. */
+export const operatorReason = plainText(500).refine((text) => text.trim() !== '', 'expected a reason');
+
+/** Anything that is no payment number of ours is not found, like one of somebody else. */
+export const paymentPath = z.object({ payment_number: z.string() });

@@ -1,0 +1,67 @@
+import type { NodeFault } from './fault.ts';
+
+/*
+ * For how long a node is left alone, by what it did.
+ */
+
+const secondMs = 1000;
+const minuteMs = 60 * secondMs;
+
+/** The first rest after a failure, and the longest; it doubles in between. */
+const firstRestMs = secondMs;
+const longestRestMs = minuteMs;
+
+/** A node that is merely behind catches up soon. */
+const behindRestMs = secondMs / 2;
+const longestBehindRestMs = 30 * secondMs;
+
+/** A node that refuses whatever it is asked may have been reconfigured, or misunderstood. */
+const unsupportedRestMs = 5 * secondMs;
+const longestUnsupportedRestMs = 10 * minuteMs;
+
+/** A node that asks for more than this is asked again after this. */
+const longestRetryAfterMs = 60 * minuteMs;
+
+/** What a node never serves is worth a new try now and then, for the same reasons. */
+const firstLackMs = 5 * secondMs;
+const longestLackMs = 10 * minuteMs;
+
+const firstDistrustMs = 5 * minuteMs;
+const longestDistrustMs = 60 * minuteMs;
+
+/** How long a node is not asked anything after a fault that follows `failures` others in a row. */
+export function restMs(fault: Exclude<NodeFault, { kind: 'lacks' }>, failures: number): number {
+  switch (fault.kind) {
+    case 'unavailable':
+      if (fault.retryAfterMs !== null && fault.retryAfterMs > 0)
+        return Math.min(fault.retryAfterMs, longestRetryAfterMs);
+      return doubled(firstRestMs, failures, longestRestMs);
+    case 'behind':
+      return doubled(behindRestMs, failures, longestBehindRestMs);
+    case 'unsupported':
+    case 'wrong-chain':
+    case 'filter-too-long':
+      return doubled(unsupportedRestMs, failures, longestUnsupportedRestMs);
+    case 'contradiction':
+    case 'too-wide':
+    case 'too-much':
+    case 'reverted':
+      return doubled(firstRestMs, failures, longestRestMs);
+    default:
+      return fault satisfies never;
+  }
+}
+
+/** How long a node is believed not to serve something, having said so `times` times before. */
+export function lackMs(times: number): number {
+  return doubled(firstLackMs, times, longestLackMs);
+}
+
+/** How long a node that contradicted itself is asked only if nobody else can be. */
+export function distrustMs(failures: number): number {
+  return doubled(firstDistrustMs, failures, longestDistrustMs);
+}
+
+function doubled(first: number, times: number, most: number): number {
+  return Math.min(most, first * 2 ** Math.min(times, 30));
+}

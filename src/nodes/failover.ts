@@ -1,0 +1,199 @@
+import type { Clock } from '../clock.ts';
+import type { Capability, NodeStatus } from '../core/node.ts';
+import { RpcError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { distrustMs, lackMs, restMs } from './backoff.ts';
+import { NodeError } from './fault.ts';
+import {
+  availableAt,
+  type Endpoint,
+  moveBack,
+  type Node,
+  newEndpoint,
+  reasonOf,
+  statusOf,
+} from './health.ts';
+
+export type EndpointsOptions<N extends Node> = {
+  /** In order of preference. `host` may be logged. */
+  nodes: readonly { host: string; node: N }[];
+  /**
+   * Makes sure that a node is of the right chain, before its first use and whenever it has been out of use.
+   *
+   * @throws NodeError `wrong-chain` when it is not.
+   */
+  identify: (node: N, signal: AbortSignal) => Promise<void>;
+  clock: Clock;
+  log: Logger;
+};
+
+export type AskOptions<N> = {
+  /** Who is known to lack one of these is not asked. */
+  needs?: readonly Capability[];
+  /** Who is not asked either. */
+  except?: (node: N) => boolean;
+  /** A look beside the reading of the chain, whoever answers it. */
+  aside?: boolean;
+};
+
+/** The nodes of one chain: asks the preferred one, and the next when it fails. */
+export type Endpoints<N> = {
+  /**
+   * Runs one unit of work against one node, and from its beginning against the next when that node fails.
+   * What is resting is not asked; what contradicted itself only if nobody else can be.
+   *
+   * @throws NoNodeError when no node did it; `signal`'s reason when that aborts.
+   */
+  ask<T>(work: (node: N, seen: Seen) => Promise<T>, signal: AbortSignal, options?: AskOptions<N>): Promise<T>;
+  /** Treats what a node said earlier as a fault after all. */
+  accuse(node: N, error: NodeError): void;
+  status(): NodeStatus[];
+  close(): Promise<void>;
+};
+
+/** Told by the work what a node showed of itself. */
+export type Seen = (what: { head?: number; finalized?: number | null; serves?: Capability }) => void;
+
+/** No node did what was asked. `retryAt` (Unix ms) is when one may be asked again. */
+export class NoNodeError extends RpcError {
+  readonly retryAt: number;
+
+  constructor(reason: string, retryAt: number) {
+    super('no_node', reason);
+    this.retryAt = retryAt;
+  }
+}
+
+/** A node that is behind so often in a row stays behind. */
+const lastingBehind = 3;
+
+export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): Endpoints<N> {
+  const { identify, clock, log } = options;
+  const endpoints = options.nodes.map(({ host, node }, rank) => newEndpoint(host, node, rank));
+  /** The one that the chain is read from. */
+  let current = endpoints[0];
+  let askedAt = Number.NEGATIVE_INFINITY;
+
+  async function ask<T>(
+    work: (node: N, seen: Seen) => Promise<T>,
+    signal: AbortSignal,
+    { needs = [], except, aside = except !== undefined }: AskOptions<N> = {},
+  ): Promise<T> {
+    for (const endpoint of candidates()) {
+      if (except?.(endpoint.node)) continue;
+      signal.throwIfAborted();
+      // It may have begun to rest while this unit of work was busy with others.
+      if (availableAt(endpoint, needs) > clock()) continue;
+      endpoint.asked += 1;
+      try {
+        if (!endpoint.identified) await identify(endpoint.node, signal);
+        endpoint.identified = true;
+        const result = await work(endpoint.node, (what) => see(endpoint, what));
+        succeed(endpoint, aside);
+        return result;
+      } catch (error) {
+        signal.throwIfAborted();
+        fail(endpoint, error);
+      }
+    }
+    signal.throwIfAborted();
+    const reasons = endpoints.map((endpoint) => `${endpoint.host}: ${reasonOf(endpoint, needs)}`);
+    const retryAt = Math.min(...endpoints.map((endpoint) => availableAt(endpoint, needs)));
+    throw new NoNodeError(reasons.join('; '), Math.max(retryAt, clock()));
+  }
+
+  /** Trusted ones by preference, then the others by preference. */
+  function candidates(): Endpoint<N>[] {
+    const now = clock();
+    if (now < askedAt) for (const endpoint of endpoints) moveBack(endpoint, askedAt - now);
+    askedAt = now;
+    const awake = endpoints.filter(({ restingUntil }) => restingUntil <= now);
+    return awake.toSorted(
+      (a, b) => Number(a.distrustedUntil > now) - Number(b.distrustedUntil > now) || a.rank - b.rank,
+    );
+  }
+
+  function succeed(endpoint: Endpoint<N>, aside: boolean): void {
+    if (endpoint !== current && !aside) {
+      const reason = current?.lastError ?? 'the preferred node can be asked again';
+      const fields = { from: current?.host, to: endpoint.host, reason };
+      const back = current !== undefined && endpoint.rank < current.rank;
+      if (back)
+        log.info({ ...fields, reason: 'the preferred node can be asked again' }, 'rpc endpoint switched');
+      else log.warn(fields, 'rpc endpoint switched');
+      current = endpoint;
+    } else if (endpoint.reported) {
+      log.info({ host: endpoint.host, failures: endpoint.failures }, 'rpc endpoint recovered');
+    }
+    endpoint.failures = 0;
+    endpoint.reported = false;
+    endpoint.lastError = null;
+    endpoint.wrongChain = false;
+    endpoint.answeredAt = clock();
+  }
+
+  function see(endpoint: Endpoint<N>, { head, finalized, serves }: Parameters<Seen>[0]): void {
+    if (finalized !== undefined) endpoint.finalized = finalized;
+    if (finalized != null) regain(endpoint, 'finalized');
+    if (serves !== undefined) regain(endpoint, serves);
+    if (head !== undefined) {
+      endpoint.head = head;
+      endpoint.lag = Math.max(...endpoints.map((other) => other.head ?? 0)) - head;
+      endpoint.answeredAt = clock();
+    }
+  }
+
+  function regain({ host, lacks }: Endpoint<N>, serves: Capability): void {
+    if (lacks.delete(serves)) log.info({ host, serves }, 'rpc endpoint recovered');
+  }
+
+  function fail(endpoint: Endpoint<N>, error: unknown): void {
+    // Anything else than a NodeError is a bug of ours: not the node's fault, and not to be hidden.
+    if (!(error instanceof NodeError)) throw error;
+    const now = clock();
+    const { fault } = error;
+    endpoint.failed += 1;
+    endpoint.lastError = error.message;
+    if (fault.kind === 'lacks') {
+      limit(endpoint, fault.what, error.message);
+      return;
+    }
+    endpoint.wrongChain = fault.kind === 'wrong-chain';
+    endpoint.restingUntil = now + restMs(fault, endpoint.failures);
+    if (fault.kind === 'contradiction') {
+      endpoint.distrustedUntil = now + distrustMs(endpoint.failures);
+    }
+    // A node that comes back after a rest may be another machine behind the same name.
+    endpoint.identified = false;
+    endpoint.failures += 1;
+    const fields = { host: endpoint.host, reason: error.message, rest_ms: endpoint.restingUntil - now };
+    // Once when it begins; its repetitions are the daily life of a node that is away. To be a block behind for a moment
+    // is the daily life of every node.
+    const worthALine = fault.kind !== 'behind' || endpoint.failures >= lastingBehind;
+    if (worthALine && !endpoint.reported) {
+      endpoint.reported = true;
+      log.warn(fields, 'rpc endpoint failed');
+    } else log.debug({ ...fields, failures: endpoint.failures }, 'rpc endpoint failed');
+  }
+
+  /** It goes on serving the rest: no reason to let it rest. */
+  function limit(endpoint: Endpoint<N>, what: Capability, reason: string): void {
+    const times = endpoint.lacks.get(what)?.times ?? 0;
+    endpoint.lacks.set(what, { until: clock() + lackMs(times), times: times + 1, reason });
+    const fields = { host: endpoint.host, lacks: what, reason };
+    if (times === 0) log.warn(fields, 'rpc endpoint limited');
+    else log.debug(fields, 'rpc endpoint limited');
+  }
+
+  return {
+    ask,
+    accuse: (node, error) => {
+      const endpoint = endpoints.find((candidate) => candidate.node === node);
+      if (endpoint !== undefined) fail(endpoint, error);
+    },
+    status: () => endpoints.map((endpoint) => statusOf(endpoint, clock())),
+    close: async () => {
+      await Promise.all(endpoints.map(({ node }) => node.close()));
+    },
+  };
+}

@@ -1,0 +1,139 @@
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { type Dispatcher, Pool } from 'undici';
+import type { Clock } from '../clock.ts';
+import { NodeError, unavailable } from './fault.ts';
+
+export type NodeHttpOptions = {
+  url: string;
+  headers: Readonly<Record<string, string>>;
+  /** For everything from connecting to the last byte. */
+  timeoutMs: number;
+  /** Of the answer, before and after decompression. */
+  maxBytes: number;
+  clock: Clock;
+};
+
+export type NodeAnswer = {
+  status: number;
+  text: string;
+  /** What `Retry-After` asks for, in ms from now. */
+  retryAfterMs: number | null;
+};
+
+/** HTTP to one node over connections that stay open. */
+export type NodeHttp = {
+  /**
+   * Any status is an answer.
+   *
+   * @throws NodeError `unavailable` when the node cannot be reached or does not finish in time, `too-much` when
+   * its answer is too large; `signal`'s reason when that aborts.
+   */
+  post(body: string, signal: AbortSignal): Promise<NodeAnswer>;
+  close(): Promise<void>;
+};
+
+const decompress = promisify(gunzip);
+
+/** Longer than the slowest pace of polling, so that an idle chain does not reconnect each time. */
+const keepAliveMs = 60_000;
+
+export function createNodeHttp(options: NodeHttpOptions): NodeHttp {
+  const { origin, pathname, search, username, password } = new URL(options.url);
+  // The total time-out governs; undici's own limits would cut a slow but living answer.
+  const pool = new Pool(origin, {
+    connections: 8,
+    keepAliveTimeout: keepAliveMs,
+    keepAliveMaxTimeout: keepAliveMs,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  const headers = {
+    'content-type': 'application/json',
+    'accept-encoding': 'gzip',
+    ...basicAuthorization(username, password),
+    ...options.headers,
+  };
+
+  async function post(body: string, signal: AbortSignal): Promise<NodeAnswer> {
+    signal.throwIfAborted();
+    const deadline = AbortSignal.timeout(options.timeoutMs);
+    try {
+      const answer = await pool.request({
+        method: 'POST',
+        path: pathname + search,
+        headers,
+        body,
+        signal: AbortSignal.any([signal, deadline]),
+      });
+      const text = await readText(answer, options.maxBytes);
+      return {
+        status: answer.statusCode,
+        text,
+        retryAfterMs: parseRetryAfter(header(answer, 'retry-after'), options.clock()),
+      };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof NodeError) throw error;
+      if (deadline.aborted) throw late(options.timeoutMs);
+      throw unavailable(describe(error), { cause: error });
+    }
+  }
+
+  return { post, close: () => pool.destroy() };
+}
+
+async function readText(answer: Dispatcher.ResponseData, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Leaving the loop early closes the connection: the rest is not read.
+  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > maxBytes) throw tooMuch(maxBytes);
+  }
+  const bytes = Buffer.concat(chunks);
+  if (header(answer, 'content-encoding')?.toLowerCase() !== 'gzip') return bytes.toString('utf8');
+  try {
+    return (await decompress(bytes, { maxOutputLength: maxBytes })).toString('utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooMuch(maxBytes);
+    throw unavailable('the answer is damaged', { cause: error });
+  }
+}
+
+function late(timeoutMs: number): NodeError {
+  const fault = { kind: 'unavailable', retryAfterMs: null, late: true } as const;
+  return new NodeError(fault, `no answer within ${timeoutMs} ms`);
+}
+
+function tooMuch(maxBytes: number): NodeError {
+  return new NodeError({ kind: 'too-much' }, `the answer is larger than ${maxBytes} bytes`);
+}
+
+function header(answer: Dispatcher.ResponseData, name: string): string | undefined {
+  const value = answer.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** Seconds or a date, as ms from `now`; null when absent or meaningless. */
+export function parseRetryAfter(value: string | undefined, now: number): number | null {
+  if (value === undefined) return null;
+  const text = value.trim();
+  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Math.ceil(Number(text) * 1000);
+  // HTTP dates begin with a weekday; `Date.parse` would make a date of almost anything.
+  const at = /^[A-Za-z]{3}/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
+
+export function basicAuthorization(username: string, password: string): Record<string, string> {
+  if (username === '' && password === '') return {};
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
+}
+
+/** A system's error code, never its message: that can repeat an address with a key in it. */
+function describe(error: unknown): string {
+  const { code, name } = error as { code?: unknown; name?: unknown };
+  return `cannot be reached (${typeof code === 'string' ? code : typeof name === 'string' ? name : 'unknown'})`;
+}

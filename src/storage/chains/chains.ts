@@ -1,0 +1,177 @@
+import type { BlockHash, BlockRef, Cursor } from '../../core/chain.ts';
+import type { Network } from '../../core/networks.ts';
+import { isPostgres } from '../database.ts';
+import type { Db, Schema, Trx } from '../schema.ts';
+
+/** How far a chain has been read, and what is known of it beyond that. */
+export type ChainState = {
+  network: Network;
+  cursor: Cursor;
+  /** The head as last seen. A reorg can lower it. */
+  head: BlockRef;
+  /**
+   * The highest head seen: what is mined up to there cannot pay a payment that is locked now. `at`, Unix ms, is
+   * since when the chain has been read and stayed below.
+   */
+  highestHead: { height: number; at: number };
+  finalizedHeight: number | null;
+  /** Unix ms of the last answer that a node proved. */
+  readAt: number;
+  /** Why the chain is stopped; null when it is not. */
+  stoppedReason: string | null;
+};
+
+/** A chain not read for this long is not offered, ms. */
+const unreadLimitMs = 120_000;
+
+/** Why no payment should be made on this chain now; null when one can be. `state` is null before the first read. */
+export function chainUnavailable(state: ChainState | null, now: number): string | null {
+  if (state === null) return 'the chain has not been read yet';
+  if (state.stoppedReason !== null) return `the chain is stopped: ${state.stoppedReason}`;
+  const unreadSeconds = Math.floor((now - state.readAt) / 1000);
+  if (now - state.readAt > unreadLimitMs) return `no node has answered for ${unreadSeconds} seconds`;
+  return null;
+}
+
+export async function readChain(db: Db, network: Network): Promise<ChainState | null> {
+  const row = await selectChains(db).where('network', '=', network).executeTakeFirst();
+  return row === undefined ? null : toState(row);
+}
+
+export async function readChains(db: Db): Promise<ChainState[]> {
+  const rows = await selectChains(db).orderBy('network').execute();
+  return rows.map(toState);
+}
+
+/** Reads a chain's state and holds it until the transaction ends: two readers of one chain never both go on. */
+export async function lockChain(trx: Trx, network: Network): Promise<ChainState | null> {
+  let query = selectChains(trx).where('network', '=', network);
+  if (isPostgres(trx)) query = query.forUpdate();
+  const row = await query.executeTakeFirst();
+  return row === undefined ? null : toState(row);
+}
+
+/** @returns false when another process had already begun this chain. */
+export async function insertChain(trx: Trx, state: ChainState): Promise<boolean> {
+  const result = await trx
+    .insertInto('chain_cursors')
+    .values({ network: state.network, ...columnsOf(state) })
+    .onConflict((conflict) => conflict.column('network').doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}
+
+export async function updateChain(trx: Trx, state: ChainState): Promise<void> {
+  await trx.updateTable('chain_cursors').set(columnsOf(state)).where('network', '=', state.network).execute();
+}
+
+export async function insertAnchors(trx: Trx, network: Network, blocks: readonly BlockRef[]): Promise<void> {
+  if (blocks.length === 0) return;
+  await trx
+    .insertInto('chain_anchors')
+    .values(blocks.map((block) => ({ network, height: block.height, hash: block.hash, time: block.time })))
+    .onConflict((conflict) =>
+      conflict.columns(['network', 'height']).doUpdateSet((eb) => ({
+        hash: eb.ref('excluded.hash'),
+        time: eb.ref('excluded.time'),
+      })),
+    )
+    .execute();
+}
+
+/** Highest first. */
+export async function listAnchors(db: Db, network: Network): Promise<BlockRef[]> {
+  const rows = await db
+    .selectFrom('chain_anchors')
+    .select(['height', 'hash', 'time'])
+    .where('network', '=', network)
+    .orderBy('height', 'desc')
+    .execute();
+  return rows.map((row) => ({ height: row.height, hash: row.hash as BlockHash, time: row.time }));
+}
+
+/** The lowest known block at or above a height; null when there is none. */
+export async function findAnchorFrom(db: Db, network: Network, height: number): Promise<BlockRef | null> {
+  const row = await db
+    .selectFrom('chain_anchors')
+    .select(['height', 'hash', 'time'])
+    .where('network', '=', network)
+    .where('height', '>=', height)
+    .orderBy('height')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? null : { height: row.height, hash: row.hash as BlockHash, time: row.time };
+}
+
+/** The highest known block below a height; null when there is none. */
+export async function findAnchorBelow(db: Db, network: Network, height: number): Promise<BlockRef | null> {
+  const row = await db
+    .selectFrom('chain_anchors')
+    .select(['height', 'hash', 'time'])
+    .where('network', '=', network)
+    .where('height', '<', height)
+    .orderBy('height', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? null : { height: row.height, hash: row.hash as BlockHash, time: row.time };
+}
+
+export async function deleteAnchorsAbove(trx: Trx, network: Network, height: number): Promise<void> {
+  await trx.deleteFrom('chain_anchors').where('network', '=', network).where('height', '>', height).execute();
+}
+
+export async function deleteAnchors(trx: Trx, network: Network, heights: readonly number[]): Promise<void> {
+  if (heights.length === 0) return;
+  await trx
+    .deleteFrom('chain_anchors')
+    .where('network', '=', network)
+    .where('height', 'in', heights)
+    .execute();
+}
+
+function selectChains(db: Db) {
+  return db
+    .selectFrom('chain_cursors')
+    .select([
+      'network',
+      'height',
+      'hash',
+      'time',
+      'head_height',
+      'head_hash',
+      'head_time',
+      'highest_head',
+      'highest_head_at',
+      'finalized_height',
+      'read_at',
+      'stopped_reason',
+    ]);
+}
+
+function columnsOf(state: ChainState): Omit<Schema['chain_cursors'], 'network'> {
+  return {
+    height: state.cursor.height,
+    hash: state.cursor.hash,
+    time: state.cursor.time,
+    head_height: state.head.height,
+    head_hash: state.head.hash,
+    head_time: state.head.time,
+    highest_head: state.highestHead.height,
+    highest_head_at: state.highestHead.at,
+    finalized_height: state.finalizedHeight,
+    read_at: state.readAt,
+    stopped_reason: state.stoppedReason,
+  };
+}
+
+function toState(row: Schema['chain_cursors']): ChainState {
+  return {
+    network: row.network as Network,
+    cursor: { height: row.height, hash: row.hash as BlockHash, time: row.time },
+    head: { height: row.head_height, hash: row.head_hash as BlockHash, time: row.head_time },
+    highestHead: { height: row.highest_head, at: row.highest_head_at },
+    finalizedHeight: row.finalized_height,
+    readAt: row.read_at,
+    stoppedReason: row.stopped_reason,
+  };
+}

@@ -1,0 +1,50 @@
+import type { Db, Trx } from '../schema.ts';
+
+/** How long an idempotency key is remembered, ms. */
+export const idempotencyLifeMs = 24 * 60 * 60 * 1000;
+
+export type RememberedKey = { fingerprint: string; paymentId: number };
+
+/** What a merchant's key stood for within the last 24 hours. */
+export async function findIdempotencyKey(
+  db: Db,
+  merchantId: string,
+  key: string,
+  now: number,
+): Promise<RememberedKey | null> {
+  const row = await db
+    .selectFrom('idempotency_keys')
+    .select(['fingerprint', 'payment_id'])
+    .where('merchant_id', '=', merchantId)
+    .where('key', '=', key)
+    .where('created_at', '>', now - idempotencyLifeMs)
+    .executeTakeFirst();
+  return row === undefined ? null : { fingerprint: row.fingerprint, paymentId: row.payment_id };
+}
+
+/**
+ * Remembers what a key stands for from now on. Only for a key found unused in the same transaction, after
+ * `serializeByName`: one remembered longer ago is overwritten.
+ */
+export async function rememberIdempotencyKey(
+  trx: Trx,
+  remembered: { merchantId: string; key: string; fingerprint: string; paymentId: number; at: number },
+): Promise<void> {
+  const values = {
+    fingerprint: remembered.fingerprint,
+    payment_id: remembered.paymentId,
+    created_at: remembered.at,
+  };
+  await trx
+    .insertInto('idempotency_keys')
+    .values({ merchant_id: remembered.merchantId, key: remembered.key, ...values })
+    .onConflict((conflict) => conflict.columns(['merchant_id', 'key']).doUpdateSet(values))
+    .execute();
+}
+
+export async function deleteOldIdempotencyKeys(trx: Trx, now: number): Promise<void> {
+  await trx
+    .deleteFrom('idempotency_keys')
+    .where('created_at', '<=', now - idempotencyLifeMs)
+    .execute();
+}

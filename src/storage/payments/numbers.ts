@@ -1,0 +1,22 @@
+import type { Db } from '../schema.ts';
+
+/** For the operator, who sees every merchant's payments: the id of the payment with this number. */
+export async function findPaymentId(db: Db, paymentNumber: string): Promise<number | null> {
+  const row = await db
+    .selectFrom('payments')
+    .select('id')
+    .where('payment_number', '=', paymentNumber)
+    .executeTakeFirst();
+  return row?.id ?? null;
+}
+
+/** The numbers by which people know the payments with these ids. */
+export async function findPaymentNumbers(db: Db, ids: readonly number[]): Promise<Map<number, string>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('payments')
+    .select(['id', 'payment_number'])
+    .where('id', 'in', ids)
+    .execute();
+  return new Map(rows.map((row) => [row.id, row.payment_number]));
+}

@@ -1,0 +1,283 @@
+import { type Selectable, sql } from 'kysely';
+import type { Address, AddressKey } from '../../core/address.ts';
+import type { Coin, Currency } from '../../core/assets.ts';
+import type { TxHash } from '../../core/chain.ts';
+import type { Network } from '../../core/networks.ts';
+import type { Payment, PaymentReason, PaymentStatus } from '../../core/payment.ts';
+import { InvariantError } from '../../errors.ts';
+import { isPostgres } from '../database.ts';
+import { hasOrphanedNativeDeposit } from '../deposits/deposits.ts';
+import type { Db, Schema, Trx } from '../schema.ts';
+
+export const paymentColumns = [
+  'id',
+  'payment_number',
+  'merchant_id',
+  'status',
+  'reason',
+  'network',
+  'currency',
+  'coin',
+  'token',
+  'decimals',
+  'amount_usd_cents',
+  'expected_amount',
+  'required_amount',
+  'address_id',
+  'address',
+  'lock_height',
+  'lock_time',
+  'usd_per_coin',
+  'completed_by',
+  'external_order_id',
+  'customer_email',
+  'redirect_url',
+  'metadata',
+  'payment_token',
+  'created_at',
+  'expires_at',
+  'confirmed_at',
+  'ended_at',
+  'accepted_at',
+] as const;
+
+type Row = Selectable<Schema['payments']>;
+
+export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Promise<Payment> {
+  const row = await trx
+    .insertInto('payments')
+    .values({
+      payment_number: payment.paymentNumber,
+      merchant_id: payment.merchantId,
+      status: payment.status,
+      reason: payment.reason,
+      network: payment.network,
+      currency: payment.currency,
+      coin: payment.coin,
+      token: payment.token,
+      decimals: payment.decimals,
+      amount_usd_cents: payment.amountUsdCents,
+      expected_amount: payment.expectedAmount.toString(),
+      required_amount: payment.requiredAmount.toString(),
+      address_id: payment.addressId,
+      address: payment.address,
+      lock_height: payment.lockHeight,
+      lock_time: payment.lockTime,
+      usd_per_coin: payment.usdPerCoin,
+      completed_by: payment.completedBy,
+      external_order_id: payment.externalOrderId,
+      customer_email: payment.customerEmail,
+      redirect_url: payment.redirectUrl,
+      metadata: JSON.stringify(payment.metadata),
+      payment_token: payment.paymentToken,
+      created_at: payment.createdAt,
+      expires_at: payment.expiresAt,
+      confirmed_at: payment.confirmedAt,
+      ended_at: payment.endedAt,
+      accepted_at: payment.acceptedAt,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return { ...payment, id: row.id };
+}
+
+/** @throws InvariantError when there is none: ids come from our own rows. */
+export async function findPaymentById(db: Db, id: number): Promise<Payment> {
+  const row = await db.selectFrom('payments').select(paymentColumns).where('id', '=', id).executeTakeFirst();
+  if (row === undefined) throw new InvariantError(`payment ${id} does not exist`);
+  return toPayment(row);
+}
+
+/**
+ * Reads a payment and holds it until the transaction ends, so that nobody else decides about it meanwhile.
+ * (SQLite has one writer: there the transaction itself holds it.)
+ */
+export async function lockPayment(trx: Trx, id: number): Promise<Payment> {
+  let query = trx.selectFrom('payments').select(paymentColumns).where('id', '=', id);
+  if (isPostgres(trx)) query = query.forUpdate();
+  const row = await query.executeTakeFirst();
+  if (row === undefined) throw new InvariantError(`payment ${id} does not exist`);
+  return toPayment(row);
+}
+
+/** Holds payments as by {@link lockPayment}, all of them before anything else is waited for. */
+export async function lockPayments(trx: Trx, ids: readonly number[]): Promise<void> {
+  if (!isPostgres(trx) || ids.length === 0) return;
+  await trx.selectFrom('payments').select('id').where('id', 'in', ids).orderBy('id').forUpdate().execute();
+}
+
+/** The newest payment that was given this address, held as by {@link lockPayment}. */
+export async function lockLatestPaymentOfAddress(trx: Trx, addressId: number): Promise<Payment | null> {
+  let query = trx
+    .selectFrom('payments')
+    .select(paymentColumns)
+    .where('address_id', '=', addressId)
+    .orderBy('id', 'desc')
+    .limit(1);
+  if (isPostgres(trx)) query = query.forUpdate();
+  const row = await query.executeTakeFirst();
+  return row === undefined ? null : toPayment(row);
+}
+
+/**
+ * Pending payments of a chain whose time is over at `before` (Unix ms), oldest first. Not those with a transfer
+ * on its way: what becomes of that settles them, and they must not hold up the others here.
+ */
+export async function listOverduePayments(
+  trx: Trx,
+  network: Network,
+  before: number,
+  limit: number,
+): Promise<number[]> {
+  const rows = await trx
+    .selectFrom('payments')
+    .select('id')
+    .where('network', '=', network)
+    .where('status', '=', sql.lit('pending'))
+    .where('expires_at', '<', before)
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('deposits')
+            .select('deposits.id')
+            .whereRef('deposits.payment_id', '=', 'payments.id')
+            .where('deposits.status', '=', 'seen')
+            .where('deposits.role', '!=', 'late'),
+        ),
+      ),
+    )
+    .orderBy('expires_at')
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+/** A customer who pays late does so soon. Blocks are read whole for this long after a payment in the native coin ended, ms. */
+const nativeLateMs = 60 * 60 * 1000;
+
+/** A transaction that a reorg threw out is waited for this long, ms. */
+const minedAgainMs = 24 * 60 * 60 * 1000;
+
+/**
+ * The height above which a transfer of the chain's own coin may matter, in blocks from `now` (Unix ms) on: for a
+ * pending payment, for one that ended a short while before or later, or because the chain took one back that may be
+ * mined again. Null where none may.
+ */
+export async function nativeMattersAbove(db: Db, network: Network, now: number): Promise<number | null> {
+  if (await hasOrphanedNativeDeposit(db, network, now - minedAgainMs)) return 0;
+  const ofPayments = db
+    .selectFrom('payments')
+    .select((eb) => eb.fn.min('lock_height').as('lowest'))
+    .where('network', '=', network)
+    .where('currency', '=', sql.lit('native'));
+  const pending = await ofPayments.where('status', '=', sql.lit('pending')).executeTakeFirst();
+  const ended = await ofPayments.where('ended_at', '>', now - nativeLateMs).executeTakeFirst();
+  const heights = [pending?.lowest, ended?.lowest].filter((height) => height != null);
+  return heights.length === 0 ? null : Math.min(...heights);
+}
+
+export async function hasPendingPayment(db: Db, network: Network): Promise<boolean> {
+  const row = await db
+    .selectFrom('payments')
+    .select('id')
+    .where('network', '=', network)
+    .where('status', '=', sql.lit('pending'))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Of the payments that were given one of these addresses: one that holds it still, else the newest. */
+export async function findLatestPaymentAt(db: Db, addressIds: readonly number[]): Promise<Payment | null> {
+  if (addressIds.length === 0) return null;
+  const rows = await db
+    .selectFrom('payments')
+    .select(paymentColumns)
+    .where((eb) =>
+      eb.or(
+        addressIds.map((id) =>
+          eb(
+            'id',
+            '=',
+            eb
+              .selectFrom('payments as p')
+              .select((p) => p.fn.max('p.id').as('id'))
+              .where('p.address_id', '=', id),
+          ),
+        ),
+      ),
+    )
+    .orderBy('id', 'desc')
+    .execute();
+  const latest = rows.map(toPayment);
+  return latest.find((payment) => payment.status === 'pending') ?? latest[0] ?? null;
+}
+
+/** Everything that may change in a payment. */
+export type PaymentChange = Pick<
+  Payment,
+  'status' | 'reason' | 'requiredAmount' | 'completedBy' | 'confirmedAt' | 'endedAt' | 'acceptedAt'
+>;
+
+/**
+ * The guarded update: it changes the payment only while it is still in `from`.
+ *
+ * @returns false when somebody else was faster; then nothing was changed.
+ */
+export async function updatePaymentStatus(
+  trx: Trx,
+  id: number,
+  from: PaymentStatus,
+  change: PaymentChange,
+): Promise<boolean> {
+  const result = await trx
+    .updateTable('payments')
+    .set({
+      status: change.status,
+      reason: change.reason,
+      required_amount: change.requiredAmount.toString(),
+      completed_by: change.completedBy,
+      confirmed_at: change.confirmedAt,
+      ended_at: change.endedAt,
+      accepted_at: change.acceptedAt,
+    })
+    .where('id', '=', id)
+    .where('status', '=', from)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+export function toPayment(row: Row): Payment {
+  return {
+    id: row.id,
+    paymentNumber: row.payment_number,
+    merchantId: row.merchant_id,
+    status: row.status as PaymentStatus,
+    reason: row.reason as PaymentReason | null,
+    network: row.network as Network,
+    currency: row.currency as Currency,
+    coin: row.coin as Coin,
+    token: row.token as AddressKey | 'native',
+    decimals: row.decimals,
+    amountUsdCents: row.amount_usd_cents,
+    expectedAmount: BigInt(row.expected_amount),
+    requiredAmount: BigInt(row.required_amount),
+    addressId: row.address_id,
+    address: row.address as Address,
+    lockHeight: row.lock_height,
+    lockTime: row.lock_time,
+    usdPerCoin: row.usd_per_coin,
+    completedBy: row.completed_by as TxHash | null,
+    externalOrderId: row.external_order_id,
+    customerEmail: row.customer_email,
+    redirectUrl: row.redirect_url,
+    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
+    paymentToken: row.payment_token,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    confirmedAt: row.confirmed_at,
+    endedAt: row.ended_at,
+    acceptedAt: row.accepted_at,
+  };
+}

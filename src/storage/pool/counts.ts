@@ -1,0 +1,164 @@
+import { sql } from 'kysely';
+import type { Currency } from '../../core/assets.ts';
+import type { Network } from '../../core/networks.ts';
+import type { Db } from '../schema.ts';
+import { countDerivable, listDerivedPools } from './derived-pools.ts';
+import type { Pool } from './locks.ts';
+
+/** The addresses of a merchant for one currency of a network, or (null) for every currency. */
+export type PoolKey = { merchantId: string; network: Network; currency: Currency | null };
+
+export type PoolCount = PoolKey & {
+  /** In service. */
+  total: number;
+  /** In service, held by no payment, and rested since the last one. */
+  free: number;
+  /** In service, held by no payment, and let go a short time ago. */
+  quarantined: number;
+  /** In service and held by pending payments. */
+  held: number;
+  /** Out of service; a payment may still hold one. */
+  inactive: number;
+  /** Could still be derived. */
+  derivable: number;
+};
+
+/**
+ * Every pool of every merchant, or of one, in order. What was let go after `restedAt` (Unix ms) is in quarantine.
+ * Reads an index over all addresses: for the operator, not for each request.
+ */
+export async function countPools(db: Db, merchantId: string | null, restedAt: number): Promise<PoolCount[]> {
+  const groups = await countGroups(db, merchantId);
+  const derived = await listDerivedPools(db, merchantId);
+  for (const pool of derived)
+    if (!groups.has(nameOf(pool))) groups.set(nameOf(pool), { ...pool, active: 0, retired: 0 });
+  const counts: PoolCount[] = [];
+  for (const [name, group] of groups) {
+    const { merchantId: merchant, network, currency } = group;
+    const key = { merchantId: merchant, network, currency };
+    const held = await countHeldActive(db, key);
+    const quarantined = await countQuarantined(db, key, restedAt);
+    const room = derived.filter((pool) => nameOf(pool) === name);
+    counts.push({
+      ...key,
+      total: group.active,
+      free: group.active - held - quarantined,
+      quarantined,
+      held,
+      inactive: group.retired,
+      derivable: room.reduce((sum, pool) => sum + Math.max(0, pool.limit - pool.nextIndex), 0),
+    });
+  }
+  return counts.toSorted((a, b) => compare(nameOf(a), nameOf(b)));
+}
+
+/**
+ * Of the addresses that payments in one currency can get: how many there are, and how many cannot be had now. Of a
+ * pool with plenty left, `total` is only as many as were counted.
+ */
+export type PoolLoad = { total: number; held: number };
+
+/** With so many times as many addresses as are held, or with so many, there is plenty left. */
+const plentyTimes = 2;
+const plenty = 1_000;
+
+/**
+ * The load of a pool. Those that can still be derived are part of it; in a strict quarantine, those let go after
+ * `restedAt` (Unix ms; null: the quarantine is soft) count as held. Costs as much as are held, however large the
+ * pool is.
+ */
+export async function countPool(db: Db, pool: Pool, restedAt: number | null): Promise<PoolLoad> {
+  const keys = [pool.currency, null].map((currency) => ({ ...pool, currency }));
+  let held = 0;
+  for (const key of keys) {
+    held += await countHeldActive(db, key);
+    if (restedAt !== null) held += await countQuarantined(db, key, restedAt);
+  }
+  const atMost = Math.max(plenty, held * plentyTimes);
+  let total = await countDerivable(db, pool);
+  for (const key of keys) if (total < atMost) total += await countActive(db, key, atMost - total);
+  return { total, held };
+}
+
+type Group = PoolKey & { active: number; retired: number };
+
+/** From an index alone, however many addresses there are. */
+async function countGroups(db: Db, merchantId: string | null): Promise<Map<string, Group>> {
+  let query = db
+    .selectFrom('addresses')
+    .select((eb) => ['merchant_id', 'network', 'currency', 'active', eb.fn.countAll<number>().as('n')])
+    .groupBy(['merchant_id', 'network', 'currency', 'active']);
+  if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
+  const groups = new Map<string, Group>();
+  for (const row of await query.execute()) {
+    const key = {
+      merchantId: row.merchant_id,
+      network: row.network as Network,
+      currency: toCurrency(row.currency),
+    };
+    const group = groups.get(nameOf(key)) ?? { ...key, active: 0, retired: 0 };
+    group[row.active === 1 ? 'active' : 'retired'] = Number(row.n);
+    groups.set(nameOf(key), group);
+  }
+  return groups;
+}
+
+async function countQuarantined(db: Db, key: PoolKey, restedAt: number): Promise<number> {
+  const row = await addressesOf(db, key)
+    .where('active', '=', sql.lit(1))
+    .where('locked_by', 'is', null)
+    .where('released_at', '>', restedAt)
+    .executeTakeFirstOrThrow();
+  return Number(row.n);
+}
+
+async function countActive(
+  db: Db,
+  { merchantId, network, currency }: PoolKey,
+  atMost: number,
+): Promise<number> {
+  const row = await db
+    .selectFrom((from) =>
+      from
+        .selectFrom('addresses')
+        .select('id')
+        .where('merchant_id', '=', merchantId)
+        .where('network', '=', network)
+        .where('currency', '=', currency ?? '')
+        .where('active', '=', 1)
+        .limit(atMost)
+        .as('active_ones'),
+    )
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .executeTakeFirstOrThrow();
+  return Number(row.n);
+}
+
+async function countHeldActive(db: Db, key: PoolKey): Promise<number> {
+  const row = await addressesOf(db, key)
+    .where('active', '=', 1)
+    .where('locked_by', 'is not', null)
+    .executeTakeFirstOrThrow();
+  return Number(row.n);
+}
+
+function addressesOf(db: Db, { merchantId, network, currency }: PoolKey) {
+  return db
+    .selectFrom('addresses')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('merchant_id', '=', merchantId)
+    .where('network', '=', network)
+    .where('currency', '=', currency ?? '');
+}
+
+function nameOf({ merchantId, network, currency }: PoolKey): string {
+  return `${merchantId} ${network} ${currency ?? ''}`;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function toCurrency(text: string): Currency | null {
+  return text === '' ? null : (text as Currency);
+}

@@ -1,0 +1,188 @@
+import type { Selectable } from 'kysely';
+import type { ParsedAddress } from '../../core/address.ts';
+import type { Currency } from '../../core/assets.ts';
+import type { Network } from '../../core/networks.ts';
+import { isPostgres } from '../database.ts';
+import type { Db, Schema, Trx } from '../schema.ts';
+import type { Pool } from './locks.ts';
+
+/** An account from whose public key addresses are derived when none is free. */
+export type DerivedPool = {
+  id: number;
+  merchantId: string;
+  network: Network;
+  /** Null: for every currency of its network. */
+  currency: Currency | null;
+  label: string;
+  xpub: string;
+  /** The index of the next address; all below were derived, or passed over because somebody had them already. */
+  nextIndex: number;
+  /** Indexes from this one on are never derived. */
+  limit: number;
+  createdAt: number;
+};
+
+const columns = [
+  'id',
+  'merchant_id',
+  'network',
+  'currency',
+  'label',
+  'xpub',
+  'next_index',
+  'address_limit',
+  'created_at',
+] as const;
+
+export async function addDerivedPool(
+  trx: Trx,
+  pool: Omit<DerivedPool, 'id' | 'nextIndex'>,
+): Promise<DerivedPool> {
+  const row = await trx
+    .insertInto('derived_pools')
+    .values({
+      merchant_id: pool.merchantId,
+      network: pool.network,
+      currency: pool.currency ?? '',
+      label: pool.label,
+      xpub: pool.xpub,
+      next_index: 0,
+      address_limit: pool.limit,
+      created_at: pool.createdAt,
+    })
+    .returning(columns)
+    .executeTakeFirstOrThrow();
+  return toPool(row);
+}
+
+/** In the order they were added. */
+export async function listDerivedPools(db: Db, merchantId: string | null): Promise<DerivedPool[]> {
+  let query = db.selectFrom('derived_pools').select(columns).orderBy('id');
+  if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
+  return (await query.execute()).map(toPool);
+}
+
+/** Every pool with this key, whoever's and on whatever network. */
+export async function findPoolsOfKey(db: Db, xpub: string): Promise<DerivedPool[]> {
+  const rows = await db.selectFrom('derived_pools').select(columns).where('xpub', '=', xpub).execute();
+  return rows.map(toPool);
+}
+
+/** The oldest pool that has addresses left for payments like these, held until the transaction ends. */
+export async function lockPoolWithRoom(
+  trx: Trx,
+  { merchantId, network, currency }: Pool,
+): Promise<DerivedPool | null> {
+  let query = trx
+    .selectFrom('derived_pools')
+    .select(columns)
+    .where('merchant_id', '=', merchantId)
+    .where('network', '=', network)
+    .where('currency', 'in', [currency, ''])
+    .whereRef('next_index', '<', 'address_limit')
+    .orderBy('id')
+    .limit(1);
+  if (isPostgres(trx)) query = query.forUpdate();
+  const row = await query.executeTakeFirst();
+  return row === undefined ? null : toPool(row);
+}
+
+/** How many addresses can still be derived for payments like these. */
+export async function countDerivable(db: Db, { merchantId, network, currency }: Pool): Promise<number> {
+  const rows = await db
+    .selectFrom('derived_pools')
+    .select(['next_index', 'address_limit'])
+    .where('merchant_id', '=', merchantId)
+    .where('network', '=', network)
+    .where('currency', 'in', [currency, ''])
+    .execute();
+  return rows.reduce((sum, row) => sum + Math.max(0, row.address_limit - row.next_index), 0);
+}
+
+export async function setNextIndex(trx: Trx, id: number, nextIndex: number): Promise<void> {
+  await trx.updateTable('derived_pools').set({ next_index: nextIndex }).where('id', '=', id).execute();
+}
+
+/** @returns false when the merchant has no such pool. */
+export async function setPoolLimit(
+  trx: Trx,
+  merchantId: string,
+  id: number,
+  limit: number,
+): Promise<boolean> {
+  const result = await trx
+    .updateTable('derived_pools')
+    .set({ address_limit: limit })
+    .where('id', '=', id)
+    .where('merchant_id', '=', merchantId)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** Adds a derived address to its pool; returns its id. Call `serializeInserts` before. */
+export async function addDerivedAddress(
+  trx: Trx,
+  pool: DerivedPool,
+  index: number,
+  { address, key }: ParsedAddress,
+  at: number,
+): Promise<number> {
+  const row = await trx
+    .insertInto('addresses')
+    .values({
+      merchant_id: pool.merchantId,
+      network: pool.network,
+      address,
+      address_key: key,
+      currency: pool.currency ?? '',
+      label: pool.label,
+      source: 'derived',
+      derived_pool_id: pool.id,
+      derivation_index: index,
+      active: 1,
+      released_at: 0,
+      created_at: at,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return row.id;
+}
+
+/** The indexes of a pool's addresses, in order, and whether anything ever reached each. */
+export async function listDerivedIndexes(
+  db: Db,
+  poolId: number,
+): Promise<{ index: number; used: boolean }[]> {
+  const rows = await db
+    .selectFrom('addresses')
+    .select((eb) => [
+      'derivation_index',
+      eb
+        .exists(
+          eb
+            .selectFrom('deposits')
+            .select('deposits.id')
+            .whereRef('deposits.address_id', '=', 'addresses.id')
+            .where('deposits.status', '!=', 'orphaned'),
+        )
+        .as('used'),
+    ])
+    .where('derived_pool_id', '=', poolId)
+    .orderBy('derivation_index')
+    .execute();
+  return rows.map((row) => ({ index: row.derivation_index ?? 0, used: Boolean(row.used) }));
+}
+
+function toPool(row: Selectable<Schema['derived_pools']>): DerivedPool {
+  return {
+    id: row.id,
+    merchantId: row.merchant_id,
+    network: row.network as Network,
+    currency: row.currency === '' ? null : (row.currency as Currency),
+    label: row.label,
+    xpub: row.xpub,
+    nextIndex: row.next_index,
+    limit: row.address_limit,
+    createdAt: row.created_at,
+  };
+}

@@ -1,0 +1,117 @@
+import { sql } from 'kysely';
+import type { Address } from '../../core/address.ts';
+import type { Currency } from '../../core/assets.ts';
+import type { Network } from '../../core/networks.ts';
+import { InvariantError } from '../../errors.ts';
+import { isPostgres } from '../database.ts';
+import type { Db, Trx } from '../schema.ts';
+import { countDerivable } from './derived-pools.ts';
+
+/** The addresses of one merchant that can be given to payments in one currency of one chain. */
+export type Pool = { merchantId: string; network: Network; currency: Currency };
+
+type FreeAddress = { id: number; address: Address };
+
+/**
+ * The free address of a pool that has rested longest; with `releasedBefore` (Unix ms) only of those let go no
+ * later. On PostgreSQL the row is held until the transaction ends and rows that others hold are passed over,
+ * so that parallel creations never wait for, or get, the same address.
+ */
+export async function findFreeAddress(
+  trx: Trx,
+  pool: Pool,
+  releasedBefore: number | null,
+): Promise<FreeAddress | null> {
+  // Two small index reads: one that asks for either currency would sort the whole pool.
+  const own = await freeAddresses(trx, pool, pool.currency, releasedBefore).executeTakeFirst();
+  const shared = await freeAddresses(trx, pool, '', releasedBefore).executeTakeFirst();
+  const sharedFirst = shared !== undefined && (own === undefined || shared.released_at < own.released_at);
+  if (!isPostgres(trx)) return toFreeAddress(sharedFirst ? shared : own);
+  // Only the row that will be used is held: one held besides would look taken to everybody else.
+  for (const currency of sharedFirst ? ['', pool.currency] : [pool.currency, '']) {
+    const held = freeAddresses(trx, pool, currency, releasedBefore).forUpdate().skipLocked();
+    const row = await held.executeTakeFirst();
+    if (row !== undefined) return toFreeAddress(row);
+  }
+  return null;
+}
+
+/** The first of one currency's free addresses (empty: those for every currency). */
+export function freeAddresses(db: Db, pool: Pool, currency: string, releasedBefore: number | null) {
+  const query = db
+    .selectFrom('addresses')
+    .select(['id', 'address', 'released_at'])
+    .where('merchant_id', '=', pool.merchantId)
+    .where('network', '=', pool.network)
+    .where('currency', '=', currency)
+    .where('active', '=', sql.lit(1))
+    .where('locked_by', 'is', null)
+    .orderBy('released_at')
+    .orderBy('id')
+    .limit(1);
+  return releasedBefore === null ? query : query.where('released_at', '<=', releasedBefore);
+}
+
+function toFreeAddress(row: { id: number; address: string } | undefined): FreeAddress | null {
+  return row === undefined ? null : { id: row.id, address: row.address as Address };
+}
+
+/** @throws InvariantError when it was not free: it must have been found and held in this transaction. */
+export async function lockAddress(trx: Trx, addressId: number, paymentId: number): Promise<void> {
+  const result = await trx
+    .updateTable('addresses')
+    .set({ locked_by: paymentId })
+    .where('id', '=', addressId)
+    .where('locked_by', 'is', null)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) throw new InvariantError(`address ${addressId} was locked twice`);
+}
+
+/** Lets go of an address, if this payment still holds it. */
+export async function releaseAddress(
+  trx: Trx,
+  addressId: number,
+  paymentId: number,
+  at: number,
+): Promise<void> {
+  await trx
+    .updateTable('addresses')
+    .set({ locked_by: null, released_at: at })
+    .where('id', '=', addressId)
+    .where('locked_by', '=', paymentId)
+    .execute();
+}
+
+/** Whether the pool has an active address at all, free or not, or can derive one. */
+export async function hasActiveAddress(db: Db, pool: Pool): Promise<boolean> {
+  for (const currency of [pool.currency, '']) {
+    const row = await db
+      .selectFrom('addresses')
+      .select('id')
+      .where('merchant_id', '=', pool.merchantId)
+      .where('network', '=', pool.network)
+      .where('currency', '=', currency)
+      .where('active', '=', 1)
+      .limit(1)
+      .executeTakeFirst();
+    if (row !== undefined) return true;
+  }
+  return (await countDerivable(db, pool)) > 0;
+}
+
+/**
+ * When the first of a merchant's pending payments on the pool's chain runs out of time, Unix ms; null when
+ * there is none. A hint for whoever waits for an address, in whatever currency: it must cost nothing.
+ */
+export async function earliestExpiry(db: Db, pool: Pool): Promise<number | null> {
+  const row = await db
+    .selectFrom('payments')
+    .select('expires_at')
+    .where('network', '=', pool.network)
+    .where('status', '=', sql.lit('pending'))
+    .where('merchant_id', '=', pool.merchantId)
+    .orderBy('expires_at')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.expires_at ?? null;
+}

@@ -1,0 +1,49 @@
+import type { Address, AddressKey } from '../../core/address.ts';
+import type { BlockRef } from '../../core/chain.ts';
+import type { Network } from '../../core/networks.ts';
+import type { Db } from '../schema.ts';
+
+/** An address somebody may have paid to, as its merchant listed it. */
+export type Recipient = {
+  id: number;
+  merchantId: string;
+  network: Network;
+  address: Address;
+  /** Unix ms. */
+  createdAt: number;
+};
+
+/** The address with this key on each network where it is listed, active or not. */
+export async function findRecipients(db: Db, key: AddressKey): Promise<Recipient[]> {
+  const rows = await db
+    .selectFrom('addresses')
+    .select(['id', 'merchant_id', 'network', 'address', 'created_at'])
+    .where('address_key', '=', key)
+    .orderBy('id')
+    .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    merchantId: row.merchant_id,
+    network: row.network as Network,
+    address: row.address as Address,
+    createdAt: row.created_at,
+  }));
+}
+
+/** The last payment that was given an address before this block, whatever came of it; null when none was. */
+export async function findHolderBefore(
+  db: Db,
+  addressId: number,
+  block: Pick<BlockRef, 'height' | 'time'>,
+): Promise<number | null> {
+  const row = await db
+    .selectFrom('payments')
+    .select('id')
+    .where('address_id', '=', addressId)
+    .where('lock_height', '<', block.height)
+    .where((eb) => eb.or([eb('lock_time', 'is', null), eb('lock_time', '<=', block.time)]))
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.id ?? null;
+}

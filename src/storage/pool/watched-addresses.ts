@@ -1,0 +1,82 @@
+import { sql } from 'kysely';
+import type { AddressKey } from '../../core/address.ts';
+import type { Network } from '../../core/networks.ts';
+import type { Db } from '../schema.ts';
+
+export type WatchedPage = {
+  addresses: { key: AddressKey }[];
+  /** Where the next page begins. */
+  lastId: number;
+  more: boolean;
+};
+
+/**
+ * Addresses of `networks` with an id above `afterId`, of the next `limit` ones in the order of their ids. With
+ * `usedAfter` (Unix ms), of those out of service only the ones that were added, or let go by a payment, later.
+ */
+export async function listWatchedAddresses(
+  db: Db,
+  networks: readonly Network[],
+  { afterId, usedAfter }: { afterId: number; usedAfter: number | null },
+  limit: number,
+): Promise<WatchedPage> {
+  const rows = await db
+    .selectFrom('addresses')
+    .select(['id', 'network', 'address_key', 'active', 'locked_by', 'released_at', 'created_at'])
+    .where('id', '>', afterId)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  const watched = rows.filter(
+    (row) =>
+      networks.includes(row.network as Network) &&
+      (usedAfter === null ||
+        row.active === 1 ||
+        row.locked_by !== null ||
+        Math.max(row.released_at, row.created_at) > usedAfter),
+  );
+  return {
+    addresses: watched.map((row) => ({ key: row.address_key as AddressKey })),
+    lastId: rows.at(-1)?.id ?? afterId,
+    more: rows.length === limit,
+  };
+}
+
+/** Whether any address is out of service. */
+export async function hasRetiredAddress(db: Db): Promise<boolean> {
+  const row = await db
+    .selectFrom('addresses')
+    .select('id')
+    .where('active', '=', sql.lit(0))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** The id of the last return to service; 0 when there was none. */
+export async function latestReturn(db: Db): Promise<number> {
+  const row = await db
+    .selectFrom('address_returns')
+    .select('id')
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.id ?? 0;
+}
+
+/** Addresses of `networks` that were put back into service since the return with the id `after`, in that order. */
+export async function listReturnedAddresses(
+  db: Db,
+  networks: readonly Network[],
+  after: number,
+): Promise<{ id: number; key: AddressKey }[]> {
+  const rows = await db
+    .selectFrom('address_returns')
+    .innerJoin('addresses', 'addresses.id', 'address_returns.address_id')
+    .select(['address_returns.id', 'addresses.address_key'])
+    .where('address_returns.id', '>', after)
+    .where('addresses.network', 'in', networks)
+    .orderBy('address_returns.id')
+    .execute();
+  return rows.map((row) => ({ id: row.id, key: row.address_key as AddressKey }));
+}

@@ -1,0 +1,38 @@
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { CommandError } from '../../errors.ts';
+
+export type DaemonClaim = { release(): void };
+
+/**
+ * Makes this process the only daemon on an SQLite database, until released or until the process ends in
+ * whatever way: what holds is a lock of the operating system, so a crash leaves nothing to clean up. Other
+ * commands open the database as they like. On PostgreSQL several daemons share the work and nothing is claimed.
+ *
+ * @throws CommandError when another daemon runs on this database.
+ */
+export async function claimDaemon(databaseUrl: string): Promise<DaemonClaim> {
+  if (!databaseUrl.startsWith('sqlite:')) return { release: () => {} };
+  const path = databaseUrl.slice('sqlite:'.length);
+  if (path === ':memory:') return { release: () => {} };
+
+  const lockPath = `${path}.lock`;
+  mkdirSync(dirname(lockPath), { recursive: true, mode: 0o700 });
+  if (!existsSync(lockPath)) closeSync(openSync(lockPath, 'a', 0o600));
+  // SQLite's own file locks, on a file beside the database: Node has no call for them.
+  const file = new Sqlite(lockPath, { timeout: 0 });
+  try {
+    file.exec('begin exclusive');
+  } catch (error) {
+    file.close();
+    if ((error as { code?: unknown }).code === 'SQLITE_BUSY') {
+      throw new CommandError(`another depositd already serves the database ${path}; stop it first`, {
+        cause: error,
+      });
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(`cannot lock ${lockPath}: ${reason}`, { cause: error });
+  }
+  return { release: () => file.close() };
+}

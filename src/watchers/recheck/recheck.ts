@@ -1,0 +1,221 @@
+import type { Network } from '../../core/networks.ts';
+import { RpcError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { AuditFinding } from '../../metrics.ts';
+import { type ChainState, findAnchorBelow, lockChain, readChain } from '../../storage/chains/chains.ts';
+import { type AuditMark, readAuditMark, updateAuditMark } from '../../storage/chains/recheck-marks.ts';
+import { joinOldScans } from '../../storage/chains/scans.ts';
+import { inTransaction } from '../../storage/database.ts';
+import { findPaymentById } from '../../storage/payments/payments.ts';
+import { describeSettlements, sameBlock } from '../commit.ts';
+import { settledHeight } from '../confirm.ts';
+import { commitFork, findMisread } from '../reorg.ts';
+import type { Hosts } from '../source.ts';
+import type { WatcherDeps } from '../watcher.ts';
+import { commitReading, type Repair } from './apply.ts';
+import { nextPiece } from './pieces.ts';
+import { hostsServing, type Piece, type Reading, reread } from './read.ts';
+
+export type AuditDeps = WatcherDeps & {
+  /** Told of each finding, for metrics. */
+  found: (network: Network, finding: AuditFinding) => void;
+};
+
+/** What a step came to, and when the next one is due (Unix ms). */
+export type AuditOutcome = {
+  kind: 'nothing' | 'audited' | 'stale' | 'failed';
+  nextAt: number;
+};
+
+export type Auditor = { step(signal: AbortSignal): Promise<AuditOutcome> };
+
+/** After as many windows without an answer from another node the one that read the blocks before may answer again. */
+const patience = 5;
+
+/** Audits between two joinings of old scans. */
+const joinEvery = 64;
+
+/**
+ * Reads every settled block of a chain a second time, from another node than the first time where there is one, and
+ * repairs what differs: no check of a single answer can show that a node left something out. A step reads one
+ * piece; what it finds and how far it got are one transaction, so that it can be killed and repeated at will.
+ */
+export function createAuditor(deps: AuditDeps): Auditor {
+  const { db, chain, source, watch, clock, log, onEvents } = deps;
+  const { network } = chain;
+  let failures = 0;
+  let audits = 0;
+  /** Nodes whose reading of the next piece was of no use, in this window. */
+  const passedOver = new Set<string>();
+  /** Where the second reading stood then: at another place, or after a fork, everybody has another chance. */
+  let passedAt = '';
+
+  async function step(signal: AbortSignal): Promise<AuditOutcome> {
+    const state = await readChain(db, network);
+    const mark = await readAuditMark(db, network);
+    if (state === null || mark === null || state.stoppedReason !== null) return later('nothing');
+    const upTo = Math.min(settledHeight(state, chain), state.cursor.height);
+    if (mark.position.height >= upTo) return later('nothing');
+    const { position, forks } = mark;
+    if (passedAt !== `${forks} ${position.hash}`) passedOver.clear();
+    passedAt = `${forks} ${position.hash}`;
+    const piece = await nextPiece(db, network, { position, upTo, cursor: state.cursor });
+
+    await watch.refresh(db);
+    const except = nextExcept(piece);
+    if (except === null) return failed('no node serves logs');
+    const outcome = await reread(deps, piece, except, signal);
+    if (outcome.kind !== 'reading') {
+      if (outcome.kind === 'forked' && failures >= patience) await stepBack(mark);
+      const asked = hostsServing(source, 'logs').filter((host) => !except.has(host));
+      const passed = passOver(asked, piece, outcome.reason);
+      // Nobody could read it: is it of the chain at all?
+      if (passed.kind === 'failed') await readAnew(state, mark, signal);
+      return passed;
+    }
+    const { reading } = outcome;
+    const repair = await inTransaction(db, (trx) => commit(trx, reading, mark));
+    if (repair === null) return { kind: 'stale', nextAt: clock() };
+    await report(reading, repair);
+    if (reading.disputed.length > 0) {
+      const reason = 'a recorded transfer was left out, and is not known to be gone';
+      return passOver([reading.span.host], piece, reason);
+    }
+    failures = 0;
+    audits += 1;
+    if (audits % joinEvery === 0) {
+      await inTransaction(db, (trx) => joinOldScans(trx, network, reading.span.to.height));
+    }
+    const more = reading.span.to.height < upTo;
+    return more ? { kind: 'audited', nextAt: clock() + chain.pollSeconds * 1000 } : later('audited');
+  }
+
+  /**
+   * Who is not asked next for a piece; null when nobody is left in this window. First those that did not read it before
+   * have their turn; those that did come after them only where there are no others, or these were of no use for long.
+   */
+  function nextExcept({ hosts }: Piece): Hosts | null {
+    const serving = hostsServing(source, 'logs');
+    const left = serving.filter((host) => !passedOver.has(host));
+    if (left.some((host) => !hosts.has(host))) return new Set([...hosts, ...passedOver]);
+    const alone = serving.every((host) => hosts.has(host));
+    return left.length > 0 && (alone || failures >= patience) ? new Set(passedOver) : null;
+  }
+
+  /** What these nodes said of a piece is of no use: another is asked at once, or all of them again in the next window. */
+  function passOver(useless: readonly string[], piece: Piece, reason: string): AuditOutcome {
+    for (const host of useless) passedOver.add(host);
+    return nextExcept(piece) === null ? failed(reason) : { kind: 'stale', nextAt: clock() };
+  }
+
+  /** Nobody has the block where the second reading stands: whoever showed it lied. Its own blocks are known to stand. */
+  async function stepBack({ position }: AuditMark): Promise<void> {
+    await inTransaction(db, async (trx) => {
+      await lockChain(trx, network);
+      const mark = await readAuditMark(trx, network);
+      const below = await findAnchorBelow(trx, network, position.height);
+      if (mark === null || below === null || !sameBlock(mark.position, position)) return;
+      await updateAuditMark(trx, { ...mark, position: below });
+    });
+  }
+
+  /**
+   * Sets the cursor back below a block that was read and is not of the chain that the cursor is on. What was recorded
+   * there is looked at again by whoever reads on.
+   */
+  async function readAnew(state: ChainState, { position }: AuditMark, signal: AbortSignal): Promise<void> {
+    const { latePolicy, publicUrl } = deps;
+    try {
+      const forkPoint = await findMisread(db, source, state, position.height, signal);
+      if (forkPoint === null) return;
+      const context = { chain, latePolicy, publicUrl, now: clock() };
+      await inTransaction(db, (trx) => commitFork(trx, state, { forkPoint, disconnected: [] }, context));
+      log.warn({ fork_point: forkPoint.height, height: state.cursor.height }, 'blocks read that never were');
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+    }
+  }
+
+  async function commit(
+    trx: Parameters<typeof commitReading>[0],
+    reading: Reading,
+    before: AuditMark,
+  ): Promise<Repair | null> {
+    const { latePolicy, publicUrl } = deps;
+    const context = { chain, latePolicy, publicUrl, now: clock(), forks: before.forks, owedOnly: true };
+    const repair = await commitReading(trx, reading, context);
+    // Another process may have read on meanwhile.
+    const first = repair !== null && sameBlock(repair.mark.position, before.position);
+    if (first && reading.disputed.length === 0) {
+      await updateAuditMark(trx, { ...repair.mark, position: reading.span.to, auditedAt: clock() });
+    }
+    return repair;
+  }
+
+  async function report(reading: Reading, { recorded, orphaned, settled }: Repair): Promise<void> {
+    const { span, piece, disputed } = reading;
+    const by = { read_by: [...piece.hosts], found_by: span.host };
+    for (const { deposit, paymentId, agreed } of recorded) {
+      deps.found(network, 'missed');
+      log.warn({ ...(await describe(deposit, paymentId)), ...by, agreed }, 'missed transfer found');
+    }
+    for (const deposit of orphaned) {
+      deps.found(network, 'vanished');
+      const what = await describe(deposit, deposit.paymentId);
+      log.warn({ ...what, ...by }, 'recorded transfer not on the chain');
+    }
+    for (const { deposit, upheld } of disputed) {
+      if (upheld === 'not yet') continue;
+      deps.found(network, 'disputed');
+      log.warn({ ...(await describe(deposit, deposit.paymentId)), ...by }, 'nodes disagree about a transfer');
+    }
+    accuse(
+      reading,
+      recorded.some(({ agreed }) => agreed),
+    );
+    reportSettled(log, settled);
+    if (recorded.length + settled.length > 0) onEvents();
+  }
+
+  /** Only of what two nodes agree about: one alone may have invented what the other does not show. */
+  function accuse({ piece, span, disputed }: Reading, leftOut: boolean): void {
+    const [first, ...others] = piece.hosts;
+    if (leftOut && first !== undefined && others.length === 0 && first !== span.host) {
+      source.accuse(first, `it left out a transfer below block ${span.to.height + 1}`);
+    }
+    if (disputed.some(({ upheld }) => upheld === 'by third')) {
+      source.accuse(span.host, `it left out a transfer below block ${span.to.height + 1}`);
+    }
+  }
+
+  async function describe(
+    { txHash, height }: { txHash: string; height: number },
+    paymentId: number | null,
+  ): Promise<Record<string, unknown>> {
+    const payment = paymentId === null ? null : await findPaymentById(db, paymentId);
+    return { tx_hash: txHash, height, payment_number: payment?.paymentNumber ?? null };
+  }
+
+  function failed(reason: string): AuditOutcome {
+    failures += 1;
+    passedOver.clear();
+    // One window without a second reading is daily life; a lasting one means that nothing is read twice.
+    if (failures === patience || failures % 100 === 0) log.warn({ reason, failures }, 'chain not audited');
+    return later('failed');
+  }
+
+  function later(kind: AuditOutcome['kind']): AuditOutcome {
+    return { kind, nextAt: clock() + chain.auditSeconds * 1000 };
+  }
+
+  return { step };
+}
+
+/** For the log: where payments went because of a second reading. */
+export function reportSettled(log: Logger, settled: Repair['settled']): void {
+  if (settled.length > 0) log.info(describeSettlements(settled), 'payments repaired');
+  for (const { payment, from } of settled) {
+    if (from !== 'confirmed' || payment.status === 'confirmed') continue;
+    log.warn({ payment_number: payment.paymentNumber }, 'confirmed payment reverted');
+  }
+}

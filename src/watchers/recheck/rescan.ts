@@ -1,0 +1,186 @@
+import type { Cursor } from '../../core/chain.ts';
+import type { HeightRange } from '../../core/coverage.ts';
+import type { Deposit, Payment, PaymentStatus } from '../../core/payment.ts';
+import { CommandError } from '../../errors.ts';
+import { systemSleep } from '../../loop.ts';
+import type { Settlement } from '../../payments/settle.ts';
+import { type ChainState, readChain } from '../../storage/chains/chains.ts';
+import { readAuditMark } from '../../storage/chains/recheck-marks.ts';
+import { recordMissingScan } from '../../storage/chains/scans.ts';
+import { inTransaction } from '../../storage/database.ts';
+import type { CommitContext } from '../commit.ts';
+import { commitConfirmed, isProven, lookAt, settledHeight } from '../confirm.ts';
+import type { WatcherDeps } from '../watcher.ts';
+import { commitReading, type Repair } from './apply.ts';
+import { nextPiece } from './pieces.ts';
+import { hostsServing, type Piece, type Reading, reread } from './read.ts';
+
+export type RescanDeps = Omit<WatcherDeps, 'onEvents'>;
+
+export type RescanRequest = HeightRange & {
+  /** Read whole blocks even where that was not done before. */
+  native: boolean;
+  signal: AbortSignal;
+  /** Told of the last block read. */
+  progress: (height: number) => void;
+};
+
+/** What reading a range again has come to. */
+export type RescanReport = {
+  /** Who answered for which blocks. */
+  ranges: (HeightRange & { host: string; native: boolean })[];
+  /** Transfers that were recorded just so. */
+  known: number;
+  /** Deposits that are new, or stand in another place than was recorded. */
+  found: Deposit[];
+  /** Deposits that are no longer on the chain. */
+  takenBack: Deposit[];
+  /** Deposits that were not shown, though nobody says that they are gone. */
+  disputed: Deposit[];
+  /** Payments that are in another state than before. */
+  payments: { payment: Payment; from: PaymentStatus }[];
+};
+
+/** Failures of one piece after which no node is hoped for any more. */
+const mostFailures = 5;
+
+/** Longest wait between them, ms. */
+const longestWaitMs = 10_000;
+
+/**
+ * Reads blocks again and repairs what differs, like the auditor but on an operator's word: any range up to the
+ * cursor, whatever was read there before or not at all, and everything that was paid to addresses of ours, also before
+ * they were listed. Works beside a running daemon. Repeating it finds nothing new.
+ *
+ * @throws CommandError when the range was not read yet or no node shows it; what was found until then is recorded.
+ */
+export async function rescan(deps: RescanDeps, request: RescanRequest): Promise<RescanReport> {
+  const { db, chain, source, watch } = deps;
+  const { from, to, signal } = request;
+  const state = await readableChain(deps, to);
+  await source.verify(signal);
+  await watch.refresh(db);
+
+  const report: RescanReport = { ranges: [], known: 0, found: [], takenBack: [], disputed: [], payments: [] };
+  const settled: Settlement[] = [];
+  let position = await blockAt(deps, from - 1, signal);
+  while (position.height < to) {
+    signal.throwIfAborted();
+    const next = await nextPiece(db, chain.network, { position, upTo: to, cursor: state.cursor });
+    const piece = { ...next, native: next.native || request.native };
+    const done = await rereadAndRepair(deps, piece, signal);
+    if (done === null) {
+      // A fork was found meanwhile: the blocks below may be others now.
+      await readableChain(deps, to);
+      position = await blockAt(deps, position.height, signal);
+      continue;
+    }
+    add(report, piece, done.reading, done.repair);
+    settled.push(...done.repair.settled);
+    position = done.reading.span.to;
+    request.progress(position.height);
+  }
+  settled.push(...(await confirmFound(deps, report.found, signal)));
+  return { ...report, payments: changes(settled) };
+}
+
+async function readableChain({ db, chain }: RescanDeps, to: number): Promise<ChainState> {
+  const state = await readChain(db, chain.network);
+  if (state === null)
+    throw new CommandError(`${chain.network} has not been read yet: start the daemon first`);
+  if (state.stoppedReason !== null) {
+    throw new CommandError(`${chain.network} is stopped, nothing is recorded on it: ${state.stoppedReason}`);
+  }
+  if (to > state.cursor.height) {
+    throw new CommandError(`${chain.network} is read to block ${state.cursor.height} only, not to ${to}`);
+  }
+  return state;
+}
+
+async function blockAt({ source, chain }: RescanDeps, height: number, signal: AbortSignal): Promise<Cursor> {
+  const block = (await source.blocksAt([height], signal)).get(height);
+  if (block == null) throw new CommandError(`no node of ${chain.network} has block ${height}`);
+  return block;
+}
+
+/** Null when a fork was found while it was read. */
+async function rereadAndRepair(
+  deps: RescanDeps,
+  piece: Piece,
+  signal: AbortSignal,
+): Promise<{ reading: Reading; repair: Repair } | null> {
+  const { db, chain, clock } = deps;
+  const { forks } = (await readAuditMark(db, chain.network)) ?? { forks: 0 };
+  const reading = await readStubbornly(deps, piece, signal);
+  const repair = await inTransaction(db, async (trx) => {
+    const context = { ...contextOf(deps), forks, owedOnly: false };
+    const done = await commitReading(trx, reading, context);
+    if (done === null) return null;
+    const range = { from: piece.cursor.height + 1, to: reading.span.to.height };
+    const { host } = reading.span;
+    const { native } = piece;
+    await recordMissingScan(trx, { network: chain.network, ...range, host, native, at: clock() });
+    return done;
+  });
+  return repair === null ? null : { reading, repair };
+}
+
+/** From another node than the first time where one answers, else from any. */
+async function readStubbornly(deps: RescanDeps, piece: Piece, signal: AbortSignal): Promise<Reading> {
+  const { source, clock } = deps;
+  const others = hostsServing(source, 'logs').some((host) => !piece.hosts.has(host));
+  for (let failures = 0; ; failures++) {
+    const except = others && failures % 2 === 0 ? piece.hosts : new Set<string>();
+    const outcome = await reread(deps, piece, except, signal);
+    signal.throwIfAborted();
+    if (outcome.kind === 'reading') return outcome.reading;
+    if (failures >= mostFailures) {
+      throw new CommandError(
+        `no node shows the blocks from ${piece.cursor.height + 1} on: ${outcome.reason}`,
+      );
+    }
+    const waitMs = Math.min(longestWaitMs, Math.max(0, outcome.retryAt - clock()));
+    if (except.size === 0) await systemSleep(waitMs, signal);
+  }
+}
+
+/** The fresh look for what is deep enough, so that the payments it completes need not wait for the daemon. */
+async function confirmFound(
+  deps: RescanDeps,
+  found: readonly Deposit[],
+  signal: AbortSignal,
+): Promise<Settlement[]> {
+  const { db, chain, source } = deps;
+  const state = await readChain(db, chain.network);
+  if (state === null) return [];
+  const deep = found.filter(({ height }) => height <= settledHeight(state, chain));
+  if (deep.length === 0) return [];
+  const looks = await lookAt(source, deep, signal);
+  const proven = looks.filter((look) => isProven(look, chain.requiredConfirmations));
+  const deposits = proven.map(({ deposit }) => deposit);
+  return inTransaction(db, (trx) => commitConfirmed(trx, { proven: deposits, gone: [] }, contextOf(deps)));
+}
+
+function contextOf({ chain, latePolicy, publicUrl, clock }: RescanDeps): CommitContext {
+  return { chain, latePolicy, publicUrl, now: clock() };
+}
+
+function add(report: RescanReport, { cursor, native }: Piece, reading: Reading, repair: Repair): void {
+  const { span, known, disputed } = reading;
+  const last = report.ranges.at(-1);
+  if (last !== undefined && last.host === span.host && last.native === native) last.to = span.to.height;
+  else report.ranges.push({ from: cursor.height + 1, to: span.to.height, host: span.host, native });
+  report.known += known;
+  report.found.push(...repair.recorded.map(({ deposit }) => deposit));
+  report.takenBack.push(...repair.orphaned);
+  report.disputed.push(...disputed.map(({ deposit }) => deposit));
+}
+
+/** Each payment once: what it was at first and what it is now. */
+function changes(settled: readonly Settlement[]): RescanReport['payments'] {
+  const byId = new Map<number, Settlement>();
+  for (const { payment, from } of settled) {
+    byId.set(payment.id, { payment, from: byId.get(payment.id)?.from ?? from });
+  }
+  return [...byId.values()].filter(({ payment, from }) => payment.status !== from);
+}

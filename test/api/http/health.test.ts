@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { openApiServer } from '../../support/api-server.ts';
+import { describeDatabases } from '../../support/databases.ts';
+
+describeDatabases('health', (openTestDb) => {
+  test('healthz answers as long as the process does, without a key', async () => {
+    const api = await openApiServer(await openTestDb());
+    expect(await api.send('GET', '/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } });
+  });
+
+  test('readyz is 200 while one chain can be paid on, and names the others as degraded', async () => {
+    const api = await openApiServer(await openTestDb());
+    expect(await api.send('GET', '/readyz')).toMatchObject({
+      status: 200,
+      body: { ready: true, degraded: [] },
+    });
+    await api.setChain('bsc', { stoppedReason: 'finality violated' });
+    expect((await api.send('GET', '/readyz')).body).toEqual({
+      ready: true,
+      degraded: [{ part: 'chain:bsc', reason: 'the chain is stopped: finality violated' }],
+    });
+  });
+
+  test('readyz is 503 with every reason when no chain can be paid on', async () => {
+    const api = await openApiServer(await openTestDb());
+    api.advance(121);
+    const answer = await api.send('GET', '/readyz');
+    const reason = 'no node has answered for 121 seconds';
+    expect([answer.status, answer.body]).toEqual([
+      503,
+      {
+        ready: false,
+        reasons: [
+          { part: 'chain:bsc', reason },
+          { part: 'chain:ethereum', reason },
+        ],
+      },
+    ]);
+  });
+
+  test('readyz is 503 when the daemon is stopping, and when the database fails', async () => {
+    const db = await openTestDb();
+    const api = await openApiServer(db);
+    api.setStopping(true);
+    expect(await api.send('GET', '/readyz')).toMatchObject({
+      status: 503,
+      body: { ready: false, reasons: [{ part: 'daemon', reason: 'stopping' }] },
+    });
+    api.setStopping(false);
+    await db.schema.dropTable('chain_cursors').execute();
+    expect(await api.send('GET', '/readyz')).toMatchObject({
+      status: 503,
+      body: { ready: false, reasons: [{ part: 'database', reason: expect.any(String) }] },
+    });
+  });
+
+  test('metrics count requests by route, never by path', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    await api.send('GET', '/api/v1/payments/PAY-2026-AAAAAA/', { key: shop.key });
+    await api.send('GET', '/api/v1/payments/PAY-2026-BBBBBB/', { key: shop.key });
+    const metrics = await api.send('GET', '/metrics');
+    expect(metrics.headers.get('content-type')).toMatch(/^text\/plain/);
+    expect(metrics.text).toContain(
+      'depositd_http_requests_total{method="GET",route="/api/v1/payments/:payment_number/",status="404"} 2',
+    );
+    expect(metrics.text).not.toContain('PAY-2026');
+  });
+
+  test('every answer forbids framing, sniffing, caching and running anything', async () => {
+    const api = await openApiServer(await openTestDb());
+    for (const path of ['/healthz', '/api/v1/payments/', '/api/v1/schema/', '/nothing']) {
+      const { headers } = await api.send('GET', path);
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('x-frame-options')).toBe('DENY');
+      expect(headers.get('content-security-policy')).toBe("default-src 'none';frame-ancestors 'none'");
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(headers.get('strict-transport-security')).toBe('max-age=31536000');
+      expect(headers.has('x-powered-by')).toBe(false);
+    }
+  });
+});

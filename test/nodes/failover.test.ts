@@ -1,0 +1,441 @@
+import { expect, test } from 'vitest';
+import type { Capability } from '../../src/core/node.ts';
+import { createEndpoints, type Endpoints, NoNodeError } from '../../src/nodes/failover.ts';
+import {
+  behind,
+  contradiction,
+  lacks,
+  NodeError,
+  type NodeFault,
+  unavailable,
+} from '../../src/nodes/fault.ts';
+import { type TestClock, testClock } from '../support/evm.ts';
+import { captureLog, type LogLine } from '../support/log.ts';
+
+const never = new AbortController().signal;
+const minute = 60_000;
+
+type FakeNode = {
+  name: string;
+  latencyMs: () => number | null;
+  limits: () => null;
+  close: () => Promise<void>;
+};
+
+test('the preferred node is asked, and only that one', async () => {
+  const { ask, visits } = pool('a', 'b', 'c');
+  expect(await ask({})).toBe('a');
+  expect(visits).toEqual(['a']);
+});
+
+test('a failing node is followed by the next in the order of preference, which begins anew', async () => {
+  const { ask, visits } = pool('a', 'b', 'c');
+  expect(await ask({ a: unavailable('down'), b: unavailable('down too') })).toBe('c');
+  expect(visits).toEqual(['a', 'b', 'c']);
+});
+
+test('when no node does it, it says why and when one may be asked again', async () => {
+  const { ask, clock } = pool('a', 'b');
+  const failure = await ask({ a: unavailable('down'), b: limited(5000) }).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(NoNodeError);
+  expect((failure as NoNodeError).message).toBe('a: down; b: slow down');
+  expect((failure as NoNodeError).retryAt).toBe(clock() + 1000);
+});
+
+test('a failing node rests twice as long each time, up to a minute, and not at all after a success', async () => {
+  const { ask, clock, endpoints } = pool('a');
+  const rests: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    await ask({ a: unavailable('down') }).catch(() => {});
+    const until = endpoints.status()[0]?.restingUntil ?? 0;
+    rests.push(until - clock());
+    clock.advance(until - clock());
+  }
+  expect(rests).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+  await ask({});
+  await ask({ a: unavailable('down') }).catch(() => {});
+  expect((endpoints.status()[0]?.restingUntil ?? 0) - clock()).toBe(1000);
+});
+
+test.each<[NodeFault, number]>([
+  [{ kind: 'unavailable', retryAfterMs: 7000 }, 7000],
+  [{ kind: 'unavailable', retryAfterMs: 24 * 60 * minute }, 60 * minute],
+  [{ kind: 'behind' }, 500],
+  [{ kind: 'unsupported' }, 5000],
+  [{ kind: 'filter-too-long' }, 5000],
+  [{ kind: 'wrong-chain' }, 5000],
+  [{ kind: 'contradiction' }, 1000],
+  [{ kind: 'too-much' }, 1000],
+])('after %j it rests for %i ms', async (fault, ms) => {
+  const { ask, clock, visits } = pool('a');
+  await ask({ a: new NodeError(fault, 'no') }).catch(() => {});
+  visits.length = 0;
+  clock.advance(ms - 1);
+  await expect(ask({})).rejects.toThrow(NoNodeError);
+  expect(visits).toEqual([]);
+  clock.advance(1);
+  expect(await ask({})).toBe('a');
+});
+
+test('a resting node is not asked before its time, whatever happens to the others', async () => {
+  const { ask, clock, visits } = pool('a', 'b');
+  await ask({ a: limited(10_000) });
+  visits.length = 0;
+  for (let i = 0; i < 9; i++) {
+    clock.advance(1000);
+    await ask({ b: unavailable('down') }).catch(() => {});
+  }
+  expect(visits).not.toContain('a');
+});
+
+test('a clock that is set back lets nobody rest longer', async () => {
+  const { ask, askFor, clock, endpoints } = pool('a');
+  await ask({ a: unavailable('down') }).catch(() => {});
+  clock.advance(-60 * minute);
+  await expect(ask({})).rejects.toThrow(NoNodeError);
+  clock.advance(1000);
+  expect(await ask({})).toBe('a');
+  await ask({ a: contradiction('two blocks at one height') }).catch(() => {});
+  clock.advance(-60 * minute);
+  await askFor(['logs'], {}).catch(() => {});
+  clock.advance(6 * minute);
+  expect(endpoints.status()).toMatchObject([{ state: 'ready' }]);
+  const refusal = lacks('logs', new NodeError({ kind: 'unsupported' }, 'switched off'));
+  await askFor(['logs'], { a: refusal }).catch(() => {});
+  clock.advance(-60 * minute);
+  await askFor(['logs'], {}).catch(() => {});
+  clock.advance(5000);
+  expect(await askFor(['logs'], {})).toBe('a');
+});
+
+test('the preferred node is returned to when it has rested', async () => {
+  const { ask, clock } = pool('a', 'b');
+  expect(await ask({ a: unavailable('down') })).toBe('b');
+  expect(await ask({})).toBe('b');
+  clock.advance(1000);
+  expect(await ask({})).toBe('a');
+});
+
+test('a node that contradicted itself is asked only when nobody else can be', async () => {
+  const { ask, clock } = pool('a', 'b');
+  await ask({ a: contradiction('two blocks at one height') });
+  clock.advance(2 * minute);
+  expect(await ask({})).toBe('b');
+  expect(await ask({ b: unavailable('down') })).toBe('a');
+  clock.advance(4 * minute);
+  expect(await ask({})).toBe('a');
+});
+
+test('what a node said can turn out to be a fault later', async () => {
+  const { endpoints, ask, visits, nodes } = pool('a', 'b');
+  expect(await ask({})).toBe('a');
+  endpoints.accuse(nodes[0] as FakeNode, contradiction('b showed otherwise'));
+  expect(await ask({})).toBe('b');
+  expect(visits).toEqual(['a', 'b']);
+});
+
+test('a second opinion comes from another node', async () => {
+  const { endpoints, nodes } = pool('a', 'b');
+  const second = await endpoints.ask(async ({ name }) => name, never, {
+    except: (node) => node === nodes[0],
+  });
+  expect(second).toBe('b');
+  const alone = pool('a');
+  await expect(
+    alone.endpoints.ask(async ({ name }) => name, never, { except: (node) => node === alone.nodes[0] }),
+  ).rejects.toThrow(NoNodeError);
+});
+
+test('a node is identified before its first use and after each rest', async () => {
+  const { ask, identified, clock } = pool('a', 'b');
+  await ask({});
+  await ask({});
+  expect(identified).toEqual(['a']);
+  await ask({ a: behind('late') });
+  expect(identified).toEqual(['a', 'b']);
+  clock.advance(minute);
+  await ask({});
+  expect(identified).toEqual(['a', 'b', 'a']);
+});
+
+test('a node that is not what it should be is never used', async () => {
+  const { ask, visits, refuseIdentity } = pool('a', 'b');
+  refuseIdentity.add('a');
+  expect(await ask({})).toBe('b');
+  expect(visits).toEqual(['b']);
+});
+
+test('a mistake of ours is not blamed on a node', async () => {
+  const { endpoints } = pool('a', 'b');
+  const mistake = new TypeError('undefined is not a function');
+  await expect(
+    endpoints.ask(async () => {
+      throw mistake;
+    }, never),
+  ).rejects.toBe(mistake);
+  expect(endpoints.status()[0]).toMatchObject({ restingUntil: null, lastError: null });
+});
+
+test('being stopped is not blamed on a node either', async () => {
+  const { endpoints } = pool('a', 'b');
+  const stopping = new AbortController();
+  const work = async () => {
+    stopping.abort(new Error('stopped'));
+    throw unavailable('the connection broke');
+  };
+  await expect(endpoints.ask(work, stopping.signal)).rejects.toThrow('stopped');
+  expect(endpoints.status()[0]?.restingUntil).toBeNull();
+});
+
+test('a switch is logged once, with the reason and host names', async () => {
+  const { ask, clock, lines } = pool('a', 'b');
+  await ask({});
+  await ask({ a: limited(2000) });
+  await ask({});
+  clock.advance(2000);
+  await ask({});
+  expect(lines.filter(({ msg }) => msg === 'rpc endpoint switched').map(brief)).toEqual([
+    { level: 'warn', from: 'a', to: 'b', reason: 'slow down' },
+    { level: 'info', from: 'b', to: 'a', reason: 'the preferred node can be asked again' },
+  ]);
+});
+
+test('a node that stays away is reported once, and once when it is back', async () => {
+  const { ask, clock, lines } = pool('a');
+  for (let i = 0; i < 5; i++) {
+    await ask({ a: unavailable('down') }).catch(() => {});
+    clock.advance(minute);
+  }
+  await ask({});
+  const told = lines
+    .filter(({ level }) => level !== 'debug')
+    .map(({ level, msg, host }) => ({ level, msg, host }));
+  expect(told).toEqual([
+    { level: 'warn', msg: 'rpc endpoint failed', host: 'a' },
+    { level: 'info', msg: 'rpc endpoint recovered', host: 'a' },
+  ]);
+});
+
+const noLogs = lacks('logs', new NodeError({ kind: 'unsupported' }, 'limit exceeded'));
+const needsLogs = { needs: ['logs'] } as const;
+
+test('a node that is behind for a moment is not worth a line; one that stays behind is', async () => {
+  const { ask, clock, lines } = pool('a');
+  const told = () =>
+    lines.filter(({ level }) => level !== 'debug').map(({ level, msg }) => `${level} ${msg}`);
+  for (let i = 0; i < 20; i++) {
+    await ask({ a: behind('its latest block is 99') }).catch(() => {});
+    clock.advance(minute);
+    await ask({});
+  }
+  expect(told()).toEqual([]);
+  for (let i = 0; i < 10; i++) {
+    await ask({ a: behind('its latest block is 99') }).catch(() => {});
+    clock.advance(minute);
+  }
+  expect(told()).toEqual(['warn rpc endpoint failed']);
+  await ask({});
+  expect(told()).toEqual(['warn rpc endpoint failed', 'info rpc endpoint recovered']);
+});
+
+test('a node that refuses logs is asked for heads only, while others serve logs', async () => {
+  const { ask, askFor, visits } = pool('a', 'b');
+  expect(await askFor(['logs'], { a: noLogs })).toBe('b');
+  visits.length = 0;
+  expect(await askFor(['logs'], {})).toBe('b');
+  expect(await ask({})).toBe('a');
+  expect(visits).toEqual(['b', 'a']);
+});
+
+test('what a node refused is asked of it again now and then, at last every ten minutes', async () => {
+  const { askFor, clock, endpoints, visits } = pool('a', 'b');
+  const waits: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    await askFor(['logs'], { a: noLogs });
+    const from = clock();
+    visits.length = 0;
+    while (!visits.includes('a')) {
+      clock.advance(5000);
+      await askFor(['logs'], { a: noLogs });
+    }
+    waits.push((clock() - from) / 1000);
+  }
+  expect(waits).toEqual([5, 10, 20, 40, 80, 160, 320, 600, 600].map((seconds) => expect.closeTo(seconds, 0)));
+  clock.advance(10 * minute);
+  await endpoints.ask(async (_, seen) => seen({ serves: 'logs' }), never, needsLogs);
+  expect(endpoints.status()[0]).toMatchObject({ state: 'ready', lacks: [] });
+});
+
+test('with no node that serves logs the failure says so of each, and when one is tried again', async () => {
+  const { askFor, clock, visits } = pool('a', 'b');
+  await askFor(['logs'], { a: noLogs, b: noLogs }).catch(() => {});
+  visits.length = 0;
+  const failure = await askFor(['logs'], {}).catch((error: unknown) => error);
+  expect((failure as NoNodeError).message).toBe(
+    'a: it serves no logs: limit exceeded; b: it serves no logs: limit exceeded',
+  );
+  expect((failure as NoNodeError).retryAt).toBe(clock() + 5000);
+  expect(visits).toEqual([]);
+});
+
+test('what a node does not serve is logged once with its host, and once when it serves it after all', async () => {
+  const { endpoints, askFor, clock, lines } = pool('a', 'b');
+  for (let i = 0; i < 20; i++) {
+    await askFor(['logs'], { a: noLogs });
+    clock.advance(minute);
+  }
+  clock.advance(10 * minute);
+  await endpoints.ask(async (_, seen) => seen({ serves: 'logs' }), never, needsLogs);
+  const told = lines.filter(({ level, msg }) => level !== 'debug' && msg !== 'rpc endpoint switched');
+  expect(told.map(({ level, msg, host, lacks, serves }) => ({ level, msg, host, lacks, serves }))).toEqual([
+    { level: 'warn', msg: 'rpc endpoint limited', host: 'a', lacks: 'logs', serves: undefined },
+    { level: 'info', msg: 'rpc endpoint recovered', host: 'a', lacks: undefined, serves: 'logs' },
+  ]);
+});
+
+test('a look aside is no switch, whoever answers it', async () => {
+  const { endpoints, askFor, lines } = pool('a', 'b');
+  await askFor(['logs'], { a: noLogs });
+  for (let i = 0; i < 3; i++) {
+    await endpoints.ask(async ({ name }) => name, never, { aside: true });
+    await askFor(['logs'], {});
+  }
+  expect(lines.filter(({ msg }) => msg === 'rpc endpoint switched').map(brief)).toEqual([
+    { level: 'warn', from: 'a', to: 'b', reason: 'it serves no logs: limit exceeded' },
+  ]);
+});
+
+test('the status names the state of each node', async () => {
+  const { endpoints, askFor, refuseIdentity, clock } = pool('a', 'b', 'c', 'd', 'e');
+  refuseIdentity.add('d');
+  await askFor(['logs'], { a: noLogs, b: contradiction('two blocks'), c: limited(minute) });
+  const states = () => endpoints.status().map(({ state }) => state);
+  expect(states()).toEqual(['limited', 'resting', 'resting', 'wrong chain', 'ready']);
+  clock.advance(30_000);
+  expect(states()).toEqual(['limited', 'distrusted', 'resting', 'wrong chain', 'ready']);
+});
+
+test('a node lags by as many blocks as it showed less than another', async () => {
+  const { endpoints, nodes } = pool('a', 'b');
+  await endpoints.ask(async (_, seen) => seen({ head: 90 }), never);
+  await endpoints.ask(async (_, seen) => seen({ head: 85 }), never, {
+    except: (node) => node === nodes[0],
+  });
+  expect(endpoints.status().map(({ head, lag }) => ({ head, lag }))).toEqual([
+    { head: 90, lag: 0 },
+    { head: 85, lag: 5 },
+  ]);
+});
+
+test('the status tells what each node showed', async () => {
+  const { endpoints, clock } = pool('a', 'b');
+  await endpoints.ask(async (node, seen) => {
+    if (node.name === 'a') throw unavailable('down');
+    seen({ head: 7, finalized: 5 });
+    seen({ finalized: null });
+  }, never);
+  expect(endpoints.status()).toEqual([
+    {
+      host: 'a',
+      preferred: true,
+      state: 'resting',
+      head: null,
+      finalized: null,
+      lag: null,
+      answeredAt: null,
+      lacks: [],
+      limits: null,
+      latencyMs: 12,
+      restingUntil: clock() + 1000,
+      lastError: 'down',
+      asked: 1,
+      failed: 1,
+    },
+    {
+      host: 'b',
+      preferred: false,
+      state: 'ready',
+      head: 7,
+      finalized: null,
+      lag: 0,
+      answeredAt: clock(),
+      lacks: [],
+      limits: null,
+      latencyMs: 12,
+      restingUntil: null,
+      lastError: null,
+      asked: 1,
+      failed: 0,
+    },
+  ]);
+});
+
+test('closing closes every node', async () => {
+  const closed: string[] = [];
+  const nodes = ['a', 'b'].map((name) => ({
+    host: name,
+    node: { latencyMs: () => null, limits: () => null, close: async () => void closed.push(name) },
+  }));
+  const { log } = captureLog();
+  await createEndpoints({ nodes, identify: async () => {}, clock: testClock(), log }).close();
+  expect(closed).toEqual(['a', 'b']);
+});
+
+type Failures = Record<string, NodeError>;
+
+/** Nodes by their names. `ask` returns the name of the one that did not fail. */
+function pool(...names: string[]): {
+  endpoints: Endpoints<FakeNode>;
+  ask: (failures: Failures) => Promise<string>;
+  /** The same for what needs these. */
+  askFor: (needs: readonly Capability[], failures: Failures) => Promise<string>;
+  nodes: FakeNode[];
+  visits: string[];
+  identified: string[];
+  refuseIdentity: Set<string>;
+  clock: TestClock;
+  lines: LogLine[];
+} {
+  const clock = testClock();
+  const { log, lines } = captureLog();
+  const visits: string[] = [];
+  const identified: string[] = [];
+  const refuseIdentity = new Set<string>();
+  const nodes = names.map((name) => ({
+    name,
+    latencyMs: () => 12,
+    limits: () => null,
+    close: async () => {},
+  }));
+  const endpoints = createEndpoints<FakeNode>({
+    nodes: nodes.map((node) => ({ host: node.name, node })),
+    identify: async ({ name }) => {
+      identified.push(name);
+      if (refuseIdentity.has(name))
+        throw new NodeError({ kind: 'wrong-chain' }, 'it belongs to chain 1, not 56');
+    },
+    clock,
+    log,
+  });
+  const askFor = (needs: readonly Capability[], failures: Failures) =>
+    endpoints.ask(
+      async ({ name }) => {
+        visits.push(name);
+        const failure = failures[name];
+        if (failure !== undefined) throw failure;
+        return name;
+      },
+      never,
+      { needs },
+    );
+  const ask = (failures: Failures) => askFor([], failures);
+  return { endpoints, ask, askFor, nodes, visits, identified, refuseIdentity, clock, lines };
+}
+
+function limited(retryAfterMs: number): NodeError {
+  return new NodeError({ kind: 'unavailable', retryAfterMs }, 'slow down');
+}
+
+function brief({ level, from, to, reason }: LogLine) {
+  return { level, from, to, reason };
+}
