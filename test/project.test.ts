@@ -50,7 +50,7 @@ const exceptions: Record<string, string> = {
   'api -> notify/secrets.ts': 'a type: what seals the secrets, handed in by the daemon',
 };
 
-/** Files of more than 250 lines, each with its reason. */
+/** Files of more than 350 lines, each with its reason. */
 const longFiles: Record<string, string> = {
   'src/storage/schema.ts': 'one list of all tables',
   'src/storage/payments/payments.ts': 'every query of one table group',
@@ -95,8 +95,8 @@ function isAllowed({ file, target }: Import): boolean {
   return `${from} -> ${relative('src', target)}` in exceptions;
 }
 
-function filesOver250Lines(): string[] {
-  return sources('src').filter((file) => readFileSync(join(root, file), 'utf8').split('\n').length > 251);
+function filesOver350Lines(): string[] {
+  return sources('src').filter((file) => readFileSync(join(root, file), 'utf8').split('\n').length > 351);
 }
 
 describe('the source', () => {
@@ -140,8 +140,8 @@ describe('the source', () => {
     expect(ownImports('migrations')).toEqual([]);
   });
 
-  test('has no file of more than 250 lines without a reason', () => {
-    expect(filesOver250Lines().filter((file) => !(file in longFiles))).toEqual([]);
+  test('has no file of more than 350 lines without a reason', () => {
+    expect(filesOver350Lines().filter((file) => !(file in longFiles))).toEqual([]);
   });
 
   test('lists no reason for a rule that nothing breaks any more', () => {

@@ -16,7 +16,7 @@ export type FullBlock = Header & { transactions: Transaction[] };
 /** `value` in wei; `to` is null where the transaction creates a contract; `input` is `0x` and whole bytes of hex. */
 export type Transaction = { hash: TxHash; to: AddressKey | null; value: bigint; input: string };
 
-/** `logs` are unread: accept.ts reads them. */
+/** `logs` are unread: validate.ts reads them. */
 export type Receipt = {
   txHash: TxHash;
   height: number;

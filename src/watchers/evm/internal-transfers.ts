@@ -3,8 +3,9 @@ import type { TxHash } from '../../core/chain.ts';
 import type { Logger } from '../../log.ts';
 import type { Hosts, PollOutcome, Watchlist } from '../source.ts';
 import type { EvmNode } from './node.ts';
-import type { TickOutcome } from './tick.ts';
-import type { ContractCall, Tracer, Tracing } from './tracer.ts';
+import type { ReadOutcome } from './poll.ts';
+import type { ContractCall } from './trace-decode.ts';
+import type { Tracer, Tracing } from './tracer.ts';
 
 export type ContractPaymentsDeps = {
   tracer: Tracer;
@@ -17,7 +18,7 @@ export type ContractPaymentsDeps = {
 export type ContractPayments = {
   /** Adds to what a node showed what contracts paid in those blocks. `except` is asked only if nobody else can tell. */
   addTo(
-    outcome: TickOutcome,
+    outcome: ReadOutcome,
     request: { watch: Watchlist; signal: AbortSignal },
     except?: Hosts,
   ): Promise<PollOutcome>;
@@ -64,7 +65,7 @@ export function createContractPayments(deps: ContractPaymentsDeps): ContractPaym
   }
 
   async function addTo(
-    outcome: TickOutcome,
+    outcome: ReadOutcome,
     request: { watch: Watchlist; signal: AbortSignal },
     except: Hosts = new Set(),
   ): Promise<PollOutcome> {

@@ -5,7 +5,7 @@ import { behind, contradiction } from '../../nodes/fault.ts';
 import type { Watchlist } from '../source.ts';
 import { namesWatched } from './calldata.ts';
 import { type FullBlock, readReceipt, refOf } from './decode.ts';
-import type { ContractCall } from './tracer.ts';
+import type { ContractCall } from './trace-decode.ts';
 
 /*
  * The chain's own coin leaves no log: whole blocks are read, and a transaction's own target and value count. What

@@ -1,14 +1,14 @@
 import type { NodeLimits } from '../../core/node.ts';
 import { createRpcClient, type RpcClient, type RpcClientOptions } from '../../nodes/json-rpc.ts';
 import { createRangeControl, type RangeControl } from '../../nodes/log-range.ts';
-import { type Ahead, createAhead } from './prefetch.ts';
+import { createPrefetch, type Prefetch } from './prefetch.ts';
 
 /** One node and what is known of its limits. */
 export type EvmNode = {
   /** Its host name, which may be logged. */
   host: string;
   client: RpcClient;
-  ahead: Ahead;
+  prefetch: Prefetch;
   range: RangeControl;
   /** Whether it takes a list of recipients in the filter. */
   recipientFilter: boolean;
@@ -23,7 +23,7 @@ export function createEvmNode(options: RpcClientOptions): EvmNode {
   const node: EvmNode = {
     host: new URL(endpoint.url).host,
     client,
-    ahead: createAhead(client),
+    prefetch: createPrefetch(client),
     range: createRangeControl(endpoint.maxLogRange),
     recipientFilter: true,
     latencyMs: client.latencyMs,

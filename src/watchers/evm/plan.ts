@@ -5,13 +5,13 @@ import type { RpcCall } from '../../nodes/json-rpc.ts';
 import type { PollRequest } from '../source.ts';
 import { getFullBlock, getHeader, getTransfers } from './calls.ts';
 import type { Header } from './decode.ts';
+import type { RateAlarm } from './log-gaps.ts';
 import type { TokenCurrencies } from './logs.ts';
 import { mostFullBlocks } from './native.ts';
 import type { EvmNode } from './node.ts';
-import type { RateAlarm } from './rate-alarm.ts';
 import type { Expectation } from './validate.ts';
 
-export type TickContext = {
+export type ReadContext = {
   chain: ChainConfig;
   /** As configured, for the filter. */
   tokens: readonly string[];
@@ -21,7 +21,7 @@ export type TickContext = {
 };
 
 /** A poll, or a reading of what lies below a block that is known: up to `upTo`, by a node that has that block. */
-export type TickRequest = PollRequest & { below?: { upTo: number; landmark: BlockRef } };
+export type ReadRequest = PollRequest & { below?: { upTo: number; landmark: BlockRef } };
 
 /** geth takes at most this many values at one place of a filter. */
 const mostRecipients = 1000;
@@ -43,14 +43,14 @@ export type Plan = {
 };
 
 /** What to ask this node for now. `replaced` is as in the plan, and null at first. */
-export function planTick(
+export function planRead(
   node: EvmNode,
-  request: TickRequest,
-  { tokens }: TickContext,
+  request: ReadRequest,
+  { tokens }: ReadContext,
   replaced: Header | null,
 ): Plan {
   const { cursor, head, upTo = head.height, watch, native, below } = request;
-  const ahead = below === undefined ? node.ahead.reach(cursor.height) : null;
+  const ahead = below === undefined ? node.prefetch.reach(cursor.height) : null;
   // What was asked ahead before whole blocks were wanted may be more than can be had of these.
   const useful = ahead !== null && (!native || ahead <= cursor.height + mostFullBlocks);
   const reach = useful ? ahead : cursor.height + widthOf(node, request);
@@ -90,17 +90,17 @@ export function planTick(
  * Asks for the blocks after those of `plan` before these are answered: a node that is far away, or slow, is read
  * twice as fast. Only while catching up, as wide as it has served before, and not as far as the head, which moves.
  */
-export function askAhead(node: EvmNode, request: TickRequest, context: TickContext, plan: Plan): void {
+export function prefetchNext(node: EvmNode, request: ReadRequest, context: ReadContext, plan: Plan): void {
   const { cursor, to } = plan.expected;
   const from = to.height;
   const end = from + widthOf(node, request);
   const { head, upTo = head.height } = request;
   if (end >= Math.min(head.height, upTo)) return;
   if (!node.range.isServed(from - cursor.height) || !node.range.isServed(end - from)) return;
-  const { calls } = planTick(node, { ...request, cursor: { ...cursor, height: from } }, context, null);
-  node.ahead.ask({ from, to: end, calls }, request.signal);
+  const { calls } = planRead(node, { ...request, cursor: { ...cursor, height: from } }, context, null);
+  node.prefetch.ask({ from, to: end, calls }, request.signal);
 }
 
-function widthOf({ range }: EvmNode, { native }: TickRequest): number {
+function widthOf({ range }: EvmNode, { native }: ReadRequest): number {
   return native ? Math.min(range.width(), mostFullBlocks) : range.width();
 }

@@ -1,131 +1,241 @@
-import type { Clock } from '../../clock.ts';
-import type { Logger } from '../../log.ts';
-import { type AskOptions, type Endpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
-import { behind, contradiction } from '../../nodes/fault.ts';
+import type { ChainConfig } from '../../config.ts';
+import type { BlockRef, Transfer } from '../../core/chain.ts';
+import type { Capability } from '../../core/node.ts';
+import type { Seen } from '../../nodes/failover.ts';
+import { contradiction, lacks, NodeError } from '../../nodes/fault.ts';
+import type { RpcAnswer } from '../../nodes/json-rpc.ts';
 import type { PollOutcome, PollRequest, Span } from '../source.ts';
-import { createStandstill } from '../stalls.ts';
-import type { ContractPayments } from './internal-transfers.ts';
-import type { AskFresh, Fresh } from './look-afresh.ts';
+import { getHeader, getReceipt } from './calls.ts';
+import { type FullBlock, type Header, readHeader, refOf } from './decode.ts';
+import { doubtSilence } from './log-gaps.ts';
+import { type MatchedLog, toTransfers } from './logs.ts';
+import { findContractCalls, judgePayment, matchPayments, toNativeTransfer } from './native.ts';
 import type { EvmNode } from './node.ts';
-import type { TickContext } from './plan.ts';
-import { needsOf, readSpan, type TickOutcome } from './tick.ts';
+import { type Plan, planRead, prefetchNext, type ReadContext, type ReadRequest } from './plan.ts';
+import { resultOf } from './preflight.ts';
+import type { ContractCall } from './trace-decode.ts';
+import { judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs, showReplaced } from './validate.ts';
 
-type PollDeps = {
-  endpoints: Endpoints<EvmNode>;
-  context: TickContext;
-  contractPayments: ContractPayments;
-  askFresh: AskFresh;
-  clock: Clock;
-  log: Logger;
-};
+/** A block in which something was found has to be asked about by itself: that costs as much as so many logs. */
+const costOfFound = 10;
 
-type Polled = { node: EvmNode; outcome: TickOutcome };
+/** What a poll came to. What contracts paid in the native coin is not among the transfers yet. */
+export type ReadOutcome =
+  | Exclude<PollOutcome, { kind: 'span' }>
+  | { kind: 'span'; span: Span; contractCalls: ContractCall[] };
 
-/** Reading on from the cursor: one tick at one node, and a word of another where that one's is not enough. */
-export function createPoll(
-  deps: PollDeps,
-): (request: PollRequest, finalizedHeight: number) => Promise<PollOutcome> {
-  const { endpoints, context, contractPayments, askFresh, clock, log } = deps;
-  const standstill = createStandstill({ network: context.chain.network, clock, log });
+/** What a node must serve for this. */
+export function needsOf({ watch }: ReadRequest, { chain, tokens }: ReadContext): Capability[] {
+  const needs: Capability[] = chain.finality === 'finalized' ? ['finalized'] : [];
+  return tokens.length > 0 && watch.size > 0 ? [...needs, 'logs'] : needs;
+}
 
-  async function poll(request: PollRequest, finalizedHeight: number): Promise<PollOutcome> {
+/**
+ * Reads on from the cursor: one batch to one node, and a second one where something was found. A node that
+ * refuses the range is asked for a narrower one at once.
+ *
+ * @throws NodeError when the node gave no answer that proves itself.
+ */
+export async function readSpan(
+  node: EvmNode,
+  request: ReadRequest,
+  context: ReadContext,
+  seen: Seen,
+): Promise<ReadOutcome> {
+  // What was read before is read again beside the reading on, which alone asks ahead.
+  const readsOn = request.below === undefined;
+  try {
+    const outcome = await readFrom(node, request, context, seen);
+    if (readsOn && outcome.kind === 'reorg') node.prefetch.forget();
+    return outcome;
+  } catch (error) {
+    if (readsOn) node.prefetch.forget();
+    throw error;
+  }
+}
+
+async function readFrom(
+  node: EvmNode,
+  request: ReadRequest,
+  context: ReadContext,
+  seen: Seen,
+): Promise<ReadOutcome> {
+  let replaced: Header | null = null;
+  for (;;) {
+    const plan = planRead(node, request, context, replaced);
+    let answers: RpcAnswer[];
     try {
-      const first = await pollWhoGoesOn(request);
-      const final = request.cursor.height <= finalizedHeight;
-      const doubtful = first.outcome.kind === 'reorg' && final;
-      return await contractPayments.addTo(
-        doubtful ? await secondOpinion(request, first) : first.outcome,
-        request,
-      );
+      answers = await send(node, request, context, plan);
+      if (plan.logsAt !== null) checkLogs(answers, plan.logsAt);
     } catch (error) {
-      if (request.signal.aborted) return { kind: 'failed', reason: 'stopped', retryAt: clock() };
-      if (!(error instanceof NoNodeError)) throw error;
-      return { kind: 'failed', reason: error.message, retryAt: error.retryAt };
+      if (!(error instanceof NodeError) || !adapt(node, plan, error)) throw error;
+      continue;
     }
+    const outcome = await readAnswers(node, request, context, plan, answers, seen);
+    if (outcome.kind !== 'moved') return outcome;
+    // Asked without a hash, the node shows the block itself: this happens once.
+    replaced = outcome.top;
+  }
+}
+
+function send(node: EvmNode, request: ReadRequest, context: ReadContext, plan: Plan): Promise<RpcAnswer[]> {
+  if (request.below !== undefined) return node.client.send(plan.calls, request.signal);
+  const answers = node.prefetch.answers(plan.calls, request.signal);
+  prefetchNext(node, request, context, plan);
+  return answers;
+}
+
+/** @throws NodeError that the node gave instead of logs. */
+function checkLogs(answers: readonly RpcAnswer[], logsAt: number): void {
+  const [, top] = answers;
+  const logs = answers[logsAt];
+  const refused = logs !== undefined && 'error' in logs && logs.error.fault.kind === 'unsupported';
+  // A node that serves nothing at all, for want of a key perhaps, says nothing about logs.
+  if (refused && top !== undefined && 'result' in top) throw lacks('logs', logs.error);
+  resultOf(logs);
+}
+
+/** Whether the node takes the hint: then the same is asked again, narrower. */
+function adapt(node: EvmNode, { expected, recipients }: Plan, error: NodeError): boolean {
+  const { kind } = error.fault;
+  if (kind === 'too-wide' || kind === 'too-much') {
+    return node.range.refused(expected.to.height - expected.cursor.height, error.fault);
+  }
+  if (kind !== 'filter-too-long' || recipients === null) return false;
+  node.recipientFilter = false;
+  return true;
+}
+
+async function readAnswers(
+  node: EvmNode,
+  request: ReadRequest,
+  context: ReadContext,
+  plan: Plan,
+  answers: readonly RpcAnswer[],
+  seen: Seen,
+): Promise<ReadOutcome | { kind: 'moved'; top: Header }> {
+  const { cursor, watch } = request;
+  const { expected, top, logsAt } = plan;
+  const shownTop = resultOf(answers[1]);
+  const finalizedAnswer = readFinalized(answers[0], context.chain);
+  // Whatever it proves: how far behind a node is, is worth knowing.
+  const head = top === 'latest' ? readHeader(shownTop) : null;
+  if (head !== null) seen({ head: head.height, finalized: readHeader(finalizedAnswer)?.height ?? null });
+  const headers = { finalized: finalizedAnswer, top: shownTop, cursor: resultOf(answers[2]) };
+  const verdict = judgeHeaders(expected, headers, top);
+  if (verdict.kind !== 'proven') return verdict;
+  const { finalized, witnesses, standing } = verdict;
+  if (plan.landmarkAt !== null && request.below !== undefined)
+    judgeLandmark(resultOf(answers[plan.landmarkAt]), request.below.landmark, witnesses);
+  const finalizedHeight = finalized?.height ?? null;
+  seen({ finalized: finalizedHeight });
+
+  const full = judgeBlocks(answers.slice(plan.fullBlocksAt).map(resultOf), cursor, witnesses);
+  for (const block of full) witnesses.set(block.height, block.hash);
+  const range = { from: cursor.height + 1, to: expected.to.height, tokens: context.currencies, witnesses };
+  const logs = logsAt === null ? [] : resultOf(answers[logsAt]);
+  const { height, hash } = expected.to;
+  if (hash !== null && standing < height && showReplaced(logs, { height, hash }))
+    return { kind: 'moved', top: verdict.top };
+  const matched = judgeLogs(logs, range, (key) => watch.has(key));
+  if (logsAt !== null) {
+    const found = new Set(matched.map((log) => log.height)).size;
+    node.range.served(range.to - cursor.height, Math.max((logs as unknown[]).length, found * costOfFound));
+    seen({ serves: 'logs' });
+  }
+  if (logsAt !== null && plan.recipients === null) {
+    const whole = { from: range.from, to: range.to, logs: logs as unknown[] };
+    await doubtSilence(node.client, context.rates, whole, request.signal);
   }
 
-  function pollFrom(request: PollRequest, options: AskOptions<EvmNode> = {}): Promise<Polled> {
-    const read = async (node: EvmNode, seen: Seen) => ({
-      node,
-      outcome: await readSpan(node, request, context, seen),
-    });
-    return endpoints.ask(read, request.signal, { needs: needsOf(request, context), ...options });
-  }
+  const to = endOf(request, plan, verdict.top, full);
+  const shown = [...full, to, verdict.top];
+  const known = finalized === null ? shown : [...shown, finalized];
+  const transfers = await complete(node, request, context, matched, full, known);
+  // Not the finalized block, whose hash nothing links to these: made up, it would look like a final block replaced.
+  const anchors = [...transfers.map(({ block }) => block), ...shown.map(refOf)].filter(
+    ({ height }) => height > cursor.height && height < to.height,
+  );
+  return {
+    kind: 'span',
+    span: {
+      host: node.host,
+      to,
+      head: headOf(request, plan, verdict.top, finalized),
+      // That blocks are final which were not read, or may have been replaced, is a claim that nothing has proven.
+      finalizedHeight: finalizedHeight === null ? null : Math.min(finalizedHeight, standing),
+      transfers,
+      anchors,
+      untraced: [],
+    },
+    contractCalls: findContractCalls(full, watch, context.currencies),
+  };
+}
 
-  /** A node that has come to a halt answers, and nothing it says is wrong: another one shows that the chain goes on. */
-  async function pollWhoGoesOn(request: PollRequest): Promise<Polled> {
-    const first = await pollFrom(request);
-    const { node, outcome } = first;
-    if (outcome.kind !== 'span' || !standstill.suspects(outcome.span)) return first;
-    const further = await findFurther(node, outcome.span, request.signal);
-    if (further === null) {
-      standstill.confirm(outcome.span);
-      return first;
-    }
-    endpoints.accuse(node, behind(further.reason));
-    node.ahead.forget();
-    try {
-      return await pollFrom(request, { except: (other) => other !== further.node, aside: false });
-    } catch (error) {
-      if (!(error instanceof NoNodeError)) throw error;
-      return first;
-    }
-  }
+/** Null where the node does not tell and the operator asks for depth alone. */
+function readFinalized(answer: RpcAnswer | undefined, { finality }: ChainConfig): unknown {
+  const result = answer !== undefined && 'result' in answer ? answer.result : null;
+  if (result !== null || finality === 'depth') return result;
+  const error = answer !== undefined && 'error' in answer ? answer.error : null;
+  const message = `it does not tell the finalized block, which finality "finalized" needs${error === null ? '' : `: ${error.message}`}`;
+  const lacking = error?.fault.kind === 'unsupported';
+  throw new NodeError(
+    lacking ? { kind: 'lacks', what: 'finalized' } : (error?.fault ?? { kind: 'behind' }),
+    message,
+  );
+}
 
-  /** One of the others that is further than this node; null when none of them shows more. */
-  async function findFurther(
-    standing: EvmNode,
-    { head, finalizedHeight }: Span,
-    signal: AbortSignal,
-  ): Promise<{ node: EvmNode; reason: string } | null> {
-    const asked = new Set([standing]);
-    for (;;) {
-      const shown = await askAnother(asked, signal);
-      if (shown === null) return null;
-      const { node, latest, finalized } = shown;
-      if (latest.height > head.height)
-        return { node, reason: `its latest block stays ${head.height}, others have ${latest.height}` };
-      if (finalizedHeight !== null && finalized !== null && finalized.height > finalizedHeight)
-        return {
-          node,
-          reason: `its finalized block stays ${finalizedHeight}, others have ${finalized.height}`,
-        };
-    }
-  }
+function endOf(
+  { cursor, head }: PollRequest,
+  { top, expected }: Plan,
+  shown: Header,
+  full: readonly FullBlock[],
+): BlockRef {
+  if (expected.to.height === cursor.height) return cursor;
+  const last = full.at(-1);
+  if (last !== undefined) return refOf(last);
+  return top === 'block' ? refOf(shown) : head;
+}
 
-  /** How far a node has got that is none of these, and joins them; null when there is no such node. */
-  async function askAnother(
-    asked: Set<EvmNode>,
-    signal: AbortSignal,
-  ): Promise<(Fresh & { node: EvmNode }) | null> {
-    const look = async (node: EvmNode, seen: Seen) => {
-      asked.add(node);
-      return { node, ...(await askFresh(node, [], seen, signal)) };
-    };
-    try {
-      return await endpoints.ask(look, signal, { except: (node) => asked.has(node) });
-    } catch (error) {
-      if (!(error instanceof NoNodeError)) throw error;
-      return null;
-    }
-  }
+/**
+ * The latest block is at or above the head seen before: an answer whose head went backwards was not believed. Where it
+ * was not asked for, in a catch-up, the finalized block says how far the chain has got meanwhile.
+ */
+function headOf(
+  { head }: PollRequest,
+  { top, replaced }: Plan,
+  shown: Header,
+  finalized: Header | null,
+): BlockRef {
+  const latest = replaced ?? (top === 'latest' ? shown : null);
+  if (latest !== null) return refOf(latest);
+  return finalized !== null && finalized.height > head.height ? refOf(finalized) : head;
+}
 
-  /** A final block that is gone stops the chain: one node's word is not enough where there are others. */
-  async function secondOpinion(request: PollRequest, first: Polled): Promise<TickOutcome> {
-    try {
-      const { outcome } = await pollFrom(request, { except: (node) => node === first.node });
-      if (outcome.kind === 'reorg') return outcome;
-      const { height } = request.cursor;
-      endpoints.accuse(
-        first.node,
-        contradiction(`it has another block at ${height}, which is final elsewhere`),
-      );
-      return outcome;
-    } catch (error) {
-      if (!(error instanceof NoNodeError)) throw error;
-      return first.outcome;
-    }
+/** Asks the same node for what the transfers found still lack: their blocks' times, or their receipts. */
+async function complete(
+  { client }: EvmNode,
+  { watch, signal }: PollRequest,
+  { chain, currencies }: ReadContext,
+  logs: readonly MatchedLog[],
+  full: readonly FullBlock[],
+  shown: readonly BlockRef[],
+): Promise<Transfer[]> {
+  const blocks = new Map(shown.map((block) => [block.height, refOf(block)]));
+  const heights = [...new Set(logs.map(({ height }) => height))].filter((height) => !blocks.has(height));
+  const payments = matchPayments(full, (key) => watch.has(key));
+  const calls = [...heights.map(getHeader), ...payments.map(({ txHash }) => getReceipt(txHash))];
+  const results = calls.length === 0 ? [] : (await client.send(calls, signal)).map(resultOf);
+  for (const [i, height] of heights.entries()) {
+    const header = readHeader(results[i]);
+    if (header?.height !== height) throw contradiction(`it showed logs of block ${height} but not the block`);
+    blocks.set(height, refOf(header));
   }
-
-  return poll;
+  for (const { height, blockHash } of logs) {
+    if (blocks.get(height)?.hash !== blockHash) throw contradiction(`logs at ${height} are of another block`);
+  }
+  const paid = payments.filter((payment, i) => judgePayment(results[heights.length + i], payment));
+  const transfers = toTransfers(logs, chain.network, currencies, blocks);
+  transfers.push(...paid.map((payment) => toNativeTransfer(chain.network, payment)));
+  return transfers.sort((a, b) => a.block.height - b.block.height);
 }

@@ -1,7 +1,7 @@
 import type { RpcAnswer, RpcCall, RpcClient } from '../../nodes/json-rpc.ts';
 
 /** A question asked of a node while its last answer is still being digested. */
-export type Ahead = {
+export type Prefetch = {
   /** Where the question that was asked ahead from this height ends; null when there is none. */
   reach(from: number): number | null;
   /** Asks about the blocks in `(from, to]`. Whatever was asked ahead before is forgotten. */
@@ -17,7 +17,7 @@ export type Question = { from: number; to: number; calls: readonly RpcCall[] };
 /** What was asked longer ago than this is asked anew, ms. */
 const freshMs = 10_000;
 
-export function createAhead(client: Pick<RpcClient, 'send'>): Ahead {
+export function createPrefetch(client: Pick<RpcClient, 'send'>): Prefetch {
   let asked: (Question & { at: number; answers: Promise<RpcAnswer[]>; stop: AbortController }) | null = null;
 
   function forget(): void {

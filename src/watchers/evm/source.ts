@@ -12,13 +12,13 @@ import type { ChainSource, Hosts, PollOutcome, PollRequest, RereadRequest } from
 import { balancesAt } from './balances.ts';
 import { getHeader } from './calls.ts';
 import { type Header, readHeader, refOf } from './decode.ts';
+import { type Fresh, lookAfresh } from './inclusion.ts';
 import { createContractPayments } from './internal-transfers.ts';
-import { type Fresh, lookAfresh } from './look-afresh.ts';
+import { createRateAlarm } from './log-gaps.ts';
 import { createEvmNode, type EvmNode } from './node.ts';
-import { createPoll } from './poll.ts';
+import { needsOf, readSpan } from './poll.ts';
+import { createPoll } from './poll-nodes.ts';
 import { findOtherTokens, readChainId, resultOf } from './preflight.ts';
-import { createRateAlarm } from './rate-alarm.ts';
-import { needsOf, readSpan } from './tick.ts';
 import { createTracer } from './tracer.ts';
 
 export type EvmSourceOptions = {

@@ -1,16 +1,21 @@
 import type { AddressKey } from '../../core/address.ts';
-import type { BlockRef, Transfer, TxHash } from '../../core/chain.ts';
+import type { Transfer, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
 import { type Endpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
 import { lacks, NodeError, unavailable } from '../../nodes/fault.ts';
 import { type RpcAnswer, type RpcCall, requestTimeoutMs } from '../../nodes/json-rpc.ts';
 import { getReceipt } from './calls.ts';
-import { type Judgement, judgeTrace, tracing } from './judge-trace.ts';
 import type { EvmNode } from './node.ts';
-import { getTrace, type TraceWay, traceLimitMs, traceWays } from './trace-decode.ts';
-
-/** A transaction in which a contract may have paid on: who was called, with how much, and where it was mined. */
-export type ContractCall = { txHash: TxHash; to: AddressKey | null; value: bigint; block: BlockRef };
+import {
+  type ContractCall,
+  getTrace,
+  type Judgement,
+  judgeTrace,
+  type TraceWay,
+  traceLimitMs,
+  traceWays,
+  tracing,
+} from './trace-decode.ts';
 
 /** What contracts paid in a transaction, and who told. */
 export type Traced = { host: string; transfers: Transfer[] };

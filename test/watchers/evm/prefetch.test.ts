@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { BlockRef } from '../../../src/core/chain.ts';
 import type { RpcAnswer, RpcCall } from '../../../src/nodes/json-rpc.ts';
-import { createAhead } from '../../../src/watchers/evm/prefetch.ts';
+import { createPrefetch } from '../../../src/watchers/evm/prefetch.ts';
 import { anvilForTest } from '../../support/anvil.ts';
 import { endpointOf, evmSourceForTest, pollOf, readToHead, watching } from '../../support/evm.ts';
 import { faultProxyForTest } from '../../support/fault-proxy.ts';
@@ -24,7 +24,7 @@ function slowClient() {
 
 test('what was asked ahead is not asked again', async () => {
   const { sent, send } = slowClient();
-  const ahead = createAhead({ send });
+  const ahead = createPrefetch({ send });
   ahead.ask({ from: 10, to: 20, calls: callsFor(20) }, never);
   expect(ahead.reach(10)).toBe(20);
   const answers = ahead.answers(callsFor(20), never);
@@ -36,7 +36,7 @@ test('what was asked ahead is not asked again', async () => {
 
 test('another question than the one asked ahead is asked, and the other given up', async () => {
   const { sent, send } = slowClient();
-  const ahead = createAhead({ send });
+  const ahead = createPrefetch({ send });
   ahead.ask({ from: 10, to: 20, calls: callsFor(20) }, never);
   expect(ahead.reach(11)).toBeNull();
   void ahead.answers(callsFor(15), never);
@@ -48,7 +48,7 @@ test('another question than the one asked ahead is asked, and the other given up
 
 test('what was asked ahead and failed fails when it is wanted, and not before', async () => {
   const failure = new Error('the connection broke');
-  const ahead = createAhead({ send: () => Promise.reject(failure) });
+  const ahead = createPrefetch({ send: () => Promise.reject(failure) });
   ahead.ask({ from: 10, to: 20, calls: callsFor(20) }, never);
   await new Promise(setImmediate);
   await expect(ahead.answers(callsFor(20), never)).rejects.toBe(failure);
@@ -57,7 +57,7 @@ test('what was asked ahead and failed fails when it is wanted, and not before', 
 test('being stopped gives up what was asked ahead', () => {
   const { sent, send } = slowClient();
   const stopping = new AbortController();
-  createAhead({ send }).ask({ from: 10, to: 20, calls: callsFor(20) }, stopping.signal);
+  createPrefetch({ send }).ask({ from: 10, to: 20, calls: callsFor(20) }, stopping.signal);
   stopping.abort();
   expect(sent[0]?.signal.aborted).toBe(true);
 });
