@@ -208,7 +208,7 @@ const pureModules = [
 
 describe('package-lock.json', () => {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { resolved?: string; gypfile?: boolean }>;
+    packages: Record<string, { resolved?: string; gypfile?: boolean; hasInstallScript?: boolean }>;
   };
 
   test('names no registry: everybody installs from their own (npm run lock)', () => {
@@ -219,5 +219,10 @@ describe('package-lock.json', () => {
 
   test('keeps npm from compiling better-sqlite3, which brings its binaries (npm run lock)', () => {
     expect(lock.packages['node_modules/better-sqlite3']?.gypfile).toBe(false);
+  });
+
+  test('keeps npm from running anvil’s install script, which needs a Unix shell (npm run lock)', () => {
+    expect(lock.packages['node_modules/@foundry-rs/anvil']).toBeDefined();
+    expect(lock.packages['node_modules/@foundry-rs/anvil']?.hasInstallScript).toBeUndefined();
   });
 });

@@ -96,15 +96,21 @@ function anvilArguments(options: AnvilOptions): string[] {
   return args;
 }
 
-/** `ANVIL_PATH`, else the one from npm (Linux on x64), else whatever the PATH has. */
+/** `ANVIL_PATH`, else the one that npm installed for this platform, else whatever the PATH has. */
 function anvilPath(): string {
   const configured = process.env.ANVIL_PATH;
   if (configured !== undefined && configured !== '') return configured;
   try {
-    return createRequire(import.meta.url).resolve('@foundry-rs/anvil-linux-amd64/bin/anvil');
+    return createRequire(import.meta.url).resolve(anvilModule(process.platform, process.arch));
   } catch {
     return 'anvil';
   }
+}
+
+/** Where the package of a platform, an optional one of `@foundry-rs/anvil`, has its program. */
+export function anvilModule(platform: string, arch: string): string {
+  const program = platform === 'win32' ? 'anvil.exe' : 'anvil';
+  return `@foundry-rs/anvil-${platform}-${arch === 'x64' ? 'amd64' : arch}/bin/${program}`;
 }
 
 /** Port 0 lets anvil choose; it prints what it got, and its output must be read to the end or it stalls. */
