@@ -4,6 +4,14 @@ export type Capability = 'logs' | 'finalized' | 'receipts' | 'traces';
 /** How a node stands: `limited` is asked only for what it serves, `distrusted` only if nobody else can be asked. */
 export type NodeState = 'ready' | 'limited' | 'distrusted' | 'resting' | 'wrong chain';
 
+/**
+ * What one node says, each asked by itself. It is silent when it is down, behind, backing off, or does not serve what was
+ * asked: that is no word for or against anything.
+ */
+export type NodeAnswer<T> =
+  | { host: string; kind: 'answered'; value: T }
+  | { host: string; kind: 'silent'; reason: string };
+
 /** What is known of how much a node takes at once. */
 export type NodeLimits = {
   blocksPerQuery: number;

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { Capability, NodeStatus } from '../core/node.ts';
+import type { Capability, NodeAnswer, NodeStatus } from '../core/node.ts';
 import { RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { distrustMs, lackMs, restMs } from './backoff.ts';
@@ -45,6 +45,15 @@ export type Endpoints<N> = {
    * @throws NoNodeError when no node did it; `signal`'s reason when that aborts.
    */
   ask<T>(work: (node: N, seen: Seen) => Promise<T>, signal: AbortSignal, options?: AskOptions<N>): Promise<T>;
+  /**
+   * Runs the same work against every node at once, each by itself: one answer for each host name. Who backs off or lacks
+   * what is needed is not asked, so that a dead node costs one time-out and not one for each question.
+   */
+  askEach<T>(
+    work: (node: N, seen: Seen) => Promise<T>,
+    signal: AbortSignal,
+    options?: Pick<AskOptions<N>, 'needs'>,
+  ): Promise<NodeAnswer<T>[]>;
   /** Treats what a node said earlier as a fault after all. */
   accuse(node: N, error: NodeError): void;
   status(): NodeStatus[];
@@ -81,25 +90,57 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
   ): Promise<T> {
     for (const endpoint of candidates()) {
       if (except?.(endpoint.node)) continue;
-      signal.throwIfAborted();
-      // It may have begun to rest while this unit of work was busy with others.
-      if (availableAt(endpoint, needs) > clock()) continue;
-      endpoint.asked += 1;
-      try {
-        if (!endpoint.identified) await identify(endpoint.node, signal);
-        endpoint.identified = true;
-        const result = await work(endpoint.node, (what) => see(endpoint, what));
-        succeed(endpoint, aside);
-        return result;
-      } catch (error) {
-        signal.throwIfAborted();
-        fail(endpoint, error);
-      }
+      const result = await attempt(endpoint, work, signal, { needs, aside });
+      if (result !== null) return result.value;
     }
     signal.throwIfAborted();
     const reasons = endpoints.map((endpoint) => `${endpoint.host}: ${reasonOf(endpoint, needs)}`);
     const retryAt = Math.min(...endpoints.map((endpoint) => availableAt(endpoint, needs)));
     throw new NoNodeError(reasons.join('; '), Math.max(retryAt, clock()));
+  }
+
+  async function askEach<T>(
+    work: (node: N, seen: Seen) => Promise<T>,
+    signal: AbortSignal,
+    { needs = [] }: Pick<AskOptions<N>, 'needs'> = {},
+  ): Promise<NodeAnswer<T>[]> {
+    const inOrder = candidates();
+    const askHost = async (host: string): Promise<NodeAnswer<T>> => {
+      // Two URLs of one provider are one voice.
+      for (const endpoint of inOrder.filter((candidate) => candidate.host === host)) {
+        const result = await attempt(endpoint, work, signal, { needs, aside: true });
+        if (result !== null) return { host, kind: 'answered', value: result.value };
+      }
+      const reasons = endpoints.flatMap((one) => (one.host === host ? [reasonOf(one, needs)] : []));
+      return { host, kind: 'silent', reason: reasons.join('; ') };
+    };
+    const answers = await Promise.all([...new Set(endpoints.map(({ host }) => host))].map(askHost));
+    signal.throwIfAborted();
+    return answers;
+  }
+
+  /** One unit of work against one node; null when it could not be asked, or failed. */
+  async function attempt<T>(
+    endpoint: Endpoint<N>,
+    work: (node: N, seen: Seen) => Promise<T>,
+    signal: AbortSignal,
+    { needs, aside }: { needs: readonly Capability[]; aside: boolean },
+  ): Promise<{ value: T } | null> {
+    signal.throwIfAborted();
+    // It may have begun to rest while this unit of work was busy with others.
+    if (availableAt(endpoint, needs) > clock()) return null;
+    endpoint.asked += 1;
+    try {
+      if (!endpoint.identified) await identify(endpoint.node, signal);
+      endpoint.identified = true;
+      const value = await work(endpoint.node, (what) => see(endpoint, what));
+      succeed(endpoint, aside);
+      return { value };
+    } catch (error) {
+      signal.throwIfAborted();
+      fail(endpoint, error);
+      return null;
+    }
   }
 
   /** Trusted ones by preference, then the others by preference. */
@@ -187,6 +228,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
 
   return {
     ask,
+    askEach,
     accuse: (node, error) => {
       const endpoint = endpoints.find((candidate) => candidate.node === node);
       if (endpoint !== undefined) fail(endpoint, error);

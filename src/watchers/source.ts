@@ -1,6 +1,6 @@
 import type { AddressKey } from '../core/address.ts';
 import type { BlockRef, Cursor, Transfer, TxHash } from '../core/chain.ts';
-import type { NodeStatus } from '../core/node.ts';
+import type { NodeAnswer, NodeStatus } from '../core/node.ts';
 
 /*
  * The contract of a chain. A source reads and checks; it holds no database, no payments and no retry loop.
@@ -71,6 +71,9 @@ export type PollOutcome =
   /** No node proved an answer this time; nothing changes. `retryAt` is Unix ms, when one may be asked again. */
   | { kind: 'failed'; reason: string; retryAt: number };
 
+/** What a node shows of its chain now; `finalized` is null where it does not tell. */
+export type NodeHead = { latest: BlockRef; finalized: BlockRef | null };
+
 export type Inclusion =
   /** The transaction succeeded and the transfer is in this block of the chain of a node whose head is `head`. */
   | { kind: 'included'; block: BlockRef; head: number }
@@ -124,6 +127,24 @@ export type ChainSource = {
     signal: AbortSignal,
     except?: Hosts,
   ): Promise<Map<InclusionQuery, Inclusion>>;
+
+  /**
+   * Each node's latest and finalized block. Nobody is silent for being behind: how far each has got is what is asked.
+   * The methods that ask each node change nothing about who is asked first, and never throw because of a node.
+   */
+  headsOfEach(signal: AbortSignal): Promise<NodeAnswer<NodeHead>[]>;
+
+  /** {@link blocksAt} by each node. */
+  blocksOfEach(
+    heights: readonly number[],
+    signal: AbortSignal,
+  ): Promise<NodeAnswer<Map<number, BlockRef | null>>[]>;
+
+  /** {@link inclusions} by each node: who serves no receipts is silent. */
+  inclusionsOfEach(
+    queries: readonly InclusionQuery[],
+    signal: AbortSignal,
+  ): Promise<NodeAnswer<Map<InclusionQuery, Inclusion>>[]>;
 
   /**
    * What these addresses hold of the chain's own coin at the end of a block, all by one node that has this block; null

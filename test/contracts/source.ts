@@ -402,6 +402,31 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       expect((await chain.source.inclusions([query], never)).get(query)).toMatchObject({ kind: 'unknown' });
     });
 
+    test('tells what each node says, by itself', async () => {
+      const chain = await open();
+      const cursor = await headOf(chain);
+      const [alice] = chain.recipients;
+      await chain.pay(chain.token, alice, 3n);
+      await chain.mine(3);
+      const { host, transfers } = await read(chain, cursor, watching(alice));
+      const [transfer] = transfers as [Transfer];
+      const latest = await headOf(chain);
+      const [heads] = await chain.source.headsOfEach(never);
+      expect(heads).toMatchObject({ host, kind: 'answered', value: { latest } });
+      const heights = [cursor.height, latest.height + 1];
+      expect(await chain.source.blocksOfEach(heights, never)).toEqual([
+        { host, kind: 'answered', value: await chain.source.blocksAt(heights, never) },
+      ]);
+      expect(await chain.source.inclusionsOfEach([transfer], never)).toEqual([
+        { host, kind: 'answered', value: await chain.source.inclusions([transfer], never) },
+      ]);
+      await chain.stopNode();
+      const silent = [expect.objectContaining({ host, kind: 'silent' })];
+      expect(await chain.source.headsOfEach(never)).toEqual(silent);
+      expect(await chain.source.blocksOfEach(heights, never)).toEqual(silent);
+      expect(await chain.source.inclusionsOfEach([transfer], never)).toEqual(silent);
+    });
+
     test('without a node nothing is claimed, and it says when to ask again', async () => {
       const chain = await open();
       const cursor = await headOf(chain);

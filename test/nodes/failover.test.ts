@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import type { Capability } from '../../src/core/node.ts';
+import { describe, expect, test } from 'vitest';
+import type { Capability, NodeAnswer } from '../../src/core/node.ts';
 import { createEndpoints, type Endpoints, NoNodeError } from '../../src/nodes/failover.ts';
 import {
   behind,
@@ -144,6 +144,93 @@ test('a second opinion comes from another node', async () => {
   await expect(
     alone.endpoints.ask(async ({ name }) => name, never, { except: (node) => node === alone.nodes[0] }),
   ).rejects.toThrow(NoNodeError);
+});
+
+describe('asking each node', () => {
+  test('gives one answer for each, whatever the others say', async () => {
+    const { endpoints, refuseIdentity } = pool('a', 'dead', 'malformed', 'other-chain', 'b');
+    refuseIdentity.add('other-chain');
+    const failures: Failures = { dead: unavailable('down'), malformed: contradiction('no block') };
+    expect(await askEach(endpoints, failures)).toEqual([
+      { host: 'a', kind: 'answered', value: 'a' },
+      { host: 'dead', kind: 'silent', reason: 'down' },
+      { host: 'malformed', kind: 'silent', reason: 'no block' },
+      { host: 'other-chain', kind: 'silent', reason: 'it belongs to chain 1, not 56' },
+      { host: 'b', kind: 'answered', value: 'b' },
+    ]);
+    expect(endpoints.status().map(({ state, failed }) => [state, failed])).toEqual([
+      ['ready', 0],
+      ['resting', 1],
+      ['resting', 1],
+      ['wrong chain', 1],
+      ['ready', 0],
+    ]);
+  });
+
+  test('asks all at once: a slow node holds up nobody else', async () => {
+    const { endpoints, visits } = pool('a', 'slow', 'b');
+    const slow = Promise.withResolvers<void>();
+    const answers = endpoints.askEach(async ({ name }) => {
+      visits.push(name);
+      if (name === 'slow') await slow.promise;
+      else if (visits.length === 3) slow.resolve();
+      return name;
+    }, never);
+    expect((await answers).map(({ kind }) => kind)).toEqual(['answered', 'answered', 'answered']);
+    expect(visits).toEqual(['a', 'slow', 'b']);
+  });
+
+  test('does not ask again who has just failed, until it may be asked', async () => {
+    const { endpoints, clock, visits } = pool('a', 'dead');
+    const failures = { dead: unavailable('down') };
+    const ask = () => askEach(endpoints, failures, visits);
+    for (let question = 0; question < 3; question++) {
+      expect(await ask()).toMatchObject([{ kind: 'answered' }, { kind: 'silent', reason: 'down' }]);
+    }
+    expect(visits.filter((name) => name === 'dead')).toHaveLength(1);
+    clock.advance(1000);
+    await ask();
+    expect(visits.filter((name) => name === 'dead')).toHaveLength(2);
+  });
+
+  test('asks who is distrusted too, and not who lacks what is needed', async () => {
+    const { endpoints, askFor, clock } = pool('a', 'b', 'c');
+    await askFor(['logs'], { a: contradiction('two blocks'), b: noLogs });
+    clock.advance(2000);
+    const answers = await endpoints.askEach(async ({ name }) => name, never, needsLogs);
+    expect(answers).toMatchObject([
+      { host: 'a', kind: 'answered' },
+      { host: 'b', kind: 'silent', reason: 'it serves no logs: limit exceeded' },
+      { host: 'c', kind: 'answered' },
+    ]);
+  });
+
+  test('takes two URLs of one host for one voice', async () => {
+    const { endpoints, visits } = pool('a', 'b', 'b');
+    const failing = unavailable('over its limit');
+    const answers = await endpoints.askEach(async ({ name }) => {
+      visits.push(name);
+      if (visits.filter((visit) => visit === 'b').length === 1 && name === 'b') throw failing;
+      return visits.length;
+    }, never);
+    expect(answers).toMatchObject([
+      { host: 'a', kind: 'answered' },
+      { host: 'b', kind: 'answered' },
+    ]);
+    expect(visits).toEqual(['a', 'b', 'b']);
+  });
+
+  test('switches nothing, hides no mistake of ours, and stops when it is told to', async () => {
+    const { endpoints, lines } = pool('a', 'b');
+    await endpoints.ask(async ({ name }) => name, never);
+    await askEach(endpoints, { a: unavailable('down') });
+    expect(lines.filter(({ msg }) => msg === 'rpc endpoint switched')).toEqual([]);
+    const mistake = new TypeError('undefined is not a function');
+    await expect(endpoints.askEach(() => Promise.reject(mistake), never)).rejects.toBe(mistake);
+    await expect(askEach(endpoints, {}, [], AbortSignal.abort(new Error('stopped')))).rejects.toThrow(
+      'stopped',
+    );
+  });
 });
 
 test('a node is identified before its first use and after each rest', async () => {
@@ -430,6 +517,20 @@ function pool(...names: string[]): {
     );
   const ask = (failures: Failures) => askFor([], failures);
   return { endpoints, ask, askFor, nodes, visits, identified, refuseIdentity, clock, lines };
+}
+
+function askEach(
+  endpoints: Endpoints<FakeNode>,
+  failures: Failures,
+  visits: string[] = [],
+  signal = never,
+): Promise<NodeAnswer<string>[]> {
+  return endpoints.askEach(async ({ name }) => {
+    visits.push(name);
+    const failure = failures[name];
+    if (failure !== undefined) throw failure;
+    return name;
+  }, signal);
 }
 
 function limited(retryAfterMs: number): NodeError {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BlockHash, BlockRef, Transfer, TxHash } from '../../src/core/chain.ts';
 import type { Network } from '../../src/core/networks.ts';
-import type { ChainSource, Inclusion } from '../../src/watchers/source.ts';
+import type { ChainSource, Inclusion, InclusionQuery } from '../../src/watchers/source.ts';
 
 /** A transfer before it is mined. */
 export type PaperTransfer = Omit<Transfer, 'network' | 'block' | 'logIndex'>;
@@ -51,6 +51,31 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
   const head = () => refOf(blocks.at(-1) as PaperBlock);
   const at = (height: number) => blocks[height - firstHeight];
 
+  const answered = <T>(value: T) => [{ host: 'paper', kind: 'answered', value } as const];
+
+  function blocksAt(heights: readonly number[]): Map<number, BlockRef | null> {
+    return new Map(
+      heights.map((height) => {
+        const block = at(height);
+        return [height, block === undefined ? null : refOf(block)];
+      }),
+    );
+  }
+
+  function lookAt(queries: readonly InclusionQuery[]): Map<InclusionQuery, Inclusion> {
+    return new Map(
+      queries.map((query) => {
+        const block = at(query.block.height);
+        const there = block?.transfers.some((transfer) => transfer.txHash === query.txHash) ?? false;
+        const inclusion: Inclusion =
+          block !== undefined && there && block.hash === query.block.hash
+            ? { kind: 'included', block: refOf(block), head: head().height }
+            : { kind: 'absent' };
+        return [query, inclusion];
+      }),
+    );
+  }
+
   const source: ChainSource = {
     verify: async () => {},
     start: async () => ({ cursor: head(), head: head() }),
@@ -74,25 +99,11 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
       return { kind: 'span', span };
     },
     reread: async () => ({ kind: 'failed', reason: 'paper is read once', retryAt: clock() }),
-    blocksAt: async (heights) =>
-      new Map(
-        heights.map((height) => {
-          const block = at(height);
-          return [height, block === undefined ? null : refOf(block)];
-        }),
-      ),
-    inclusions: async (queries) =>
-      new Map(
-        queries.map((query) => {
-          const block = at(query.block.height);
-          const there = block?.transfers.some((transfer) => transfer.txHash === query.txHash) ?? false;
-          const inclusion: Inclusion =
-            block !== undefined && there && block.hash === query.block.hash
-              ? { kind: 'included', block: refOf(block), head: head().height }
-              : { kind: 'absent' };
-          return [query, inclusion];
-        }),
-      ),
+    blocksAt: async (heights) => blocksAt(heights),
+    inclusions: async (queries) => lookAt(queries),
+    headsOfEach: async () => answered({ latest: head(), finalized: null }),
+    blocksOfEach: async (heights) => answered(blocksAt(heights)),
+    inclusionsOfEach: async (queries) => answered(lookAt(queries)),
     balances: async () => null,
     accuse: () => {},
     endpoints: () => [],

@@ -8,7 +8,7 @@ import {
   type TxHash,
 } from '../../src/core/chain.ts';
 import type { Network } from '../../src/core/networks.ts';
-import type { Capability, NodeStatus } from '../../src/core/node.ts';
+import type { Capability, NodeAnswer, NodeStatus } from '../../src/core/node.ts';
 import { RpcError } from '../../src/errors.ts';
 import type {
   ChainSource,
@@ -54,6 +54,16 @@ export type ScriptedNode = {
   lacks: Capability[];
 };
 
+type CountedCall =
+  | 'poll'
+  | 'reread'
+  | 'blocksAt'
+  | 'inclusions'
+  | 'headsOfEach'
+  | 'blocksOfEach'
+  | 'inclusionsOfEach'
+  | 'balances';
+
 export type ReorgOptions = {
   /** Blocks taken off the chain. */
   depth: number;
@@ -93,7 +103,7 @@ export type ScriptedChain = {
   /** Hashes of the blocks that were read whole, for the native coin: by {@link source}, or as a test knows. */
   readNatively: Set<BlockHash>;
   /** How often each method of the source was called. */
-  calls: Record<'poll' | 'reread' | 'blocksAt' | 'inclusions' | 'balances', number>;
+  calls: Record<CountedCall, number>;
   /** Who was accused of what, in order. */
   accused: { host: string; reason: string }[];
   /** The node asked first from now on. */
@@ -127,7 +137,16 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   const mempool: Tx[] = [];
   const txs = new Map<TxHash, Tx>();
   const readNatively = new Set<BlockHash>();
-  const calls = { poll: 0, reread: 0, blocksAt: 0, inclusions: 0, balances: 0 };
+  const calls: Record<CountedCall, number> = {
+    poll: 0,
+    reread: 0,
+    blocksAt: 0,
+    inclusions: 0,
+    headsOfEach: 0,
+    blocksOfEach: 0,
+    inclusionsOfEach: 0,
+    balances: 0,
+  };
   const accused: ScriptedChain['accused'] = [];
   const nodes: ScriptedNode[] = Array.from({ length: options.nodes ?? 1 }, (_, i) => ({
     name: `node-${i}`,
@@ -220,6 +239,28 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     const node = upNodes().find((one) => !except.has(one.name) && !isBehindFinal(one));
     if (node === undefined) throw new RpcError('no_node', 'no node answers');
     return node;
+  }
+
+  /** Asks each node; who is not `able` is silent. */
+  function askEach<T>(
+    able: (node: ScriptedNode) => boolean,
+    work: (node: ScriptedNode) => T,
+  ): NodeAnswer<T>[] {
+    return nodes.map((node) =>
+      node.up && able(node)
+        ? { host: node.name, kind: 'answered', value: work(node) }
+        : { host: node.name, kind: 'silent', reason: node.up ? 'behind' : 'down' },
+    );
+  }
+
+  function blocksOf(node: ScriptedNode, heights: readonly number[]): Map<number, BlockRef | null> {
+    const head = headOf(node);
+    return new Map(
+      heights.map((height) => {
+        const block = ancestor(head, height);
+        return [height, block === null ? null : refOf(block)];
+      }),
+    );
   }
 
   async function poll(request: PollRequest): Promise<PollOutcome> {
@@ -330,19 +371,39 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     reread,
     blocksAt: async (heights, _, except) => {
       calls.blocksAt += 1;
-      const head = headOf(anyNode(except));
-      return new Map(
-        heights.map((height) => {
-          const block = ancestor(head, height);
-          return [height, block === null ? null : refOf(block)];
-        }),
-      );
+      return blocksOf(anyNode(except), heights);
     },
     inclusions: async (queries, _, except) => {
       calls.inclusions += 1;
       const useless = nodes.filter(({ lacks }) => lacks.includes('receipts')).map(({ name }) => name);
       const node = anyNode(new Set([...(except ?? []), ...useless]));
       return new Map(queries.map((query) => [query, lookUp(query, node)]));
+    },
+    headsOfEach: async () => {
+      calls.headsOfEach += 1;
+      return askEach(
+        () => true,
+        (node) => {
+          const head = headOf(node);
+          const finalized = finalizedOf(head);
+          const final = finalized === null ? null : ancestor(head, finalized);
+          return { latest: refOf(head), finalized: final === null ? null : refOf(final) };
+        },
+      );
+    },
+    blocksOfEach: async (heights) => {
+      calls.blocksOfEach += 1;
+      return askEach(
+        (node) => !isBehindFinal(node),
+        (node) => blocksOf(node, heights),
+      );
+    },
+    inclusionsOfEach: async (queries) => {
+      calls.inclusionsOfEach += 1;
+      return askEach(
+        (node) => !node.lacks.includes('receipts') && !isBehindFinal(node),
+        (node) => new Map(queries.map((query) => [query, lookUp(query, node)])),
+      );
     },
     balances: async (keys, at) => {
       calls.balances += 1;

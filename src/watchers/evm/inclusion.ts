@@ -1,5 +1,6 @@
 import type { AddressKey } from '../../core/address.ts';
 import { type BlockRef, noTransaction } from '../../core/chain.ts';
+import type { NodeAnswer } from '../../core/node.ts';
 import { type Endpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
 import { lacks } from '../../nodes/fault.ts';
 import { isRecord, type RpcAnswer, type RpcCall } from '../../nodes/json-rpc.ts';
@@ -40,12 +41,43 @@ export async function lookAfresh(
   signal: AbortSignal,
   except: Hosts = new Set(),
 ): Promise<Looks> {
-  const { endpoints, askFresh } = deps;
+  const { endpoints } = deps;
   if (queries.length === 0) return new Map();
   const excluded = (node: EvmNode) => except.has(node.host);
+  const look = createLook(deps, queries, signal);
+  let judged: Judged;
+  try {
+    judged = await endpoints.ask(look, signal, { needs: ['receipts'], except: excluded, aside: true });
+  } catch (error) {
+    if (!(error instanceof NoNodeError)) throw error;
+    return new Map(queries.map((query) => [query, { kind: 'unknown', reason: error.message }]));
+  }
+  return lookInside(deps, judged, signal, excluded);
+}
+
+/** The same by each node, with nobody else's help. */
+export async function lookAtEach(
+  deps: LookDeps,
+  queries: readonly InclusionQuery[],
+  signal: AbortSignal,
+): Promise<NodeAnswer<Looks>[]> {
+  const look = createLook(deps, queries, signal);
+  const answers = await deps.endpoints.askEach(look, signal, { needs: ['receipts'] });
+  return Promise.all(
+    answers.map(async (answer) => {
+      if (answer.kind === 'silent') return answer;
+      const others = ({ host }: EvmNode) => host !== answer.host;
+      return { ...answer, value: await lookInside(deps, answer.value, signal, others) };
+    }),
+  );
+}
+
+type Judged = (readonly [InclusionQuery, Judgement])[];
+
+function createLook({ askFresh }: LookDeps, queries: readonly InclusionQuery[], signal: AbortSignal) {
   const plan = planInclusions(queries);
   const highest = Math.max(...queries.map(({ block }) => block.height));
-  const look = async (node: EvmNode, seen: Seen) => {
+  return async (node: EvmNode, seen: Seen): Promise<Judged> => {
     const { latest, answers } = await askFresh(node, plan.calls, seen, signal, highest);
     const results = resultsOf(plan.calls, answers);
     seen({ serves: 'receipts' });
@@ -53,21 +85,6 @@ export async function lookAfresh(
       return [query, judgeInclusion(query, plan.answersFor(query, results, latest.height))] as const;
     });
   };
-  let judged: (readonly [InclusionQuery, Judgement])[];
-  try {
-    judged = await endpoints.ask(look, signal, { needs: ['receipts'], except: excluded, aside: true });
-  } catch (error) {
-    if (!(error instanceof NoNodeError)) throw error;
-    return new Map(queries.map((query) => [query, { kind: 'unknown', reason: error.message }]));
-  }
-  const looks: Looks = new Map();
-  const inner: [InclusionQuery, Inner][] = [];
-  for (const [query, judgement] of judged) {
-    if (judgement.kind === 'inner') inner.push([query, judgement]);
-    else looks.set(query, judgement);
-  }
-  if (inner.length === 0) return looks;
-  return new Map([...looks, ...(await lookInside(deps, inner, queries, signal, excluded))]);
 }
 
 /**
@@ -76,16 +93,22 @@ export async function lookAfresh(
  */
 async function lookInside(
   deps: LookDeps,
-  inner: readonly [InclusionQuery, Inner][],
-  all: readonly InclusionQuery[],
+  judged: Judged,
   signal: AbortSignal,
   except: (node: EvmNode) => boolean,
 ): Promise<Looks> {
+  const looks: Looks = new Map();
+  const inner: [InclusionQuery, Inner][] = [];
+  for (const [query, judgement] of judged) {
+    if (judgement.kind === 'inner') inner.push([query, judgement]);
+    else looks.set(query, judgement);
+  }
+  if (inner.length === 0) return looks;
+  const all = judged.map(([query]) => query);
   const recipients = new Set(inner.map(([{ recipient }]) => recipient));
   const calls = new Map(inner.map(([{ txHash }, { call }]): [string, ContractCall] => [txHash, call]));
   const watched = (key: AddressKey) => recipients.has(key);
   const { traced } = await deps.tracer.trace({ calls: [...calls.values()], watched, signal, except });
-  const looks: Looks = new Map();
   for (const [query, { head, call }] of inner) {
     const shown = traced.get(query.txHash);
     if (shown === undefined) {

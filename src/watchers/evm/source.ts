@@ -2,17 +2,18 @@ import type { Clock } from '../../clock.ts';
 import type { ChainConfig } from '../../config.ts';
 import { keyOfHex } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
+import type { NodeAnswer } from '../../core/node.ts';
 import { ConfigError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { type Sleep, systemSleep } from '../../loop.ts';
 import { createEndpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
 import { behind, contradiction, NodeError } from '../../nodes/fault.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
-import type { ChainSource, Hosts, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
+import type { ChainSource, Hosts, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { balancesAt } from './balances.ts';
 import { getHeader } from './calls.ts';
 import { type Header, readHeader, refOf } from './decode.ts';
-import { type Fresh, lookAfresh } from './inclusion.ts';
+import { type Fresh, lookAfresh, lookAtEach } from './inclusion.ts';
 import { createContractPayments } from './internal-transfers.ts';
 import { createRateAlarm } from './log-gaps.ts';
 import { createEvmNode, type EvmNode } from './node.ts';
@@ -150,14 +151,22 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     except: Hosts = new Set(),
   ): Promise<Map<number, BlockRef | null>> {
     if (heights.length === 0) return new Map();
-    return await endpoints.ask(
-      async (node, seen) => {
-        const { latest, answers } = await askFresh(node, heights.map(getHeader), seen, signal);
-        return new Map(heights.map((height, i) => [height, blockAt(height, resultOf(answers[i]), latest)]));
-      },
-      signal,
-      { aside: true, except: (node) => except.has(node.host) },
-    );
+    return await endpoints.ask((node, seen) => readBlocks(node, heights, seen, signal), signal, {
+      aside: true,
+      except: (node) => except.has(node.host),
+    });
+  }
+
+  async function readBlocks(node: EvmNode, heights: readonly number[], seen: Seen, signal: AbortSignal) {
+    const { latest, answers } = await askFresh(node, heights.map(getHeader), seen, signal);
+    return new Map(heights.map((height, i) => [height, blockAt(height, resultOf(answers[i]), latest)]));
+  }
+
+  function headsOfEach(signal: AbortSignal): Promise<NodeAnswer<NodeHead>[]> {
+    return endpoints.askEach(async (node, seen) => {
+      const { latest, finalized } = await askFresh(node, [], seen, signal, Number.NEGATIVE_INFINITY);
+      return { latest: refOf(latest), finalized: finalized === null ? null : refOf(finalized) };
+    }, signal);
   }
 
   return {
@@ -167,6 +176,10 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     reread,
     blocksAt,
     inclusions: (queries, signal, except) => lookAfresh(looking, queries, signal, except),
+    headsOfEach,
+    blocksOfEach: (heights, signal) =>
+      endpoints.askEach((node, seen) => readBlocks(node, heights, seen, signal), signal),
+    inclusionsOfEach: (queries, signal) => lookAtEach(looking, queries, signal),
     balances: (keys, at, signal) => balancesAt(endpoints, keys, at, signal),
     accuse: (host, reason) => {
       for (const { node } of nodes) if (node.host === host) endpoints.accuse(node, contradiction(reason));
