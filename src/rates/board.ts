@@ -1,14 +1,24 @@
 import type { RatesConfig } from '../config.ts';
-import { type Coin, isStablecoin } from '../core/assets.ts';
-import { parityRate, rateDecimals } from '../core/money.ts';
+import type { Coin } from '../core/assets.ts';
+import { type Rate, rateDecimals } from '../core/money.ts';
 import { type Consensus, findConsensus, type Opinion, peg } from './consensus.ts';
 import { fixedRates } from './fixed.ts';
-import { type Claim, isPlausible, type Memory, remember } from './plausibility.ts';
+import { isPlausible, type Judge, type Memory, remember } from './plausibility.ts';
 import type { Quote } from './rates.ts';
 import type { Price, SourceName } from './source.ts';
 
-/** What can be said of a coin's rate at one moment, and whose fresh price was left out of it. */
-export type Finding = { quote: Quote | null; reason: string | null; outliers: readonly SourceName[] };
+/** What can be said of a coin's rate at one moment. */
+export type Finding = {
+  quote: Quote | null;
+  /** Why there is no quote. */
+  reason: string | null;
+  /** Whose fresh price was too far off to count. */
+  outliers: readonly SourceName[];
+  /** A price that one source alone states and that is not believed. */
+  rejected: Rejected | null;
+};
+
+export type Rejected = { source: SourceName; usdPerCoin: Rate };
 
 /** The last price of each source and coin, and what follows from them. Does no I/O and reads no clock. */
 export type Board = {
@@ -16,8 +26,8 @@ export type Board = {
   readonly coins: readonly Coin[];
   /** Newer prices replace older ones of the same coin; the rest counts until it is too old. */
   put(source: SourceName, prices: readonly Price[]): void;
-  /** To be called after every answer: remembers what is believed now. Returns claims that are new and implausible. */
-  learn(now: number): { coin: Coin; claim: Claim }[];
+  /** To be called after every answer: remembers what is believed now. */
+  learn(now: number): void;
   /** The rate as it would be quoted. */
   find(coin: Coin, now: number): Finding;
 };
@@ -34,10 +44,11 @@ export function createBoard(
     config.sources.includes('binance') && !fixed.has('usdt'),
   );
   const prices = new Map<SourceName, Map<Coin, Price>>();
-  // A stablecoin's first rate is measured against what its issuer promises.
-  const memories = new Map<Coin, Memory>(
-    needed.map((coin) => [coin, { believed: isStablecoin(coin) ? parityRate : null, claim: null }]),
-  );
+  const memories = new Map<Coin, Memory>(needed.map((coin) => [coin, { reference: null, at: 0 }]));
+
+  function judgeOf(coin: Coin): Judge {
+    return { coin, pegBandBps: config.pegBandBps, everyoneAsked: everyoneAsked() };
+  }
 
   function consensusOn(coin: Coin, now: number): Consensus {
     const opinions: Opinion[] = [];
@@ -75,18 +86,22 @@ export function createBoard(
   function marketRate(coin: Coin, now: number): Finding {
     const own = fixed.get(coin);
     if (own !== undefined) {
-      return { quote: { usdPerCoin: own, sources: ['fixed'], fetchedAt: now }, reason: null, outliers: [] };
+      const quote = { usdPerCoin: own, sources: ['fixed'], fetchedAt: now };
+      return { quote, reason: null, outliers: [], rejected: null };
     }
     const consensus = consensusOn(coin, now);
     if (consensus.kind === 'none') {
       const reason = lacksTether(coin, now) ? 'no dollar price of Tether' : consensus.reason;
-      return { quote: null, reason, outliers: [] };
+      return { quote: null, reason, outliers: [], rejected: null };
     }
     const { usdPerCoin, sources, observedAt, outliers } = consensus;
-    if (!isPlausible(consensus, memories.get(coin)?.believed ?? null, everyoneAsked())) {
-      return { quote: null, reason: 'a single source claims a jump', outliers };
+    const reference = memories.get(coin)?.reference ?? null;
+    const [source] = sources;
+    if (source !== undefined && !isPlausible(consensus, reference, judgeOf(coin))) {
+      const reason = 'one source alone states a price that no other confirms';
+      return { quote: null, reason, outliers, rejected: { source, usdPerCoin } };
     }
-    return { quote: { usdPerCoin, sources, fetchedAt: observedAt }, reason: null, outliers };
+    return { quote: { usdPerCoin, sources, fetchedAt: observedAt }, reason: null, outliers, rejected: null };
   }
 
   return {
@@ -97,13 +112,9 @@ export function createBoard(
       prices.set(source, ofSource);
     },
     learn: (now) => {
-      const claims: { coin: Coin; claim: Claim }[] = [];
-      for (const [coin, before] of memories) {
-        const after = remember(before, consensusOn(coin, now), now, everyoneAsked());
-        memories.set(coin, after);
-        if (before.claim === null && after.claim !== null) claims.push({ coin, claim: after.claim });
+      for (const [coin, memory] of memories) {
+        memories.set(coin, remember(memory, consensusOn(coin, now), now, judgeOf(coin)));
       }
-      return claims;
     },
     find: (coin, now) => {
       const finding = marketRate(coin, now);

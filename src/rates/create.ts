@@ -34,7 +34,6 @@ export type SourceStatus = {
   restingUntil: number | null;
 };
 
-/** `reason` says why there is no quote; `outliers` whose fresh price was too far off to count. */
 export type CoinStatus = { coin: Coin } & Finding;
 
 export type RatesService = Rates & {
@@ -90,16 +89,22 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
       default:
         answer satisfies never;
     }
-    for (const { coin, claim } of board.learn(clock())) {
-      const claimed = formatRate(claim.usdPerCoin);
-      log.warn({ coin, source: claim.source, usd_per_coin: claimed }, 'rate jump not believed');
-    }
+    board.learn(clock());
   }
 
   /** Logs what changed since the last refresh. */
   function report(): void {
     for (const coin of coins) {
-      const { reason, outliers } = board.find(coin, clock());
+      const { quote, reason, outliers, rejected } = board.find(coin, clock());
+      if (changed(`${coin} rejected`, rejected?.source ?? '') && rejected !== null) {
+        const fields = { coin, source: rejected.source, usd_per_coin: formatRate(rejected.usdPerCoin) };
+        log.warn(fields, 'rate jump rejected');
+      }
+      const [only, ...more] = quote?.sources ?? [];
+      const alone = only !== undefined && only !== 'fixed' && more.length === 0 && canBePricedByMore(coin);
+      if (changed(`${coin} alone`, alone ? only : '') && alone) {
+        log.warn({ coin, source: only }, 'rate from one source alone');
+      }
       if (changed(`${coin} reason`, reason ?? '')) {
         if (reason === null) log.info({ coin }, 'rate available again');
         else log.warn({ coin, reason }, 'rate unavailable');
@@ -108,6 +113,11 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
         log.warn({ coin, sources: outliers }, 'rate outlier dropped');
       }
     }
+  }
+
+  /** Where one source alone could ever say, the operator knows. */
+  function canBePricedByMore(coin: Coin): boolean {
+    return seats.filter(({ source }) => source.coins.includes(coin)).length > 1;
   }
 
   function changed(subject: string, value: string): boolean {

@@ -27,6 +27,15 @@ export function createRateMetrics(registry: Registry, rates: Pick<RatesService, 
     },
   });
   new Gauge({
+    name: 'depositd_rate_sources',
+    help: 'How many price sources agree on what is quoted; 1 rests on that source alone.',
+    labelNames: ['coin'] as const,
+    registers,
+    collect() {
+      for (const { coin, quote } of rates.status().coins) this.set({ coin }, quote?.sources.length ?? 0);
+    },
+  });
+  new Gauge({
     name: 'depositd_rate_source_answered_timestamp_seconds',
     help: 'When a price source last gave a price; 0 before the first.',
     labelNames: ['source'] as const,

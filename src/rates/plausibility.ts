@@ -1,70 +1,73 @@
-import type { Rate } from '../core/money.ts';
-import { type Consensus, differsAtMost, outlierBps } from './consensus.ts';
-import type { SourceName } from './source.ts';
+import type { Coin } from '../core/assets.ts';
+import { isStablecoin } from '../core/assets.ts';
+import { parityRate, type Rate } from '../core/money.ts';
+import { type Consensus, differsAtMost } from './consensus.ts';
+
+/*
+ * How far a source is trusted that stands alone. Whoever controls it, or breaks it, must not be able to walk the rate
+ * away in small steps: so it is measured against what two sources last agreed on, not against its own last price.
+ */
 
 /** What is remembered of one coin, in this process only: after a restart nothing old is quoted or trusted. */
 export type Memory = {
-  /** The rate last believed, of whatever age; null before the first. */
-  believed: Rate | null;
-  /** A jump that one source claims alone. */
-  claim: Claim | null;
+  /**
+   * What a source that stands alone is measured against: the rate that two sources last agreed on, moved since then
+   * by no more than {@link driftBpsPerDay} towards what a lone source says. Null before the first rate.
+   */
+  reference: Rate | null;
+  /** When the reference was last set or moved, Unix ms. */
+  at: number;
 };
 
-export type Claim = {
-  source: SourceName;
-  /** As last stated. */
-  usdPerCoin: Rate;
-  /** When the last price of it was observed. */
-  observedAt: number;
-  /** When it was first claimed. */
-  since: number;
-  /** Fresh prices that said so. */
-  count: number;
-};
-
-/** A change of more than this, claimed by one source alone, is not believed at once. */
+/** A source that stands alone may differ by so much from the reference. */
 export const jumpBps = 1_000n;
 
-/** How often and how long a source that stands alone must repeat itself. */
-export const repetitions = 10;
-export const repetitionMs = 600_000;
+/** So fast the reference follows a source that stands alone. */
+export const driftBpsPerDay = 1_000n;
+
+/** A silence, or a clock that jumps, counts as this long at most. */
+const longestDriftMs = 3_600_000;
+
+const dayMs = 86_400_000n;
+
+export type Judge = {
+  coin: Coin;
+  /** How far from one dollar a stablecoin is still taken for one. */
+  pegBandBps: number;
+  /** Whether every source has answered or failed since the start: the others may be about to contradict the first. */
+  everyoneAsked: boolean;
+};
 
 /**
- * Whether a consensus may be quoted: it may when two sources agree on it, or when a single one stays within
- * {@link jumpBps} of the rate last believed. A source that stands alone before anything was believed is
- * trusted only once `everyoneAsked`: the others may be about to contradict it.
+ * Whether a consensus may be quoted: it may when two sources agree on it. A single one is believed within
+ * {@link jumpBps} of the reference (the first one, once everyone was asked); and of a stablecoin only that it keeps
+ * its peg: that the peg is lost takes two.
  */
-export function isPlausible(consensus: Consensus, believed: Rate | null, everyoneAsked: boolean): boolean {
+export function isPlausible(
+  consensus: Consensus,
+  reference: Rate | null,
+  { coin, pegBandBps, everyoneAsked }: Judge,
+): boolean {
   if (consensus.kind === 'none') return false;
   if (consensus.sources.length > 1) return true;
-  if (believed === null) return everyoneAsked;
-  return differsAtMost(consensus.usdPerCoin, believed, jumpBps);
+  if (isStablecoin(coin)) return differsAtMost(consensus.usdPerCoin, parityRate, BigInt(pegBandBps));
+  if (reference === null) return everyoneAsked;
+  return differsAtMost(consensus.usdPerCoin, reference, jumpBps);
 }
 
-/**
- * The memory after a consensus was found. A plausible one is believed. A jump becomes a claim, and is
- * believed after {@link repetitions} fresh prices over {@link repetitionMs}, each close to the one before;
- * silence, disagreement, another source or another price ends the claim.
- */
-export function remember(memory: Memory, consensus: Consensus, now: number, everyoneAsked: boolean): Memory {
-  if (consensus.kind === 'none') return { believed: memory.believed, claim: null };
-  const { usdPerCoin, observedAt } = consensus;
-  if (isPlausible(consensus, memory.believed, everyoneAsked)) return { believed: usdPerCoin, claim: null };
-  if (memory.believed === null) return memory;
-  const claim = repeat(memory.claim, consensus.sources[0] as SourceName, usdPerCoin, observedAt, now);
-  const confirmed = claim.count >= repetitions && now - claim.since >= repetitionMs;
-  return confirmed ? { believed: usdPerCoin, claim: null } : { believed: memory.believed, claim };
+/** The memory after a consensus was found. */
+export function remember(memory: Memory, consensus: Consensus, now: number, judge: Judge): Memory {
+  if (consensus.kind === 'none') return memory;
+  const { usdPerCoin, sources } = consensus;
+  if (sources.length > 1) return { reference: usdPerCoin, at: now };
+  const { reference, at } = memory;
+  if (reference === null) return judge.everyoneAsked ? { reference: usdPerCoin, at: now } : memory;
+  const elapsedMs = BigInt(Math.min(Math.max(0, Math.floor(now - at)), longestDriftMs));
+  const most = (reference * driftBpsPerDay * elapsedMs) / (10_000n * dayMs);
+  return { reference: towards(reference, usdPerCoin, most), at: now };
 }
 
-function repeat(
-  claim: Claim | null,
-  source: SourceName,
-  usdPerCoin: Rate,
-  observedAt: number,
-  now: number,
-): Claim {
-  const same = claim?.source === source && differsAtMost(usdPerCoin, claim.usdPerCoin, outlierBps);
-  if (!same) return { source, usdPerCoin, observedAt, since: now, count: 1 };
-  if (observedAt <= claim.observedAt) return claim;
-  return { ...claim, usdPerCoin, observedAt, count: claim.count + 1 };
+function towards(from: Rate, to: Rate, most: bigint): Rate {
+  if (to > from) return to - from > most ? from + most : to;
+  return from - to > most ? from - most : to;
 }

@@ -18,8 +18,9 @@ test('metrics show which coins can be quoted, at what, and when each source last
         quote: { usdPerCoin: 612_500_000_000_000_000_000n, sources: ['kraken'], fetchedAt: 0 },
         reason: null,
         outliers: [],
+        rejected: null,
       },
-      { coin: 'eth', quote: null, reason: 'no fresh price', outliers: [] },
+      { coin: 'eth', quote: null, reason: 'no fresh price', outliers: [], rejected: null },
     ],
   };
   createRateMetrics(registry, { status: () => status });
@@ -30,13 +31,15 @@ test('metrics show which coins can be quoted, at what, and when each source last
     'depositd_rate_available{coin="bnb"} 1',
     'depositd_rate_available{coin="eth"} 0',
     'depositd_rate_usd{coin="bnb"} 612.5',
+    'depositd_rate_sources{coin="bnb"} 1',
+    'depositd_rate_sources{coin="eth"} 0',
     'depositd_rate_source_answered_timestamp_seconds{source="kraken"} 1700000000.5',
     'depositd_rate_source_answered_timestamp_seconds{source="coinbase"} 0',
   ]);
 
   status = {
     ...status,
-    coins: status.coins.map(({ coin }) => ({ coin, quote: null, reason: '', outliers: [] })),
+    coins: status.coins.map(({ coin }) => ({ coin, quote: null, reason: '', outliers: [], rejected: null })),
   };
   expect(await samples()).not.toContain('depositd_rate_usd{coin="bnb"} 612.5');
   expect(await samples()).toContain('depositd_rate_available{coin="bnb"} 0');

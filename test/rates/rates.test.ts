@@ -107,10 +107,12 @@ describe('rates from four markets', () => {
   });
 
   test('a market quoted in Tether is worth what Tether is worth', async () => {
-    const { quoted, refresh } = await scene({ sources: ['binance', 'kraken'] }, ['usdt', 'eth'], {
+    const sources: RatesConfig['sources'] = ['binance', 'kraken', 'coinbase'];
+    const { quoted, refresh, exchanges } = await scene({ sources }, ['usdt', 'eth'], {
       usdt: '0.99',
       eth: '3000',
     });
+    exchanges.coinbase.quote({ usdt: '0.99' });
     await refresh();
     // Kraken says 3000 dollars, Binance 3000 Tether at 0.99.
     expect(quoted('eth')).toBe('2985');
@@ -218,7 +220,7 @@ describe('sources that are wrong', () => {
     await refresh();
     expect(quoted('eth')).toBeNull();
     expect(rates.status().coins).toEqual([
-      { coin: 'eth', quote: null, reason: 'sources disagree', outliers: [] },
+      { coin: 'eth', quote: null, reason: 'sources disagree', outliers: [], rejected: null },
     ]);
     exchanges.kraken.quote({ eth: '3001' });
     await refresh();
@@ -226,17 +228,17 @@ describe('sources that are wrong', () => {
     expect(messages(log)).toEqual(['warn rate unavailable', 'info rate available again']);
   });
 
-  test('a single source that jumps to ten times is not quoted, however often it is asked in nine minutes', async () => {
+  test('a single source that jumps to ten times is not quoted, however often it repeats itself', async () => {
     const { quoted, refresh, pass, exchanges, log } = await scene({ sources: ['kraken'] }, ['eth']);
     await refresh();
     expect(quoted('eth')).toBe('3000');
     exchanges.kraken.quote({ eth: '30000' });
-    for (let passed = 0; passed < 9 * minute; passed += 20 * second) {
+    for (let passed = 0; passed < 60 * minute; passed += 20 * second) {
       pass(20 * second);
       await refresh();
       expect(quoted('eth')).toBeNull();
     }
-    expect(log.filter(({ msg }) => msg === 'rate jump not believed')).toEqual([
+    expect(log.filter(({ msg }) => msg === 'rate jump rejected')).toEqual([
       expect.objectContaining({ level: 'warn', coin: 'eth', source: 'kraken', usd_per_coin: '30000' }),
     ]);
     exchanges.kraken.quote({ eth: '3010' });
@@ -244,17 +246,58 @@ describe('sources that are wrong', () => {
     expect(quoted('eth')).toBe('3010');
   });
 
-  test('a single source that keeps to its new price for ten minutes is believed', async () => {
-    const { quoted, refresh, pass, exchanges } = await scene({ sources: ['kraken'] }, ['eth']);
+  test.each([['busd', '1'] as const, ['usdt', '1'] as const, ['eth', '3000'] as const])(
+    'the last source of %s that walks away in steps under 10 % does not take the rate with it',
+    async (coin, price) => {
+      const prices = { usdt: '1', busd: '1', eth: '3000' };
+      const { quoted, rates, refresh, pass, exchanges, log } = await scene({}, [coin], prices);
+      await refresh();
+      for (const name of ['binance', 'coinbase', 'kraken'] as const) exchanges[name].answer(text('', 500));
+      let walked = Number(price);
+      const seen: (string | null)[] = [];
+      for (let step = 0; step < 9; step += 1) {
+        pass(minute);
+        walked *= 1.099;
+        exchanges.coingecko.quote({ ...prices, [coin]: walked.toFixed(6) });
+        await refresh();
+        seen.push(quoted(coin));
+      }
+      expect(rates.status().coins[0]?.rejected?.source).toBe('coingecko');
+      const allowed = coin === 'eth' ? 1.11 : 1.005;
+      for (const one of seen) if (one !== null) expect(Number(one) / Number(price)).toBeLessThan(allowed);
+      expect(seen.at(-1)).toBeNull();
+      expect(messages(log)).toContain('warn rate jump rejected');
+      expect(messages(log)).toContain('warn rate unavailable');
+    },
+  );
+
+  test('that one source alone is left is said once, and again after others came back', async () => {
+    const { refresh, pass, exchanges, log } = await scene({ sources: ['kraken', 'coinbase'] }, ['eth']);
     await refresh();
-    exchanges.kraken.quote({ eth: '2000' });
-    await refresh();
-    for (let passed = 0; passed < 10 * minute; passed += 20 * second) {
-      expect(quoted('eth')).toBeNull();
-      pass(20 * second);
+    const alone = () => messages(log).filter((line) => line === 'warn rate from one source alone').length;
+    expect(alone()).toBe(0);
+    for (const expected of [1, 2]) {
+      exchanges.coinbase.answer(text('', 500));
+      for (let times = 0; times < 3; times += 1) {
+        pass(61 * second);
+        await refresh();
+      }
+      expect(alone()).toBe(expected);
+      exchanges.coinbase.quote({ eth: '3000' });
       await refresh();
     }
-    expect(quoted('eth')).toBe('2000');
+  });
+
+  test('a stablecoin outside its band takes two sources', async () => {
+    const { quoted, refresh, exchanges } = await scene({ sources: ['kraken', 'coingecko'] }, ['usdc'], {
+      usdc: '0.97',
+    });
+    exchanges.coingecko.answer(text('', 500));
+    await refresh();
+    expect(quoted('usdc')).toBeNull();
+    exchanges.coingecko.quote({ usdc: '0.97' });
+    await refresh();
+    expect(quoted('usdc')).toBe('0.97');
   });
 
   test('a jump that a second source confirms is quoted at once', async () => {
@@ -371,6 +414,7 @@ describe('sources that fail', () => {
         host: exchanges.kraken.host,
         reason: 'HTTP 500',
       }),
+      expect.objectContaining({ level: 'warn', msg: 'rate from one source alone', source: 'coinbase' }),
       expect.objectContaining({ level: 'info', msg: 'rate source answers again', source: 'kraken' }),
     ]);
   });
