@@ -88,26 +88,22 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       at ${int} not null
     )`,
 
+    // What every payment has, however it is paid; the rest is in a table for its kind. No lists of kinds and reasons
+    // here: SQLite would have to copy the table for each new one.
     sql`create table payments (
       id ${id},
       payment_number text not null unique,
       merchant_id text not null references merchants (id),
+      kind text not null,
       status text not null check (status in ('pending', 'confirmed', 'expired', 'cancelled', 'failed')),
-      reason text check (reason in ('underpaid', 'overpaid', 'late', 'reorged')),
+      reason text,
       network text not null,
       currency text not null,
-      coin text not null,
-      token text not null,
       decimals ${int} not null,
-      amount_usd_cents ${int} not null,
       expected_amount text not null,
-      required_amount text not null,
-      address_id ${int} not null references addresses (id),
-      address text not null,
-      lock_height ${int} not null,
-      lock_time ${int},
-      usd_per_coin text not null,
-      completed_by text,
+      price_amount ${int} not null,
+      price_currency text not null,
+      amount_usd_cents ${int} not null,
       external_order_id text not null,
       customer_email text not null,
       redirect_url text not null,
@@ -119,14 +115,32 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       ended_at ${int},
       accepted_at ${int}
     )`,
-    // One address, one live payment: the lock itself.
-    sql`create unique index payments_live_lock on payments (address_id) where status = 'pending'`,
     sql`create index payments_created on payments (created_at)`,
     sql`create index payments_pending on payments (network, expires_at) where status = 'pending'`,
     sql`create index payments_native_ended on payments (network, ended_at) where currency = 'native'`,
-    sql`create index payments_address on payments (address_id, id)`,
     sql`create index payments_merchant on payments (merchant_id, id)`,
     sql`create index payments_order on payments (merchant_id, external_order_id, id)`,
+
+    // Of payments to an address on a chain: the quote and the lock. The network stands here again for the index.
+    sql`create table onchain_payments (
+      payment_id ${int} primary key references payments (id),
+      network text not null,
+      coin text not null,
+      token text not null,
+      usd_per_coin text not null,
+      required_amount text not null,
+      completed_by text,
+      address_id ${int} not null references addresses (id),
+      address text not null,
+      lock_height ${int} not null,
+      lock_time ${int},
+      released_at ${int}
+    )`,
+    // One address, one live payment: the lock itself.
+    sql`create unique index onchain_payments_lock on onchain_payments (address_id) where released_at is null`,
+    sql`create index onchain_payments_address on onchain_payments (address_id, payment_id)`,
+    sql`create index onchain_payments_native on onchain_payments (network, lock_height)
+      where token = 'native' and released_at is null`,
 
     sql`create table deposits (
       id ${id},

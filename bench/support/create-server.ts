@@ -113,6 +113,7 @@ async function startCreate(name: string, addresses: number) {
     /** Frees what was locked, as if the payments of the last round had ended. */
     reset: () => {
       file.exec("update payments set status = 'expired' where status = 'pending'");
+      file.exec('update onchain_payments set released_at = payment_id where released_at is null');
       file.exec('update addresses set locked_by = null, released_at = id where locked_by is not null');
     },
   };

@@ -17,34 +17,27 @@ export const paymentStatuses: readonly PaymentStatus[] = [
 /** Why a payment failed, or what is unusual about it. */
 export type PaymentReason = 'underpaid' | 'overpaid' | 'late' | 'reorged';
 
-/** All times are Unix milliseconds by our clock, but where a block's time is meant. */
-export type Payment = {
+/** An amount of money in minor units of its currency (ISO 4217): 4500 and `USD` are 45 dollars. */
+export type FiatAmount = { minorUnits: number; currency: string };
+
+/** A payment, by the way it is paid. */
+export type Payment = OnchainPayment;
+
+/** What every payment has. All times are Unix milliseconds by our clock, but where a block's time is meant. */
+type CommonPayment = {
   id: number;
   paymentNumber: string;
   merchantId: string;
   status: PaymentStatus;
   reason: PaymentReason | null;
-  network: Network;
   currency: Currency;
-  coin: Coin;
-  /** Key of the token's contract at creation, or `native`. */
-  token: AddressKey | 'native';
   /** Decimals of every amount of this payment. */
   decimals: number;
-  amountUsdCents: number;
   /** What the customer is asked for, in base units. */
   expectedAmount: bigint;
-  /** What suffices to confirm: the expected amount less the tolerance, or what an operator accepted. */
-  requiredAmount: bigint;
-  addressId: number;
-  address: Address;
-  /** Transfers in blocks above this height count. */
-  lockHeight: number;
-  /** Block time (Unix seconds) from which transfers count; null when the chain was freshly read at the lock. */
-  lockTime: number | null;
-  usdPerCoin: string;
-  /** The transfer that completed the amount, once confirmed. */
-  completedBy: TxHash | null;
+  /** What the shop asked for. */
+  price: FiatAmount;
+  amountUsdCents: number;
   externalOrderId: string;
   customerEmail: string;
   redirectUrl: string;
@@ -56,6 +49,26 @@ export type Payment = {
   endedAt: number | null;
   /** When an operator accepted what had come; null when nobody did. */
   acceptedAt: number | null;
+};
+
+/** Paid by transfers to an address that it holds while it is live. */
+export type OnchainPayment = CommonPayment & {
+  kind: 'onchain';
+  network: Network;
+  coin: Coin;
+  /** Key of the token's contract at creation, or `native`. */
+  token: AddressKey | 'native';
+  usdPerCoin: string;
+  /** What suffices to confirm: the expected amount less the tolerance, or what an operator accepted. */
+  requiredAmount: bigint;
+  /** The transfer that completed the amount, once confirmed. */
+  completedBy: TxHash | null;
+  addressId: number;
+  address: Address;
+  /** Transfers in blocks above this height count. */
+  lockHeight: number;
+  /** Block time (Unix seconds) from which transfers count; null when the chain was freshly read at the lock. */
+  lockTime: number | null;
 };
 
 /** `seen` on the chain, `confirmed` beyond doubt, `orphaned` when the chain took it back. */

@@ -170,6 +170,7 @@ function newPayment(
   return {
     paymentNumber: newPaymentNumber(now),
     merchantId: request.merchantId,
+    kind: 'onchain',
     status: 'pending',
     reason: null,
     network: request.network,
@@ -177,6 +178,7 @@ function newPayment(
     coin: asset.coin,
     token: asset.token === null ? 'native' : keyOfHex(asset.token),
     decimals: asset.decimals,
+    price: { minorUnits: request.amountUsdCents, currency: 'USD' },
     amountUsdCents: request.amountUsdCents,
     ...quote,
     lockHeight: state.highestHead.height,

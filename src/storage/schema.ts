@@ -68,26 +68,23 @@ export type Schema = {
   /** Addresses put back into service, in order. */
   address_returns: { id: Generated<number>; address_id: number; at: number };
 
+  /** What every payment has, however it is paid. */
   payments: {
     id: Generated<number>;
     payment_number: string;
     merchant_id: string;
+    /** Which table has the rest: `onchain` for onchain_payments. */
+    kind: string;
     status: string;
     reason: string | null;
     network: string;
     currency: string;
-    coin: string;
-    token: string;
     decimals: number;
-    amount_usd_cents: number;
     expected_amount: string;
-    required_amount: string;
-    address_id: number;
-    address: string;
-    lock_height: number;
-    lock_time: number | null;
-    usd_per_coin: string;
-    completed_by: string | null;
+    /** As the shop gave it, in minor units of `price_currency` (ISO 4217). */
+    price_amount: number;
+    price_currency: string;
+    amount_usd_cents: number;
     external_order_id: string;
     customer_email: string;
     redirect_url: string;
@@ -98,6 +95,24 @@ export type Schema = {
     confirmed_at: number | null;
     ended_at: number | null;
     accepted_at: number | null;
+  };
+
+  /** The quote and the lock of payments to an address on a chain. */
+  onchain_payments: {
+    payment_id: number;
+    /** As in `payments`. */
+    network: string;
+    coin: string;
+    token: string;
+    usd_per_coin: string;
+    required_amount: string;
+    completed_by: string | null;
+    address_id: number;
+    address: string;
+    lock_height: number;
+    lock_time: number | null;
+    /** When the payment let go of its address; null while it holds it. */
+    released_at: number | null;
   };
 
   deposits: {

@@ -106,6 +106,7 @@ export async function listEventsAfter(db: Db, sequence: number, limit: number): 
   const rows = await db
     .selectFrom('events')
     .leftJoin('payments', 'payments.id', 'events.payment_id')
+    .leftJoin('onchain_payments', 'onchain_payments.payment_id', 'events.payment_id')
     .select((eb) => [
       'events.sequence',
       'events.type',
@@ -117,7 +118,7 @@ export async function listEventsAfter(db: Db, sequence: number, limit: number): 
         .selectFrom('deposits')
         .select((inner) => inner.fn.max('block_time').as('time'))
         .whereRef('deposits.payment_id', '=', 'payments.id')
-        .whereRef('deposits.tx_hash', '=', 'payments.completed_by')
+        .whereRef('deposits.tx_hash', '=', 'onchain_payments.completed_by')
         .as('completed_at'),
     ])
     .where('events.sequence', '>', sequence)

@@ -99,7 +99,11 @@ function count(outcomes: readonly CreateOutcome[]): Record<string, number> {
 }
 
 async function stored(db: Db) {
-  const payments = await db.selectFrom('payments').select(['id', 'address_id', 'status']).execute();
+  const payments = await db
+    .selectFrom('payments')
+    .innerJoin('onchain_payments', 'onchain_payments.payment_id', 'payments.id')
+    .select(['payments.id', 'address_id', 'status'])
+    .execute();
   const locks = await db
     .selectFrom('addresses')
     .select(['id', 'locked_by'])

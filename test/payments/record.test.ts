@@ -134,7 +134,11 @@ describeDatabases('recording a transfer', (openTestDb) => {
 
   test('gives it to the newest payment of the address, never to an earlier one', async () => {
     const db = await openTestDb();
-    const { merchantId, addressId, payment } = await setUp(db, { status: 'expired', lockHeight: 90 });
+    const { merchantId, addressId, payment } = await setUp(db, {
+      status: 'expired',
+      endedAt: createdAt,
+      lockHeight: 90,
+    });
     const holder = await newPayment(db, { merchantId, addressId, lockHeight: 105 });
     await record(db, testTransfer({ block: testBlock(106) }));
     await record(db, testTransfer({ txHash: txHash(2), block: testBlock(105) }));

@@ -61,26 +61,25 @@ async function addMerchantWithAddress(trx: Trx): Promise<number> {
   return address.id;
 }
 
-async function addPayment(trx: Trx, number: string, addressId: number, status: string): Promise<void> {
+async function addPayment(
+  trx: Trx,
+  number: string,
+  addressId: number,
+  releasedAt: number | null,
+): Promise<void> {
   const payment: Omit<Schema['payments'], 'id'> = {
     payment_number: number,
     merchant_id: 'mer_1',
-    status,
+    kind: 'onchain',
+    status: releasedAt === null ? 'pending' : 'expired',
     reason: null,
     network: 'bsc',
     currency: 'usdt',
-    coin: 'usdt',
-    token: '55d398326f99059ff775485246999027b3197955',
     decimals: 18,
-    amount_usd_cents: 5000,
     expected_amount: '50000000000000000000',
-    required_amount: '50000000000000000000',
-    address_id: addressId,
-    address: '0x742d35Cc6634C0532925a3b844Bc9e7595f7E5a3',
-    lock_height: 0,
-    lock_time: null,
-    usd_per_coin: '1',
-    completed_by: null,
+    price_amount: 5000,
+    price_currency: 'USD',
+    amount_usd_cents: 5000,
     external_order_id: '',
     customer_email: '',
     redirect_url: '',
@@ -92,7 +91,22 @@ async function addPayment(trx: Trx, number: string, addressId: number, status: s
     ended_at: null,
     accepted_at: null,
   };
-  await trx.insertInto('payments').values(payment).execute();
+  const { id } = await trx.insertInto('payments').values(payment).returning('id').executeTakeFirstOrThrow();
+  const onchain: Schema['onchain_payments'] = {
+    payment_id: id,
+    network: 'bsc',
+    coin: 'usdt',
+    token: '55d398326f99059ff775485246999027b3197955',
+    usd_per_coin: '1',
+    required_amount: '50000000000000000000',
+    completed_by: null,
+    address_id: addressId,
+    address: '0x742d35Cc6634C0532925a3b844Bc9e7595f7E5a3',
+    lock_height: 0,
+    lock_time: null,
+    released_at: releasedAt,
+  };
+  await trx.insertInto('onchain_payments').values(onchain).execute();
 }
 
 describeDatabases('a database', (openTestDb, kind) => {
@@ -131,14 +145,14 @@ describeDatabases('a database', (openTestDb, kind) => {
     expect((await refusal(url)).message).toMatch(/newer depositd.*9999_later/);
   });
 
-  test('refuses a second pending payment on one address by itself', async () => {
+  test('refuses a second live lock on one address by itself', async () => {
     const db = await openTestDb();
     const addressId = await inTransaction(db, addMerchantWithAddress);
-    await inTransaction(db, (trx) => addPayment(trx, 'PAY-1', addressId, 'pending'));
-    await expect(inTransaction(db, (trx) => addPayment(trx, 'PAY-2', addressId, 'pending'))).rejects.toThrow(
+    await inTransaction(db, (trx) => addPayment(trx, 'PAY-1', addressId, null));
+    await expect(inTransaction(db, (trx) => addPayment(trx, 'PAY-2', addressId, null))).rejects.toThrow(
       /unique/i,
     );
-    await inTransaction(db, (trx) => addPayment(trx, 'PAY-3', addressId, 'expired'));
+    await inTransaction(db, (trx) => addPayment(trx, 'PAY-3', addressId, 1));
     const payments = await db.selectFrom('payments').select('payment_number').orderBy('id').execute();
     expect(payments.map((row) => row.payment_number)).toEqual(['PAY-1', 'PAY-3']);
   });
@@ -146,7 +160,7 @@ describeDatabases('a database', (openTestDb, kind) => {
   test('refuses a payment on an address that does not exist', async () => {
     const db = await openTestDb();
     await inTransaction(db, addMerchantWithAddress);
-    await expect(inTransaction(db, (trx) => addPayment(trx, 'PAY-1', 12_345, 'pending'))).rejects.toThrow(
+    await expect(inTransaction(db, (trx) => addPayment(trx, 'PAY-1', 999, null))).rejects.toThrow(
       /foreign key/i,
     );
   });

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { AddressKey } from '../../core/address.ts';
 import { type BlockHash, type BlockRef, noTransaction, type Transfer } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
@@ -27,18 +28,18 @@ const comparedWithinMs = 60 * 60 * 1000;
 /** Payments that were locked at or below `height`, and whose address was not looked at since. */
 export async function listUnmarked(db: Db, network: Network, height: number): Promise<Unmarked[]> {
   const rows = await db
-    .selectFrom('payments')
-    .innerJoin('addresses', 'addresses.id', 'payments.address_id')
-    .leftJoin('balance_marks', 'balance_marks.payment_id', 'payments.id')
-    .select(['payments.id', 'addresses.address_key'])
-    .where('payments.network', '=', network)
-    .where('payments.status', '=', 'pending')
-    .where('payments.currency', '=', 'native')
-    .where('payments.lock_height', '<=', height)
+    .selectFrom('onchain_payments')
+    .innerJoin('addresses', 'addresses.id', 'onchain_payments.address_id')
+    .leftJoin('balance_marks', 'balance_marks.payment_id', 'onchain_payments.payment_id')
+    .select(['onchain_payments.payment_id', 'addresses.address_key'])
+    .where('onchain_payments.network', '=', network)
+    .where('onchain_payments.token', '=', sql.lit('native'))
+    .where('onchain_payments.released_at', 'is', null)
+    .where('onchain_payments.lock_height', '<=', height)
     .where('balance_marks.payment_id', 'is', null)
     .limit(mostAtOnce)
     .execute();
-  return rows.map((row) => ({ paymentId: row.id, recipient: row.address_key as AddressKey }));
+  return rows.map((row) => ({ paymentId: row.payment_id, recipient: row.address_key as AddressKey }));
 }
 
 /**
@@ -52,11 +53,12 @@ export async function listUncompared(
 ): Promise<BalanceMark[]> {
   const rows = await db
     .selectFrom('payments')
-    .innerJoin('addresses', 'addresses.id', 'payments.address_id')
+    .innerJoin('onchain_payments', 'onchain_payments.payment_id', 'payments.id')
+    .innerJoin('addresses', 'addresses.id', 'onchain_payments.address_id')
     .innerJoin('balance_marks', 'balance_marks.payment_id', 'payments.id')
     .select(['payments.id', 'addresses.address_key', 'balance_marks.height', 'balance_marks.balance'])
     .where('payments.network', '=', network)
-    .where('payments.currency', '=', 'native')
+    .where('payments.currency', '=', sql.lit('native'))
     .where('payments.ended_at', '>', now - comparedWithinMs)
     .where('payments.status', 'in', ['expired', 'failed', 'cancelled'])
     .where((eb) => eb.or([eb('payments.expires_at', '<', upTo), eb('payments.ended_at', '<', upTo)]))

@@ -1,4 +1,4 @@
-import { type Selectable, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Address, AddressKey } from '../../core/address.ts';
 import type { Coin, Currency } from '../../core/assets.ts';
 import type { TxHash } from '../../core/chain.ts';
@@ -7,64 +7,67 @@ import type { Payment, PaymentReason, PaymentStatus } from '../../core/payment.t
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { hasOrphanedNativeDeposit } from '../deposits/deposits.ts';
-import type { Db, Schema, Trx } from '../schema.ts';
+import type { Db, Trx } from '../schema.ts';
 
-export const paymentColumns = [
-  'id',
-  'payment_number',
-  'merchant_id',
-  'status',
-  'reason',
-  'network',
-  'currency',
-  'coin',
-  'token',
-  'decimals',
-  'amount_usd_cents',
-  'expected_amount',
-  'required_amount',
-  'address_id',
-  'address',
-  'lock_height',
-  'lock_time',
-  'usd_per_coin',
-  'completed_by',
-  'external_order_id',
-  'customer_email',
-  'redirect_url',
-  'metadata',
-  'payment_token',
-  'created_at',
-  'expires_at',
-  'confirmed_at',
-  'ended_at',
-  'accepted_at',
-] as const;
+/** Payments as {@link toPayment} reads them. */
+export function selectPayments(db: Db) {
+  return db
+    .selectFrom('payments')
+    .innerJoin('onchain_payments', 'onchain_payments.payment_id', 'payments.id')
+    .select([
+      'payments.id',
+      'payments.payment_number',
+      'payments.merchant_id',
+      'payments.kind',
+      'payments.status',
+      'payments.reason',
+      'payments.network',
+      'payments.currency',
+      'payments.decimals',
+      'payments.expected_amount',
+      'payments.price_amount',
+      'payments.price_currency',
+      'payments.amount_usd_cents',
+      'payments.external_order_id',
+      'payments.customer_email',
+      'payments.redirect_url',
+      'payments.metadata',
+      'payments.payment_token',
+      'payments.created_at',
+      'payments.expires_at',
+      'payments.confirmed_at',
+      'payments.ended_at',
+      'payments.accepted_at',
+      'onchain_payments.coin',
+      'onchain_payments.token',
+      'onchain_payments.usd_per_coin',
+      'onchain_payments.required_amount',
+      'onchain_payments.completed_by',
+      'onchain_payments.address_id',
+      'onchain_payments.address',
+      'onchain_payments.lock_height',
+      'onchain_payments.lock_time',
+    ]);
+}
 
-type Row = Selectable<Schema['payments']>;
+type Row = Awaited<ReturnType<ReturnType<typeof selectPayments>['executeTakeFirstOrThrow']>>;
 
 export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Promise<Payment> {
-  const row = await trx
+  const { id } = await trx
     .insertInto('payments')
     .values({
       payment_number: payment.paymentNumber,
       merchant_id: payment.merchantId,
+      kind: payment.kind,
       status: payment.status,
       reason: payment.reason,
       network: payment.network,
       currency: payment.currency,
-      coin: payment.coin,
-      token: payment.token,
       decimals: payment.decimals,
-      amount_usd_cents: payment.amountUsdCents,
       expected_amount: payment.expectedAmount.toString(),
-      required_amount: payment.requiredAmount.toString(),
-      address_id: payment.addressId,
-      address: payment.address,
-      lock_height: payment.lockHeight,
-      lock_time: payment.lockTime,
-      usd_per_coin: payment.usdPerCoin,
-      completed_by: payment.completedBy,
+      price_amount: payment.price.minorUnits,
+      price_currency: payment.price.currency,
+      amount_usd_cents: payment.amountUsdCents,
       external_order_id: payment.externalOrderId,
       customer_email: payment.customerEmail,
       redirect_url: payment.redirectUrl,
@@ -78,22 +81,40 @@ export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Pro
     })
     .returning('id')
     .executeTakeFirstOrThrow();
-  return { ...payment, id: row.id };
+  await trx
+    .insertInto('onchain_payments')
+    .values({
+      payment_id: id,
+      network: payment.network,
+      coin: payment.coin,
+      token: payment.token,
+      usd_per_coin: payment.usdPerCoin,
+      required_amount: payment.requiredAmount.toString(),
+      completed_by: payment.completedBy,
+      address_id: payment.addressId,
+      address: payment.address,
+      lock_height: payment.lockHeight,
+      lock_time: payment.lockTime,
+      released_at: payment.endedAt,
+    })
+    .execute();
+  return { ...payment, id };
 }
 
 /** @throws InvariantError when there is none: ids come from our own rows. */
 export async function findPaymentById(db: Db, id: number): Promise<Payment> {
-  const row = await db.selectFrom('payments').select(paymentColumns).where('id', '=', id).executeTakeFirst();
+  const row = await selectPayments(db).where('payments.id', '=', id).executeTakeFirst();
   if (row === undefined) throw new InvariantError(`payment ${id} does not exist`);
   return toPayment(row);
 }
 
 /**
  * Reads a payment and holds it until the transaction ends, so that nobody else decides about it meanwhile.
- * (SQLite has one writer: there the transaction itself holds it.)
+ * (SQLite has one writer: there the transaction itself holds it. PostgreSQL holds the rows of both tables: it reads
+ * one that is not held as it was before the wait.)
  */
 export async function lockPayment(trx: Trx, id: number): Promise<Payment> {
-  let query = trx.selectFrom('payments').select(paymentColumns).where('id', '=', id);
+  let query = selectPayments(trx).where('payments.id', '=', id);
   if (isPostgres(trx)) query = query.forUpdate();
   const row = await query.executeTakeFirst();
   if (row === undefined) throw new InvariantError(`payment ${id} does not exist`);
@@ -108,11 +129,9 @@ export async function lockPayments(trx: Trx, ids: readonly number[]): Promise<vo
 
 /** The newest payment that was given this address, held as by {@link lockPayment}. */
 export async function lockLatestPaymentOfAddress(trx: Trx, addressId: number): Promise<Payment | null> {
-  let query = trx
-    .selectFrom('payments')
-    .select(paymentColumns)
-    .where('address_id', '=', addressId)
-    .orderBy('id', 'desc')
+  let query = selectPayments(trx)
+    .where('onchain_payments.address_id', '=', addressId)
+    .orderBy('onchain_payments.payment_id', 'desc')
     .limit(1);
   if (isPostgres(trx)) query = query.forUpdate();
   const row = await query.executeTakeFirst();
@@ -166,14 +185,30 @@ const minedAgainMs = 24 * 60 * 60 * 1000;
  */
 export async function nativeMattersAbove(db: Db, network: Network, now: number): Promise<number | null> {
   if (await hasOrphanedNativeDeposit(db, network, now - minedAgainMs)) return 0;
-  const ofPayments = db
-    .selectFrom('payments')
+  const held = await db
+    .selectFrom('onchain_payments')
     .select((eb) => eb.fn.min('lock_height').as('lowest'))
     .where('network', '=', network)
-    .where('currency', '=', sql.lit('native'));
-  const pending = await ofPayments.where('status', '=', sql.lit('pending')).executeTakeFirst();
-  const ended = await ofPayments.where('ended_at', '>', now - nativeLateMs).executeTakeFirst();
-  const heights = [pending?.lowest, ended?.lowest].filter((height) => height != null);
+    .where('token', '=', sql.lit('native'))
+    .where('released_at', 'is', null)
+    .executeTakeFirst();
+  const ended = await db
+    .selectFrom('payments')
+    .select((eb) =>
+      eb.fn
+        .min(
+          eb
+            .selectFrom('onchain_payments')
+            .select('lock_height')
+            .whereRef('onchain_payments.payment_id', '=', 'payments.id'),
+        )
+        .as('lowest'),
+    )
+    .where('network', '=', network)
+    .where('currency', '=', sql.lit('native'))
+    .where('ended_at', '>', now - nativeLateMs)
+    .executeTakeFirst();
+  const heights = [held?.lowest, ended?.lowest].filter((height) => height != null);
   return heights.length === 0 ? null : Math.min(...heights);
 }
 
@@ -191,24 +226,22 @@ export async function hasPendingPayment(db: Db, network: Network): Promise<boole
 /** Of the payments that were given one of these addresses: one that holds it still, else the newest. */
 export async function findLatestPaymentAt(db: Db, addressIds: readonly number[]): Promise<Payment | null> {
   if (addressIds.length === 0) return null;
-  const rows = await db
-    .selectFrom('payments')
-    .select(paymentColumns)
+  const rows = await selectPayments(db)
     .where((eb) =>
       eb.or(
         addressIds.map((id) =>
           eb(
-            'id',
+            'payments.id',
             '=',
             eb
-              .selectFrom('payments as p')
-              .select((p) => p.fn.max('p.id').as('id'))
-              .where('p.address_id', '=', id),
+              .selectFrom('onchain_payments as o')
+              .select((o) => o.fn.max('o.payment_id').as('id'))
+              .where('o.address_id', '=', id),
           ),
         ),
       ),
     )
-    .orderBy('id', 'desc')
+    .orderBy('payments.id', 'desc')
     .execute();
   const latest = rows.map(toPayment);
   return latest.find((payment) => payment.status === 'pending') ?? latest[0] ?? null;
@@ -236,8 +269,6 @@ export async function updatePaymentStatus(
     .set({
       status: change.status,
       reason: change.reason,
-      required_amount: change.requiredAmount.toString(),
-      completed_by: change.completedBy,
       confirmed_at: change.confirmedAt,
       ended_at: change.endedAt,
       accepted_at: change.acceptedAt,
@@ -245,30 +276,31 @@ export async function updatePaymentStatus(
     .where('id', '=', id)
     .where('status', '=', from)
     .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  if (result.numUpdatedRows !== 1n) return false;
+  await trx
+    .updateTable('onchain_payments')
+    .set({ required_amount: change.requiredAmount.toString(), completed_by: change.completedBy })
+    .where('payment_id', '=', id)
+    .execute();
+  return true;
 }
 
 export function toPayment(row: Row): Payment {
+  if (row.kind !== 'onchain')
+    throw new InvariantError(`payment ${row.id} is of the unknown kind ${row.kind}`);
   return {
     id: row.id,
     paymentNumber: row.payment_number,
     merchantId: row.merchant_id,
+    kind: row.kind,
     status: row.status as PaymentStatus,
     reason: row.reason as PaymentReason | null,
     network: row.network as Network,
     currency: row.currency as Currency,
-    coin: row.coin as Coin,
-    token: row.token as AddressKey | 'native',
     decimals: row.decimals,
-    amountUsdCents: row.amount_usd_cents,
     expectedAmount: BigInt(row.expected_amount),
-    requiredAmount: BigInt(row.required_amount),
-    addressId: row.address_id,
-    address: row.address as Address,
-    lockHeight: row.lock_height,
-    lockTime: row.lock_time,
-    usdPerCoin: row.usd_per_coin,
-    completedBy: row.completed_by as TxHash | null,
+    price: { minorUnits: row.price_amount, currency: row.price_currency },
+    amountUsdCents: row.amount_usd_cents,
     externalOrderId: row.external_order_id,
     customerEmail: row.customer_email,
     redirectUrl: row.redirect_url,
@@ -279,5 +311,14 @@ export function toPayment(row: Row): Payment {
     confirmedAt: row.confirmed_at,
     endedAt: row.ended_at,
     acceptedAt: row.accepted_at,
+    coin: row.coin as Coin,
+    token: row.token as AddressKey | 'native',
+    usdPerCoin: row.usd_per_coin,
+    requiredAmount: BigInt(row.required_amount),
+    completedBy: row.completed_by as TxHash | null,
+    addressId: row.address_id,
+    address: row.address as Address,
+    lockHeight: row.lock_height,
+    lockTime: row.lock_time,
   };
 }

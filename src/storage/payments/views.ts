@@ -4,7 +4,7 @@ import type { Payment, PaymentStatus, PaymentView } from '../../core/payment.ts'
 import { InvariantError } from '../../errors.ts';
 import { listDepositsOfPayments } from '../deposits/deposits.ts';
 import type { Db } from '../schema.ts';
-import { paymentColumns, toPayment } from './payments.ts';
+import { selectPayments, toPayment } from './payments.ts';
 
 /** A merchant's payment as it stands; null also when it is another merchant's. */
 export async function findPayment(
@@ -12,11 +12,9 @@ export async function findPayment(
   merchantId: string,
   paymentNumber: string,
 ): Promise<PaymentView | null> {
-  const row = await db
-    .selectFrom('payments')
-    .select(paymentColumns)
-    .where('payment_number', '=', paymentNumber)
-    .where('merchant_id', '=', merchantId)
+  const row = await selectPayments(db)
+    .where('payments.payment_number', '=', paymentNumber)
+    .where('payments.merchant_id', '=', merchantId)
     .executeTakeFirst();
   return row === undefined ? null : viewOf(db, toPayment(row));
 }
@@ -47,21 +45,20 @@ export async function listPayments(
   db: Db,
   filter: PaymentFilter,
 ): Promise<{ views: PaymentView[]; nextId: number | null }> {
-  let query = db
-    .selectFrom('payments')
-    .select(paymentColumns)
-    .orderBy('id', 'desc')
+  let query = selectPayments(db)
+    .orderBy('payments.id', 'desc')
     .limit(filter.limit + 1);
-  if (filter.merchantId !== null) query = query.where('merchant_id', '=', filter.merchantId);
-  if (filter.status !== undefined) query = query.where('status', '=', filter.status);
-  if (filter.network !== undefined) query = query.where('network', '=', filter.network);
-  if (filter.currency !== undefined) query = query.where('currency', '=', filter.currency);
+  if (filter.merchantId !== null) query = query.where('payments.merchant_id', '=', filter.merchantId);
+  if (filter.status !== undefined) query = query.where('payments.status', '=', filter.status);
+  if (filter.network !== undefined) query = query.where('payments.network', '=', filter.network);
+  if (filter.currency !== undefined) query = query.where('payments.currency', '=', filter.currency);
   if (filter.externalOrderId !== undefined) {
-    query = query.where('external_order_id', '=', filter.externalOrderId);
+    query = query.where('payments.external_order_id', '=', filter.externalOrderId);
   }
-  if (filter.createdAfter !== undefined) query = query.where('created_at', '>', filter.createdAfter);
-  if (filter.createdBefore !== undefined) query = query.where('created_at', '<', filter.createdBefore);
-  if (filter.beforeId !== undefined) query = query.where('id', '<', filter.beforeId);
+  if (filter.createdAfter !== undefined) query = query.where('payments.created_at', '>', filter.createdAfter);
+  if (filter.createdBefore !== undefined)
+    query = query.where('payments.created_at', '<', filter.createdBefore);
+  if (filter.beforeId !== undefined) query = query.where('payments.id', '<', filter.beforeId);
   const rows = await query.execute();
   const page = rows.slice(0, filter.limit).map(toPayment);
   const last = page.at(-1);

@@ -80,6 +80,12 @@ export async function releaseAddress(
     .where('id', '=', addressId)
     .where('locked_by', '=', paymentId)
     .execute();
+  await trx
+    .updateTable('onchain_payments')
+    .set({ released_at: at })
+    .where('payment_id', '=', paymentId)
+    .where('released_at', 'is', null)
+    .execute();
 }
 
 /** Whether the pool has an active address at all, free or not, or can derive one. */

@@ -37,13 +37,13 @@ export async function findHolderBefore(
   block: Pick<BlockRef, 'height' | 'time'>,
 ): Promise<number | null> {
   const row = await db
-    .selectFrom('payments')
-    .select('id')
+    .selectFrom('onchain_payments')
+    .select('payment_id')
     .where('address_id', '=', addressId)
     .where('lock_height', '<', block.height)
     .where((eb) => eb.or([eb('lock_time', 'is', null), eb('lock_time', '<=', block.time)]))
-    .orderBy('id', 'desc')
+    .orderBy('payment_id', 'desc')
     .limit(1)
     .executeTakeFirst();
-  return row?.id ?? null;
+  return row?.payment_id ?? null;
 }

@@ -23,7 +23,8 @@ export async function readPoolUse(db: Db, merchantId: string | null, since: numb
   const lockEnd = sql<number>`case when ended_at < expires_at then ended_at else expires_at end`;
   let query = db
     .selectFrom('payments')
-    .innerJoin('addresses', 'addresses.id', 'payments.address_id')
+    .innerJoin('onchain_payments', 'onchain_payments.payment_id', 'payments.id')
+    .innerJoin('addresses', 'addresses.id', 'onchain_payments.address_id')
     .select((eb) => [
       'addresses.merchant_id',
       'addresses.network',
