@@ -18,10 +18,10 @@ export type NodeFault =
   /** It has not got there yet, though the chain has. */
   | { kind: 'behind' }
   /**
-   * It is down, overloaded, or wants fewer requests; `retryAfterMs` where it said for how long. `late` where it was
-   * reached and did not answer in time.
+   * It is down, overloaded, or wants fewer requests (`throttled`); `retryAfterMs` where it said for how long. `late`
+   * where it was reached and did not answer in time, `unreachable` where it was not.
    */
-  | { kind: 'unavailable'; retryAfterMs: number | null; late?: true }
+  | { kind: 'unavailable'; retryAfterMs: number | null; late?: true; throttled?: true; unreachable?: true }
   /** What it says cannot be true: about itself, or together with what was proven before. */
   | { kind: 'contradiction' }
   /** It belongs to another chain than the configured one. */

@@ -23,9 +23,13 @@ const enoughLogs = 10_000;
 /** After so many answers a refusal is forgotten: limits depend on plans, load and how full the blocks are. */
 const memory = 500;
 
+/** The same of a failure that does not speak of the range: twice as many each time that as many blocks fail again. */
+const shortMemory = 16;
+
 /**
  * Narrows at once: to what the refusal named, else to the last width that was served, else by half. Widens
- * by doubling until the first refusal, then halfway to what was refused, until that is a sixteenth away.
+ * by doubling until the first refusal, then halfway to what was refused, until that is a sixteenth away. What fails
+ * without a word about the range costs a time-out each time: then it stays narrow until that is forgotten.
  */
 export function createRangeControl(maxLogRange: number | null): RangeControl {
   const cap = Math.min(widest, maxLogRange ?? widest);
@@ -33,6 +37,9 @@ export function createRangeControl(maxLogRange: number | null): RangeControl {
   let lastServed = 0;
   let refusedAt = Number.POSITIVE_INFINITY;
   let servedSince = 0;
+  let patience = memory;
+  /** The width at which a query failed last without saying why; null when it said so. */
+  let failedAt: number | null = null;
 
   return {
     width: () => width,
@@ -48,6 +55,10 @@ export function createRangeControl(maxLogRange: number | null): RangeControl {
         fault.kind === 'too-wide' && fault.blocks !== null && fault.blocks < asked ? fault.blocks : null;
       const known = lastServed > 0 && lastServed < asked ? lastServed : null;
       width = Math.max(1, named ?? known ?? Math.floor(asked / 2));
+      const speaksOfRange = fault.kind === 'too-wide' || fault.kind === 'too-much';
+      if (speaksOfRange) patience = memory;
+      else patience = known !== null && failedAt === asked ? Math.min(memory, patience * 2) : shortMemory;
+      failedAt = speaksOfRange ? null : asked;
       refusedAt = named === null ? asked : named + 1;
       // Should that be refused too, it says nothing any more.
       lastServed = 0;
@@ -65,8 +76,9 @@ export function createRangeControl(maxLogRange: number | null): RangeControl {
       if (asked < width) return;
       lastServed = asked;
       servedSince += 1;
-      if (servedSince >= memory) refusedAt = Number.POSITIVE_INFINITY;
-      width = Math.min(wider(asked, refusedAt), cap, enough);
+      if (servedSince >= patience) refusedAt = Number.POSITIVE_INFINITY;
+      const waits = failedAt !== null && asked < failedAt && refusedAt !== Number.POSITIVE_INFINITY;
+      width = Math.min(waits ? asked : wider(asked, refusedAt), cap, enough);
     },
   };
 }

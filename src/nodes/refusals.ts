@@ -64,7 +64,8 @@ export function classifyRefusal(raw: RawRefusal): NodeError {
 
 function faultOf({ status, code, message, retryAfterMs }: RawRefusal): NodeFault {
   const unavailable: NodeFault = { kind: 'unavailable', retryAfterMs };
-  if (status === 429) return unavailable;
+  const tooBusy: NodeFault = { ...unavailable, throttled: true };
+  if (status === 429) return tooBusy;
   if (code === 3 || /^execution reverted/i.test(message)) return { kind: 'reverted' };
   // The official BSC nodes answer every eth_getLogs with exactly these words: it is switched off there.
   if (code === -32005 && /^limit exceeded$/i.test(message.trim())) return { kind: 'unsupported' };
@@ -72,7 +73,7 @@ function faultOf({ status, code, message, retryAfterMs }: RawRefusal): NodeFault
   if (filterTooLong.test(message)) return { kind: 'filter-too-long' };
   const blocks = suggestedBlocks(message);
   if (blocks !== null && (much.test(message) || wide.test(message))) return { kind: 'too-wide', blocks };
-  if (throttled.test(message) && !wide.test(message)) return unavailable;
+  if (throttled.test(message) && !wide.test(message)) return tooBusy;
   if (wide.test(message)) return { kind: 'too-wide', blocks: limitBlocks(message) };
   if (much.test(message)) return { kind: 'too-much' };
   if (status === 413) return { kind: 'too-much' };

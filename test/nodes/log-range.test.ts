@@ -33,6 +33,19 @@ test('a node that refuses even one block was overloaded: it says nothing about w
   expect(range.width()).toBe(10_000);
 });
 
+test('what fails without a word about the range is asked for half as much, and for more again only after a while', () => {
+  const range = createRangeControl(null);
+  const late: NodeFault = { kind: 'unavailable', retryAfterMs: null, late: true };
+  const { asked, refusals } = readOn(range, 100_000, (blocks) => blocks <= 60, 0, late);
+  expect(asked.slice(0, 3)).toEqual([200, 100, 50]);
+  expect(asked.slice(2, 18)).toEqual(Array(16).fill(50));
+  // Each failure may be a time-out of ten seconds.
+  expect(refusals).toBeLessThanOrEqual(asked.length / 100);
+  const after = readOn(range, 2_000_000, () => true, 0, late);
+  expect(after.refusals).toBe(0);
+  expect(range.width()).toBe(10_000);
+});
+
 test('a limit that is gone is found to be gone', () => {
   const range = createRangeControl(null);
   range.refused(range.width(), { kind: 'too-wide', blocks: 10 });
@@ -95,7 +108,13 @@ test('E2: however full the blocks are, a tenth more calls than the range and ten
 });
 
 /** Reads `blocks` blocks from a node that serves what `allows`, so many logs for each. */
-function readOn(range: RangeControl, blocks: number, allows: (blocks: number) => boolean, logsPerBlock = 0) {
+function readOn(
+  range: RangeControl,
+  blocks: number,
+  allows: (blocks: number) => boolean,
+  logsPerBlock = 0,
+  fault: NodeFault = { kind: 'too-wide', blocks: null },
+) {
   const asked: number[] = [];
   let refusals = 0;
   for (let left = blocks; left > 0; ) {
@@ -106,7 +125,7 @@ function readOn(range: RangeControl, blocks: number, allows: (blocks: number) =>
       left -= width;
     } else {
       refusals += 1;
-      expect(range.refused(width, { kind: 'too-wide', blocks: null })).toBe(true);
+      expect(range.refused(width, fault)).toBe(true);
     }
   }
   return { asked, refusals };

@@ -91,16 +91,23 @@ const refusals: [message: string, fault: NodeFault, raw?: Partial<RawRefusal>][]
   // Fewer requests, or later.
   [
     'daily request count exceeded, request rate limited',
-    { kind: 'unavailable', retryAfterMs: null },
+    { kind: 'unavailable', retryAfterMs: null, throttled: true },
     { code: -32005 },
   ],
-  ['project ID request rate exceeded', { kind: 'unavailable', retryAfterMs: null }, { code: -32005 }],
+  [
+    'project ID request rate exceeded',
+    { kind: 'unavailable', retryAfterMs: null, throttled: true },
+    { code: -32005 },
+  ],
   [
     'Your app has exceeded its compute units per second capacity.',
-    { kind: 'unavailable', retryAfterMs: 3000 },
+    { kind: 'unavailable', retryAfterMs: 3000, throttled: true },
     { status: 429, retryAfterMs: 3000 },
   ],
-  ['no backend is currently healthy to serve traffic', { kind: 'unavailable', retryAfterMs: null }],
+  [
+    'no backend is currently healthy to serve traffic',
+    { kind: 'unavailable', retryAfterMs: null, throttled: true },
+  ],
   ['Internal error', { kind: 'unavailable', retryAfterMs: null }, { status: 500, code: -32603 }],
   ['', { kind: 'unavailable', retryAfterMs: null }, { status: 502 }],
   ['', { kind: 'unavailable', retryAfterMs: null }, { status: 403 }],

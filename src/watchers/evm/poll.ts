@@ -2,7 +2,7 @@ import type { ChainConfig } from '../../config.ts';
 import type { BlockRef, Transfer } from '../../core/chain.ts';
 import type { Capability } from '../../core/node.ts';
 import type { Seen } from '../../nodes/failover.ts';
-import { contradiction, lacks, NodeError } from '../../nodes/fault.ts';
+import { contradiction, lacks, NodeError, type NodeFault } from '../../nodes/fault.ts';
 import type { RpcAnswer } from '../../nodes/json-rpc.ts';
 import type { PollOutcome, PollRequest, Span } from '../source.ts';
 import { getHeader, getReceipt } from './calls.ts';
@@ -30,9 +30,15 @@ export function needsOf({ watch }: ReadRequest, { chain, tokens }: ReadContext):
   return tokens.length > 0 && watch.size > 0 ? [...needs, 'logs'] : needs;
 }
 
+/** How long the question whether the node answers at all may take, ms. */
+const headWaitMs = 3_000;
+
+/** How long a node is left alone that was slow and will be asked for less, ms. */
+const lessSoonMs = 1_000;
+
 /**
  * Reads on from the cursor: one batch to one node, and a second one where something was found. A node that
- * refuses the range is asked for a narrower one at once.
+ * fails to serve the range, though it serves heads, is asked for a narrower one, whatever it says.
  *
  * @throws NodeError when the node gave no answer that proves itself.
  */
@@ -63,19 +69,50 @@ async function readFrom(
   let replaced: Header | null = null;
   for (;;) {
     const plan = planRead(node, request, context, replaced);
-    let answers: RpcAnswer[];
-    try {
-      answers = await send(node, request, context, plan);
-      if (plan.logsAt !== null) checkLogs(answers, plan.logsAt);
-    } catch (error) {
-      if (!(error instanceof NodeError) || !adapt(node, plan, error)) throw error;
+    const answers = await askFor(node, request, context, plan);
+    if (answers instanceof NodeError) {
+      narrow(node, plan, answers);
       continue;
     }
-    const outcome = await readAnswers(node, request, context, plan, answers, seen);
+    let outcome: ReadOutcome | { kind: 'moved'; top: Header };
+    try {
+      outcome = await readAnswers(node, request, context, plan, answers, seen);
+    } catch (error) {
+      // What was found takes more to ask about than the node can give at once.
+      if (!(error instanceof NodeError) || error.fault.kind !== 'too-much') throw error;
+      narrow(node, plan, error);
+      continue;
+    }
     if (outcome.kind !== 'moved') return outcome;
     // Asked without a hash, the node shows the block itself: this happens once.
     replaced = outcome.top;
   }
+}
+
+/**
+ * The node's answers, or why it failed to serve the range.
+ *
+ * @throws NodeError when the range is not the reason.
+ */
+async function askFor(
+  node: EvmNode,
+  request: ReadRequest,
+  context: ReadContext,
+  plan: Plan,
+): Promise<RpcAnswer[] | NodeError> {
+  let answers: RpcAnswer[];
+  try {
+    answers = await send(node, request, context, plan);
+  } catch (error) {
+    const failed = error instanceof NodeError && asksForRange(plan);
+    if (failed && (speaksOfRange(error) || (await showsHead(node, request.signal)))) return error;
+    throw error;
+  }
+  const refusal = answers.slice(plan.logsAt ?? plan.fullBlocksAt).find((answer) => 'error' in answer);
+  if (refusal === undefined || !asksForRange(plan)) return answers;
+  // A node that serves nothing at all, for want of a key perhaps, says nothing about the range.
+  resultOf(answers[1]);
+  return refusal.error;
 }
 
 function send(node: EvmNode, request: ReadRequest, context: ReadContext, plan: Plan): Promise<RpcAnswer[]> {
@@ -85,25 +122,57 @@ function send(node: EvmNode, request: ReadRequest, context: ReadContext, plan: P
   return answers;
 }
 
-/** @throws NodeError that the node gave instead of logs. */
-function checkLogs(answers: readonly RpcAnswer[], logsAt: number): void {
-  const [, top] = answers;
-  const logs = answers[logsAt];
-  const refused = logs !== undefined && 'error' in logs && logs.error.fault.kind === 'unsupported';
-  // A node that serves nothing at all, for want of a key perhaps, says nothing about logs.
-  if (refused && top !== undefined && 'result' in top) throw lacks('logs', logs.error);
-  resultOf(logs);
+function asksForRange({ logsAt, fullBlocksAt, calls }: Plan): boolean {
+  return logsAt !== null || calls.length > fullBlocksAt;
 }
 
-/** Whether the node takes the hint: then the same is asked again, narrower. */
-function adapt(node: EvmNode, { expected, recipients }: Plan, error: NodeError): boolean {
-  const { kind } = error.fault;
-  if (kind === 'too-wide' || kind === 'too-much') {
-    return node.range.refused(expected.to.height - expected.cursor.height, error.fault);
+/** Who wants fewer requests gets no further one to find out whether it is the range that costs too much. */
+function speaksOfRange({ fault }: NodeError): boolean {
+  const { kind } = fault;
+  return kind === 'too-wide' || kind === 'too-much' || kind === 'filter-too-long' || isThrottled(fault);
+}
+
+function isThrottled(fault: NodeFault): boolean {
+  return fault.kind === 'unavailable' && fault.throttled === true;
+}
+
+/** After a request that failed as a whole: whether the node answers what does not depend on the range. */
+async function showsHead({ client }: EvmNode, signal: AbortSignal): Promise<boolean> {
+  try {
+    const wait = AbortSignal.any([signal, AbortSignal.timeout(headWaitMs)]);
+    const [latest] = await client.send([getHeader('latest')], wait);
+    return readHeader(resultOf(latest)) !== null;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof NodeError || error instanceof DOMException) return false;
+    throw error;
   }
-  if (kind !== 'filter-too-long' || recipients === null) return false;
-  node.recipientFilter = false;
-  return true;
+}
+
+/**
+ * Notes that the node failed to serve the range of a plan; returns where a narrower one may be asked for at once.
+ *
+ * @throws NodeError where nothing is narrower, or the node should have a rest and others their turn.
+ */
+function narrow(
+  node: EvmNode,
+  { expected, recipients, logsAt, calls, fullBlocksAt }: Plan,
+  error: NodeError,
+) {
+  const { fault } = error;
+  if (fault.kind === 'filter-too-long' && recipients !== null) {
+    node.recipientFilter = false;
+    return;
+  }
+  const throttled = isThrottled(fault);
+  if (node.range.refused(expected.to.height - expected.cursor.height, fault)) {
+    if (throttled) throw error;
+    if (fault.kind !== 'unavailable' || fault.late !== true) return;
+    throw new NodeError({ ...fault, retryAfterMs: lessSoonMs }, error.message, { cause: error });
+  }
+  const nothingButLogs = logsAt !== null && calls.length === fullBlocksAt;
+  if (!nothingButLogs || throttled || fault.kind === 'behind') throw error;
+  throw lacks('logs', error);
 }
 
 async function readAnswers(
