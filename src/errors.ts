@@ -49,3 +49,12 @@ export class InvariantError extends DepositdError {
     super('invariant_broken', message);
   }
 }
+
+/** What an error says, for people: also one that brings no message of its own, or one for each address of a host. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0)
+    return error.errors.map(reasonOf).join(', ');
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as { code?: unknown };
+  return error.message === '' ? String(code ?? error.name) : error.message;
+}

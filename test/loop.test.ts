@@ -197,6 +197,83 @@ describe('a loop', () => {
     expect(lines).toEqual([]);
   });
 
+  test('whose step hangs says so, interrupts it, and goes on; the next may take twice as long', async () => {
+    const { log, lines } = captureLog();
+    const time = handSleep();
+    const watch = handSleep();
+    let steps = 0;
+    const step = async (signal: AbortSignal) => {
+      steps++;
+      if (steps === 3) return;
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    };
+    const options = { name: 'bsc', step, delay: () => 7, limitMs: 60_000, log };
+    tracked(runLoop({ ...options, sleep: time.sleep, watchdog: watch.sleep }));
+    for (let hangs = 0; hangs < 2; hangs++) {
+      const rest = time.nextRest();
+      time.elapse();
+      await new Promise(setImmediate);
+      watch.elapse();
+      await rest;
+    }
+    const rest = time.nextRest();
+    time.elapse();
+    await rest;
+    expect(watch.asked.slice(0, 5)).toEqual([60_000, 15_000, 120_000, 15_000, 240_000]);
+    expect(lines.map(({ level, msg, seconds }) => [level, msg, seconds])).toEqual([
+      ['warn', 'loop step hangs', 60],
+      ['warn', 'loop step failed', undefined],
+      ['warn', 'loop step hangs', 120],
+      ['warn', 'loop step failed', undefined],
+    ]);
+    expect(time.asked).toEqual([500, 1000, 7]);
+  });
+
+  test('whose step ignores that it is interrupted goes on without it, and what it throws in the end is one line', async () => {
+    const { log, lines } = captureLog();
+    const time = handSleep();
+    const watch = handSleep();
+    const end = Promise.withResolvers<void>();
+    let steps = 0;
+    const step = async () => {
+      steps++;
+      if (steps === 1) await end.promise;
+    };
+    const options = { name: 'bsc', step, delay: () => 7, limitMs: 60_000, log };
+    tracked(runLoop({ ...options, sleep: time.sleep, watchdog: watch.sleep }));
+    await new Promise(setImmediate);
+    watch.elapse();
+    await new Promise(setImmediate);
+    const failure = time.nextRest();
+    watch.elapse();
+    await failure;
+    const next = time.nextRest();
+    time.elapse();
+    await next;
+    expect(steps).toBe(2);
+    end.reject(new Error('too late'));
+    await new Promise(setImmediate);
+    expect(lines.map(({ msg, err }) => [msg, (err as Error | undefined)?.message])).toEqual([
+      ['loop step hangs', undefined],
+      ['loop step failed', 'the step did not end within 60 s'],
+      ['abandoned loop step failed', 'too late'],
+    ]);
+  });
+
+  test('that the database fails asks it again within two seconds, however long it was away', async () => {
+    const time = handSleep();
+    const step = async () => {
+      throw Object.assign(new Error('canceling statement due to lock timeout'), { code: '55P03' });
+    };
+    tracked(runLoop({ name: 'bsc', step, delay: () => 7, log: silentLog, sleep: time.sleep }));
+    for (let rests = 0; rests < 5; rests++) {
+      const rest = time.nextRest();
+      time.elapse();
+      await rest;
+    }
+    expect(time.asked).toEqual([500, 1000, 2000, 2000, 2000]);
+  });
+
   test('that is always busy still lets timers and sockets have their turn', async () => {
     let steps = 0;
     const step = async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Network } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
-import { CommandError } from '../errors.ts';
+import { CommandError, reasonOf } from '../errors.ts';
 import { isoTime } from '../payments/present.ts';
 import { readAddressCsv, readAddressLines } from '../pool/csv.ts';
 import { type AddressImportSummary, type AddressRow, checkAndAddAddresses } from '../pool/import.ts';
@@ -9,7 +9,6 @@ import { listAddresses, type PoolAddress } from '../storage/pool/addresses.ts';
 import { createCodeLook } from '../watchers/evm/code-check.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { showProgress } from './progress.ts';
-import { reasonOf } from './reason.ts';
 import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
 
 type ImportOptions = CommandOptions & {

@@ -1,9 +1,8 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { networkNames } from '../core/networks.ts';
-import { ConfigError, DepositdError } from '../errors.ts';
+import { ConfigError, DepositdError, reasonOf } from '../errors.ts';
 import { programVersion } from '../version.ts';
 import { say } from './output.ts';
-import { reasonOf } from './reason.ts';
 
 const exitCodes = { done: 0, failed: 1, wrongUsage: 2, badConfiguration: 78 } as const;
 

@@ -1,11 +1,10 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { createScrubber, secretsOf } from '../config/scrub.ts';
 import { type Config, loadConfig } from '../config.ts';
-import { CommandError, DepositdError } from '../errors.ts';
+import { CommandError, DepositdError, reasonOf } from '../errors.ts';
 import { openDatabase } from '../storage/database.ts';
 import { getMerchant, type Merchant } from '../storage/operators/merchants.ts';
 import type { Db } from '../storage/schema.ts';
-import { reasonOf } from './reason.ts';
 
 /** What most commands work on: the configuration and its database, beside a running daemon or without one. */
 export type Workplace = { config: Config; db: Db; clock: Clock };

@@ -3,6 +3,7 @@ import type { PaymentPolicy } from '../config.ts';
 import type { EventType } from '../core/events.ts';
 import type { Logger } from '../log.ts';
 import { inTransaction } from '../storage/database.ts';
+import { isStorageFault } from '../storage/faults.ts';
 import { countPool, type PoolLoad } from '../storage/pool/counts.ts';
 import { clearPoolLevels, notePoolLevel, type PoolLevel } from '../storage/pool/levels.ts';
 import type { Pool } from '../storage/pool/locks.ts';
@@ -57,7 +58,7 @@ export function createPoolHealth({ db, clock, log, policy, onEvents }: PoolHealt
 
   function inBackground(work: Promise<void>): void {
     const task = work
-      .catch((error) => log.error({ err: error }, 'pool not counted'))
+      .catch((error) => log[isStorageFault(error) ? 'warn' : 'error']({ err: error }, 'pool not counted'))
       .finally(() => running.delete(task));
     running.add(task);
   }

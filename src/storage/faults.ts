@@ -2,22 +2,39 @@
 const sqliteFault = /^SQLITE_(FULL|IOERR|BUSY|LOCKED|READONLY|CANTOPEN|NOMEM|PROTOCOL)/;
 
 /**
- * PostgreSQL's classes 53 (out of resources), 57 (shut down, cancelled) and 58 (I/O), connection exceptions
- * (08), a server that has become a standby (25006), and the system's words for a server that is not there.
+ * PostgreSQL's classes 53 (out of resources), 57 (shut down, cancelled, took too long) and 58 (I/O), connection
+ * exceptions (08), a server that has become a standby (25006), a transaction that was silent for too long (25P03),
+ * a lock that did not come in time (55P03), what other transactions rolled back (40001, 40P01), and the system's
+ * words for a server that is not there.
  */
-const postgresFault = /^(53|57|58|08)...$|^25006$/;
+const postgresFault = /^(53|57|58|08)...$|^(25006|25P03|55P03|40001|40P01)$/;
 const networkFault =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/;
 
+/** The session is over: connection exceptions, a server on its way down or up, a transaction that was silent for too long. */
+const sessionEnd = /^(08...|57P0[1-5]|25P03)$/;
+
+/** What `pg` throws without a code. */
+const driverFault =
+  /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client (has encountered a connection error|was closed) and is not queryable)/;
+
 /** Whether the database could not do its work just now (full disk, no connection), through no fault of the query. */
 export function isStorageFault(error: unknown): boolean {
+  const { code } = read(error);
+  if (code === null) return isConnectionFault(error);
+  return sqliteFault.test(code) || postgresFault.test(code) || networkFault.test(code);
+}
+
+/** Whether nothing more can be asked on the connection of PostgreSQL that gave this error. */
+export function isConnectionFault(error: unknown): boolean {
+  const { code, message } = read(error);
+  return code === null ? driverFault.test(message) : sessionEnd.test(code) || networkFault.test(code);
+}
+
+function read(error: unknown): { code: string | null; message: string } {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  if (typeof code === 'string') {
-    return sqliteFault.test(code) || postgresFault.test(code) || networkFault.test(code);
-  }
-  // What `pg` throws without a code.
-  return (
-    typeof message === 'string' &&
-    /^(Connection terminated|timeout exceeded when trying to connect)/.test(message)
-  );
+  return {
+    code: typeof code === 'string' ? code : null,
+    message: typeof message === 'string' ? message : '',
+  };
 }

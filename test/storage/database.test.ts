@@ -7,7 +7,9 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CommandError } from '../../src/errors.ts';
-import { inTransaction, openDatabase } from '../../src/storage/database.ts';
+import { inTransaction, openDatabase, serializeInserts } from '../../src/storage/database.ts';
+import { isStorageFault } from '../../src/storage/faults.ts';
+import { openPostgres } from '../../src/storage/postgres.ts';
 import type { Db, Schema, Trx } from '../../src/storage/schema.ts';
 import { describeDatabases, freshDatabaseUrl, testFolder } from '../support/databases.ts';
 
@@ -27,6 +29,9 @@ async function refusal(url: string): Promise<CommandError> {
   }
   throw new Error('the database was accepted');
 }
+
+/** As in a running daemon, only sooner. */
+const impatient = { idleInTransaction: 500, lock: 1_500, statement: 2_500, answer: 4_000, connect: 1_000 };
 
 const databaseModule = join(import.meta.dirname, '../../src/storage/database.ts');
 
@@ -306,6 +311,54 @@ describe('a PostgreSQL database', () => {
     expect((await refusal(`${url}_missing`)).message).toMatch(
       /database "test_[0-9]+_missing" does not exist/,
     );
+  });
+
+  test('ends a transaction that is silent for too long: whoever holds it gets a fault, not a crash, and others go on', async () => {
+    const url = await freshDatabaseUrl('PostgreSQL', { migrated: true });
+    const [silent, other] = [openPostgres(url, impatient), openPostgres(url, impatient)];
+    onTestFinished(() => Promise.all([silent.destroy(), other.destroy()]).then(() => {}));
+    const holding = Promise.withResolvers<void>();
+    const over = Promise.withResolvers<void>();
+    const fault = inTransaction(silent, async (trx) => {
+      await serializeInserts(trx, 'events');
+      holding.resolve();
+      await over.promise;
+      await trx.selectFrom('merchants').select('id').execute();
+    }).catch((error) => error);
+    await holding.promise;
+    await inTransaction(other, (trx) => serializeInserts(trx, 'events'));
+    over.resolve();
+    expect(await fault).toMatchObject({ code: '25P03' });
+    expect(isStorageFault(await fault)).toBe(true);
+    expect(await silent.selectFrom('merchants').select('id').execute()).toEqual([]);
+  });
+
+  test('gives up what waits for a lock, and what waits behind that for a connection', async () => {
+    const url = await freshDatabaseUrl('PostgreSQL', { migrated: true });
+    const locking = new pg.Client({ connectionString: url });
+    await locking.connect();
+    onTestFinished(() => locking.end());
+    await locking.query('begin');
+    await locking.query('lock table merchants');
+    const db = openPostgres(url, impatient);
+    onTestFinished(() => db.destroy());
+    const read = () => db.selectFrom('merchants').select('id').execute();
+    const faults = await Promise.all(Array.from({ length: 30 }, () => read().catch((error) => error)));
+    expect(faults.every(isStorageFault)).toBe(true);
+    expect(new Set(faults.map(({ code, message }) => code ?? message))).toEqual(
+      new Set(['55P03', 'timeout exceeded when trying to connect']),
+    );
+    await locking.query('rollback');
+    expect(await read()).toEqual([]);
+  });
+
+  test('gives up a statement that takes too long, on the server as well', async () => {
+    const url = await freshDatabaseUrl('PostgreSQL', { migrated: true });
+    const db = openPostgres(url, impatient);
+    onTestFinished(() => db.destroy());
+    const fault = await sql`select pg_sleep(60)`.execute(db).catch((error) => error);
+    expect(fault).toMatchObject({ code: '57014' });
+    expect(isStorageFault(fault)).toBe(true);
   });
 
   test('runs a transaction again that a deadlock rolled back', async () => {

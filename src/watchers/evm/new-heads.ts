@@ -46,7 +46,8 @@ export function listenForHeads(options: HeadsOptions): Heads {
   const loops = rpc.flatMap(({ wsUrl, headers }) => {
     if (wsUrl === null) return [];
     const step = createStep({ wsUrl, headers, onHead, log, staleMs });
-    const loop = { name: 'heads', step, delay: (ms: number) => ms, log };
+    // A step lasts as long as its connection, which is given up when it brings no news.
+    const loop = { name: 'heads', step, delay: (ms: number) => ms, limitMs: null, log };
     return [runLoop(sleep === undefined ? loop : { ...loop, sleep })];
   });
   return {

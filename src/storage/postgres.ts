@@ -1,0 +1,158 @@
+import { Kysely, PostgresDialect, PostgresDriver, type PostgresPool, type PostgresPoolClient } from 'kysely';
+import pg from 'pg';
+import { CommandError } from '../errors.ts';
+import { isConnectionFault } from './faults.ts';
+import type { Db, Schema } from './schema.ts';
+
+/** How long anything may take, ms; 0: as long as it likes. */
+export type Limits = {
+  /** Until a transaction whose process says nothing is rolled back: it may hold what all others wait for. */
+  idleInTransaction: number;
+  /** Until a statement that waits for a lock is given up. */
+  lock: number;
+  /** Until the server gives a statement up. */
+  statement: number;
+  /** Until we give up a connection on which nothing comes. */
+  answer: number;
+  /** Until a connection is free, or made. */
+  connect: number;
+};
+
+/**
+ * Each outlasts the one before: a process that hangs is cut off before those who wait for it give up, and the server
+ * ends a statement, and says so, before we close the connection.
+ */
+export const runningLimits: Limits = {
+  idleInTransaction: 5_000,
+  lock: 7_000,
+  statement: 10_000,
+  answer: 12_000,
+  connect: 8_000,
+};
+
+export const migrationLimits: Limits = {
+  idleInTransaction: 60_000,
+  lock: 60_000,
+  statement: 0,
+  answer: 0,
+  connect: 10_000,
+};
+
+/** A server that hears nothing of us for a minute ends the session: a machine that is gone holds no connection. */
+const keepAlive = { idleSeconds: 30, everySeconds: 10, count: 3 };
+
+/**
+ * Opens a pool of connections. A connection that broke, or on which an answer did not come in time, is closed and
+ * never used again.
+ *
+ * @throws CommandError when the URL cannot be read.
+ */
+export function openPostgres(url: string, limits: Limits): Db {
+  if (!URL.canParse(url))
+    throw new CommandError('the database is not a valid URL; expected postgres://user:password@host/name');
+  // 64-bit integers arrive as text; ours are ids, heights and milliseconds, all far below 2^53.
+  const types = {
+    getTypeParser: ((oid: number, format?: 'text') =>
+      oid === 20 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+  };
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 10,
+    connectionTimeoutMillis: limits.connect,
+    query_timeout: limits.answer,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAlive.idleSeconds * 1000,
+    types,
+    // As statements: a pooler between us and the server refuses parameters of the session that it does not know.
+    onConnect: (client) => client.query(sessionSettings(limits)) as unknown as undefined,
+  });
+  // An idle connection that breaks is replaced by the pool at the next query, which reports what matters.
+  pool.on('error', () => {});
+  return new Kysely<Schema>({ dialect: new FaultTolerantDialect({ pool: withoutBroken(pool) }) });
+}
+
+function sessionSettings(limits: Limits): string {
+  return [
+    `set idle_in_transaction_session_timeout = ${limits.idleInTransaction}`,
+    `set lock_timeout = ${limits.lock}`,
+    `set statement_timeout = ${limits.statement}`,
+    `set tcp_keepalives_idle = ${keepAlive.idleSeconds}`,
+    `set tcp_keepalives_interval = ${keepAlive.everySeconds}`,
+    `set tcp_keepalives_count = ${keepAlive.count}`,
+  ].join(';');
+}
+
+/** Gives out no connection that was silent since another one broke: what broke one may have broken all. */
+function withoutBroken(pool: pg.Pool): PostgresPool {
+  const answeredAt = new WeakMap<pg.PoolClient, number>();
+  let brokeAt = Number.NEGATIVE_INFINITY;
+
+  function lend(client: pg.PoolClient): PostgresPoolClient {
+    let broken: Error | null = null;
+    const onError = (error: Error) => {
+      broken ??= error;
+    };
+    // Nobody may be asking when the server ends a session, and an error that nobody hears ends the process.
+    client.on('error', onError);
+    const query = async (text: string, parameters: readonly unknown[]) => {
+      if (broken !== null) throw broken;
+      try {
+        const result = await client.query(text, parameters as unknown[]);
+        answeredAt.set(client, performance.now());
+        return result;
+      } catch (error) {
+        if (isConnectionFault(error)) {
+          broken ??= error as Error;
+          brokeAt = performance.now();
+        }
+        throw error;
+      }
+    };
+    return {
+      query: query as unknown as PostgresPoolClient['query'],
+      release: (destroy) => {
+        client.release(broken ?? destroy);
+        client.off('error', onError);
+      },
+    };
+  }
+
+  return {
+    options: pool.options,
+    end: () => pool.end(),
+    connect: async () => {
+      for (;;) {
+        const client = await pool.connect();
+        // The first use of a connection is its beginning: the pool has just set it up.
+        const answered = answeredAt.get(client) ?? performance.now();
+        if (answered >= brokeAt) return lend(client);
+        client.release(true);
+      }
+    },
+  };
+}
+
+class FaultTolerantDialect extends PostgresDialect {
+  readonly #pool: PostgresPool;
+
+  constructor(config: { pool: PostgresPool }) {
+    super(config);
+    this.#pool = config.pool;
+  }
+
+  override createDriver(): PostgresDriver {
+    return new FaultTolerantDriver({ pool: this.#pool });
+  }
+}
+
+class FaultTolerantDriver extends PostgresDriver {
+  override async rollbackTransaction(
+    connection: Parameters<PostgresDriver['rollbackTransaction']>[0],
+  ): Promise<void> {
+    try {
+      await super.rollbackTransaction(connection);
+    } catch {
+      // The connection is closed, which rolls back as well; what happened first counts.
+    }
+  }
+}

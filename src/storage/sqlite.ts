@@ -1,0 +1,117 @@
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  Kysely,
+  SqliteAdapter,
+  type SqliteDatabase,
+  SqliteDialect,
+  SqliteDriver,
+  type SqliteStatement,
+} from 'kysely';
+import { CommandError, reasonOf } from '../errors.ts';
+import type { Db, Schema } from './schema.ts';
+
+/** Marks a SQLite file as ours ("depo" in ASCII). */
+const applicationId = 0x6465706f;
+
+/** How long another process of ours may hold the file before a statement gives up, ms. */
+const busyTimeoutMs = 10_000;
+
+export function openSqlite(path: string): Db {
+  return new Kysely<Schema>({
+    dialect: new ImmediateSqliteDialect({ database: cachingStatements(openFile(path)) }),
+  });
+}
+
+function openFile(path: string): Sqlite.Database {
+  if (path !== ':memory:') {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // Created by us first, so that neither the file nor its -wal and -shm are ever readable by others.
+    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+  }
+  let file: Sqlite.Database | undefined;
+  try {
+    file = new Sqlite(path, { timeout: busyTimeoutMs });
+    claimFile(file);
+    file.pragma('journal_mode = WAL');
+    file.pragma('synchronous = FULL');
+    file.pragma('foreign_keys = ON');
+    return file;
+  } catch (error) {
+    file?.close();
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`cannot open the database ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/** Refuses a file that another program made, and signs a new one. */
+function claimFile(file: Sqlite.Database): void {
+  const signature = file.pragma('application_id', { simple: true });
+  if (signature === applicationId) return;
+  const tables = file.prepare('select count(*) as n from sqlite_schema').get() as { n: number };
+  if (signature !== 0 || tables.n > 0) {
+    throw new CommandError(`${file.name} is a database of another program; choose another file for depositd`);
+  }
+  file.pragma(`application_id = ${applicationId}`);
+}
+
+class ImmediateSqliteDialect extends SqliteDialect {
+  readonly #database: SqliteDatabase;
+
+  constructor(config: { database: SqliteDatabase }) {
+    super(config);
+    this.#database = config.database;
+  }
+
+  override createDriver(): SqliteDriver {
+    return new ImmediateSqliteDriver({ database: this.#database });
+  }
+
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalSqliteAdapter();
+  }
+}
+
+/** Takes the write lock at the start: a read that later writes would fail beside another process's write. */
+class ImmediateSqliteDriver extends SqliteDriver {
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    try {
+      await super.rollbackTransaction(connection);
+    } catch (error) {
+      // After some faults, a full disk for one, SQLite has rolled back already; what happened first counts.
+      if (!String(error).includes('no transaction is active')) throw error;
+    }
+  }
+}
+
+/** Lets the migrator use a transaction: else a crash within a migration would leave half of it behind. */
+class TransactionalSqliteAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+/** Kysely prepares each query anew; compiling is most of a small statement's cost, so the result is kept. */
+function cachingStatements(file: Sqlite.Database): SqliteDatabase {
+  const statements = new Map<string, SqliteStatement>();
+  return {
+    close: () => file.close(),
+    prepare: (text) => {
+      let statement = statements.get(text);
+      if (statement === undefined) {
+        statement = file.prepare(text) as unknown as SqliteStatement;
+        // Lists of parameters of many lengths must not fill the memory.
+        if (statements.size >= 500) statements.clear();
+        statements.set(text, statement);
+      }
+      return statement;
+    },
+  };
+}

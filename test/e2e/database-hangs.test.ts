@@ -1,0 +1,106 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import pg from 'pg';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { createPostgresDatabase } from '../support/databases.ts';
+import type { LogLine } from '../support/log.ts';
+import { type Scenario, startScenario } from '../support/scenario.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { waitFor } from '../support/wait.ts';
+
+/* A daemon on a PostgreSQL that hangs in every way: what is not touched goes on, and all of it soon after. */
+
+let shop: Scenario;
+let databaseUrl: string;
+let proxy: TcpProxy;
+
+beforeAll(async () => {
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const one of closers.reverse()) await one();
+  };
+  try {
+    const postgres = await createPostgresDatabase(false);
+    closers.push(postgres.remove);
+    databaseUrl = postgres.url;
+    const { hostname, port } = new URL(databaseUrl);
+    proxy = await startTcpProxy({ host: hostname, port: Number(port) });
+    closers.push(proxy.close);
+    const database = databaseUrl.replace(`:${port}`, `:${proxy.port}`);
+    shop = await startScenario({ config: { database } });
+    closers.push(shop.stop);
+    return close;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}, 60_000);
+
+async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+}
+
+async function confirmOn(network: 'bsc' | 'ethereum'): Promise<void> {
+  const payment = await shop.create(network, 'usdt');
+  await shop.payAndMine(payment, shop.chain(network).requiredConfirmations);
+  await shop.until(payment, 'confirmed', (body) => body.status === 'confirmed');
+}
+
+function codesSince(from: number): Set<unknown> {
+  const lines = shop.home.logs.slice(from).filter(({ level }) => level === 'warn');
+  return new Set(lines.map((line: LogLine) => (line.err as { code?: unknown } | undefined)?.code));
+}
+
+test('a process that is paused within a transaction is cut off: creations, cancels and every chain go on', async () => {
+  const open = await shop.create('ethereum', 'usdt');
+  const holder = fork(join(import.meta.dirname, '../support/lock-holder.ts'), [databaseUrl]);
+  onTestFinished(() => void holder.kill('SIGKILL'));
+  await once(holder, 'message');
+  holder.kill('SIGSTOP');
+
+  expect(await seconds(() => shop.create('bsc', 'usdt'))).toBeLessThan(15);
+  expect((await shop.api.cancel(open.payment_number)).status).toBe(200);
+  await confirmOn('ethereum');
+  await confirmOn('bsc');
+}, 90_000);
+
+test('a session of another program that keeps a chain locked holds up that chain alone, which says so', async () => {
+  const other = new pg.Client({ connectionString: databaseUrl });
+  await other.connect();
+  onTestFinished(() => other.end());
+  await other.query('begin');
+  await other.query("select height from chain_cursors where network = 'bsc' for update");
+  const from = shop.home.logs.length;
+  await confirmOn('ethereum');
+  await waitFor('the chain to say so', () => codesSince(from).has('55P03'));
+  await other.query('rollback');
+  expect(await seconds(() => confirmOn('bsc'))).toBeLessThan(15);
+}, 90_000);
+
+test('connections on which nothing comes any more are given up, and seconds later everything goes on', async () => {
+  const open = await shop.create('bsc', 'usdt');
+  const from = shop.home.logs.length;
+  proxy.blackHole();
+  await waitFor('the loops to say so', () => {
+    const said = shop.home.logs.slice(from).filter(({ msg }) => msg === 'loop step failed');
+    return said.length >= 3;
+  });
+  const ready = await fetch(`${shop.home.current().url}/readyz`);
+  expect(ready.status).toBe(503);
+  expect((await fetch(`${shop.home.current().url}/healthz`)).status).toBe(200);
+
+  proxy.heal();
+  const back = await seconds(() =>
+    waitFor('creations to be served', async () => {
+      const answer = await shop.api.create({ amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' });
+      return answer.status === 201;
+    }),
+  );
+  expect(back).toBeLessThan(15);
+  expect(await seconds(() => shop.payAndMine(open, 15))).toBeLessThan(15);
+  await shop.until(open, 'confirmed', (body) => body.status === 'confirmed');
+  await confirmOn('ethereum');
+}, 120_000);
