@@ -3,7 +3,7 @@ import type { Network } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import { CommandError, reasonOf } from '../errors.ts';
 import { isoTime } from '../payments/present.ts';
-import { readAddressCsv, readAddressLines } from '../pool/csv.ts';
+import { readAddressFile } from '../pool/address-file.ts';
 import { type AddressImportSummary, type AddressRow, checkAndAddAddresses } from '../pool/import.ts';
 import { listAddresses, type PoolAddress } from '../storage/pool/addresses.ts';
 import { createCodeLook } from '../watchers/evm/code-check.ts';
@@ -16,6 +16,9 @@ type ImportOptions = CommandOptions & {
   network?: Network;
   currency?: string;
   allowContract?: boolean;
+  /** `--no-checksum`: addresses without one are taken as well. */
+  checksum?: boolean;
+  dryRun?: boolean;
 };
 type AddOptions = ImportOptions & { network: Network; label?: string };
 
@@ -35,28 +38,24 @@ export async function addressAdd(addresses: readonly string[], options: AddOptio
 
 export async function addressImport(file: string, options: ImportOptions): Promise<void> {
   const { network, currency = '' } = options;
-  const text = readText(file);
-  const reading =
-    network === undefined
-      ? readAddressCsv(text)
-      : { rows: readAddressLines(text, { network, currency }), faults: [] };
+  const reading = readAddressFile(readBytes(file), { network, currency });
   if ('error' in reading) throw new CommandError(`${file}: ${reading.error}`);
   refuseSeedPhrase(reading.rows.map((row) => row.address));
   await atWork(options, async (workplace) => {
     const summary = await addRows(workplace, options, reading.rows);
-    const faults = reading.faults.map(({ reason }) => ({
-      address: '',
-      status: 'refused' as const,
-      reason,
-      id: null,
+    const faults = reading.faults.map(({ line, reason }) => ({
+      line,
+      result: { address: '', status: 'refused' as const, reason, id: null },
     }));
+    const rows = summary.results.map((result, index) => ({ line: reading.rows[index]?.line ?? 0, result }));
+    const lines = [...rows, ...faults].toSorted((a, b) => a.line - b.line);
     report(
       {
         ...summary,
         refused: summary.refused + faults.length,
-        results: [...summary.results, ...faults],
+        results: lines.map(({ result }) => result),
       },
-      [...reading.rows, ...reading.faults].map(({ line }) => `line ${line}`),
+      lines.map(({ line }) => `line ${line}`),
       options,
     );
   });
@@ -91,7 +90,7 @@ async function addRows(
 ): Promise<AddressImportSummary> {
   const merchant = await requireMerchant(workplace.db, options.merchant);
   const codeLook = createCodeLook(workplace);
-  const progress = showProgress('adding addresses');
+  const progress = showProgress(options.dryRun === true ? 'checking addresses' : 'adding addresses');
   try {
     return await checkAndAddAddresses(
       { ...workplace, codeLook },
@@ -100,6 +99,8 @@ async function addRows(
         rows,
         actor,
         allowContract: options.allowContract ?? false,
+        requireChecksum: options.checksum ?? true,
+        dryRun: options.dryRun ?? false,
         onProgress: progress.update,
       },
     );
@@ -108,11 +109,14 @@ async function addRows(
   }
 }
 
-/** Fails only if nothing at all was added: what was refused is named, and the rest is in. */
-function report(summary: AddressImportSummary, places: readonly string[], options: CommandOptions): void {
+/** Fails only if nothing at all was added, or would be: what was refused is named, and the rest is in. */
+function report(summary: AddressImportSummary, places: readonly string[], options: ImportOptions): void {
+  const dryRun = options.dryRun ?? false;
   if (options.json) {
+    const { valid, ...counts } = summary;
     printJson({
-      ...summary,
+      ...(dryRun ? { dry_run: true, valid } : {}),
+      ...counts,
       results: summary.results.map((result, index) => ({ place: places[index], ...result })),
     });
   } else {
@@ -120,9 +124,12 @@ function report(summary: AddressImportSummary, places: readonly string[], option
       if (status === 'refused') say(`${places[index]}: ${address === '' ? '' : `${address}: `}${reason}`);
     }
     for (const warning of summary.warnings) say(`warning: ${warning}`);
-    print(`${summary.added} added, ${summary.refused} refused`);
+    if (dryRun) print(`${summary.valid} would be added, ${summary.refused} refused; nothing was changed`);
+    else print(`${summary.added} added, ${summary.refused} refused`);
   }
-  if (summary.added === 0) throw new CommandError('no address was added');
+  if (dryRun ? summary.valid === 0 : summary.added === 0) {
+    throw new CommandError(dryRun ? 'no address would be added' : 'no address was added');
+  }
 }
 
 /** Its words may come one by one, each of them harmless. */
@@ -131,9 +138,9 @@ function refuseSeedPhrase(texts: readonly string[]): void {
   if (secret === 'a seed phrase') throw new CommandError(privateKeyRefusal(secret));
 }
 
-function readText(file: string): string {
+function readBytes(file: string): Uint8Array {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file);
   } catch (error) {
     throw new CommandError(`${file} cannot be read: ${reasonOf(error)}`, { cause: error });
   }

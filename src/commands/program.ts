@@ -127,6 +127,11 @@ function addAddressCommands(program: Command): void {
     .option('--label <text>', 'a note for yourself')
     .option('--allow-contract', 'add addresses that are contracts, too, such as wallets of several owners')
     .option(
+      '--no-checksum',
+      'add addresses all in small letters, too: you have compared each with your wallet',
+    )
+    .option('--dry-run', 'say what would be added and what refused, and change nothing')
+    .option(
       '--xpub <key>',
       'derive them from an account’s extended public key (m/0/i), as payments need them',
     )
@@ -153,9 +158,14 @@ function addAddressCommands(program: Command): void {
     .addOption(network())
     .option('--currency <name>', 'with --network: use them for this currency alone')
     .option('--allow-contract', 'add addresses that are contracts, too')
+    .option(
+      '--no-checksum',
+      'add addresses all in small letters, too: you have compared each with your wallet',
+    )
+    .option('--dry-run', 'say what would be added and what refused, and change nothing')
     .addHelpText(
       'after',
-      '\nThe first line names the columns: network,address and optionally currency,label.\nWith --network the file is a plain list, one address on each line.\nRows that are refused are named with their reason; the others are added.',
+      '\nThe first line names the columns: network,address and optionally currency,label; an address book of Safe\n(address,name,chainId) is one, too. With --network the file may be a plain list, one address on each line,\nwith a label behind a comma. Semicolons and tabs separate as well. Rows that are refused are named with their reason; the others are added.',
     )
     .action(async (file, options) => (await import('./address.ts')).addressImport(file, options));
   onMerchant(address, 'list', 'List a merchant’s addresses.')

@@ -13,6 +13,8 @@ export type NetworkInfo = {
   chain: string;
   family: ChainFamily;
   chainId: number;
+  /** What wallets write before an address of this chain (`bnb:0x…`, EIP-3770); null where that is not done. */
+  shortName: string | null;
   requiredConfirmations: number;
   finality: Finality;
   pollSeconds: number;
@@ -24,6 +26,7 @@ export const networks: Record<Network, NetworkInfo> = {
     chain: 'BNB Smart Chain',
     family: 'evm',
     chainId: 56,
+    shortName: 'bnb',
     requiredConfirmations: 15,
     finality: 'finalized',
     pollSeconds: 1,
@@ -33,6 +36,7 @@ export const networks: Record<Network, NetworkInfo> = {
     chain: 'Ethereum',
     family: 'evm',
     chainId: 1,
+    shortName: 'eth',
     requiredConfirmations: 12,
     finality: 'depth',
     pollSeconds: 3,
@@ -42,6 +46,7 @@ export const networks: Record<Network, NetworkInfo> = {
     chain: 'TRON',
     family: 'tron',
     chainId: 728126428,
+    shortName: null,
     requiredConfirmations: 20,
     finality: 'finalized',
     pollSeconds: 1.5,

@@ -4,6 +4,7 @@ import { type Currency, canonicalTokens, currencies } from '../core/assets.ts';
 import { labelFault } from '../core/labels.ts';
 import { type Network, networkNames, networks } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
+import { readAddressText } from './address-text.ts';
 import type { AddressRow } from './import.ts';
 
 /** A row that is right in itself; whether somebody has the address already only the database knows. */
@@ -14,6 +15,8 @@ export type CheckedAddress = {
   currency: Currency | null;
   label: string;
   source: 'static';
+  /** Without one, a wrong digit cannot be noticed. */
+  hasChecksum: boolean;
 };
 
 /** What the configuration says about addresses, looked up quickly. */
@@ -64,7 +67,7 @@ export function checkAddressRow(rules: AddressRules, row: AddressRow): CheckedAd
     };
   }
 
-  const parsed = parseAddress(networks[network].family, row.address);
+  const parsed = readAddressText(network, row.address);
   if ('error' in parsed) return parsed;
   const token = rules.tokens.get(parsed.key);
   if (token !== undefined) return { error: `this is the ${token} token contract, not an address of yours` };

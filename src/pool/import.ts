@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import type { AddressKey } from '../core/address.ts';
+import type { Address, AddressKey } from '../core/address.ts';
 import { privateKeyIn } from '../core/private-keys.ts';
 import { inTransaction, serializeInserts } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
@@ -14,6 +14,8 @@ export type AddressRow = { network: string; address: string; currency: string; l
 
 export type AddressResult =
   | { address: string; status: 'added'; reason: null; id: number }
+  /** Of a dry run: it would be added. */
+  | { address: string; status: 'valid'; reason: null; id: null }
   | { address: string; status: 'refused'; reason: string; id: null };
 
 export type AddressImport = {
@@ -23,11 +25,17 @@ export type AddressImport = {
   actor: string;
   /** Whether addresses with code are added as well. Default: refused. */
   allowContract?: boolean;
+  /** Whether addresses without a checksum are refused. Default: they are added, with a warning. */
+  requireChecksum?: boolean;
+  /** Checks everything and adds nothing. */
+  dryRun?: boolean;
   onProgress?: (done: number, total: number) => void;
 };
 
 export type AddressImportSummary = {
   added: number;
+  /** Of a dry run: how many would be added. */
+  valid: number;
   refused: number;
   /** One for each row, in the order of the rows. */
   results: AddressResult[];
@@ -59,6 +67,7 @@ export async function checkAndAddAddresses(
   const examiner = createExaminer(deps.codeLook ?? null, request.allowContract ?? false);
   const seen = new Set<string>();
   const results: AddressResult[] = [];
+  const unchecked: Address[] = [];
   for (let start = 0; start < request.rows.length; start += chunkSize) {
     const rows = request.rows.slice(start, start + chunkSize);
     const wellFormed = rows.map((row) => checkOnce(rules, seen, row));
@@ -67,17 +76,23 @@ export async function checkAndAddAddresses(
       const fault = isChecked(row) ? examiner.faultOf(row) : null;
       return fault === null ? row : { error: fault };
     });
-    const { merchantId, actor } = request;
     const at = deps.clock();
-    results.push(
-      ...(await inTransaction(deps.db, (trx) => addChunk(trx, { merchantId, actor, at }, rows, checked))),
-    );
+    const chunk = await inTransaction(deps.db, (trx) => addChunk(trx, request, at, rows, checked));
+    results.push(...chunk.map(({ result }) => result));
+    unchecked.push(...chunk.flatMap(({ row }) => (row === null || row.hasChecksum ? [] : [row.address])));
     request.onProgress?.(results.length, request.rows.length);
     // Lets a daemon that imports serve its other requests meanwhile.
     await new Promise((resolve) => setImmediate(resolve));
   }
-  const added = results.filter((result) => result.status === 'added').length;
-  return { added, refused: results.length - added, results, warnings: examiner.warnings() };
+  const count = (status: AddressResult['status']) =>
+    results.filter((result) => result.status === status).length;
+  return {
+    added: count('added'),
+    valid: count('valid'),
+    refused: count('refused'),
+    results,
+    warnings: [...examiner.warnings(), ...checksumWarnings(unchecked)],
+  };
 }
 
 type Checked = CheckedAddress | { error: string };
@@ -96,37 +111,56 @@ function checkOnce(rules: AddressRules, seen: Set<string>, row: AddressRow): Che
   return checked;
 }
 
+/** What became of a row, and the row itself unless it was refused. */
+type Verdict = { result: AddressResult; row: CheckedAddress | null };
+
 async function addChunk(
   trx: Trx,
-  by: { merchantId: string; actor: string; at: number },
+  request: AddressImport,
+  at: number,
   rows: readonly AddressRow[],
   checked: readonly Checked[],
-): Promise<AddressResult[]> {
+): Promise<Verdict[]> {
+  const { merchantId, actor, requireChecksum = false, dryRun = false } = request;
   await serializeInserts(trx, 'addresses');
   const wellFormed = checked.filter(isChecked);
   const holders = groupByKey(await findAddressHolders(trx, [...new Set(wellFormed.map((row) => row.key))]));
   const verdicts = checked.map((row): Checked => {
     if ('error' in row) return row;
-    const fault = holderFault(row, by.merchantId, holders.get(row.key) ?? []);
+    const fault =
+      holderFault(row, merchantId, holders.get(row.key) ?? []) ??
+      (requireChecksum && !row.hasChecksum ? checksumFault(row) : null);
     return fault === null ? row : { error: fault };
   });
   const accepted = verdicts.filter(isChecked);
-  const ids = await addAddresses(trx, by.merchantId, accepted, by.at);
+  const ids = dryRun ? [] : await addAddresses(trx, merchantId, accepted, at);
   if (ids.length > 0) {
-    await recordAudit(trx, {
-      at: by.at,
-      actor: by.actor,
-      action: 'addresses.added',
-      subject: by.merchantId,
-      detail: { addresses: accepted.map((row) => ({ network: row.network, address: row.address })) },
-    });
+    const detail = { addresses: accepted.map((row) => ({ network: row.network, address: row.address })) };
+    await recordAudit(trx, { at, actor, action: 'addresses.added', subject: merchantId, detail });
   }
   let next = 0;
-  return verdicts.map((row, index): AddressResult => {
+  return verdicts.map((row, index): Verdict => {
     const address = shown(rows[index]?.address ?? '');
-    if ('error' in row) return { address, status: 'refused', reason: row.error, id: null };
-    return { address, status: 'added', reason: null, id: ids[next++] as number };
+    if ('error' in row)
+      return { result: { address, status: 'refused', reason: row.error, id: null }, row: null };
+    if (dryRun) return { result: { address, status: 'valid', reason: null, id: null }, row };
+    return { result: { address, status: 'added', reason: null, id: ids[next++] as number }, row };
   });
+}
+
+function checksumFault({ address }: CheckedAddress): string {
+  return `has no checksum, so that a wrong digit cannot be noticed: compare ${address} with your wallet and give it in this form, or say --no-checksum`;
+}
+
+/** What whoever imports should compare; the first of many are enough to find them. */
+function checksumWarnings(addresses: readonly Address[]): string[] {
+  if (addresses.length === 0) return [];
+  const named = addresses.slice(0, 10).join(', ');
+  const more = addresses.length > 10 ? ` and ${addresses.length - 10} more` : '';
+  const subject = addresses.length === 1 ? '1 address has' : `${addresses.length} addresses have`;
+  return [
+    `${subject} no checksum, so that a wrong digit cannot be noticed: compare with your wallet: ${named}${more}`,
+  ];
 }
 
 /** A private key that somebody took for an address is not repeated. */

@@ -18,13 +18,21 @@ async function homeWithMerchant(config: object = offline) {
 describe('addresses', () => {
   test('of a plain list are all of the network that is named', async () => {
     const { home, id } = await homeWithMerchant();
-    const lines = ['# till 1', evmAddress(1), '', `  ${evmAddress(2).toLowerCase()}  `, 'nonsense'];
+    const lines = ['# till 1', evmAddress(1), '', `  ${evmAddress(2).toLowerCase()}, till 2 `, 'nonsense'];
     writeFileSync(join(home.folder, 'list.txt'), lines.join('\r\n'));
-    const { code, stdout, stderr } = await home.run(
-      ...['address', 'import', 'list.txt', '--merchant', id, '--network', 'bsc', '--currency', 'usdt'],
+    const add = ['address', 'import', 'list.txt', '--merchant', id, '--network', 'bsc', '--currency', 'usdt'];
+    const dry = await home.run(...add, '--dry-run');
+    expect({ code: dry.code, stdout: dry.stdout }).toEqual({
+      code: 0,
+      stdout: '1 would be added, 2 refused; nothing was changed\n',
+    });
+    expect(dry.stderr).toMatch(
+      /^line 4: 0x\w+: has no checksum[^\n]+--no-checksum\nline 5: nonsense: not an/,
     );
+    const { code, stdout, stderr } = await home.run(...add, '--no-checksum');
     expect({ code, stdout }).toEqual({ code: 0, stdout: '2 added, 1 refused\n' });
     expect(stderr).toMatch(/^line 5: nonsense: not an address/m);
+    expect(stderr).toMatch(/^warning: 1 address has no checksum/m);
     const { data } = await home.runJson<{ data: object[] }>('address', 'list', '--merchant', id);
     expect(data).toMatchObject([
       { network: 'bsc', address: evmAddress(1), currency: 'usdt' },

@@ -44,6 +44,54 @@ const pool = async (db: Db, merchantId: string) =>
   ]);
 
 describeDatabases('importing addresses', (openTestDb) => {
+  test('an address without a checksum is added with a warning, or refused where one is required', async () => {
+    const db = await openTestDb();
+    const merchantId = await merchantOf(db);
+    const rows = [row('bsc', evmAddress(1).toLowerCase()), row('bsc', evmAddress(2))];
+    const add = (requireChecksum: boolean) =>
+      checkAndAddAddresses(
+        { db, config: testConfig(), clock: () => at },
+        { merchantId, rows, actor: 'cli', requireChecksum },
+      );
+    const strict = await add(true);
+    expect(strict.results.map(({ status }) => status)).toEqual(['refused', 'added']);
+    expect(strict.results[0]?.reason).toContain(`compare ${evmAddress(1)} with your wallet`);
+    expect(strict.warnings).toEqual([]);
+    expect(await add(false)).toMatchObject({
+      added: 1,
+      warnings: [expect.stringContaining(`compare with your wallet: ${evmAddress(1)}`)],
+    });
+  });
+
+  test('a dry run answers what an import would, and changes nothing', async () => {
+    const db = await openTestDb();
+    const merchantId = await merchantOf(db);
+    const rows = [
+      row('bsc', evmAddress(1).toLowerCase()),
+      row('bsc', evmAddress(1)),
+      row('bsc', 'shop.eth'),
+      row('ethereum', evmAddress(2)),
+    ];
+    const add = (dryRun: boolean) =>
+      checkAndAddAddresses(
+        { db, config: testConfig(), clock: () => at },
+        { merchantId, rows, actor: 'cli', dryRun },
+      );
+    const dry = await add(true);
+    expect(dry).toMatchObject({ added: 0, valid: 2, refused: 2 });
+    expect(dry.results.map(({ status, id }) => [status, id])).toEqual([
+      ['valid', null],
+      ['refused', null],
+      ['refused', null],
+      ['valid', null],
+    ]);
+    expect(await pool(db, merchantId)).toEqual([]);
+    expect(await listAudit(db, { beforeId: null, limit: 10 })).toEqual([]);
+    const real = await add(false);
+    expect(real).toMatchObject({ added: 2, valid: 0, refused: 2, warnings: dry.warnings });
+    expect(real.results.map(({ reason }) => reason)).toEqual(dry.results.map(({ reason }) => reason));
+  });
+
   test('good rows are added checksummed, with their currency and label, and answered with their ids', async () => {
     const db = await openTestDb();
     const merchant = await merchantOf(db);

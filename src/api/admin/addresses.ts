@@ -33,7 +33,7 @@ export const addressSchema = z.object({
 
 const resultSchema = z.object({
   address: z.string(),
-  status: z.enum(['added', 'refused']),
+  status: z.enum(['added', 'valid', 'refused']).describe('`valid`: with `dry_run`, it would be added.'),
   reason: z.string().nullable(),
   id: countSchema.nullable(),
 });
@@ -80,7 +80,7 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
       operationId: 'addAddresses',
       summary: 'Add receive addresses',
       description:
-        'Each is checked for itself: refused ones are named with their reason, the others are added.',
+        'Each is checked for itself: refused ones are named with their reason, the others are added. Those without a checksum (all in small letters) are added with a warning: compare them with your wallet.',
       params: merchantPath,
       body: z.strictObject({
         network: networkSchema,
@@ -92,11 +92,16 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
           .describe(
             'Whether addresses that are contracts are added, too, such as wallets of several owners.',
           ),
+        dry_run: z
+          .boolean()
+          .default(false)
+          .describe('Says what would be added and what refused, and changes nothing.'),
       }),
       response: {
         ...bodyErrors,
         200: z.object({
           added: countSchema,
+          valid: countSchema.optional().describe('With `dry_run`: how many would be added.'),
           refused: countSchema,
           results: z.array(resultSchema),
           warnings: z
@@ -108,14 +113,19 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
     },
     handler: async (request) => {
       const merchant = await requireMerchant(db, request.params.merchant_id);
-      const { network, currency = '', addresses } = request.body;
-      const { warnings, ...summary } = await checkAndAddAddresses(deps, {
+      const { network, currency = '', addresses, allow_contract, dry_run } = request.body;
+      const { warnings, valid, ...summary } = await checkAndAddAddresses(deps, {
         merchantId: merchant.id,
         rows: addresses.map((address) => ({ network, address, currency, label: '' })),
         actor: 'admin',
-        allowContract: request.body.allow_contract,
+        allowContract: allow_contract,
+        dryRun: dry_run,
       });
-      return warnings.length === 0 ? summary : { ...summary, warnings };
+      return {
+        ...summary,
+        ...(dry_run ? { valid } : {}),
+        ...(warnings.length === 0 ? {} : { warnings }),
+      };
     },
   });
 }
