@@ -7,7 +7,7 @@ import { createLogger } from '../src/log.ts';
 import { openDatabase } from '../src/storage/database.ts';
 import { watchChain } from '../src/watchers/chain.ts';
 import { createEvmSource } from '../src/watchers/evm/source.ts';
-import { createAuditor } from '../src/watchers/recheck/recheck.ts';
+import { createRecheck } from '../src/watchers/recheck/recheck.ts';
 import { createWatcher } from '../src/watchers/watcher.ts';
 import { createWatchlist } from '../src/watchers/watchlist.ts';
 import { benchChain } from './support/bench-chain.ts';
@@ -56,7 +56,7 @@ export async function run(args: string[]): Promise<void> {
   writeResults('calls', lines);
 }
 
-/** Steps of the watcher and, as often as in the daemon, of the auditor; the clock is ours. */
+/** Steps of the watcher and, as often as in the daemon, of the recheck; the clock is ours. */
 async function countTicks(chain: TransferChain, folder: string, watched: number): Promise<string> {
   console.log(`counting at ${watched.toLocaleString('en')} addresses…`);
   const path = join(folder, `calls-${watched}.db`);
@@ -70,7 +70,7 @@ async function countTicks(chain: TransferChain, folder: string, watched: number)
   const watch = createWatchlist('evm');
   const deps = { db, chain: config, source, watch, ...policy, clock, log, onEvents: () => {} };
   const watcher = createWatcher(deps);
-  const auditor = createAuditor({ ...deps, found: () => {} });
+  const recheck = createRecheck({ ...deps, found: () => {} });
   const { signal } = new AbortController();
   const { recording } = recorder;
   try {
@@ -84,16 +84,16 @@ async function countTicks(chain: TransferChain, folder: string, watched: number)
       quiet.push({ requests: recording.requests - requests, calls: recording.calls - calls });
     }
     const before = { ...recording };
-    let auditRequests = 0;
+    let recheckRequests = 0;
     for (let tick = 0; tick < ticks; tick++) {
       const paid = tick % (paidEvery / blocksPerTick) === 0;
       for (let i = 0; i < blocksPerTick; i++) await chain.mineTransfers(paid && i === 0);
       now += config.pollSeconds * 1000;
       await watcher.step(signal);
-      if (tick % config.auditSeconds !== 0) continue;
+      if (tick % config.recheckSeconds !== 0) continue;
       const sofar = recording.requests;
-      await auditor.step(signal);
-      auditRequests += recording.requests - sofar;
+      await recheck.step(signal);
+      recheckRequests += recording.requests - sofar;
     }
     const most = (what: 'requests' | 'calls') => Math.max(...quiet.map((one) => one[what]));
     const per1000 = (total: number) => Math.round((total / (ticks * blocksPerTick)) * 1000);
@@ -104,7 +104,7 @@ async function countTicks(chain: TransferChain, folder: string, watched: number)
       per1000(recording.requests - before.requests),
       per1000(recording.calls - before.calls),
       (((recording.bytes - before.bytes) / (ticks * blocksPerTick) / 1e6) * 1000).toFixed(1),
-      `${per1000(auditRequests)} requests`,
+      `${per1000(recheckRequests)} requests`,
     ].join(' | ')} |`;
   } finally {
     await source.close();

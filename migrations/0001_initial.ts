@@ -163,7 +163,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       address_id ${int} not null references addresses (id),
       payment_id ${int} references payments (id),
       seen_at ${int} not null,
-      shown_by text,
+      reported_by text,
       unique (network, tx_hash, token, recipient, ordinal)
     )`,
     sql`create index deposits_payment on deposits (payment_id) where payment_id is not null`,
@@ -221,13 +221,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`,
     sql`create index chain_scans_end on chain_scans (network, to_height)`,
 
-    sql`create table chain_audits (
+    sql`create table chain_rechecks (
       network text primary key,
       height ${int} not null,
       hash text not null,
       time ${int} not null,
       forks ${int} not null,
-      audited_at ${int} not null
+      rechecked_at ${int} not null
     )`,
 
     // For whoever cannot ask the process that reads the chain; not a record of anything.
@@ -245,7 +245,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       calls_per_request ${int},
       recipient_filter ${int},
       latency_ms ${int},
-      resting_until ${int},
+      backoff_until ${int},
       last_error text,
       asked ${int} not null,
       failed ${int} not null,

@@ -30,7 +30,7 @@ export type ChainConfig = {
   finality: Finality;
   pollSeconds: number;
   idlePollSeconds: number;
-  auditSeconds: number;
+  recheckSeconds: number;
   /** Everything that can be paid on this chain, the native coin included where it is on. */
   assets: readonly Asset[];
   startBlock: number | 'latest';

@@ -117,7 +117,7 @@ async function start(
       clock,
       log,
       onEvents,
-      found: metrics.auditFound,
+      found: metrics.recheckFound,
       failed: metrics.loopFailed,
     });
     closers.push(() => chainWatch.stop());

@@ -19,11 +19,11 @@ export type Metrics = {
   loopFailed(name: string): void;
   attemptEnded(end: AttemptEnd, durationMs: number): void;
   deliveryGivenUp(reason: GiveUp): void;
-  auditFound(network: Network, finding: AuditFinding): void;
+  recheckFound(network: Network, finding: RecheckFinding): void;
 };
 
 /** What reading blocks a second time can show. */
-export type AuditFinding = 'missed' | 'vanished' | 'disputed';
+export type RecheckFinding = 'missed' | 'vanished' | 'disputed';
 
 export type MetricsOptions = {
   db: Db;
@@ -77,20 +77,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
     givenUp.inc({ reason }, 0);
 
   const findings = new Counter({
-    name: 'depositd_audit_findings_total',
+    name: 'depositd_recheck_findings_total',
     help: 'Transfers that a second reading showed and the first had not, or that it did not show.',
     labelNames: ['network', 'finding'] as const,
     registers,
   });
   for (const network of Object.keys(options.config.chains)) {
-    for (const finding of ['missed', 'vanished', 'disputed'] satisfies AuditFinding[])
+    for (const finding of ['missed', 'vanished', 'disputed'] satisfies RecheckFinding[])
       findings.inc({ network, finding }, 0);
   }
 
   return {
     registry,
     deliveryGivenUp: (reason) => givenUp.inc({ reason }),
-    auditFound: (network, finding) => findings.inc({ network, finding }),
+    recheckFound: (network, finding) => findings.inc({ network, finding }),
     loopFailed: (loop) => loopFailures.inc({ loop }),
     attemptEnded: (end, durationMs) => {
       attempts.inc({ end });

@@ -10,7 +10,7 @@ import { eventTypes } from '../src/core/events.ts';
 const root = join(import.meta.dirname, '..');
 const page = readFileSync(join(root, 'docs/payment-lifecycle.md'), 'utf8');
 
-type Row = { outcome: string; api: string; event: string; shownBy: string };
+type Row = { outcome: string; api: string; event: string; reportedBy: string };
 
 function rows(): Row[] {
   const [, table = ''] = page.split('## Outcomes');
@@ -18,11 +18,11 @@ function rows(): Row[] {
     .split('\n')
     .filter((line) => line.startsWith('| **'))
     .map((line) => {
-      const [outcome = '', , api = '', event = '', , shownBy = ''] = line
+      const [outcome = '', , api = '', event = '', , reportedBy = ''] = line
         .slice(1, -1)
         .split('|')
         .map((cell) => cell.trim());
-      return { outcome, api, event, shownBy };
+      return { outcome, api, event, reportedBy };
     });
 }
 
@@ -41,11 +41,11 @@ describe('the table of outcomes', () => {
   test('has for each row an end-to-end test of that name', () => {
     const known = new Set(titles(/\.test\.ts$/));
     expect(rows().length).toBeGreaterThan(20);
-    expect(rows().filter((row) => !known.has(row.shownBy))).toEqual([]);
+    expect(rows().filter((row) => !known.has(row.reportedBy))).toEqual([]);
   });
 
   test('has a row for each end-to-end test of an outcome', () => {
-    const shown = new Set(rows().map((row) => row.shownBy));
+    const shown = new Set(rows().map((row) => row.reportedBy));
     expect(titles(/^outcomes.*\.test\.ts$/).length).toBeGreaterThan(20);
     expect(titles(/^outcomes.*\.test\.ts$/).filter((title) => !shown.has(title))).toEqual([]);
   });

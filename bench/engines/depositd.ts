@@ -7,7 +7,7 @@ import { createWatchlist } from '../../src/watchers/watchlist.ts';
 import { benchChain } from '../support/bench-chain.ts';
 import { measure, readTask } from '../support/engine.ts';
 
-/* The loops of one chain as the daemon runs them, the auditor among them; until the cursor is at the head. */
+/* The loops of one chain as the daemon runs them, the recheck among them; until the cursor is at the head. */
 
 const { url, height, database } = readTask();
 const db = await openDatabase(`sqlite:${database}`);

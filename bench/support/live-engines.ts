@@ -47,7 +47,7 @@ export async function startDepositd({ urls, addresses, folder }: LiveOptions): P
     chain: benchChain(urls, {
       pollSeconds: pollMs / 1000,
       idlePollSeconds: pollMs / 1000,
-      auditSeconds: 2,
+      recheckSeconds: 2,
       requiredConfirmations: 3,
     }),
     watch,

@@ -42,7 +42,7 @@ async function readStatus({ config, db, clock }: Workplace) {
         height: state?.cursor.height ?? null,
         complete_from: coverage?.from ?? null,
         complete_to: coverage?.completeTo ?? null,
-        audited_to: coverage?.auditedTo ?? null,
+        rechecked_to: coverage?.recheckedTo ?? null,
         gaps: coverage?.gaps ?? [],
         head: state?.head.height ?? null,
         read_at: state === null ? null : isoTime(state.readAt),
@@ -79,7 +79,7 @@ function describeNode(node: NotedNode) {
     lag: node.lag,
     latency_ms: node.latencyMs,
     answered_at: node.answeredAt === null ? null : isoTime(node.answeredAt),
-    resting_until: node.restingUntil === null ? null : isoTime(node.restingUntil),
+    backoff_until: node.backoffUntil === null ? null : isoTime(node.backoffUntil),
     last_error: node.lastError,
     noted_at: isoTime(node.notedAt),
   };
@@ -87,11 +87,11 @@ function describeNode(node: NotedNode) {
 
 function show({ chains, pools, deliveries }: Status): void {
   printTable(
-    ['CHAIN', 'COMPLETE TO', 'AUDITED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
+    ['CHAIN', 'COMPLETE TO', 'RECHECKED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
     chains.map((chain) => [
       chain.network,
       shown(chain.complete_to ?? chain.height),
-      shown(chain.audited_to),
+      shown(chain.rechecked_to),
       shown(chain.head),
       String(chain.pending_payments),
       chain.reason ?? 'ready',

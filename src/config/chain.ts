@@ -15,7 +15,7 @@ export function chainConfig(network: Network, file: ChainFile): { chain: ChainCo
     finality: file.finality,
     pollSeconds: file.pollSeconds,
     idlePollSeconds: file.idlePollSeconds,
-    auditSeconds: file.auditSeconds,
+    recheckSeconds: file.recheckSeconds,
     assets: assets(network, file),
     startBlock: file.startBlock,
   };

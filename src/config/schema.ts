@@ -97,7 +97,7 @@ function chain(network: 'bsc' | 'ethereum') {
     idlePollSeconds: number(0.1, 3600)
       .default(15)
       .describe('The pace while none is. Creating one wakes the chain.'),
-    auditSeconds: number(0.1, 86_400)
+    recheckSeconds: number(0.1, 86_400)
       .default(60)
       .describe('How often finalized blocks are read a second time, from another node where there is one.'),
     tokens: section(

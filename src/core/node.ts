@@ -2,7 +2,7 @@
 export type Capability = 'logs' | 'finalized' | 'receipts' | 'traces';
 
 /** How a node stands: `limited` is asked only for what it serves, `distrusted` only if nobody else can be asked. */
-export type NodeState = 'ready' | 'limited' | 'distrusted' | 'resting' | 'wrong chain';
+export type NodeState = 'ready' | 'limited' | 'distrusted' | 'backoff' | 'wrong chain';
 
 /**
  * What one node says, each asked by itself. It is silent when it is down, behind, backing off, or does not serve what was
@@ -37,7 +37,7 @@ export type NodeStatus = {
   limits: NodeLimits | null;
   latencyMs: number | null;
   /** Unix ms until which it is not asked; null when it may be. */
-  restingUntil: number | null;
+  backoffUntil: number | null;
   lastError: string | null;
   /** Units of work since the start, mostly one request each, and those of them that failed. */
   asked: number;

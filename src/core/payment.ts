@@ -108,7 +108,7 @@ export type Deposit = {
   paymentId: number | null;
   seenAt: number;
   /** Host name of the node whose word it is that it is in its block; null where that is no single one's. */
-  shownBy: string | null;
+  reportedBy: string | null;
 };
 
 /** A payment with what belongs to it, as of one moment. */

@@ -6,7 +6,7 @@ import { networkNames } from '../core/networks.ts';
 import { type PaymentStatus, paymentStatuses } from '../core/payment.ts';
 import { describePools } from '../pool/status.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
-import { readAuditMark } from '../storage/chains/recheck-marks.ts';
+import { readRecheckMark } from '../storage/chains/recheck-marks.ts';
 import type { Db } from '../storage/schema.ts';
 import {
   countPendingPayments,
@@ -102,9 +102,11 @@ export function createDatabaseMetrics(
   const cursor = gauge('depositd_chain_cursor_height', 'Everything up to this block has been read.', [
     'network',
   ]);
-  const audited = gauge('depositd_chain_audited_height', 'Everything up to this block has been read twice.', [
-    'network',
-  ]);
+  const rechecked = gauge(
+    'depositd_chain_rechecked_height',
+    'Everything up to this block has been read twice.',
+    ['network'],
+  );
   const cursorTime = gauge('depositd_chain_cursor_timestamp_seconds', 'Time of the block read last.', [
     'network',
   ]);
@@ -210,8 +212,8 @@ export function createDatabaseMetrics(
       head.set({ network }, state.head.height);
       cursor.set({ network }, state.cursor.height);
       cursorTime.set({ network }, state.cursor.time);
-      const mark = await readAuditMark(db, network);
-      if (mark !== null) audited.set({ network }, mark.position.height);
+      const mark = await readRecheckMark(db, network);
+      if (mark !== null) rechecked.set({ network }, mark.position.height);
       readAt.set({ network }, state.readAt / 1000);
     }
     const backlog = await getDeliveryBacklog(db, now);

@@ -65,8 +65,8 @@ export function createNodeMetrics(
   define('depositd_rpc_latency_seconds', 'Time a node takes to answer, smoothed.', (node) =>
     node.latencyMs === null ? null : node.latencyMs / 1000,
   );
-  define('depositd_rpc_resting', '1 while a node is not asked because it failed.', (node) =>
-    node.restingUntil !== null && node.restingUntil > clock() ? 1 : 0,
+  define('depositd_rpc_backoff', '1 while a node is not asked because it failed.', (node) =>
+    node.backoffUntil !== null && node.backoffUntil > clock() ? 1 : 0,
   );
   define('depositd_rpc_preferred', '1 for the node that is asked first.', (node) => (node.preferred ? 1 : 0));
 }

@@ -1,23 +1,23 @@
 import type { NodeFault } from './fault.ts';
 
 /*
- * For how long a node is left alone, by what it did.
+ * For how long a node is not asked, by what it did.
  */
 
 const secondMs = 1000;
 const minuteMs = 60 * secondMs;
 
-/** The first rest after a failure, and the longest; it doubles in between. */
-const firstRestMs = secondMs;
-const longestRestMs = minuteMs;
+/** The first backoff after a failure, and the longest; it doubles in between. */
+const firstBackoffMs = secondMs;
+const longestBackoffMs = minuteMs;
 
 /** A node that is merely behind catches up soon. */
-const behindRestMs = secondMs / 2;
-const longestBehindRestMs = 30 * secondMs;
+const behindBackoffMs = secondMs / 2;
+const longestBehindBackoffMs = 30 * secondMs;
 
 /** A node that refuses whatever it is asked may have been reconfigured, or misunderstood. */
-const unsupportedRestMs = 5 * secondMs;
-const longestUnsupportedRestMs = 10 * minuteMs;
+const unsupportedBackoffMs = 5 * secondMs;
+const longestUnsupportedBackoffMs = 10 * minuteMs;
 
 /** A node that asks for more than this is asked again after this. */
 const longestRetryAfterMs = 60 * minuteMs;
@@ -30,23 +30,23 @@ const firstDistrustMs = 5 * minuteMs;
 const longestDistrustMs = 60 * minuteMs;
 
 /** How long a node is not asked anything after a fault that follows `failures` others in a row. */
-export function restMs(fault: Exclude<NodeFault, { kind: 'lacks' }>, failures: number): number {
+export function backoffMs(fault: Exclude<NodeFault, { kind: 'lacks' }>, failures: number): number {
   switch (fault.kind) {
     case 'unavailable':
       if (fault.retryAfterMs !== null && fault.retryAfterMs > 0)
         return Math.min(fault.retryAfterMs, longestRetryAfterMs);
-      return doubled(firstRestMs, failures, longestRestMs);
+      return doubled(firstBackoffMs, failures, longestBackoffMs);
     case 'behind':
-      return doubled(behindRestMs, failures, longestBehindRestMs);
+      return doubled(behindBackoffMs, failures, longestBehindBackoffMs);
     case 'unsupported':
     case 'wrong-chain':
     case 'filter-too-long':
-      return doubled(unsupportedRestMs, failures, longestUnsupportedRestMs);
+      return doubled(unsupportedBackoffMs, failures, longestUnsupportedBackoffMs);
     case 'contradiction':
     case 'too-wide':
     case 'too-much':
     case 'reverted':
-      return doubled(firstRestMs, failures, longestRestMs);
+      return doubled(firstBackoffMs, failures, longestBackoffMs);
     default:
       return fault satisfies never;
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Capability, NodeAnswer, NodeStatus } from '../core/node.ts';
 import { RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { distrustMs, lackMs, restMs } from './backoff.ts';
+import { backoffMs, distrustMs, lackMs } from './backoff.ts';
 import { NodeError } from './fault.ts';
 import {
   availableAt,
@@ -40,7 +40,7 @@ export type AskOptions<N> = {
 export type Endpoints<N> = {
   /**
    * Runs one unit of work against one node, and from its beginning against the next when that node fails.
-   * What is resting is not asked; what contradicted itself only if nobody else can be.
+   * Who backs off is not asked; what contradicted itself only if nobody else can be.
    *
    * @throws NoNodeError when no node did it; `signal`'s reason when that aborts.
    */
@@ -55,7 +55,7 @@ export type Endpoints<N> = {
     options?: Pick<AskOptions<N>, 'needs'>,
   ): Promise<NodeAnswer<T>[]>;
   /** Treats what a node said earlier as a fault after all. */
-  accuse(node: N, error: NodeError): void;
+  distrust(node: N, error: NodeError): void;
   status(): NodeStatus[];
   close(): Promise<void>;
 };
@@ -127,7 +127,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     { needs, aside }: { needs: readonly Capability[]; aside: boolean },
   ): Promise<{ value: T } | null> {
     signal.throwIfAborted();
-    // It may have begun to rest while this unit of work was busy with others.
+    // It may have begun to back off while this unit of work was busy with others.
     if (availableAt(endpoint, needs) > clock()) return null;
     endpoint.asked += 1;
     try {
@@ -148,8 +148,8 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     const now = clock();
     if (now < askedAt) for (const endpoint of endpoints) moveBack(endpoint, askedAt - now);
     askedAt = now;
-    const awake = endpoints.filter(({ restingUntil }) => restingUntil <= now);
-    return awake.toSorted(
+    const askable = endpoints.filter(({ backoffUntil }) => backoffUntil <= now);
+    return askable.toSorted(
       (a, b) => Number(a.distrustedUntil > now) - Number(b.distrustedUntil > now) || a.rank - b.rank,
     );
   }
@@ -200,14 +200,14 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
       return;
     }
     endpoint.wrongChain = fault.kind === 'wrong-chain';
-    endpoint.restingUntil = now + restMs(fault, endpoint.failures);
+    endpoint.backoffUntil = now + backoffMs(fault, endpoint.failures);
     if (fault.kind === 'contradiction') {
       endpoint.distrustedUntil = now + distrustMs(endpoint.failures);
     }
-    // A node that comes back after a rest may be another machine behind the same name.
+    // A node that comes back may be another machine behind the same name.
     endpoint.identified = false;
     endpoint.failures += 1;
-    const fields = { host: endpoint.host, reason: error.message, rest_ms: endpoint.restingUntil - now };
+    const fields = { host: endpoint.host, reason: error.message, backoff_ms: endpoint.backoffUntil - now };
     // Once when it begins; its repetitions are the daily life of a node that is away. To be a block behind for a moment
     // is the daily life of every node.
     const worthALine = fault.kind !== 'behind' || endpoint.failures >= lastingBehind;
@@ -217,7 +217,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     } else log.debug({ ...fields, failures: endpoint.failures }, 'rpc endpoint failed');
   }
 
-  /** It goes on serving the rest: no reason to let it rest. */
+  /** It goes on serving everything else: no reason to back off. */
   function limit(endpoint: Endpoint<N>, what: Capability, reason: string): void {
     const times = endpoint.lacks.get(what)?.times ?? 0;
     endpoint.lacks.set(what, { until: clock() + lackMs(times), times: times + 1, reason });
@@ -229,7 +229,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
   return {
     ask,
     askEach,
-    accuse: (node, error) => {
+    distrust: (node, error) => {
       const endpoint = endpoints.find((candidate) => candidate.node === node);
       if (endpoint !== undefined) fail(endpoint, error);
     },

@@ -14,7 +14,7 @@ export type Endpoint<N> = {
   failures: number;
   /** Whether the log tells that it fails. */
   reported: boolean;
-  restingUntil: number;
+  backoffUntil: number;
   /** Until then it is asked only if nobody else can be. */
   distrustedUntil: number;
   lacks: Map<Capability, Lack>;
@@ -40,7 +40,7 @@ export function newEndpoint<N>(host: string, node: N, rank: number): Endpoint<N>
     wrongChain: false,
     failures: 0,
     reported: false,
-    restingUntil: Number.NEGATIVE_INFINITY,
+    backoffUntil: Number.NEGATIVE_INFINITY,
     distrustedUntil: Number.NEGATIVE_INFINITY,
     lacks: new Map(),
     head: null,
@@ -55,14 +55,14 @@ export function newEndpoint<N>(host: string, node: N, rank: number): Endpoint<N>
 
 /** Moves what lasts until some time, for a clock that was set back by `ms`: it would last longer by as much. */
 export function moveBack<N>(endpoint: Endpoint<N>, ms: number): void {
-  endpoint.restingUntil -= ms;
+  endpoint.backoffUntil -= ms;
   endpoint.distrustedUntil -= ms;
   for (const lack of endpoint.lacks.values()) lack.until -= ms;
 }
 
 /** When this node may be asked for something that needs these. */
-export function availableAt<N>({ restingUntil, lacks }: Endpoint<N>, needs: readonly Capability[]): number {
-  return Math.max(restingUntil, ...needs.map((need) => lacks.get(need)?.until ?? Number.NEGATIVE_INFINITY));
+export function availableAt<N>({ backoffUntil, lacks }: Endpoint<N>, needs: readonly Capability[]): number {
+  return Math.max(backoffUntil, ...needs.map((need) => lacks.get(need)?.until ?? Number.NEGATIVE_INFINITY));
 }
 
 /** Why this node did not do something that needs these. */
@@ -72,7 +72,7 @@ export function reasonOf<N>({ lacks, lastError }: Endpoint<N>, needs: readonly C
 }
 
 export function statusOf<N extends Node>(endpoint: Endpoint<N>, now: number): NodeStatus {
-  const { node, restingUntil } = endpoint;
+  const { node, backoffUntil } = endpoint;
   return {
     host: endpoint.host,
     preferred: endpoint.rank === 0,
@@ -84,7 +84,7 @@ export function statusOf<N extends Node>(endpoint: Endpoint<N>, now: number): No
     lacks: [...endpoint.lacks.keys()],
     limits: node.limits(),
     latencyMs: node.latencyMs(),
-    restingUntil: restingUntil > now ? restingUntil : null,
+    backoffUntil: backoffUntil > now ? backoffUntil : null,
     lastError: endpoint.lastError,
     asked: endpoint.asked,
     failed: endpoint.failed,
@@ -92,11 +92,11 @@ export function statusOf<N extends Node>(endpoint: Endpoint<N>, now: number): No
 }
 
 function stateOf<N>(
-  { wrongChain, restingUntil, distrustedUntil, lacks }: Endpoint<N>,
+  { wrongChain, backoffUntil, distrustedUntil, lacks }: Endpoint<N>,
   now: number,
 ): NodeState {
   if (wrongChain) return 'wrong chain';
-  if (restingUntil > now) return 'resting';
+  if (backoffUntil > now) return 'backoff';
   if (distrustedUntil > now) return 'distrusted';
   return lacks.size > 0 ? 'limited' : 'ready';
 }

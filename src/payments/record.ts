@@ -38,7 +38,7 @@ export type RecordContext = {
   /** What the transfer's chain is configured with. */
   assets: readonly Asset[];
   /** Host name of the node whose word it is. */
-  shownBy: string;
+  reportedBy: string;
   now: number;
 };
 
@@ -82,7 +82,7 @@ async function recordNew(
   transfer: Transfer,
   address: Recipient,
   match: Match,
-  { assets, shownBy, now }: RecordContext,
+  { assets, reportedBy, now }: RecordContext,
 ): Promise<Recorded> {
   const given = await explainSurplus(trx, transfer);
   const deposit = await insertDeposit(trx, {
@@ -105,7 +105,7 @@ async function recordNew(
     addressId: address.id,
     paymentId: given?.paymentId ?? (match.role === 'unmatched' ? null : match.payment.id),
     seenAt: now,
-    shownBy,
+    reportedBy,
   });
 
   if (given !== null) return { deposit, paymentId: given.paymentId, expectedId: null, event: null };
@@ -119,15 +119,15 @@ async function recordAgain(
   trx: Trx,
   known: Deposit,
   transfer: Transfer,
-  { shownBy, missed }: RecordContext & { missed: boolean },
+  { reportedBy, missed }: RecordContext & { missed: boolean },
 ): Promise<Recorded | null> {
   if (known.status !== 'orphaned' && known.blockHash === transfer.block.hash) return null;
   // A transaction is in one block, and nobody has taken back the one in which this was confirmed.
   if (known.status === 'confirmed') return null;
-  await moveDeposit(trx, known.id, transfer, shownBy);
+  await moveDeposit(trx, known.id, transfer, reportedBy);
   const { amount, block, logIndex } = transfer;
   const place = { height: block.height, blockHash: block.hash, blockTime: block.time, logIndex };
-  const deposit = { ...known, amount, ...place, status: 'seen', shownBy } as const;
+  const deposit = { ...known, amount, ...place, status: 'seen', reportedBy } as const;
   const given = known.status === 'orphaned' ? await explainSurplus(trx, transfer) : null;
   if (given !== null) {
     await takePlaceOf(trx, known.id, given);

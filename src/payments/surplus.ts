@@ -71,7 +71,7 @@ async function recordNew(trx: Trx, transfer: Transfer, payment: Payment, now: nu
     addressId: payment.addressId,
     paymentId: null,
     seenAt: now,
-    shownBy: null,
+    reportedBy: null,
   });
   return { deposit, paymentId: null, expectedId: payment.id, event: 'deposit.unmatched' };
 }

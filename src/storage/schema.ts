@@ -136,7 +136,7 @@ export type Schema = {
     address_id: number;
     payment_id: number | null;
     seen_at: number;
-    shown_by: string | null;
+    reported_by: string | null;
   };
 
   /** What payments' addresses held of the native coin at their beginning. */
@@ -201,7 +201,7 @@ export type Schema = {
     calls_per_request: number | null;
     recipient_filter: number | null;
     latency_ms: number | null;
-    resting_until: number | null;
+    backoff_until: number | null;
     last_error: string | null;
     asked: number;
     failed: number;
@@ -209,14 +209,14 @@ export type Schema = {
   };
 
   /** How far each chain has been read a second time. */
-  chain_audits: {
+  chain_rechecks: {
     network: string;
     height: number;
     hash: string;
     time: number;
     /** Forks found so far. */
     forks: number;
-    audited_at: number;
+    rechecked_at: number;
   };
 
   /** Which of several processes does a job, see storage/chains/leases.ts. */

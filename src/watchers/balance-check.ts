@@ -38,11 +38,11 @@ export function createBalanceCheck(
   const { db, chain, source, clock, log } = deps;
   const { network } = chain;
   const steady = steadyClock(clock);
-  let restingUntil = Number.NEGATIVE_INFINITY;
+  let backoffUntil = Number.NEGATIVE_INFINITY;
   let failing = false;
 
   async function check({ cursor }: ChainState, signal: AbortSignal): Promise<void> {
-    if (steady() < restingUntil) return;
+    if (steady() < backoffUntil) return;
     const due: Due = {
       unmarked: await listUnmarked(db, network, cursor.height),
       uncompared: await listUncompared(db, network, { now: clock(), upTo: cursor.time * 1000 }),
@@ -84,7 +84,7 @@ export function createBalanceCheck(
   }
 
   function failed({ uncompared }: Due): void {
-    restingUntil = steady() + restMs;
+    backoffUntil = steady() + restMs;
     if (failing || uncompared.length === 0) return;
     failing = true;
     log.warn({ payments: uncompared.length }, 'balances not compared');

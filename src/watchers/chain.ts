@@ -5,7 +5,7 @@ import { hasPendingPayment } from '../storage/payments/payments.ts';
 import { listenForHeads } from './evm/new-heads.ts';
 import { createEvmSource } from './evm/source.ts';
 import { createLeader } from './leader.ts';
-import { type AuditDeps, createAuditor } from './recheck/recheck.ts';
+import { createRecheck, type RecheckDeps } from './recheck/recheck.ts';
 import { createWatcher, type StepOutcome } from './watcher.ts';
 
 /** One chain being watched. */
@@ -21,8 +21,10 @@ export type ChainWatch = {
 /** How soon a follower asks whether it leads now, and an idle chain whether a payment was made elsewhere, ms. */
 const glanceMs = 1_000;
 
-/** Runs the watcher and the auditor of one chain in loops of their own, so that no chain ever waits for another. */
-export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<void>, 'failed'>): ChainWatch {
+/** Runs the watcher and the recheck of one chain in loops of their own, so that no chain ever waits for another. */
+export function watchChain(
+  deps: Omit<RecheckDeps, 'source'> & Pick<LoopOptions<void>, 'failed'>,
+): ChainWatch {
   const { db, chain, clock, onEvents, failed = () => {} } = deps;
   const log = deps.log.child({ network: chain.network });
   const source = createEvmSource({ chain, clock, log: deps.log });
@@ -52,7 +54,7 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
   const delay = () => Math.min(last.nextAt - clock(), last.idle ? glanceMs : Number.POSITIVE_INFINITY);
   const loop = runLoop({ name: 'chain', step, delay, log, failed });
 
-  const auditor = createAuditor({
+  const recheck = createRecheck({
     ...deps,
     source,
     log,
@@ -63,10 +65,10 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
       loop.wake();
     },
   });
-  const auditLoop = runLoop<number>({
-    name: 'audit',
+  const recheckLoop = runLoop<number>({
+    name: 'recheck',
     step: async (signal) =>
-      (await leader.leads()) ? (await auditor.step(signal)).nextAt : clock() + glanceMs,
+      (await leader.leads()) ? (await recheck.step(signal)).nextAt : clock() + glanceMs,
     delay: (nextAt) => nextAt - clock(),
     log,
     failed,
@@ -85,7 +87,7 @@ export function watchChain(deps: Omit<AuditDeps, 'source'> & Pick<LoopOptions<vo
     },
     endpoints: source.endpoints,
     async stop() {
-      await Promise.all([heads.stop(), loop.stop(), auditLoop.stop()]);
+      await Promise.all([heads.stop(), loop.stop(), recheckLoop.stop()]);
       await leader.resign();
       await source.close();
     },

@@ -87,8 +87,8 @@ export async function commitSpan(
   const orphaned = await orphanDeposits(trx, chain.network, span.vanished);
   const recorded: Recorded[] = [];
   for (const transfer of span.transfers) {
-    const shownBy = tellerOf(span, transfer);
-    const result = await recordTransfer(trx, transfer, { assets: chain.assets, shownBy, now });
+    const reportedBy = tellerOf(span, transfer);
+    const result = await recordTransfer(trx, transfer, { assets: chain.assets, reportedBy, now });
     if (result !== null) recorded.push(result);
   }
   const overdueAt = Math.min(now, span.to.time * 1000);

@@ -4,7 +4,7 @@ import { noTransaction } from '../core/chain.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import type { Logger } from '../log.ts';
-import type { AuditFinding } from '../metrics.ts';
+import type { RecheckFinding } from '../metrics.ts';
 import { isProven, type Look, lookAt } from './confirm.ts';
 import { createDoubts, type Doubt } from './doubts.ts';
 import type { ChainSource } from './source.ts';
@@ -16,7 +16,7 @@ export type FreshLooksDeps = {
   clock: Clock;
   log: Logger;
   /** Told of each finding, for metrics. */
-  found?: (network: Network, finding: AuditFinding) => void;
+  found?: (network: Network, finding: RecheckFinding) => void;
 };
 
 /** Deposits that may be confirmed, and those that nobody has any more: they are to be taken back. */
@@ -103,7 +103,7 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
   function judge(open: Open, look: Look, witness: Witness): 'proven' | 'denied' | 'unknown' {
     const { deposit } = open;
     const { inclusion } = look;
-    const another = witness !== 'anyone' && witness.host !== deposit.shownBy;
+    const another = witness !== 'anyone' && witness.host !== deposit.reportedBy;
     if (inclusion.kind === 'included' && inclusion.block.hash === deposit.blockHash) {
       open.upheld = true;
       doubts.uphold(deposit);
@@ -138,7 +138,7 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
   /** Who is asked about a deposit, in this order, until one knows. */
   function witnessesOf(deposit: Deposit): Witness[] {
     const others = othersOf(deposit);
-    if (deposit.shownBy === null || others.length === 0) return ['anyone'];
+    if (deposit.reportedBy === null || others.length === 0) return ['anyone'];
     const { deniedBy, since } = doubts.of(deposit);
     const denied = [...deniedBy];
     const distrusted = new Set(
@@ -163,7 +163,7 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
     const others = othersOf(deposit).map((host) => ({ host }));
     if (deposit.txHash === noTransaction || others.some(({ host }) => !deniedBy.has(host) && isLeft(host)))
       return [];
-    if (!isConfigured(deposit.shownBy)) return asked === 'anyone' ? others : left;
+    if (!isConfigured(deposit.reportedBy)) return asked === 'anyone' ? others : left;
     const shower = showerOf(deposit);
     return shower === null || (asked !== undefined && keyOf(asked) === shower.host) ? [] : [shower];
 
@@ -180,7 +180,7 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
       return 'open';
     }
     const configured = new Set(source.endpoints().map(({ host }) => host));
-    const { shownBy, txHash } = deposit;
+    const { reportedBy, txHash } = deposit;
     // One of the others, and the one that showed it: see askedNext.
     if (txHash === noTransaction || upheld || deniers.size < Math.min(2, configured.size)) {
       const doubt = doubts.of(deposit);
@@ -189,14 +189,19 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
     }
     const { goneSince } = doubts.lose(deposit);
     if (clock() - (goneSince ?? clock()) < goneMs) return 'open';
-    const fields = { tx_hash: txHash, height: deposit.height, shown_by: shownBy, denied_by: [...deniers] };
+    const fields = {
+      tx_hash: txHash,
+      height: deposit.height,
+      reported_by: reportedBy,
+      denied_by: [...deniers],
+    };
     deps.found?.(chain.network, 'vanished');
     log.warn(fields, 'recorded transfer not on the chain');
     return 'gone';
   }
 
   function isDeniedByAnother(deposit: Deposit): boolean {
-    return [...doubts.of(deposit).deniedBy].some((host) => host !== deposit.shownBy);
+    return [...doubts.of(deposit).deniedBy].some((host) => host !== deposit.reportedBy);
   }
 
   /** Nobody could say. */
@@ -218,9 +223,9 @@ export function createFreshLooks(deps: FreshLooksDeps): FreshLooks {
   }
 
   function disagree(deposit: Deposit, { deniedBy }: Doubt): void {
-    const { txHash, height, shownBy } = deposit;
+    const { txHash, height, reportedBy } = deposit;
     doubts.tell(deposit);
-    const fields = { tx_hash: txHash, height, shown_by: shownBy, denied_by: [...deniedBy] };
+    const fields = { tx_hash: txHash, height, reported_by: reportedBy, denied_by: [...deniedBy] };
     log.warn(fields, 'nodes disagree about a transfer');
   }
 

@@ -9,7 +9,7 @@ import {
   lockChain,
   updateChain,
 } from '../storage/chains/chains.ts';
-import { rewindAudit } from '../storage/chains/recheck-marks.ts';
+import { rewindRecheck } from '../storage/chains/recheck-marks.ts';
 import { cutScans } from '../storage/chains/scans.ts';
 import type { DepositBlock } from '../storage/deposits/deposits.ts';
 import { listDepositsIn } from '../storage/deposits/range.ts';
@@ -188,7 +188,7 @@ async function refuseUpheld(
     else if (block !== null) others.push(host);
   }
   if (upheld) {
-    for (const host of others) source.accuse(host, `it has another block at ${height}, ${why} elsewhere`);
+    for (const host of others) source.distrust(host, `it has another block at ${height}, ${why} elsewhere`);
     throw new RpcError('nodes_disagree', `no agreement about block ${height}, ${why}`);
   }
 }
@@ -235,7 +235,7 @@ export async function commitFork(
   await updateChain(trx, after);
   await deleteAnchorsAbove(trx, state.network, fork.forkPoint.height);
   await cutScans(trx, state.network, fork.forkPoint.height);
-  await rewindAudit(trx, state.network, fork.forkPoint);
+  await rewindRecheck(trx, state.network, fork.forkPoint);
   await rewindCompared(trx, state.network, fork.forkPoint.height);
   const touched = await orphanDeposits(trx, state.network, fork.disconnected);
   return settleAll(trx, touched, settleContext(after, context));

@@ -55,7 +55,7 @@ export function createSecondWord(
     if (upheldBy.length > 0 && upheldBy.length >= deniedBy.length) {
       report(contested, upheldBy, deniedBy);
       for (const host of deniedBy)
-        source.accuse(host, `it has another block at ${contested.height}, where a deposit is confirmed`);
+        source.distrust(host, `it has another block at ${contested.height}, where a deposit is confirmed`);
       throw disagreement(contested, 'another node still has it');
     }
     if (deniedBy.length >= 2) return;

@@ -153,7 +153,7 @@ export type ChainSource = {
   balances(keys: readonly AddressKey[], at: BlockRef, signal: AbortSignal): Promise<Balances | null>;
 
   /** What this node said before has turned out untrue: for some time it is asked only if nobody else can be. */
-  accuse(host: string, reason: string): void;
+  distrust(host: string, reason: string): void;
 
   /** Says what each node looks like now, for status, metrics and logs. Host names only. */
   endpoints(): NodeStatus[];

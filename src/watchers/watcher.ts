@@ -3,7 +3,7 @@ import type { ChainConfig } from '../config.ts';
 import type { Network } from '../core/networks.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { AuditFinding } from '../metrics.ts';
+import type { RecheckFinding } from '../metrics.ts';
 import {
   type ChainState,
   insertAnchors,
@@ -12,7 +12,7 @@ import {
   readChain,
   updateChain,
 } from '../storage/chains/chains.ts';
-import { insertAuditMark } from '../storage/chains/recheck-marks.ts';
+import { insertRecheckMark } from '../storage/chains/recheck-marks.ts';
 import { inTransaction } from '../storage/database.ts';
 import { hasSeenDeposit } from '../storage/deposits/deposits.ts';
 import { hasPendingPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
@@ -45,7 +45,7 @@ export type WatcherDeps = {
   /** Called when something was committed that causes webhooks. */
   onEvents: () => void;
   /** Told of each finding, for metrics. */
-  found?: (network: Network, finding: AuditFinding) => void;
+  found?: (network: Network, finding: RecheckFinding) => void;
 };
 
 /** What a step came to, and when the next one is due. */
@@ -126,7 +126,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       };
       if (!(await insertChain(trx, state))) return;
       await insertAnchors(trx, network, anchors);
-      await insertAuditMark(trx, { network, position: cursor, forks: 0, auditedAt: clock() });
+      await insertRecheckMark(trx, { network, position: cursor, forks: 0, recheckedAt: clock() });
     });
     log.info({ height: cursor.height, head: head.height }, 'chain begun');
     return { kind: 'advanced', nextAt: clock(), idle: false };

@@ -12,14 +12,14 @@ export function keyOf(witness: Witness): string {
 /** Which of a chain's nodes can say something of a deposit. */
 export function createWitnesses(source: ChainSource) {
   /** Those that may be asked for receipts, but the one that showed it. */
-  function othersOf({ shownBy }: Deposit): string[] {
-    return [...new Set(hostsServing(source, 'receipts'))].filter((host) => host !== shownBy);
+  function othersOf({ reportedBy }: Deposit): string[] {
+    return [...new Set(hostsServing(source, 'receipts'))].filter((host) => host !== reportedBy);
   }
 
   /** The node that showed it, where it can be asked. */
-  function showerOf({ shownBy }: Deposit): { host: string } | null {
-    return hostsServing(source, 'receipts').some((host) => host === shownBy) && shownBy !== null
-      ? { host: shownBy }
+  function showerOf({ reportedBy }: Deposit): { host: string } | null {
+    return hostsServing(source, 'receipts').some((host) => host === reportedBy) && reportedBy !== null
+      ? { host: reportedBy }
       : null;
   }
 

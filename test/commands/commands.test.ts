@@ -323,7 +323,7 @@ test('status tells what is read, what is free and what waits, before anything ha
         height: null,
         complete_from: null,
         complete_to: null,
-        audited_to: null,
+        rechecked_to: null,
         gaps: [],
         head: null,
         read_at: null,

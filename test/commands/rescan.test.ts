@@ -15,7 +15,7 @@ describe('rescan', () => {
   test('beside a running daemon finds what was hidden and what was deleted, once, and tells both ways', async () => {
     const shop = await openLoneChain({
       others: 1,
-      chain: { auditSeconds: 3600 },
+      chain: { recheckSeconds: 3600 },
       payments: { lifetimeSeconds: 60 },
     });
     const { home } = shop;

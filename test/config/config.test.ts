@@ -57,7 +57,7 @@ describe('a chain', () => {
       finality: 'finalized',
       pollSeconds: 1,
       idlePollSeconds: 15,
-      auditSeconds: 60,
+      recheckSeconds: 60,
       startBlock: 'latest',
     });
     expect(ethereum).toMatchObject({

@@ -48,13 +48,13 @@ test('a second node’s second reading finds what the first leaves out, within a
   for (const payment of payments) {
     expect(await shop.eventsOf(payment)).toEqual(['payment.detected', 'payment.confirmed']);
   }
-  const { audited_to } = (await shop.coverage()) ?? {};
-  expect(audited_to).toBeGreaterThan(20);
+  const { rechecked_to } = (await shop.coverage()) ?? {};
+  expect(rechecked_to).toBeGreaterThan(20);
 }, 60_000);
 
 test('a single node that lied once is asked again later', async () => {
   // The second reading begins when the lie is over.
-  const shop = await openLoneChain({ chain: { auditSeconds: 3600 } });
+  const shop = await openLoneChain({ chain: { recheckSeconds: 3600 } });
   const { payments } = await payThree(shop);
   await shop.until(payments[0], 'confirmed', paid);
   await shop.until(payments[2], 'confirmed', paid);
@@ -74,7 +74,7 @@ test('a single node that lied once is asked again later', async () => {
 
 test('a payment that expired because its transfer was left out is confirmed after all', async () => {
   const shop = await openLoneChain({
-    chain: { auditSeconds: 3600 },
+    chain: { recheckSeconds: 3600 },
     payments: { lifetimeSeconds: 60 },
     others: 1,
   });
@@ -92,7 +92,7 @@ test('a payment that expired because its transfer was left out is confirmed afte
 }, 60_000);
 
 test('killed between what it read and what it writes, an audit finds it again', async () => {
-  const shop = await openLoneChain({ chain: { auditSeconds: 3600 }, others: 1 });
+  const shop = await openLoneChain({ chain: { recheckSeconds: 3600 }, others: 1 });
   const payment = await shop.create();
   leaveOut(shop.proxy, await shop.pay(payment));
   await shop.anvil.mine();
@@ -109,5 +109,5 @@ test('killed between what it read and what it writes, an audit finds it again', 
   await shop.home.start();
   await shop.until(payment, 'confirmed', paid);
   expect(await shop.eventsOf(payment)).toEqual(['payment.detected', 'payment.confirmed']);
-  expect((await shop.coverage())?.audited_to).toBeGreaterThanOrEqual(height);
+  expect((await shop.coverage())?.rechecked_to).toBeGreaterThanOrEqual(height);
 }, 60_000);

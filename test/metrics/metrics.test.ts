@@ -21,7 +21,7 @@ const node: NodeStatus = {
   lacks: [],
   limits: null,
   latencyMs: 250,
-  restingUntil: null,
+  backoffUntil: null,
   lastError: null,
   asked: 9,
   failed: 2,
@@ -143,7 +143,7 @@ describeDatabases('/metrics', (openTestDb) => {
       host: 'other.example',
       preferred: false,
       head: null,
-      restingUntil: shop.clock() + 1,
+      backoffUntil: shop.clock() + 1,
     };
     const metrics = metricsOf(shop, [node, resting]);
     // Asked twice: what is shown is the count, not a sum of counts.
@@ -155,10 +155,10 @@ describeDatabases('/metrics', (openTestDb) => {
         '{network="bsc",host="node.example"} 2',
       );
     }
-    expect(await samples(metrics, 'depositd_rpc_resting')).toContain(
+    expect(await samples(metrics, 'depositd_rpc_backoff')).toContain(
       '{network="bsc",host="other.example"} 1',
     );
-    expect(await samples(metrics, 'depositd_rpc_resting')).toContain('{network="bsc",host="node.example"} 0');
+    expect(await samples(metrics, 'depositd_rpc_backoff')).toContain('{network="bsc",host="node.example"} 0');
     expect(await samples(metrics, 'depositd_rpc_latency_seconds')).toContain(
       '{network="bsc",host="node.example"} 0.25',
     );
@@ -168,9 +168,9 @@ describeDatabases('/metrics', (openTestDb) => {
     const shop = await openShop(await openTestDb());
     const metrics = metricsOf(shop);
     const { height } = shop.chains.bsc.head();
-    expect(await samples(metrics, 'depositd_chain_audited_height')).toContain(`{network="bsc"} ${height}`);
-    metrics.auditFound('bsc', 'missed');
-    const findings = await samples(metrics, 'depositd_audit_findings_total');
+    expect(await samples(metrics, 'depositd_chain_rechecked_height')).toContain(`{network="bsc"} ${height}`);
+    metrics.recheckFound('bsc', 'missed');
+    const findings = await samples(metrics, 'depositd_recheck_findings_total');
     expect(findings).toContain('{network="bsc",finding="missed"} 1');
     expect(findings).toContain('{network="ethereum",finding="vanished"} 0');
   });

@@ -42,19 +42,19 @@ test('when no node does it, it says why and when one may be asked again', async 
   expect((failure as NoNodeError).retryAt).toBe(clock() + 1000);
 });
 
-test('a failing node rests twice as long each time, up to a minute, and not at all after a success', async () => {
+test('a failing node backs off twice as long each time, up to a minute, and not at all after a success', async () => {
   const { ask, clock, endpoints } = pool('a');
-  const rests: number[] = [];
+  const backoffs: number[] = [];
   for (let i = 0; i < 9; i++) {
     await ask({ a: unavailable('down') }).catch(() => {});
-    const until = endpoints.status()[0]?.restingUntil ?? 0;
-    rests.push(until - clock());
+    const until = endpoints.status()[0]?.backoffUntil ?? 0;
+    backoffs.push(until - clock());
     clock.advance(until - clock());
   }
-  expect(rests).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+  expect(backoffs).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
   await ask({});
   await ask({ a: unavailable('down') }).catch(() => {});
-  expect((endpoints.status()[0]?.restingUntil ?? 0) - clock()).toBe(1000);
+  expect((endpoints.status()[0]?.backoffUntil ?? 0) - clock()).toBe(1000);
 });
 
 test.each<[NodeFault, number]>([
@@ -66,7 +66,7 @@ test.each<[NodeFault, number]>([
   [{ kind: 'wrong-chain' }, 5000],
   [{ kind: 'contradiction' }, 1000],
   [{ kind: 'too-much' }, 1000],
-])('after %j it rests for %i ms', async (fault, ms) => {
+])('after %j it backs off for %i ms', async (fault, ms) => {
   const { ask, clock, visits } = pool('a');
   await ask({ a: new NodeError(fault, 'no') }).catch(() => {});
   visits.length = 0;
@@ -77,7 +77,7 @@ test.each<[NodeFault, number]>([
   expect(await ask({})).toBe('a');
 });
 
-test('a resting node is not asked before its time, whatever happens to the others', async () => {
+test('a node that backs off is not asked before its time, whatever happens to the others', async () => {
   const { ask, clock, visits } = pool('a', 'b');
   await ask({ a: limited(10_000) });
   visits.length = 0;
@@ -88,7 +88,7 @@ test('a resting node is not asked before its time, whatever happens to the other
   expect(visits).not.toContain('a');
 });
 
-test('a clock that is set back lets nobody rest longer', async () => {
+test('a clock that is set back lets nobody back off longer', async () => {
   const { ask, askFor, clock, endpoints } = pool('a');
   await ask({ a: unavailable('down') }).catch(() => {});
   clock.advance(-60 * minute);
@@ -108,7 +108,7 @@ test('a clock that is set back lets nobody rest longer', async () => {
   expect(await askFor(['logs'], {})).toBe('a');
 });
 
-test('the preferred node is returned to when it has rested', async () => {
+test('the preferred node is returned to when it has backed off', async () => {
   const { ask, clock } = pool('a', 'b');
   expect(await ask({ a: unavailable('down') })).toBe('b');
   expect(await ask({})).toBe('b');
@@ -129,7 +129,7 @@ test('a node that contradicted itself is asked only when nobody else can be', as
 test('what a node said can turn out to be a fault later', async () => {
   const { endpoints, ask, visits, nodes } = pool('a', 'b');
   expect(await ask({})).toBe('a');
-  endpoints.accuse(nodes[0] as FakeNode, contradiction('b showed otherwise'));
+  endpoints.distrust(nodes[0] as FakeNode, contradiction('b showed otherwise'));
   expect(await ask({})).toBe('b');
   expect(visits).toEqual(['a', 'b']);
 });
@@ -160,8 +160,8 @@ describe('asking each node', () => {
     ]);
     expect(endpoints.status().map(({ state, failed }) => [state, failed])).toEqual([
       ['ready', 0],
-      ['resting', 1],
-      ['resting', 1],
+      ['backoff', 1],
+      ['backoff', 1],
       ['wrong chain', 1],
       ['ready', 0],
     ]);
@@ -233,7 +233,7 @@ describe('asking each node', () => {
   });
 });
 
-test('a node is identified before its first use and after each rest', async () => {
+test('a node is identified before its first use and after each backoff', async () => {
   const { ask, identified, clock } = pool('a', 'b');
   await ask({});
   await ask({});
@@ -260,7 +260,7 @@ test('a mistake of ours is not blamed on a node', async () => {
       throw mistake;
     }, never),
   ).rejects.toBe(mistake);
-  expect(endpoints.status()[0]).toMatchObject({ restingUntil: null, lastError: null });
+  expect(endpoints.status()[0]).toMatchObject({ backoffUntil: null, lastError: null });
 });
 
 test('being stopped is not blamed on a node either', async () => {
@@ -271,7 +271,7 @@ test('being stopped is not blamed on a node either', async () => {
     throw unavailable('the connection broke');
   };
   await expect(endpoints.ask(work, stopping.signal)).rejects.toThrow('stopped');
-  expect(endpoints.status()[0]?.restingUntil).toBeNull();
+  expect(endpoints.status()[0]?.backoffUntil).toBeNull();
 });
 
 test('a switch is logged once, with the reason and host names', async () => {
@@ -397,9 +397,9 @@ test('the status names the state of each node', async () => {
   refuseIdentity.add('d');
   await askFor(['logs'], { a: noLogs, b: contradiction('two blocks'), c: limited(minute) });
   const states = () => endpoints.status().map(({ state }) => state);
-  expect(states()).toEqual(['limited', 'resting', 'resting', 'wrong chain', 'ready']);
+  expect(states()).toEqual(['limited', 'backoff', 'backoff', 'wrong chain', 'ready']);
   clock.advance(30_000);
-  expect(states()).toEqual(['limited', 'distrusted', 'resting', 'wrong chain', 'ready']);
+  expect(states()).toEqual(['limited', 'distrusted', 'backoff', 'wrong chain', 'ready']);
 });
 
 test('a node lags by as many blocks as it showed less than another', async () => {
@@ -425,7 +425,7 @@ test('the status tells what each node showed', async () => {
     {
       host: 'a',
       preferred: true,
-      state: 'resting',
+      state: 'backoff',
       head: null,
       finalized: null,
       lag: null,
@@ -433,7 +433,7 @@ test('the status tells what each node showed', async () => {
       lacks: [],
       limits: null,
       latencyMs: 12,
-      restingUntil: clock() + 1000,
+      backoffUntil: clock() + 1000,
       lastError: 'down',
       asked: 1,
       failed: 1,
@@ -449,7 +449,7 @@ test('the status tells what each node showed', async () => {
       lacks: [],
       limits: null,
       latencyMs: 12,
-      restingUntil: null,
+      backoffUntil: null,
       lastError: null,
       asked: 1,
       failed: 0,

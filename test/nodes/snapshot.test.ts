@@ -22,8 +22,8 @@ describeDatabases('how nodes look is noted', (openTestDb) => {
     expect(await noteAfter(0, { head: 1 })).toEqual([{ head: 1, state: 'ready', lacks: [] }]);
     expect(await noteAfter(14_999, { head: 2 })).toEqual([{ head: 1, state: 'ready', lacks: [] }]);
     expect(await noteAfter(1, {})).toEqual([{ head: 2, state: 'ready', lacks: [] }]);
-    expect(await noteAfter(1, { head: 3, state: 'resting' })).toEqual([
-      { head: 3, state: 'resting', lacks: [] },
+    expect(await noteAfter(1, { head: 3, state: 'backoff' })).toEqual([
+      { head: 3, state: 'backoff', lacks: [] },
     ]);
     expect(await noteAfter(1, { state: 'limited', lacks: ['logs'] })).toEqual([
       { head: 3, state: 'limited', lacks: ['logs'] },

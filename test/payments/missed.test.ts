@@ -41,7 +41,7 @@ async function setUp(db: Db, changes: Partial<Payment> = {}) {
 
 function record(db: Db, transfer: Transfer = testTransfer(), as = recordMissed) {
   return inTransaction(db, (trx) =>
-    as(trx, transfer, { assets: testChain('bsc').assets, shownBy: 'node.example', now }),
+    as(trx, transfer, { assets: testChain('bsc').assets, reportedBy: 'node.example', now }),
   );
 }
 

@@ -45,7 +45,7 @@ async function newPayment(db: Db, changes: Partial<Payment>): Promise<Payment> {
 function record(db: Db, transfer: Transfer) {
   const { assets } = testChain(transfer.network);
   return inTransaction(db, (trx) =>
-    recordTransfer(trx, transfer, { assets, shownBy: 'node.example', now: createdAt + 61_000 }),
+    recordTransfer(trx, transfer, { assets, reportedBy: 'node.example', now: createdAt + 61_000 }),
   );
 }
 
@@ -81,7 +81,7 @@ describeDatabases('recording a transfer', (openTestDb) => {
         addressId,
         paymentId: payment.id,
         seenAt: createdAt + 61_000,
-        shownBy: 'node.example',
+        reportedBy: 'node.example',
       },
     ]);
   });

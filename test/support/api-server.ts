@@ -118,7 +118,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
     lacks: [],
     limits: { blocksPerQuery: 200, callsPerRequest: 100, recipientFilter: true },
     latencyMs: 12.5,
-    restingUntil: null,
+    backoffUntil: null,
     lastError: null,
     asked: 3,
     failed: 0,

@@ -4,13 +4,13 @@ import type { Currency } from '../../src/core/assets.ts';
 import type { Network } from '../../src/core/networks.ts';
 import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
 import type { Logger } from '../../src/log.ts';
-import type { AuditFinding } from '../../src/metrics.ts';
+import type { RecheckFinding } from '../../src/metrics.ts';
 import { type CancelOutcome, cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
 import { findPayment } from '../../src/storage/payments/views.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listEvents } from '../../src/storage/webhooks/events.ts';
-import { type AuditOutcome, type Auditor, createAuditor } from '../../src/watchers/recheck/recheck.ts';
+import { createRecheck, type Recheck, type RecheckOutcome } from '../../src/watchers/recheck/recheck.ts';
 import type { ChainSource } from '../../src/watchers/source.ts';
 import {
   createWatcher,
@@ -83,12 +83,12 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     wake: () => {},
   });
   const { signal } = new AbortController();
-  const findings: AuditFinding[] = [];
+  const findings: RecheckFinding[] = [];
   const { openSource = ({ source }) => source } = options;
   let source = openSource(chain, { chain: chainConfig, clock, log });
   const closing: Promise<void>[] = [];
   let watcher = newWatcher();
-  let auditor = newAuditor();
+  let recheck = newRecheck();
 
   function watcherDeps(): WatcherDeps {
     return {
@@ -109,8 +109,8 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     return createWatcher(watcherDeps());
   }
 
-  function newAuditor(): Auditor {
-    return createAuditor({ ...watcherDeps(), found: (_, finding) => findings.push(finding) });
+  function newRecheck(): Recheck {
+    return createRecheck({ ...watcherDeps(), found: (_, finding) => findings.push(finding) });
   }
 
   const step = (): Promise<StepOutcome> => watcher.step(signal);
@@ -138,12 +138,12 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     }
   }
 
-  /** One audit window: reads a second time until there is nothing more to read. */
-  async function audit(): Promise<AuditOutcome['kind']> {
+  /** One window: reads a second time until there is nothing more to read. */
+  async function recheckWindow(): Promise<RecheckOutcome['kind']> {
     for (let steps = 0; ; steps++) {
-      if (steps > 300) throw new Error('an auditor that never comes to rest');
-      const { kind } = await auditor.step(signal);
-      if (kind !== 'audited' && kind !== 'stale') return kind;
+      if (steps > 300) throw new Error('a recheck that never comes to rest');
+      const { kind } = await recheck.step(signal);
+      if (kind !== 'rechecked' && kind !== 'stale') return kind;
     }
   }
 
@@ -195,8 +195,8 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     mine,
     step,
     read,
-    audit,
-    auditStep: () => auditor.step(signal),
+    recheck: recheckWindow,
+    recheckStep: () => recheck.step(signal),
     /** What second readings found, in order. */
     findings,
     tryCreate,
@@ -214,7 +214,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
         source = openSource(chain, { chain: chainConfig, clock, log });
       }
       watcher = newWatcher();
-      auditor = newAuditor();
+      recheck = newRecheck();
     },
     endpoints: () => source.endpoints(),
     /** Where {@link WorldOptions.openSource} was given. */

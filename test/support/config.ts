@@ -24,7 +24,7 @@ export function testChain(network: Network, changes: Partial<ChainConfig> = {}):
     finality: info.finality,
     pollSeconds: info.pollSeconds,
     idlePollSeconds: 15,
-    auditSeconds: 60,
+    recheckSeconds: 60,
     assets,
     startBlock: 'latest',
     ...changes,

@@ -55,7 +55,7 @@ export function chainConfig(rpc: readonly RpcEndpoint[], options: TestChainOptio
     finality,
     pollSeconds: 1,
     idlePollSeconds: 15,
-    auditSeconds: 60,
+    recheckSeconds: 60,
     assets: options.assets ?? assetsOf(network),
     startBlock: 'latest',
   };

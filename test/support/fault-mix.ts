@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { noTransaction } from '../../src/core/chain.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
-import { readAuditMark } from '../../src/storage/chains/recheck-marks.ts';
+import { readRecheckMark } from '../../src/storage/chains/recheck-marks.ts';
 import { listScans } from '../../src/storage/chains/scans.ts';
 import { listDepositsIn } from '../../src/storage/deposits/range.ts';
 import type { Db } from '../../src/storage/schema.ts';
@@ -26,7 +26,7 @@ import { type ScriptedNodeServer, startScriptedNode } from './scripted-node.ts';
 
 /*
  * The whole way under faults: a chain behind HTTP, fault proxies, the pool of endpoints, the source, the watcher with
- * its confirmations, the auditor and a database. What is decided at random is a value, so that a failure can be
+ * its confirmations, the recheck and a database. What is decided at random is a value, so that a failure can be
  * repeated and made smaller.
  */
 
@@ -56,7 +56,7 @@ type Ail = {
   lasts: number;
 };
 type Sell = { do: 'sell'; nth: number; steps: number };
-type Step = Action | Ail | Sell | { do: 'heal'; node: number } | { do: 'audit'; steps: number };
+type Step = Action | Ail | Sell | { do: 'heal'; node: number } | { do: 'recheck'; steps: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 30, arbitrary: action.filter((one) => one.do !== 'node') },
@@ -81,7 +81,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 6,
-    arbitrary: fc.record({ do: fc.constant('audit' as const), steps: fc.integer({ min: 1, max: 4 }) }),
+    arbitrary: fc.record({ do: fc.constant('recheck' as const), steps: fc.integer({ min: 1, max: 4 }) }),
   },
 );
 
@@ -112,9 +112,9 @@ type Run = {
   history: string[];
   /** Actions so far. */
   now: number;
-  auditAt: number;
+  recheckAt: number;
   /** Windows in a row in which nothing was read a second time. */
-  unaudited: number;
+  unrechecked: number;
   /** Whether a node has lied so far, and whether one may have been believed about itself. */
   lied: boolean;
   trusted: boolean;
@@ -122,7 +122,7 @@ type Run = {
   stopped: string | null;
 };
 
-/** An auditor whose other nodes say nothing for so many windows takes the word of the one that read the blocks. */
+/** An recheck whose other nodes say nothing for so many windows takes the word of the one that read the blocks. */
 const patience = 5;
 
 /** Blocks, and so ticks of ten seconds, within which everything is read again: the longest rest is ten minutes. */
@@ -216,8 +216,8 @@ async function open(
     hits: 0,
     history: [],
     now: 0,
-    auditAt: 0,
-    unaudited: 0,
+    recheckAt: 0,
+    unrechecked: 0,
     lied: false,
     trusted: false,
     stopped: null,
@@ -252,8 +252,8 @@ async function take(run: Run, what: Step): Promise<void> {
     }
     case 'sell':
       return sell(run, what as Sell);
-    case 'audit':
-      for (let n = 0; n < (what as { steps: number }).steps; n++) await auditStep(run);
+    case 'recheck':
+      for (let n = 0; n < (what as { steps: number }).steps; n++) await recheckStep(run);
       return;
     default: {
       const { forks } = run.model;
@@ -307,14 +307,14 @@ function relieve(run: Run, which: (ailing: Ailing) => boolean): void {
 }
 
 /** Never before its time, as the daemon does. */
-async function auditStep(run: Run): Promise<void> {
+async function recheckStep(run: Run): Promise<void> {
   const { world } = run;
-  if (world.clock() < run.auditAt) return;
+  if (world.clock() < run.recheckAt) return;
   try {
-    const { kind, nextAt } = await world.auditStep();
-    run.auditAt = nextAt;
-    run.unaudited = kind === 'failed' ? run.unaudited + 1 : kind === 'stale' ? run.unaudited : 0;
-    if (run.unaudited >= patience && run.nodes.length > 1) run.trusted = true;
+    const { kind, nextAt } = await world.recheckStep();
+    run.recheckAt = nextAt;
+    run.unrechecked = kind === 'failed' ? run.unrechecked + 1 : kind === 'stale' ? run.unrechecked : 0;
+    if (run.unrechecked >= patience && run.nodes.length > 1) run.trusted = true;
   } catch (error) {
     if (!(error instanceof InjectedFault)) throw error;
   }
@@ -324,7 +324,7 @@ async function auditStep(run: Run): Promise<void> {
 async function checkNow({ world, lied, trusted, nodes }: Run): Promise<void> {
   const { db, network, chain } = world;
   const state = await readChain(db, network);
-  const mark = await readAuditMark(db, network);
+  const mark = await readRecheckMark(db, network);
   if (state === null || mark === null) return;
   if (!chain.wasMade(state.cursor.hash)) throw new Error(`the cursor is at a block that nobody made`);
   if (!lied) await checkReal(world);
@@ -334,8 +334,8 @@ async function checkNow({ world, lied, trusted, nodes }: Run): Promise<void> {
   if (!lied) await checkStanding(world, state.cursor.height);
   // What contracts pay in the coin may wait for a second reading: see contract-payments.ts.
   if (!lied) return checkComplete(world, state.cursor.height, (txHash) => !paysByContract(world, txHash));
-  const audited = chain.at(mark.position.height)?.hash === mark.position.hash;
-  if (audited && !trusted && nodes.length > 1) await checkComplete(world, mark.position.height);
+  const rechecked = chain.at(mark.position.height)?.hash === mark.position.hash;
+  if (rechecked && !trusted && nodes.length > 1) await checkComplete(world, mark.position.height);
 }
 
 /** Nothing is recorded that no block ever held. */
@@ -431,14 +431,14 @@ async function end(run: Run): Promise<MixOutcome> {
     world.mine(1);
     await world.read();
     for (let second = 0; second < 10; second++) {
-      await auditStep(run);
+      await recheckStep(run);
       world.pass(1);
     }
   }
   await noteNative(world);
   if (!run.trusted) await (run.lied ? checkReplayAfterLies : checkReplay)(world, modelAddresses);
   await checkRoles(world);
-  // Not only after lies: a late transfer may be mined again in time, and what a contract paid be found by the auditor.
+  // Not only after lies: a late transfer may be mined again in time, and what a contract paid be found by the recheck.
   await checkOutcomes(world);
   if (!run.trusted) await checkCoins(world);
   return {
@@ -477,7 +477,7 @@ async function recover(run: Run): Promise<number> {
   for (let ticks = 1; ticks <= mostTicks; ticks++) {
     world.mine();
     await world.read();
-    await auditStep(run);
+    await recheckStep(run);
     const state = await readChain(world.db, world.network);
     if (state?.cursor.hash === world.chain.head().hash && state.stoppedReason === null) return ticks;
   }
@@ -488,7 +488,7 @@ async function recover(run: Run): Promise<number> {
 async function isAtRest({ world, mix }: Run): Promise<boolean> {
   const { db, network, chain } = world;
   const state = await readChain(db, network);
-  const mark = await readAuditMark(db, network);
+  const mark = await readRecheckMark(db, network);
   const deposits = await allDeposits(world);
   const settled = chain.head().height - mix.deepest - mix.epoch - 4;
   return (

@@ -47,14 +47,14 @@ export async function openFaultShop(db: Db, { anvil, tokens, honest }: FaultShop
   await world.read();
   /** `transaction ordinal amount` of everything that was paid. */
   const paid: string[] = [];
-  let auditAt = 0;
+  let recheckAt = 0;
 
   async function tick(): Promise<void> {
     world.pass(10);
     await anvil.setNextBlockTime(world.clock() / 1000);
     await anvil.mine();
     await world.read();
-    if (world.clock() >= auditAt) auditAt = (await world.auditStep()).nextAt;
+    if (world.clock() >= recheckAt) recheckAt = (await world.recheckStep()).nextAt;
   }
 
   /** In one block: two equal transfers in one transaction, the chain's own coin, and what strangers do. */

@@ -32,7 +32,7 @@ export type LoneChain = {
   /** Waits until everything that is mined now was read. */
   untilRead(): Promise<void>;
   eventsOf(payment: PaymentBody): Promise<string[]>;
-  coverage(): Promise<{ complete_to: number; audited_to: number | null } | null>;
+  coverage(): Promise<{ complete_to: number; rechecked_to: number | null } | null>;
 };
 
 export async function openLoneChain(options: LoneChainOptions = {}): Promise<LoneChain> {
@@ -56,7 +56,7 @@ export async function openLoneChain(options: LoneChainOptions = {}): Promise<Lon
         rpc: [proxy.url, ...others.map(({ url }) => url)],
         pollSeconds: 0.1,
         idlePollSeconds: 0.1,
-        auditSeconds: 0.2,
+        recheckSeconds: 0.2,
         ...options.chain,
       },
     },

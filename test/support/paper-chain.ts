@@ -105,7 +105,7 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
     blocksOfEach: async (heights) => answered(blocksAt(heights)),
     inclusionsOfEach: async (queries) => answered(lookAt(queries)),
     balances: async () => null,
-    accuse: () => {},
+    distrust: () => {},
     endpoints: () => [],
     close: async () => {},
   };

@@ -97,7 +97,7 @@ export function testDeposit(changes: Partial<Deposit> = {}): Deposit {
     addressId: 1,
     paymentId: 1,
     seenAt: createdAt + 61_000,
-    shownBy: 'node.example',
+    reportedBy: 'node.example',
     ...changes,
   };
 }

@@ -104,8 +104,8 @@ export type ScriptedChain = {
   readNatively: Set<BlockHash>;
   /** How often each method of the source was called. */
   calls: Record<CountedCall, number>;
-  /** Who was accused of what, in order. */
-  accused: { host: string; reason: string }[];
+  /** Who was distrusted for what, in order. */
+  distrusted: { host: string; reason: string }[];
   /** The node asked first from now on. */
   prefer(node: number): void;
   /** From now on each call asks another node first, as behind a load balancer. */
@@ -147,7 +147,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     inclusionsOfEach: 0,
     balances: 0,
   };
-  const accused: ScriptedChain['accused'] = [];
+  const distrusted: ScriptedChain['distrusted'] = [];
   const nodes: ScriptedNode[] = Array.from({ length: options.nodes ?? 1 }, (_, i) => ({
     name: `node-${i}`,
     view: 'tip',
@@ -413,7 +413,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       const moved = branch(headOf(node), -1, at.height).flatMap((block) => block.transfers);
       return new Map(keys.map((key) => [key, balanceOf(key, moved)]));
     },
-    accuse: (host, reason) => void accused.push({ host, reason }),
+    distrust: (host, reason) => void distrusted.push({ host, reason }),
     endpoints: () => nodes.map((node, rank) => statusOf(node, rank)),
     close: async () => {},
   };
@@ -424,7 +424,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     source,
     readNatively,
     calls,
-    accused,
+    distrusted,
     head: () => refOf(tip),
     at: (height) => {
       const block = ancestor(tip, height);
@@ -504,7 +504,7 @@ function statusOf({ name, lacks }: ScriptedNode, rank: number): NodeStatus {
     lacks,
     limits: null,
     latencyMs: null,
-    restingUntil: null,
+    backoffUntil: null,
     lastError: null,
     asked: 0,
     failed: 0,

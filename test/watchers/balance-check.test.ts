@@ -219,7 +219,7 @@ describeDatabases('the balance at the end of a native payment', (openTestDb) => 
     show(world, tx);
     world.mine(3);
     await world.read();
-    await world.audit();
+    await world.recheck();
     expect(await world.deposits(payment)).toMatchObject([{ txHash: tx, role: 'counted' }]);
     expect(await unmatched(world)).toMatchObject([{ status: 'orphaned' }]);
     await settle(world);
@@ -236,7 +236,7 @@ describeDatabases('the balance at the end of a native payment', (openTestDb) => 
     show(world, tx);
     world.mine(3);
     await world.read();
-    await world.audit();
+    await world.recheck();
     expect(await world.deposits(payment)).toMatchObject([{ txHash: tx }]);
     expect(await unmatched(world)).toMatchObject([{ amount: (payment.expectedAmount * 6n) / 10n }]);
   });
@@ -254,7 +254,7 @@ describeDatabases('the balance at the end of a native payment', (openTestDb) => 
       await attach(world, payment);
       const events = await world.events(payment);
       show(world, tx);
-      await world.audit();
+      await world.recheck();
       await settle(world);
       const live = (await world.deposits(payment)).filter(({ status }) => status !== 'orphaned');
       expect(live.reduce((sum, { amount }) => sum + amount, 0n)).toBe(payment.expectedAmount);

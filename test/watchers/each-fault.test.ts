@@ -7,7 +7,7 @@ import { createdAt } from '../support/payments.ts';
 import { placeTokens, type TestTokens } from '../support/tokens.ts';
 
 /*
- * Every kind of fault alone, all the way: a real node, a fault proxy, the source, the watcher, the auditor, a
+ * Every kind of fault alone, all the way: a real node, a fault proxy, the source, the watcher, the recheck, a
  * database. While the node is ill it is paid for; once it is over everything must be as if it had never been.
  */
 

@@ -50,12 +50,12 @@ function invented({ chain, network }: World, { token, currency, expectedAmount }
 }
 
 /** Steps every ten seconds for so long; every minute where blocks are read again as often. */
-async function live(world: World, seconds: number, { audited = false } = {}): Promise<void> {
-  const every = audited ? 60 : 10;
+async function live(world: World, seconds: number, { rechecked = false } = {}): Promise<void> {
+  const every = rechecked ? 60 : 10;
   for (let passed = 0; passed < seconds; passed += every) {
     world.pass(every);
     await world.step();
-    if (audited) await world.audit();
+    if (rechecked) await world.recheck();
   }
 }
 
@@ -74,15 +74,15 @@ describeDatabases('S1: a transfer that one node invents', (openTestDb) => {
     expect(await statuses(world, paid, forged)).toEqual(['confirmed', 'pending']);
     world.mine(30);
     await world.read();
-    await live(world, 15 * minute, { audited: true });
+    await live(world, 15 * minute, { rechecked: true });
     expect(await statuses(world, forged)).toEqual(['pending']);
-    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen', shownBy: 'node-0' }]);
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen', reportedBy: 'node-0' }]);
     expect(await world.events(forged)).toEqual(['payment.detected']);
     expect(messages(world, 'nodes disagree about a transfer')).toContainEqual(
       expect.objectContaining({
         level: 'warn',
         tx_hash: txHash(666),
-        shown_by: 'node-0',
+        reported_by: 'node-0',
         denied_by: ['node-1'],
       }),
     );
@@ -127,18 +127,18 @@ describeDatabases('S1: a transfer that one node invents', (openTestDb) => {
     const { world, paid, forged } = await openForged(await openTestDb(), 2);
     node(world, 1).invents.push(...node(world, 0).invents.splice(0));
     await world.read();
-    expect(await world.audit()).toBe('nothing');
-    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen', shownBy: 'node-1' }]);
+    expect(await world.recheck()).toBe('nothing');
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen', reportedBy: 'node-1' }]);
     world.mine(30);
     await world.read();
-    await live(world, 10 * minute, { audited: true });
+    await live(world, 10 * minute, { rechecked: true });
     expect(await statuses(world, paid, forged)).toEqual(['confirmed', 'pending']);
   });
 
   test('is taken back where there are three, having confirmed nothing', async () => {
     const { world, paid, forged } = await openForged(await openTestDb(), 3);
     await world.read();
-    await world.audit();
+    await world.recheck();
     expect(await statuses(world, paid, forged)).toEqual(['confirmed', 'pending']);
     expect(await world.deposits(forged)).toMatchObject([{ status: 'orphaned' }]);
     node(world, 0).invents.length = 0;
@@ -168,7 +168,7 @@ describeDatabases('a transfer that nobody has any more', (openTestDb) => {
     expect(await world.events(forged)).toEqual(['payment.detected', 'payment.expired']);
     expect(world.findings).toEqual(['vanished']);
     expect(messages(world, 'recorded transfer not on the chain')).toMatchObject([
-      { level: 'warn', tx_hash: txHash(666), shown_by: 'node-0', denied_by: ['node-1', 'node-0'] },
+      { level: 'warn', tx_hash: txHash(666), reported_by: 'node-0', denied_by: ['node-1', 'node-0'] },
     ]);
   });
 
@@ -182,8 +182,8 @@ describeDatabases('a transfer that nobody has any more', (openTestDb) => {
     await world.read();
     node(world, 0).invents.push(invented(world, forged));
     node(world, 1).lacks = ['receipts'];
-    await world.audit();
-    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen', shownBy: 'node-0' }]);
+    await world.recheck();
+    expect(await world.deposits(forged)).toMatchObject([{ status: 'seen', reportedBy: 'node-0' }]);
     node(world, 0).invents.length = 0;
     node(world, 1).lacks = [];
     world.mine(10);
@@ -457,6 +457,6 @@ describeDatabases('a deposit is confirmed', (openTestDb) => {
     world.chain.reorg({ depth: 5, blocks: 9 });
     world.chain.prefer(0);
     await world.read();
-    expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed', shownBy: 'node-0' }]);
+    expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed', reportedBy: 'node-0' }]);
   });
 });

@@ -410,7 +410,7 @@ describeDatabases('a chain that takes back what it called final', (openTestDb) =
     expect(world.lines.filter(({ level }) => level === 'fatal')).toEqual([]);
     // So that the other one is asked first from now on.
     const reason = expect.stringMatching(/^it has another block at \d+, which is final elsewhere$/);
-    expect(world.chain.accused).toEqual([{ host: 'node-0', reason }]);
+    expect(world.chain.distrusted).toEqual([{ host: 'node-0', reason }]);
   });
 
   test('nor is a node without any block of ours, where nothing is final yet', async () => {
@@ -424,7 +424,7 @@ describeDatabases('a chain that takes back what it called final', (openTestDb) =
     expect((await world.step()).kind).toBe('failed');
     expect(await stateOf(world)).toMatchObject({ stoppedReason: null });
     const reason = expect.stringMatching(/^it has another block at \d+, which was read elsewhere$/);
-    expect(world.chain.accused).toEqual([{ host: 'node-0', reason }]);
+    expect(world.chain.distrusted).toEqual([{ host: 'node-0', reason }]);
   });
 
   test('does not hold up another chain', async () => {

@@ -65,7 +65,7 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
     expect(await world.step()).toMatchObject({ kind: 'failed' });
     expect(await cursorOf(world)).toEqual(before);
     const reason = expect.stringMatching(/^it has another block at \d+, where a deposit is confirmed$/);
-    expect(world.chain.accused).toEqual([{ host: 'node-0', reason }]);
+    expect(world.chain.distrusted).toEqual([{ host: 'node-0', reason }]);
     world.chain.prefer(1);
     world.mine(2);
     await world.read();
@@ -74,7 +74,7 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
     world.chain.prefer(0);
     world.mine(2);
     await world.step();
-    expect(world.chain.accused).toHaveLength(2);
+    expect(world.chain.distrusted).toHaveLength(2);
     expect(await world.status(payment)).toEqual(confirmed);
     expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed' }]);
     expect(await world.events(payment)).toEqual(['payment.detected', 'payment.confirmed']);
@@ -94,7 +94,7 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
     world.chain.reorg({ depth: 4, place: () => null });
     expect(await world.step()).toMatchObject({ kind: 'reorged' });
     expect(await world.status(payment)).toEqual(reverted);
-    expect(world.chain.accused).toEqual([]);
+    expect(world.chain.distrusted).toEqual([]);
     expect(messages(world, alone)).toEqual([]);
   });
 
@@ -111,7 +111,7 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
     mislead(world, 0, 2);
     expect(await world.step()).toMatchObject({ kind: 'reorged' });
     expect(await world.status(payment)).toEqual(reverted);
-    expect(world.chain.accused).toEqual([]);
+    expect(world.chain.distrusted).toEqual([]);
   });
 
   test.each([
@@ -125,11 +125,11 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
       away(node(world, 1));
       await live(world, 270);
       expect(await world.status(payment)).toEqual(confirmed);
-      expect(world.chain.accused).toEqual([]);
+      expect(world.chain.distrusted).toEqual([]);
       Object.assign(node(world, 1), { up: true, view: 'tip' });
       world.mine(1);
       await world.step();
-      expect(world.chain.accused).toMatchObject([{ host: 'node-0' }]);
+      expect(world.chain.distrusted).toMatchObject([{ host: 'node-0' }]);
       await live(world, 600);
       expect(await world.events(payment)).toEqual(['payment.detected', 'payment.confirmed']);
     },
@@ -167,7 +167,7 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
     if (below === null) throw new Error('no block below the head');
     node(world, 1).view = { stuckAt: below.hash };
     expect(await world.step()).toMatchObject({ kind: 'failed' });
-    expect(world.chain.accused).toEqual([]);
+    expect(world.chain.distrusted).toEqual([]);
     expect(messages(world, disagree)).toEqual([]);
     expect(await world.status(payment)).toEqual(confirmed);
   });
@@ -259,7 +259,7 @@ describeDatabases('S1: a confirmed transfer that one node shows in another block
 
   test('stays where it is, too, when that is in the second reading', async () => {
     const { world, payment } = await openMoved(2, 1);
-    expect(await world.audit()).toBe('nothing');
+    expect(await world.recheck()).toBe('nothing');
     expect(await world.deposits(payment)).toMatchObject([
       { status: 'confirmed', amount: payment.expectedAmount },
     ]);
@@ -287,7 +287,7 @@ describeDatabases('S1: a confirmed transfer that one node shows in another block
     world.chain.reorg({ depth: world.chain.head().height - height + 2, place: () => 0 });
     await world.read();
     expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed', height: height - 1 }]);
-    expect(await world.audit()).toBe('nothing');
+    expect(await world.recheck()).toBe('nothing');
     expect(world.findings).toEqual([]);
   });
 });
@@ -300,7 +300,7 @@ describeDatabases('S1: a confirmed deposit that a second reading leaves out', (o
     node(world, 0).lacks.push('receipts');
     node(world, 1).hides.add(deposit.txHash);
     node(world, 1).denies.add(deposit.txHash);
-    await world.audit();
+    await world.recheck();
     expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed' }]);
     expect(await world.status(payment)).toEqual(confirmed);
   });

@@ -120,7 +120,7 @@ describeDatabases('L1: a node that stands still', (openTestDb) => {
     expect(world.endpoints().map(({ preferred }) => preferred)).toEqual([true, false]);
   });
 
-  test('is not accused on the word of one that cannot be asked', async () => {
+  test('is not distrusted on the word of one that cannot be asked', async () => {
     const shop = await openShop(await openTestDb(), 2);
     const { world, proxies } = shop;
     halt(shop, 0);

@@ -112,7 +112,7 @@ async function open(db: Db, { wsUrl = webSocketOf, ...paces }: Options) {
   const { usdt } = await placeTokens(anvil, 'bsc');
   const proxy = await faultProxyForTest(anvil.url);
   const endpoint = endpointOf(proxy.url, { wsUrl: wsUrl(proxy, anvil) });
-  const chain = { ...chainConfig([endpoint]), auditSeconds: 3600, ...paces };
+  const chain = { ...chainConfig([endpoint]), recheckSeconds: 3600, ...paces };
   const config = testConfig({ chains: { bsc: chain } });
   const merchantId = await addTestMerchant(db);
   await addTestAddresses(db, merchantId, { network: 'bsc', count: 3 });

@@ -15,7 +15,7 @@ const nodeSchema = z.object({
   host: z.string(),
   preferred: z.boolean(),
   state: z
-    .enum(['ready', 'limited', 'distrusted', 'resting', 'wrong chain'])
+    .enum(['ready', 'limited', 'distrusted', 'backoff', 'wrong chain'])
     .describe('`limited`: asked only for what it serves; `distrusted`: only if nobody else can be asked.'),
   head: countSchema.nullable(),
   finalized: countSchema.nullable(),
@@ -33,7 +33,7 @@ const nodeSchema = z.object({
     .nullable()
     .describe('What it was found to take at once.'),
   latency_ms: z.number().nullable(),
-  resting_until: timeSchema.nullable(),
+  backoff_until: timeSchema.nullable(),
   last_error: z.string().nullable(),
 });
 
@@ -42,7 +42,7 @@ const coverageSchema = z.object({
   complete_to: countSchema.describe(
     'Every block up to this one was read from a node that proved to have it.',
   ),
-  audited_to: countSchema
+  rechecked_to: countSchema
     .nullable()
     .describe('Every block up to this one was read a second time; null while none was.'),
   gaps: z
@@ -131,8 +131,8 @@ export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: Ch
   });
 }
 
-function presentCoverage({ from, completeTo, auditedTo, gaps }: Coverage): z.output<typeof coverageSchema> {
-  return { from, complete_to: completeTo, audited_to: auditedTo, gaps };
+function presentCoverage({ from, completeTo, recheckedTo, gaps }: Coverage): z.output<typeof coverageSchema> {
+  return { from, complete_to: completeTo, rechecked_to: recheckedTo, gaps };
 }
 
 function presentNode(node: NodeStatus): z.output<typeof nodeSchema> {
@@ -147,7 +147,7 @@ function presentNode(node: NodeStatus): z.output<typeof nodeSchema> {
     lacks: node.lacks,
     limits: node.limits === null ? null : presentLimits(node.limits),
     latency_ms: node.latencyMs,
-    resting_until: node.restingUntil === null ? null : isoTime(node.restingUntil),
+    backoff_until: node.backoffUntil === null ? null : isoTime(node.backoffUntil),
     last_error: node.lastError,
   };
 }

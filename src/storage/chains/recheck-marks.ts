@@ -5,44 +5,44 @@ import type { Db, Schema, Trx } from '../schema.ts';
 import { listScans } from './scans.ts';
 
 /** How far a chain has been read a second time. */
-export type AuditMark = {
+export type RecheckMark = {
   network: Network;
   /** Every block up to this one was read twice, or lies below where reading began. */
   position: Cursor;
   /** Forks found so far: another number means that what was read meanwhile may be of another branch. */
   forks: number;
   /** Unix ms of the last advance. */
-  auditedAt: number;
+  recheckedAt: number;
 };
 
-export async function insertAuditMark(trx: Trx, mark: AuditMark): Promise<void> {
+export async function insertRecheckMark(trx: Trx, mark: RecheckMark): Promise<void> {
   await trx
-    .insertInto('chain_audits')
+    .insertInto('chain_rechecks')
     .values({ network: mark.network, ...columnsOf(mark) })
     .onConflict((conflict) => conflict.column('network').doNothing())
     .execute();
 }
 
 /** Null while the chain was never read. In a transaction that holds the chain nobody else moves it. */
-export async function readAuditMark(db: Db, network: Network): Promise<AuditMark | null> {
+export async function readRecheckMark(db: Db, network: Network): Promise<RecheckMark | null> {
   const row = await db
-    .selectFrom('chain_audits')
-    .select(['network', 'height', 'hash', 'time', 'forks', 'audited_at'])
+    .selectFrom('chain_rechecks')
+    .select(['network', 'height', 'hash', 'time', 'forks', 'rechecked_at'])
     .where('network', '=', network)
     .executeTakeFirst();
   return row === undefined ? null : toMark(row);
 }
 
-export async function updateAuditMark(trx: Trx, mark: AuditMark): Promise<void> {
-  await trx.updateTable('chain_audits').set(columnsOf(mark)).where('network', '=', mark.network).execute();
+export async function updateRecheckMark(trx: Trx, mark: RecheckMark): Promise<void> {
+  await trx.updateTable('chain_rechecks').set(columnsOf(mark)).where('network', '=', mark.network).execute();
 }
 
 /** Notes a fork; what was read twice above it was read of blocks that are gone. */
-export async function rewindAudit(trx: Trx, network: Network, forkPoint: BlockRef): Promise<void> {
-  const mark = await readAuditMark(trx, network);
+export async function rewindRecheck(trx: Trx, network: Network, forkPoint: BlockRef): Promise<void> {
+  const mark = await readRecheckMark(trx, network);
   if (mark === null) return;
   const position = mark.position.height > forkPoint.height ? forkPoint : mark.position;
-  await updateAuditMark(trx, { ...mark, position, forks: mark.forks + 1 });
+  await updateRecheckMark(trx, { ...mark, position, forks: mark.forks + 1 });
 }
 
 /** What can be promised of a chain: null where nothing was read yet. */
@@ -52,7 +52,7 @@ export type Coverage = {
   /** Every block from there up to this one was proven complete. */
   completeTo: number;
   /** Every block from there up to this one was read twice; null while none was. */
-  auditedTo: number | null;
+  recheckedTo: number | null;
   /** Blocks between that were never read. */
   gaps: HeightRange[];
 };
@@ -64,11 +64,11 @@ export async function readCoverage(db: Db, network: Network): Promise<Coverage |
   if (first === undefined || last === undefined) return null;
   const gaps = gapsIn(scans);
   const completeTo = gaps[0] === undefined ? last.to : gaps[0].from - 1;
-  const audited = (await readAuditMark(db, network))?.position.height ?? 0;
+  const rechecked = (await readRecheckMark(db, network))?.position.height ?? 0;
   return {
     from: first.from,
     completeTo,
-    auditedTo: audited >= first.from ? Math.min(audited, completeTo) : null,
+    recheckedTo: rechecked >= first.from ? Math.min(rechecked, completeTo) : null,
     gaps,
   };
 }
@@ -83,21 +83,21 @@ export async function readCoverages(
   return coverages;
 }
 
-function columnsOf(mark: AuditMark): Omit<Schema['chain_audits'], 'network'> {
+function columnsOf(mark: RecheckMark): Omit<Schema['chain_rechecks'], 'network'> {
   return {
     height: mark.position.height,
     hash: mark.position.hash,
     time: mark.position.time,
     forks: mark.forks,
-    audited_at: mark.auditedAt,
+    rechecked_at: mark.recheckedAt,
   };
 }
 
-function toMark(row: Schema['chain_audits']): AuditMark {
+function toMark(row: Schema['chain_rechecks']): RecheckMark {
   return {
     network: row.network as Network,
     position: { height: row.height, hash: row.hash as BlockHash, time: row.time },
     forks: row.forks,
-    auditedAt: row.audited_at,
+    recheckedAt: row.rechecked_at,
   };
 }

@@ -27,7 +27,7 @@ export const depositColumns = [
   'address_id',
   'payment_id',
   'seen_at',
-  'shown_by',
+  'reported_by',
 ] as const;
 
 type Row = Selectable<Schema['deposits']>;
@@ -55,7 +55,7 @@ export async function insertDeposit(trx: Trx, deposit: Omit<Deposit, 'id'>): Pro
       address_id: deposit.addressId,
       payment_id: deposit.paymentId,
       seen_at: deposit.seenAt,
-      shown_by: deposit.shownBy,
+      reported_by: deposit.reportedBy,
     })
     .returning('id')
     .executeTakeFirstOrThrow();
@@ -84,7 +84,7 @@ export async function moveDeposit(
   trx: Trx,
   id: number,
   transfer: Transfer,
-  shownBy: string | null,
+  reportedBy: string | null,
 ): Promise<void> {
   await trx
     .updateTable('deposits')
@@ -95,7 +95,7 @@ export async function moveDeposit(
       block_time: transfer.block.time,
       log_index: transfer.logIndex,
       status: 'seen',
-      shown_by: shownBy,
+      reported_by: reportedBy,
     })
     .where('id', '=', id)
     .execute();
@@ -255,6 +255,6 @@ export function toDeposit(row: Row): Deposit {
     addressId: row.address_id,
     paymentId: row.payment_id,
     seenAt: row.seen_at,
-    shownBy: row.shown_by,
+    reportedBy: row.reported_by,
   };
 }

@@ -62,7 +62,7 @@ export function createPoll(
       standstill.confirm(outcome.span);
       return first;
     }
-    endpoints.accuse(node, behind(further.reason));
+    endpoints.distrust(node, behind(further.reason));
     node.prefetch.forget();
     try {
       return await pollFrom(request, { except: (other) => other !== further.node, aside: false });
@@ -116,7 +116,7 @@ export function createPoll(
       const { outcome } = await pollFrom(request, { except: (node) => node === first.node });
       if (outcome.kind === 'reorg') return outcome;
       const { height } = request.cursor;
-      endpoints.accuse(
+      endpoints.distrust(
         first.node,
         contradiction(`it has another block at ${height}, which is final elsewhere`),
       );

@@ -181,8 +181,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
       endpoints.askEach((node, seen) => readBlocks(node, heights, seen, signal), signal),
     inclusionsOfEach: (queries, signal) => lookAtEach(looking, queries, signal),
     balances: (keys, at, signal) => balancesAt(endpoints, keys, at, signal),
-    accuse: (host, reason) => {
-      for (const { node } of nodes) if (node.host === host) endpoints.accuse(node, contradiction(reason));
+    distrust: (host, reason) => {
+      for (const { node } of nodes) if (node.host === host) endpoints.distrust(node, contradiction(reason));
     },
     endpoints: endpoints.status,
     close: endpoints.close,

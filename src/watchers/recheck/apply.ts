@@ -3,7 +3,7 @@ import { announceAll } from '../../payments/announce.ts';
 import { type Recorded, recordMissed } from '../../payments/record.ts';
 import type { Settlement } from '../../payments/settle.ts';
 import { lockChain } from '../../storage/chains/chains.ts';
-import { type AuditMark, readAuditMark } from '../../storage/chains/recheck-marks.ts';
+import { type RecheckMark, readRecheckMark } from '../../storage/chains/recheck-marks.ts';
 import { orphanDeposit } from '../../storage/deposits/range.ts';
 import { findRecipients } from '../../storage/pool/recipients.ts';
 import type { Trx } from '../../storage/schema.ts';
@@ -13,7 +13,7 @@ import type { Missed, Reading } from './read.ts';
 /** What a second reading has changed. */
 export type Repair = {
   /** As it was when this transaction began. */
-  mark: AuditMark;
+  mark: RecheckMark;
   recorded: (Recorded & Pick<Missed, 'agreed'>)[];
   orphaned: Deposit[];
   settled: Settlement[];
@@ -38,7 +38,7 @@ export async function commitReading(
 ): Promise<Repair | null> {
   const { chain, now } = context;
   const state = await lockChain(trx, chain.network);
-  const mark = await readAuditMark(trx, chain.network);
+  const mark = await readRecheckMark(trx, chain.network);
   if (state === null || mark === null || state.stoppedReason !== null) return null;
   if (mark.forks !== context.forks || state.cursor.height < reading.span.to.height) return null;
 
@@ -50,8 +50,8 @@ export async function commitReading(
   const recorded: Repair['recorded'] = [];
   for (const { transfer, agreed } of reading.missed) {
     if (context.owedOnly && !(await isOwed(trx, transfer))) continue;
-    const shownBy = tellerOf(reading.span, transfer);
-    const result = await recordMissed(trx, transfer, { assets: chain.assets, shownBy, now });
+    const reportedBy = tellerOf(reading.span, transfer);
+    const result = await recordMissed(trx, transfer, { assets: chain.assets, reportedBy, now });
     if (result !== null) recorded.push({ ...result, agreed });
   }
   const touched = [

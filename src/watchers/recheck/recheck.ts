@@ -1,9 +1,9 @@
 import type { Network } from '../../core/networks.ts';
 import { RpcError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
-import type { AuditFinding } from '../../metrics.ts';
+import type { RecheckFinding } from '../../metrics.ts';
 import { type ChainState, findAnchorBelow, lockChain, readChain } from '../../storage/chains/chains.ts';
-import { type AuditMark, readAuditMark, updateAuditMark } from '../../storage/chains/recheck-marks.ts';
+import { type RecheckMark, readRecheckMark, updateRecheckMark } from '../../storage/chains/recheck-marks.ts';
 import { joinOldScans } from '../../storage/chains/scans.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { findPaymentById } from '../../storage/payments/payments.ts';
@@ -16,23 +16,23 @@ import { commitReading, type Repair } from './apply.ts';
 import { nextPiece } from './pieces.ts';
 import { hostsServing, type Piece, type Reading, reread } from './read.ts';
 
-export type AuditDeps = WatcherDeps & {
+export type RecheckDeps = WatcherDeps & {
   /** Told of each finding, for metrics. */
-  found: (network: Network, finding: AuditFinding) => void;
+  found: (network: Network, finding: RecheckFinding) => void;
 };
 
 /** What a step came to, and when the next one is due (Unix ms). */
-export type AuditOutcome = {
-  kind: 'nothing' | 'audited' | 'stale' | 'failed';
+export type RecheckOutcome = {
+  kind: 'nothing' | 'rechecked' | 'stale' | 'failed';
   nextAt: number;
 };
 
-export type Auditor = { step(signal: AbortSignal): Promise<AuditOutcome> };
+export type Recheck = { step(signal: AbortSignal): Promise<RecheckOutcome> };
 
 /** After as many windows without an answer from another node the one that read the blocks before may answer again. */
 const patience = 5;
 
-/** Audits between two joinings of old scans. */
+/** Rechecks between two joinings of old scans. */
 const joinEvery = 64;
 
 /**
@@ -40,19 +40,19 @@ const joinEvery = 64;
  * repairs what differs: no check of a single answer can show that a node left something out. A step reads one
  * piece; what it finds and how far it got are one transaction, so that it can be killed and repeated at will.
  */
-export function createAuditor(deps: AuditDeps): Auditor {
+export function createRecheck(deps: RecheckDeps): Recheck {
   const { db, chain, source, watch, clock, log, onEvents } = deps;
   const { network } = chain;
   let failures = 0;
-  let audits = 0;
+  let rechecks = 0;
   /** Nodes whose reading of the next piece was of no use, in this window. */
   const passedOver = new Set<string>();
   /** Where the second reading stood then: at another place, or after a fork, everybody has another chance. */
   let passedAt = '';
 
-  async function step(signal: AbortSignal): Promise<AuditOutcome> {
+  async function step(signal: AbortSignal): Promise<RecheckOutcome> {
     const state = await readChain(db, network);
-    const mark = await readAuditMark(db, network);
+    const mark = await readRecheckMark(db, network);
     if (state === null || mark === null || state.stoppedReason !== null) return later('nothing');
     const upTo = Math.min(settledHeight(state, chain), state.cursor.height);
     if (mark.position.height >= upTo) return later('nothing');
@@ -82,12 +82,12 @@ export function createAuditor(deps: AuditDeps): Auditor {
       return passOver([reading.span.host], piece, reason);
     }
     failures = 0;
-    audits += 1;
-    if (audits % joinEvery === 0) {
+    rechecks += 1;
+    if (rechecks % joinEvery === 0) {
       await inTransaction(db, (trx) => joinOldScans(trx, network, reading.span.to.height));
     }
     const more = reading.span.to.height < upTo;
-    return more ? { kind: 'audited', nextAt: clock() + chain.pollSeconds * 1000 } : later('audited');
+    return more ? { kind: 'rechecked', nextAt: clock() + chain.pollSeconds * 1000 } : later('rechecked');
   }
 
   /**
@@ -103,19 +103,19 @@ export function createAuditor(deps: AuditDeps): Auditor {
   }
 
   /** What these nodes said of a piece is of no use: another is asked at once, or all of them again in the next window. */
-  function passOver(useless: readonly string[], piece: Piece, reason: string): AuditOutcome {
+  function passOver(useless: readonly string[], piece: Piece, reason: string): RecheckOutcome {
     for (const host of useless) passedOver.add(host);
     return nextExcept(piece) === null ? failed(reason) : { kind: 'stale', nextAt: clock() };
   }
 
   /** Nobody has the block where the second reading stands: whoever showed it lied. Its own blocks are known to stand. */
-  async function stepBack({ position }: AuditMark): Promise<void> {
+  async function stepBack({ position }: RecheckMark): Promise<void> {
     await inTransaction(db, async (trx) => {
       await lockChain(trx, network);
-      const mark = await readAuditMark(trx, network);
+      const mark = await readRecheckMark(trx, network);
       const below = await findAnchorBelow(trx, network, position.height);
       if (mark === null || below === null || !sameBlock(mark.position, position)) return;
-      await updateAuditMark(trx, { ...mark, position: below });
+      await updateRecheckMark(trx, { ...mark, position: below });
     });
   }
 
@@ -123,7 +123,7 @@ export function createAuditor(deps: AuditDeps): Auditor {
    * Sets the cursor back below a block that was read and is not of the chain that the cursor is on. What was recorded
    * there is looked at again by whoever reads on.
    */
-  async function readAnew(state: ChainState, { position }: AuditMark, signal: AbortSignal): Promise<void> {
+  async function readAnew(state: ChainState, { position }: RecheckMark, signal: AbortSignal): Promise<void> {
     const { latePolicy, publicUrl } = deps;
     try {
       const forkPoint = await findMisread(db, source, state, position.height, signal);
@@ -139,7 +139,7 @@ export function createAuditor(deps: AuditDeps): Auditor {
   async function commit(
     trx: Parameters<typeof commitReading>[0],
     reading: Reading,
-    before: AuditMark,
+    before: RecheckMark,
   ): Promise<Repair | null> {
     const { latePolicy, publicUrl } = deps;
     const context = { chain, latePolicy, publicUrl, now: clock(), forks: before.forks, owedOnly: true };
@@ -147,7 +147,7 @@ export function createAuditor(deps: AuditDeps): Auditor {
     // Another process may have read on meanwhile.
     const first = repair !== null && sameBlock(repair.mark.position, before.position);
     if (first && reading.disputed.length === 0) {
-      await updateAuditMark(trx, { ...repair.mark, position: reading.span.to, auditedAt: clock() });
+      await updateRecheckMark(trx, { ...repair.mark, position: reading.span.to, recheckedAt: clock() });
     }
     return repair;
   }
@@ -169,7 +169,7 @@ export function createAuditor(deps: AuditDeps): Auditor {
       deps.found(network, 'disputed');
       log.warn({ ...(await describe(deposit, deposit.paymentId)), ...by }, 'nodes disagree about a transfer');
     }
-    accuse(
+    distrust(
       reading,
       recorded.some(({ agreed }) => agreed),
     );
@@ -178,13 +178,13 @@ export function createAuditor(deps: AuditDeps): Auditor {
   }
 
   /** Only of what two nodes agree about: one alone may have invented what the other does not show. */
-  function accuse({ piece, span, disputed }: Reading, leftOut: boolean): void {
+  function distrust({ piece, span, disputed }: Reading, leftOut: boolean): void {
     const [first, ...others] = piece.hosts;
     if (leftOut && first !== undefined && others.length === 0 && first !== span.host) {
-      source.accuse(first, `it left out a transfer below block ${span.to.height + 1}`);
+      source.distrust(first, `it left out a transfer below block ${span.to.height + 1}`);
     }
     if (disputed.some(({ upheld }) => upheld === 'by third')) {
-      source.accuse(span.host, `it left out a transfer below block ${span.to.height + 1}`);
+      source.distrust(span.host, `it left out a transfer below block ${span.to.height + 1}`);
     }
   }
 
@@ -196,16 +196,17 @@ export function createAuditor(deps: AuditDeps): Auditor {
     return { tx_hash: txHash, height, payment_number: payment?.paymentNumber ?? null };
   }
 
-  function failed(reason: string): AuditOutcome {
+  function failed(reason: string): RecheckOutcome {
     failures += 1;
     passedOver.clear();
     // One window without a second reading is daily life; a lasting one means that nothing is read twice.
-    if (failures === patience || failures % 100 === 0) log.warn({ reason, failures }, 'chain not audited');
+    if (failures === patience || failures % 100 === 0)
+      log.warn({ reason, failures }, 'chain recheck failing');
     return later('failed');
   }
 
-  function later(kind: AuditOutcome['kind']): AuditOutcome {
-    return { kind, nextAt: clock() + chain.auditSeconds * 1000 };
+  function later(kind: RecheckOutcome['kind']): RecheckOutcome {
+    return { kind, nextAt: clock() + chain.recheckSeconds * 1000 };
   }
 
   return { step };

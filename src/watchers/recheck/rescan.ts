@@ -5,7 +5,7 @@ import { CommandError } from '../../errors.ts';
 import { systemSleep } from '../../loop.ts';
 import type { Settlement } from '../../payments/settle.ts';
 import { type ChainState, readChain } from '../../storage/chains/chains.ts';
-import { readAuditMark } from '../../storage/chains/recheck-marks.ts';
+import { readRecheckMark } from '../../storage/chains/recheck-marks.ts';
 import { recordMissingScan } from '../../storage/chains/scans.ts';
 import { inTransaction } from '../../storage/database.ts';
 import type { CommitContext } from '../commit.ts';
@@ -48,7 +48,7 @@ const mostFailures = 5;
 const longestWaitMs = 10_000;
 
 /**
- * Reads blocks again and repairs what differs, like the auditor but on an operator's word: any range up to the
+ * Reads blocks again and repairs what differs, like the recheck but on an operator's word: any range up to the
  * cursor, whatever was read there before or not at all, and everything that was paid to addresses of ours, also before
  * they were listed. Works beside a running daemon. Repeating it finds nothing new.
  *
@@ -110,7 +110,7 @@ async function rereadAndRepair(
   signal: AbortSignal,
 ): Promise<{ reading: Reading; repair: Repair } | null> {
   const { db, chain, clock } = deps;
-  const { forks } = (await readAuditMark(db, chain.network)) ?? { forks: 0 };
+  const { forks } = (await readRecheckMark(db, chain.network)) ?? { forks: 0 };
   const reading = await readStubbornly(deps, piece, signal);
   const repair = await inTransaction(db, async (trx) => {
     const context = { ...contextOf(deps), forks, owedOnly: false };

@@ -46,7 +46,7 @@ async function addDeposit(
       addressId: 1,
       paymentId: null,
       seenAt: 1_779_622_601_000,
-      shownBy: null,
+      reportedBy: null,
       ...changes,
     }),
   );

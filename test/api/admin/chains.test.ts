@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { insertAuditMark } from '../../../src/storage/chains/recheck-marks.ts';
+import { insertRecheckMark } from '../../../src/storage/chains/recheck-marks.ts';
 import { recordScan } from '../../../src/storage/chains/scans.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { openApiServer } from '../../support/api-server.ts';
@@ -15,13 +15,13 @@ describeDatabases("the operator's view of a chain", (openTestDb) => {
       await recordScan(trx, { ...scan, from: 101, to: 900 });
       await recordScan(trx, { ...scan, from: 951, to: 1000 });
       const position = testBlock(880);
-      await insertAuditMark(trx, { network: 'bsc', position, forks: 0, auditedAt: createdAt });
+      await insertRecheckMark(trx, { network: 'bsc', position, forks: 0, recheckedAt: createdAt });
     });
     const { body } = await api.send<{ data: unknown[] }>('GET', '/admin/v1/chains/', { admin: true });
     expect(body.data).toMatchObject([
       {
         network: 'bsc',
-        coverage: { from: 101, complete_to: 900, audited_to: 880, gaps: [{ from: 901, to: 950 }] },
+        coverage: { from: 101, complete_to: 900, rechecked_to: 880, gaps: [{ from: 901, to: 950 }] },
       },
       { network: 'ethereum', coverage: null },
     ]);

@@ -38,7 +38,7 @@ function unmatched(shop: TestMerchant, changes: Partial<Deposit> = {}): Omit<Dep
     addressId: 1,
     paymentId: null,
     seenAt: 1_779_622_601_000,
-    shownBy: null,
+    reportedBy: null,
     ...changes,
   };
 }

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { gapsIn, type HeightRange, uncovered } from '../../../src/core/coverage.ts';
 import {
-  insertAuditMark,
-  readAuditMark,
+  insertRecheckMark,
   readCoverage,
-  rewindAudit,
+  readRecheckMark,
+  rewindRecheck,
 } from '../../../src/storage/chains/recheck-marks.ts';
 import {
   cutScans,
@@ -128,12 +128,12 @@ describeDatabases('the record of what was read', (openTestDb) => {
     await record(db, scan(101, 150));
     const position = testBlock(100);
     await inTransaction(db, (trx) =>
-      insertAuditMark(trx, { network, position, forks: 0, auditedAt: createdAt }),
+      insertRecheckMark(trx, { network, position, forks: 0, recheckedAt: createdAt }),
     );
     expect(await readCoverage(db, network)).toEqual({
       from: 101,
       completeTo: 150,
-      auditedTo: null,
+      recheckedTo: null,
       gaps: [],
     });
     await record(db, scan(160, 170));
@@ -145,12 +145,12 @@ describeDatabases('the record of what was read', (openTestDb) => {
 
   test('takes a second reading back where a fork went below it, and notes every fork', async () => {
     const db = await openTestDb();
-    const mark = { network, position: testBlock(120), forks: 0, auditedAt: createdAt };
-    await inTransaction(db, (trx) => insertAuditMark(trx, mark));
-    await inTransaction(db, (trx) => rewindAudit(trx, network, testBlock(130)));
-    expect(await readAuditMark(db, network)).toEqual({ ...mark, forks: 1 });
-    await inTransaction(db, (trx) => rewindAudit(trx, network, testBlock(110)));
-    expect(await readAuditMark(db, network)).toEqual({ ...mark, position: testBlock(110), forks: 2 });
+    const mark = { network, position: testBlock(120), forks: 0, recheckedAt: createdAt };
+    await inTransaction(db, (trx) => insertRecheckMark(trx, mark));
+    await inTransaction(db, (trx) => rewindRecheck(trx, network, testBlock(130)));
+    expect(await readRecheckMark(db, network)).toEqual({ ...mark, forks: 1 });
+    await inTransaction(db, (trx) => rewindRecheck(trx, network, testBlock(110)));
+    expect(await readRecheckMark(db, network)).toEqual({ ...mark, position: testBlock(110), forks: 2 });
   });
 });
 

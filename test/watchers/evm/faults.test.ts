@@ -220,7 +220,7 @@ describe('L1: with another node to ask', () => {
       lacks: ['logs'],
       head: height,
       lag: 0,
-      restingUntil: null,
+      backoffUntil: null,
     });
     expect(lines.filter(({ msg }) => msg === 'rpc endpoint limited')).toEqual([
       expect.objectContaining({ level: 'warn', network: 'bsc', host, lacks: 'logs' }),
@@ -245,7 +245,7 @@ describe('L1: with another node to ask', () => {
     reader.proxy.inject({ kind: 'refuse', code: -32000, message: 'unauthorized: bad api key' });
     await reader.readToHead();
     expect(reader.found()).toEqual(reader.paid());
-    expect(reader.source.endpoints()[0]).toMatchObject({ state: 'resting', lacks: [] });
+    expect(reader.source.endpoints()[0]).toMatchObject({ state: 'backoff', lacks: [] });
   });
 
   test('a node that refuses receipts goes on serving logs', async () => {
@@ -311,7 +311,7 @@ describe('L1: with another node to ask', () => {
     expect(source.endpoints()[0]).toMatchObject({
       host,
       lastError: expect.stringContaining('which is final elsewhere'),
-      restingUntil: expect.any(Number),
+      backoffUntil: expect.any(Number),
     });
   });
 });

@@ -4,7 +4,7 @@ import type { DepositStatus } from '../../../src/core/payment.ts';
 import { inTransaction, openDatabase } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { insertPayment } from '../../../src/storage/payments/payments.ts';
-import { createAuditor } from '../../../src/watchers/recheck/recheck.ts';
+import { createRecheck } from '../../../src/watchers/recheck/recheck.ts';
 import type { Span } from '../../../src/watchers/source.ts';
 import { createWatcher } from '../../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
@@ -97,7 +97,7 @@ async function open({ nodes, liarLast = false }: { nodes: number; liarLast?: boo
     liar,
     second,
     live,
-    audit: () => createAuditor(deps).step(signal),
+    recheck: () => createRecheck(deps).step(signal),
     confirmed: () => recipientsOf('confirmed'),
     orphaned: () => recipientsOf('orphaned'),
     close: () => db.destroy(),
@@ -188,7 +188,7 @@ test('S1: what the only node with traces invents of a contract is not confirmed 
 test('S1: what a node invents is taken back by the second reading where there are three', async () => {
   const reader = await open({ nodes: 3 });
   await reader.live(10);
-  expect(await reader.audit()).toMatchObject({ kind: 'audited' });
+  expect(await reader.recheck()).toMatchObject({ kind: 'rechecked' });
   expect(await reader.confirmed()).toEqual([evmKey(1)]);
   expect(await reader.orphaned()).toEqual([2, 3, 4].map((n) => evmKey(n)));
   await reader.close();

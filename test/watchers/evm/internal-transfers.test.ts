@@ -188,7 +188,7 @@ describe('a node', () => {
     const span = await chain.read();
     expect(span.transfers.map(shown)).toEqual([[alice, 0, 3n]]);
     expect(span.untraced).toEqual([txHash]);
-    expect(chain.source.endpoints()).toMatchObject([{ lacks: ['traces'], restingUntil: null }]);
+    expect(chain.source.endpoints()).toMatchObject([{ lacks: ['traces'], backoffUntil: null }]);
     // It is not asked again for each block.
     chain.proxy.resetTraffic();
     await chain.read();
@@ -206,7 +206,7 @@ describe('a node', () => {
     await chain.anvil.send(chain.payer.batch(to(alice, 5n)));
     await chain.anvil.mine(2);
     expect((await chain.read()).transfers).toEqual([]);
-    expect(chain.source.endpoints()).toMatchObject([{ lacks: ['traces'], restingUntil: null }]);
+    expect(chain.source.endpoints()).toMatchObject([{ lacks: ['traces'], backoffUntil: null }]);
   });
 
   test.each([
@@ -227,7 +227,7 @@ describe('a node', () => {
     await chain.anvil.mine(2);
     const fails = chain.proxy.inject(fault, { method: 'debug_traceTransaction' });
     expect(await chain.poll()).toMatchObject({ kind: 'failed', retryAt: chain.clock() + 1000 });
-    expect(chain.source.endpoints()).toMatchObject([{ restingUntil: null, lacks: [] }]);
+    expect(chain.source.endpoints()).toMatchObject([{ backoffUntil: null, lacks: [] }]);
     fails.remove();
     expect((await chain.read()).transfers.map(shown)).toEqual([[alice, 0, 5n]]);
   });

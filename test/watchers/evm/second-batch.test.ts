@@ -121,7 +121,7 @@ test('a native payment that failed is none', async () => {
   });
 });
 
-test('a final block that is gone for every node is a reorg, and nobody is accused', async () => {
+test('a final block that is gone for every node is a reorg, and nobody is distrusted', async () => {
   const chain = await open();
   await chain.anvil.mine(3);
   const source = evmSourceForTest([chain.proxy.url, chain.anvil.url]);

@@ -22,7 +22,7 @@ import {
  * down (but for one honest node).
  */
 
-type Step = Action | { do: 'lie'; lying: boolean } | { do: 'audit'; steps: number };
+type Step = Action | { do: 'lie'; lying: boolean } | { do: 'recheck'; steps: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -32,7 +32,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('lie' as const), lying: fc.boolean() }) },
   {
     weight: 5,
-    arbitrary: fc.record({ do: fc.constant('audit' as const), steps: fc.integer({ min: 1, max: 4 }) }),
+    arbitrary: fc.record({ do: fc.constant('recheck' as const), steps: fc.integer({ min: 1, max: 4 }) }),
   },
 );
 
@@ -59,23 +59,23 @@ async function live(db: Db, [given, steps]: LyingHistory): Promise<void> {
   };
   for (const one of steps) {
     if (one.do === 'lie') lying = (one as { lying: boolean }).lying;
-    else if (one.do === 'audit') await audit(model, (one as { steps: number }).steps);
+    else if (one.do === 'recheck') await recheck(model, (one as { steps: number }).steps);
     else await act(model, one as Action);
   }
   await comeToRest(model);
-  await model.world.audit();
+  await model.world.recheck();
   await comeToRest(model);
-  await model.world.audit();
+  await model.world.recheck();
   await checkReplay(model.world, modelAddresses);
   await checkRoles(model.world);
   await checkOutcomes(model.world);
   await checkCoverage(model);
 }
 
-/** Steps of the auditor, of which any may be made to fail at a write. */
-async function audit({ world }: Model, steps: number): Promise<void> {
+/** Steps of the recheck, of which any may be made to fail at a write. */
+async function recheck({ world }: Model, steps: number): Promise<void> {
   for (let n = 0; n < steps; n++) {
-    await world.auditStep().catch((error: unknown) => {
+    await world.recheckStep().catch((error: unknown) => {
       if (!(error instanceof InjectedFault)) throw error;
     });
   }
@@ -86,7 +86,7 @@ async function checkCoverage({ world }: Model): Promise<void> {
   const head = world.chain.head().height;
   const coverage = await readCoverage(world.db, world.network);
   expect(coverage).toMatchObject({ completeTo: head, gaps: [] });
-  expect(coverage?.auditedTo).toBeGreaterThanOrEqual(head - 6);
+  expect(coverage?.recheckedTo).toBeGreaterThanOrEqual(head - 6);
 }
 
 const runs = modelRuns(40);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Transfer } from '../../../src/core/chain.ts';
 import type { Payment } from '../../../src/core/payment.ts';
-import { readAuditMark, readCoverage } from '../../../src/storage/chains/recheck-marks.ts';
+import { readCoverage, readRecheckMark } from '../../../src/storage/chains/recheck-marks.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { reread } from '../../../src/watchers/recheck/read.ts';
@@ -17,8 +17,8 @@ import type { ScriptedNode } from '../../support/scripted-chain.ts';
  * got and what it found are one transaction.
  */
 
-async function auditedTo({ db, network }: World): Promise<number> {
-  return (await readAuditMark(db, network))?.position.height ?? -1;
+async function recheckedTo({ db, network }: World): Promise<number> {
+  return (await readRecheckMark(db, network))?.position.height ?? -1;
 }
 
 function node({ chain }: World, n: number): ScriptedNode {
@@ -80,7 +80,7 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     source.poll = poll;
     expect(await world.deposits(again)).toMatchObject([{ status: 'seen' }]);
 
-    await world.audit();
+    await world.recheck();
     await world.read();
     expect(world.lines).toContainEqual(
       expect.objectContaining({ level: 'warn', msg: 'blocks read that never were', fork_point: height - 1 }),
@@ -89,13 +89,13 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     expect(await world.deposits(again)).toMatchObject([
       { status: 'confirmed', height, blockHash: world.chain.at(height)?.hash },
     ]);
-    expect(await world.audit()).toBe('nothing');
-    expect(await auditedTo(world)).toBeGreaterThan(height);
+    expect(await world.recheck()).toBe('nothing');
+    expect(await recheckedTo(world)).toBeGreaterThan(height);
   });
 
   test('finds what the first node left out in the middle of a range, from another, and it pays', async () => {
     const { world, payment, tx, height } = await openHidden(await openTestDb());
-    expect(await world.audit()).toBe('nothing');
+    expect(await world.recheck()).toBe('nothing');
     expect(await world.deposits(payment)).toMatchObject([{ txHash: tx, status: 'seen', role: 'counted' }]);
     expect(world.findings).toEqual(['missed']);
     expect(world.lines).toContainEqual(
@@ -110,7 +110,7 @@ describeDatabases('L2: a second reading', (openTestDb) => {
         agreed: true,
       }),
     );
-    expect(world.chain.accused).toMatchObject([{ host: 'node-0' }]);
+    expect(world.chain.distrusted).toMatchObject([{ host: 'node-0' }]);
     await world.read();
     expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
     expect(await world.events(payment)).toEqual(['payment.detected', 'payment.confirmed']);
@@ -119,7 +119,7 @@ describeDatabases('L2: a second reading', (openTestDb) => {
   test('makes good on a payment that expired because of that', async () => {
     const { world, payment } = await openHidden(await openTestDb(), { later: 10 });
     expect(await world.status(payment)).toEqual({ status: 'expired', reason: null });
-    await world.audit();
+    await world.recheck();
     await world.read();
     expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
     expect(await world.events(payment)).toEqual(['payment.expired', 'payment.detected', 'payment.confirmed']);
@@ -141,7 +141,7 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     node(world, 0).invents.length = 0;
     world.mine(4);
     await world.read();
-    await world.audit();
+    await world.recheck();
     // What could not be confirmed as it was first recorded is looked at again after a while.
     world.pass(60);
     await world.read();
@@ -156,18 +156,18 @@ describeDatabases('L2: a second reading', (openTestDb) => {
   test('finds it with a single node that lied once', async () => {
     const { world, payment, tx } = await openHidden(await openTestDb(), { scripted: { nodes: 1 } });
     node(world, 0).hides.clear();
-    await world.audit();
+    await world.recheck();
     expect(await world.deposits(payment)).toMatchObject([{ txHash: tx }]);
     expect(world.findings).toEqual(['missed']);
     // Nobody is left to ask instead.
-    expect(world.chain.accused).toEqual([]);
+    expect(world.chain.distrusted).toEqual([]);
     await world.read();
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
   });
 
   test('never credits twice, however often it reads, whoever dies meanwhile', async () => {
     const { world, payment } = await openHidden(await openTestDb());
-    await world.audit();
+    await world.recheck();
     await world.read();
     const deposits = await world.deposits(payment);
     const events = await world.events(payment);
@@ -175,16 +175,16 @@ describeDatabases('L2: a second reading', (openTestDb) => {
       world.restart();
       world.mine(3);
       await world.read();
-      await world.audit();
+      await world.recheck();
     }
     // The same blocks a third time, as if the position had been lost.
     await inTransaction(world.db, (trx) =>
       trx
-        .updateTable('chain_audits')
+        .updateTable('chain_rechecks')
         .set({ height: 5, hash: world.chain.at(5)?.hash ?? '' })
         .execute(),
     );
-    await world.audit();
+    await world.recheck();
     await world.read();
     expect(await world.deposits(payment)).toEqual(deposits);
     expect(await world.events(payment)).toEqual(events);
@@ -196,22 +196,22 @@ describeDatabases('L2: a second reading', (openTestDb) => {
       const db = await openTestDb();
       const faulty = makeFaulty(db);
       const { world, payment } = await openHidden(db, { watcherDb: faulty.db });
-      const before = await auditedTo(world);
+      const before = await recheckedTo(world);
       const written = faulty.writes();
       faulty.failAt(write);
-      const died = await world.auditStep().then(
+      const died = await world.recheckStep().then(
         () => false,
         (error: unknown) => error instanceof InjectedFault,
       );
       faulty.failAt(null);
       if (died) {
-        expect(await auditedTo(world)).toBe(before);
+        expect(await recheckedTo(world)).toBe(before);
         expect(await world.deposits(payment)).toEqual([]);
         expect(await world.events(payment)).toEqual([]);
       } else {
         expect(faulty.writes() - written).toBeLessThan(write);
       }
-      await world.audit();
+      await world.recheck();
       await world.read();
       expect(await world.events(payment)).toEqual(['payment.detected', 'payment.confirmed']);
       expect(await world.deposits(payment)).toHaveLength(1);
@@ -228,20 +228,23 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     expect(await readCoverage(world.db, world.network)).toEqual({
       from: height + 1,
       completeTo: height + 20,
-      auditedTo: null,
+      recheckedTo: null,
       gaps: [],
     });
-    const first = await world.auditStep();
-    expect(first.kind).toBe('audited');
+    const first = await world.recheckStep();
+    expect(first.kind).toBe('rechecked');
     // As much as one node serves at once, then on without waiting for the next window.
-    expect(await auditedTo(world)).toBe(height + 10);
-    expect(first.nextAt).toBeLessThan(world.clock() + world.chainConfig.auditSeconds * 1000);
+    expect(await recheckedTo(world)).toBe(height + 10);
+    expect(first.nextAt).toBeLessThan(world.clock() + world.chainConfig.recheckSeconds * 1000);
     world.restart();
-    await world.audit();
-    expect(await readCoverage(world.db, world.network)).toMatchObject({ auditedTo: height + 18 });
+    await world.recheck();
+    expect(await readCoverage(world.db, world.network)).toMatchObject({ recheckedTo: height + 18 });
     const { reread } = world.chain.calls;
-    const idle = await world.auditStep();
-    expect(idle).toEqual({ kind: 'nothing', nextAt: world.clock() + world.chainConfig.auditSeconds * 1000 });
+    const idle = await world.recheckStep();
+    expect(idle).toEqual({
+      kind: 'nothing',
+      nextAt: world.clock() + world.chainConfig.recheckSeconds * 1000,
+    });
     expect(world.chain.calls.reread).toBe(reread);
   });
 
@@ -253,18 +256,18 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     await world.read();
     world.mine(20);
     await world.read();
-    await world.audit();
-    expect(await auditedTo(world)).toBe(world.chain.head().height - 8);
+    await world.recheck();
+    expect(await recheckedTo(world)).toBe(world.chain.head().height - 8);
   });
 
   test('takes another node than the first; the same one only after five windows in vain, and says so', async () => {
     const { world, payment } = await openHidden(await openTestDb());
     node(world, 0).hides.clear();
     node(world, 1).up = false;
-    for (let window = 0; window < 5; window++) expect(await world.audit()).toBe('failed');
+    for (let window = 0; window < 5; window++) expect(await world.recheck()).toBe('failed');
     expect(await world.deposits(payment)).toEqual([]);
-    expect(world.lines.filter(({ msg }) => msg === 'chain not audited')).toMatchObject([{ failures: 5 }]);
-    expect(await world.audit()).toBe('nothing');
+    expect(world.lines.filter(({ msg }) => msg === 'chain recheck failing')).toMatchObject([{ failures: 5 }]);
+    expect(await world.recheck()).toBe('nothing');
     expect(await world.deposits(payment)).toHaveLength(1);
   });
 
@@ -272,9 +275,9 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     const { world, payment } = await openHidden(await openTestDb());
     for (const { up } of [{ up: false }, { up: true }]) {
       for (const each of world.chain.nodes) each.up = up;
-      if (!up) for (let window = 0; window < 7; window++) expect(await world.audit()).toBe('failed');
+      if (!up) for (let window = 0; window < 7; window++) expect(await world.recheck()).toBe('failed');
     }
-    expect(await world.audit()).toBe('nothing');
+    expect(await world.recheck()).toBe('nothing');
     expect(await world.deposits(payment)).toHaveLength(1);
   });
 
@@ -282,7 +285,7 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     const { world, payment } = await openHidden(await openTestDb());
     node(world, 0).hides.clear();
     node(world, 1).lacks.push('logs', 'receipts');
-    expect(await world.audit()).toBe('nothing');
+    expect(await world.recheck()).toBe('nothing');
     expect(await world.deposits(payment)).toHaveLength(1);
   });
 
@@ -294,8 +297,8 @@ describeDatabases('L2: a second reading', (openTestDb) => {
       await world.read();
     }
     node(world, 1).view = { behind: 2 };
-    expect(await world.audit()).toBe('nothing');
-    expect(await auditedTo(world)).toBe(world.chain.head().height - 2);
+    expect(await world.recheck()).toBe('nothing');
+    expect(await recheckedTo(world)).toBe(world.chain.head().height - 2);
   });
 
   test('takes no node’s word that has another block where ours is known', async () => {
@@ -305,17 +308,17 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     world.chain.reorg({ depth: 5, blocks: 8, place: () => null });
     other.view = { stuckAt: world.chain.head().hash };
     world.chain.revive(hash);
-    const before = await auditedTo(world);
-    expect(await world.audit()).toBe('failed');
-    expect([await auditedTo(world), await world.deposits(payment)]).toEqual([before, []]);
+    const before = await recheckedTo(world);
+    expect(await world.recheck()).toBe('failed');
+    expect([await recheckedTo(world), await world.deposits(payment)]).toEqual([before, []]);
     other.view = 'tip';
-    await world.audit();
+    await world.recheck();
     expect(await world.deposits(payment)).toHaveLength(1);
   });
 
   test('of blocks that a reorg took back meanwhile changes nothing', async () => {
     const { world, payment } = await openHidden(await openTestDb());
-    const before = await auditedTo(world);
+    const before = await recheckedTo(world);
     const { source } = world.chain;
     const { reread } = source;
     source.reread = async (request) => {
@@ -326,27 +329,27 @@ describeDatabases('L2: a second reading', (openTestDb) => {
       await world.read();
       return outcome;
     };
-    expect((await world.auditStep()).kind).toBe('stale');
-    expect([await auditedTo(world), await world.deposits(payment)]).toEqual([before, []]);
-    await world.audit();
+    expect((await world.recheckStep()).kind).toBe('stale');
+    expect([await recheckedTo(world), await world.deposits(payment)]).toEqual([before, []]);
+    await world.recheck();
     expect(await world.deposits(payment)).toEqual([]);
     expect(world.findings).toEqual([]);
   });
 
   test('goes back to a block that is known to stand when the node that showed it the last one had lied', async () => {
     const { world, payment } = await openHidden(await openTestDb());
-    await world.audit();
+    await world.recheck();
     await world.read();
     const events = await world.events(payment);
-    const audited = await auditedTo(world);
+    const rechecked = await recheckedTo(world);
     await world.db
-      .updateTable('chain_audits')
+      .updateTable('chain_rechecks')
       .set({ hash: `0x${'66'.repeat(32)}` })
       .execute();
     world.mine(4);
     await world.read();
-    for (let window = 0; window < 5; window++) expect(await world.audit()).toBe('failed');
-    expect(await auditedTo(world)).toBe(audited);
+    for (let window = 0; window < 5; window++) expect(await world.recheck()).toBe('failed');
+    expect(await recheckedTo(world)).toBe(rechecked);
     const begun: number[] = [];
     const { source } = world.chain;
     const { reread } = source;
@@ -354,9 +357,9 @@ describeDatabases('L2: a second reading', (openTestDb) => {
       begun.push(request.cursor.height);
       return reread(request);
     };
-    expect(await world.audit()).toBe('nothing');
-    expect(begun.some((height) => height < audited)).toBe(true);
-    expect(await auditedTo(world)).toBe(world.chain.head().height - 2);
+    expect(await world.recheck()).toBe('nothing');
+    expect(begun.some((height) => height < rechecked)).toBe(true);
+    expect(await recheckedTo(world)).toBe(world.chain.head().height - 2);
     expect(await world.events(payment)).toEqual(events);
     expect(await world.deposits(payment)).toHaveLength(1);
   });
@@ -368,18 +371,18 @@ describeDatabases('L2: a second reading', (openTestDb) => {
       world.mine(1);
       await world.read();
     }
-    await world.audit();
+    await world.recheck();
     const { height } = world.chain.head();
-    expect(await auditedTo(world)).toBe(height - 2);
+    expect(await recheckedTo(world)).toBe(height - 2);
     const payment = await world.create();
     const tx = world.pay(payment);
     node(world, 0).hides.add(tx);
     world.mine(1);
     world.chain.reorg({ depth: 6, blocks: 8, place: () => 1 });
     await world.read();
-    expect(await auditedTo(world)).toBe(height - 5);
-    await world.audit();
-    expect(await auditedTo(world)).toBe(world.chain.head().height - 2);
+    expect(await recheckedTo(world)).toBe(height - 5);
+    await world.recheck();
+    expect(await recheckedTo(world)).toBe(world.chain.head().height - 2);
     expect(await readCoverage(world.db, world.network)).toMatchObject({ gaps: [] });
     expect((await listDeposits(world.db, { limit: 10 })).deposits).toMatchObject([{ txHash: tx }]);
   });
@@ -392,7 +395,7 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     node(world, 0).hides.add(world.chain.send({ token, currency: 'usdt', recipient, amount: usdt(7) }));
     world.mine(5);
     await world.read();
-    await world.audit();
+    await world.recheck();
     const { deposits } = await listDeposits(world.db, { limit: 10 });
     expect(deposits).toMatchObject([{ role: 'unmatched', unmatchedReason: 'no_payment', amount: usdt(7) }]);
   });
@@ -408,7 +411,7 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     await world.db.updateTable('addresses').set({ created_at: world.clock() }).execute();
     await addTestAddresses(world.db, world.merchantId, { network: 'bsc', first: 7, count: 1 });
     await world.db.updateTable('addresses').set({ created_at: world.clock() }).execute();
-    await world.audit();
+    await world.recheck();
     expect(world.findings).toEqual([]);
     expect((await listDeposits(world.db, { limit: 10 })).deposits).toEqual([]);
   });
@@ -433,7 +436,7 @@ describeDatabases('L2: a second reading', (openTestDb) => {
       pieces.push([request.cursor.height + 1, request.upTo, request.native]);
       return reread(request);
     };
-    await world.audit();
+    await world.recheck();
     expect(pieces).toEqual([
       [height - 7, height - 5, false],
       [height - 4, height - 2, true],
@@ -464,7 +467,7 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
 
   test('nor a third is taken back with its payment, and alarmed', async () => {
     const { world, payment } = await openForged(3);
-    expect(await world.audit()).toBe('nothing');
+    expect(await world.recheck()).toBe('nothing');
     expect(await world.deposits(payment)).toMatchObject([{ status: 'orphaned' }]);
     expect(await world.status(payment)).toEqual({ status: 'failed', reason: 'reorged' });
     expect(await world.events(payment)).toEqual([
@@ -487,17 +490,17 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
 
   test('but the first upholds stays, is alarmed, and holds up the second reading for five windows', async () => {
     const { world, payment } = await openForged(2);
-    const before = await auditedTo(world);
-    for (let window = 0; window < 5; window++) expect(await world.audit()).toBe('failed');
-    expect(await auditedTo(world)).toBe(before);
+    const before = await recheckedTo(world);
+    for (let window = 0; window < 5; window++) expect(await world.recheck()).toBe('failed');
+    expect(await recheckedTo(world)).toBe(before);
     expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed' }]);
     expect(world.findings).toEqual(Array.from({ length: 5 }, () => 'disputed'));
     expect(world.lines).toContainEqual(
       expect.objectContaining({ level: 'warn', msg: 'nodes disagree about a transfer' }),
     );
     // Two against each other: nobody is found guilty.
-    expect(world.chain.accused).toEqual([]);
-    expect(await world.audit()).toBe('nothing');
+    expect(world.chain.distrusted).toEqual([]);
+    expect(await world.recheck()).toBe('nothing');
   });
 
   test('but a third does stays, and the one that left it out is not believed', async () => {
@@ -508,13 +511,13 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
     world.mine(5);
     await world.read();
     node(world, 1).hides.add(tx);
-    const before = await auditedTo(world);
-    expect(await world.auditStep()).toEqual({ kind: 'stale', nextAt: world.clock() });
-    expect([await auditedTo(world), world.chain.accused]).toMatchObject([before, [{ host: 'node-1' }]]);
+    const before = await recheckedTo(world);
+    expect(await world.recheckStep()).toEqual({ kind: 'stale', nextAt: world.clock() });
+    expect([await recheckedTo(world), world.chain.distrusted]).toMatchObject([before, [{ host: 'node-1' }]]);
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
     // The third is asked at once.
-    expect(await world.audit()).toBe('nothing');
-    expect(await auditedTo(world)).toBeGreaterThan(before);
+    expect(await world.recheck()).toBe('nothing');
+    expect(await recheckedTo(world)).toBeGreaterThan(before);
     expect(world.findings).toEqual(['disputed']);
   });
 
@@ -522,18 +525,18 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
     const { world, payment } = await openForged(3);
     node(world, 0).knowsTransactions = false;
     node(world, 2).up = false;
-    expect(await world.audit()).toBe('failed');
+    expect(await world.recheck()).toBe('failed');
     expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed' }]);
     expect(world.findings).toEqual([]);
     node(world, 2).up = true;
-    await world.audit();
+    await world.recheck();
     expect(world.findings).toEqual(['vanished']);
   });
 
   test('nor the same node later, where there is only one, is taken back', async () => {
     const { world, payment } = await openForged(1);
     node(world, 0).invents.length = 0;
-    await world.audit();
+    await world.recheck();
     expect(await world.status(payment)).toEqual({ status: 'failed', reason: 'reorged' });
   });
 
@@ -573,7 +576,7 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
     Object.assign(world.chainConfig, { assets: assets.filter(({ currency }) => currency !== 'usdc') });
     // A real node is not asked for it then; this one shows what it has of whatever is watched.
     for (const { hides } of world.chain.nodes) hides.add(tx);
-    expect(await world.audit()).toBe('nothing');
+    expect(await world.recheck()).toBe('nothing');
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
     expect(world.findings).toEqual([]);
   });

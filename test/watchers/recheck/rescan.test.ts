@@ -63,7 +63,7 @@ describeDatabases('a rescan', (openTestDb) => {
     await inTransaction(world.db, (trx) => trx.deleteFrom('deposits').execute());
     const report = await rescanOf(world);
     expect(report).toMatchObject({ known: 0, found: [{ txHash: tx }], takenBack: [], payments: [] });
-    const { id: _, seenAt: __, shownBy: ___, ...rest } = before as NonNullable<typeof before>;
+    const { id: _, seenAt: __, reportedBy: ___, ...rest } = before as NonNullable<typeof before>;
     expect(await world.deposits(payment)).toMatchObject([rest]);
     expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
     expect(await world.events(payment)).toEqual([

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { AuditFinding } from '../../../src/metrics.ts';
+import type { RecheckFinding } from '../../../src/metrics.ts';
 import { openDatabase } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
-import { createAuditor } from '../../../src/watchers/recheck/recheck.ts';
+import { createRecheck } from '../../../src/watchers/recheck/recheck.ts';
 import { createWatcher } from '../../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmAddress } from '../../support/addresses.ts';
@@ -32,7 +32,7 @@ async function open(others: number) {
   await addTestAddresses(db, await addTestMerchant(db), { count: 1 });
   const chain = chainConfig(nodes.map((url) => endpointOf(url)));
   const source = evmSourceForTest(nodes, { clock });
-  const findings: AuditFinding[] = [];
+  const findings: RecheckFinding[] = [];
   const deps = {
     db,
     chain,
@@ -43,10 +43,10 @@ async function open(others: number) {
     clock,
     log: silentLog,
     onEvents: () => {},
-    found: (_: string, finding: AuditFinding) => findings.push(finding),
+    found: (_: string, finding: RecheckFinding) => findings.push(finding),
   };
   const watcher = createWatcher(deps);
-  const auditor = createAuditor(deps);
+  const recheck = createRecheck(deps);
   const { signal } = new AbortController();
 
   async function read(): Promise<void> {
@@ -70,10 +70,10 @@ async function open(others: number) {
     read,
     findings,
     paid,
-    async audit(): Promise<void> {
+    async recheck(): Promise<void> {
       for (let steps = 0; ; steps++) {
-        if (steps > 100) throw new Error('never audited to its end');
-        const { kind, nextAt } = await auditor.step(signal);
+        if (steps > 100) throw new Error('never rechecked to its end');
+        const { kind, nextAt } = await recheck.step(signal);
         if (kind === 'nothing') return;
         clock.advance(Math.max(0, nextAt - clock()));
       }
@@ -96,11 +96,11 @@ describe.each(silent)('L2: %s by a node that has the blocks', (kind) => {
     expect(lie.hits).toBeGreaterThan(0);
     const seen = await reader.recorded();
     expect(seen.length).toBeLessThan(6);
-    await reader.audit();
+    await reader.recheck();
     expect(await reader.recorded()).toEqual(reader.paid);
     expect(reader.findings).toEqual(Array.from({ length: 6 - seen.length }, () => 'missed'));
     await reader.read();
-    await reader.audit();
+    await reader.recheck();
     expect(await reader.recorded()).toEqual(reader.paid);
     await reader.close();
   });
@@ -111,7 +111,7 @@ describe.each(silent)('L2: %s by a node that has the blocks', (kind) => {
     await reader.read();
     expect((await reader.recorded()).length).toBeLessThan(6);
     reader.proxy.clear();
-    await reader.audit();
+    await reader.recheck();
     expect(await reader.recorded()).toEqual(reader.paid);
     await reader.close();
   });
