@@ -269,6 +269,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       created_at ${int} not null
     )`,
     sql`create index events_merchant on events (merchant_id, sequence)`,
+    sql`create index events_created on events (merchant_id, created_at)`,
     sql`create index events_payment on events (payment_id) where payment_id is not null`,
 
     sql`create table webhook_endpoints (
@@ -302,6 +303,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       next_attempt_at ${int} not null,
       lease_until ${int},
       replay_of ${int},
+      repeated ${int} not null default 0 check (repeated in (0, 1)),
       last_status ${int},
       last_error text,
       created_at ${int} not null,
@@ -315,6 +317,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index deliveries_merchant on deliveries (merchant_id, id)`,
     sql`create index deliveries_endpoint on deliveries (endpoint_id, id)`,
     sql`create index deliveries_failed on deliveries (endpoint_id, id) where state = 'failed'`,
+    // What may still be sent again, oldest first.
+    sql`create index deliveries_undelivered on deliveries (endpoint_id, repeated, id, finished_at)
+      where state in ('failed', 'cancelled')`,
     sql`create index deliveries_event on deliveries (event_sequence)`,
     sql`create index deliveries_finished on deliveries (finished_at) where finished_at is not null`,
 

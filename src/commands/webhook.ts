@@ -15,6 +15,7 @@ import {
   getEndpoint,
   listEndpoints,
 } from '../storage/webhooks/endpoints.ts';
+import { countKept } from '../storage/webhooks/replays.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
 
@@ -121,8 +122,18 @@ export async function webhookTest(id: string, options: CommandOptions): Promise<
 }
 
 export async function webhookEnable(id: string, options: CommandOptions): Promise<void> {
-  await change(id, 'enabled', options, async (trx) => {
-    await enableEndpoint(trx, id);
+  await atWork(options, async ({ db, clock }) => {
+    const at = clock();
+    const { endpoint, kept } = await inTransaction(db, async (trx) => {
+      const enabled = await enableEndpoint(trx, id);
+      if (enabled === null) throw noEndpoint(id);
+      await audit(trx, 'enabled', enabled, at);
+      return { endpoint: enabled, kept: await countKept(trx, id) };
+    });
+    const keptSince = kept.since === null ? null : isoTime(kept.since);
+    if (options.json) return printJson({ ...present(endpoint), kept: kept.count, kept_since: keptSince });
+    print(`enabled ${id}`);
+    if (keptSince !== null) say(keptSentence(kept.count, keptSince));
   });
 }
 
@@ -140,7 +151,7 @@ export async function webhookRemove(id: string, options: CommandOptions): Promis
 
 async function change(
   id: string,
-  verb: 'enabled' | 'disabled' | 'removed' | 'rotation_finished',
+  verb: 'disabled' | 'removed' | 'rotation_finished',
   options: CommandOptions,
   work: (trx: Trx, at: number) => Promise<void>,
 ): Promise<void> {
@@ -173,6 +184,12 @@ function noEndpoint(id: string): CommandError {
   return new CommandError(
     `there is no webhook endpoint ${JSON.stringify(id)}; "depositd webhook list" shows a merchant's`,
   );
+}
+
+function keptSentence(count: number, since: string): string {
+  const [events, they] =
+    count === 1 ? ['1 event waits that was', 'it'] : [`${count} events wait that were`, 'them'];
+  return `${events} kept while it was off. Replay the range since ${since} to send ${they}: docs/webhooks.md#replay`;
 }
 
 function describe(faults: EndpointFaults): string {

@@ -9,7 +9,13 @@ import {
   rotateEndpointSecret,
 } from '../storage/webhooks/endpoints.ts';
 import { insertEvent } from '../storage/webhooks/events.ts';
-import { enqueueDelivery, enqueueReplays, getDeliveryEvent } from '../storage/webhooks/replays.ts';
+import {
+  enqueueDelivery,
+  enqueueMissed,
+  enqueueReplays,
+  getDeliveryEvent,
+  type ReplayRange,
+} from '../storage/webhooks/replays.ts';
 import { checkTarget } from '../target.ts';
 import { endpointEventBody } from './event-body.ts';
 import { generateSecret, type Secrets } from './secrets.ts';
@@ -145,38 +151,54 @@ export async function replayDelivery(
   return queued(trx, await enqueueDelivery(trx, { ...event, replayOf: deliveryId, at }));
 }
 
+export type ReplaySpan = {
+  endpointId: string;
+  /** Unix ms, inclusive. */
+  since: number;
+  /** Unix ms, exclusive; by default now. */
+  until?: number;
+  at: number;
+  limit?: number;
+};
+
+/** `more`: the limit cut, asking again goes on. */
+export type Replayed = { kind: 'queued'; count: number; more: boolean } | Exclude<Sent, { kind: 'queued' }>;
+
 /**
- * Sends again, oldest first, what was created for an endpoint in a span of time and came to `states` (by
- * default what was given up). What has been replayed already is passed over, so asking again goes on where
- * the limit cut: `more` says that there is something left.
+ * Sends again, oldest first, what was created for an endpoint in a span of time and came to `states`: by default
+ * everything that was not delivered, given up or kept while the endpoint was off. What has been replayed already
+ * is passed over, so that asking twice sends nothing twice.
  */
 export async function replayRange(
   trx: Trx,
-  range: {
-    endpointId: string;
-    /** Unix ms, inclusive. */
-    since: number;
-    /** Unix ms, exclusive; by default now. */
-    until?: number;
-    states?: readonly Extract<DeliveryState, 'delivered' | 'failed' | 'cancelled'>[];
-    at: number;
-    limit?: number;
-  },
-): Promise<{ kind: 'queued'; count: number; more: boolean } | Exclude<Sent, { kind: 'queued' }>> {
-  const { endpointId, since, at, states = ['failed'], limit = mostReplays } = range;
+  span: ReplaySpan & { states?: readonly Extract<DeliveryState, 'failed' | 'cancelled' | 'delivered'>[] },
+): Promise<Replayed> {
+  const { states = ['failed', 'cancelled'] } = span;
+  return replay(trx, span, (range) => enqueueReplays(trx, { ...range, states }));
+}
+
+/**
+ * Sends, oldest first, the events of a span of time that never became a delivery to an endpoint: it was added
+ * later, or in place of one that was removed, or did not subscribe to their type then. Nobody knows what was sent
+ * longer than `retentionMs` ago, so it looks back no further.
+ */
+export async function replayMissed(trx: Trx, span: ReplaySpan & { retentionMs: number }): Promise<Replayed> {
+  return replay(trx, span, (range, { merchantId, events: types }) => {
+    const since = Math.max(range.since, range.at - span.retentionMs);
+    return enqueueMissed(trx, { ...range, since, merchantId, types });
+  });
+}
+
+async function replay(
+  trx: Trx,
+  span: ReplaySpan,
+  enqueue: (range: ReplayRange, endpoint: Endpoint) => Promise<number>,
+): Promise<Replayed> {
+  const { endpointId, since, at, until = at + 1, limit = mostReplays } = span;
   const endpoint = await getEndpoint(trx, endpointId);
   if (endpoint === null) return { kind: 'not-found' };
   if (!endpoint.active) return { kind: 'endpoint-off' };
-  const until = range.until ?? at + 1;
-  const count = await enqueueReplays(trx, {
-    endpointId,
-    states,
-    since,
-    until,
-    limit,
-    gapMs: replayGapMs,
-    at,
-  });
+  const count = await enqueue({ endpointId, since, until, limit, gapMs: replayGapMs, at }, endpoint);
   return { kind: 'queued', count, more: count === limit };
 }
 

@@ -273,6 +273,8 @@ export type Schema = {
     lease_until: number | null;
     /** The delivery that this one repeats; it may be pruned by now. */
     replay_of: number | null;
+    /** Whether another delivery repeats this one. */
+    repeated: Generated<number>;
     last_status: number | null;
     last_error: string | null;
     created_at: number;

@@ -264,7 +264,12 @@ describe('a webhook endpoint', () => {
       disabled_reason: 'operator',
     });
     expect(await home.run('webhook', 'test', added.id)).toMatchObject({ code: 1 });
-    expect(await home.runJson('webhook', 'enable', added.id)).toMatchObject({ active: true });
+    expect(await home.runJson('webhook', 'enable', added.id)).toMatchObject({
+      active: true,
+      kept: 0,
+      kept_since: null,
+    });
+    expect(await home.run('webhook', 'enable', 'we_none')).toMatchObject({ code: 1 });
     expect(await home.run('webhook', 'remove', added.id)).toMatchObject({ code: 0 });
     expect(await home.runJson('webhook', 'list', '--merchant', merchant)).toEqual({ data: [] });
   });

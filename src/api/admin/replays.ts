@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import { replayDelivery, replayRange } from '../../notify/endpoints.ts';
+import type { Config } from '../../config.ts';
+import { replayDelivery, replayMissed, replayRange } from '../../notify/endpoints.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { recordAudit } from '../../storage/operators/audit.ts';
 import type { Db } from '../../storage/schema.ts';
@@ -14,10 +15,20 @@ import { deliverySchema, presentDelivery } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
 
-export type ReplayRouteDeps = { db: Db; clock: Clock; wakeNotifier: () => void };
+export type ReplayRouteDeps = {
+  db: Db;
+  config: Pick<Config, 'webhooks'>;
+  clock: Clock;
+  wakeNotifier: () => void;
+};
+
+const dayMs = 24 * 60 * 60 * 1000;
 
 /** Sending again what was sent before. */
-export function registerReplayRoutes(api: Api, { db, clock, wakeNotifier }: ReplayRouteDeps): void {
+export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
+  const { db, config, clock, wakeNotifier } = deps;
+  const retentionMs = config.webhooks.retentionDays * dayMs;
+
   api.route({
     method: 'POST',
     url: '/deliveries/:delivery_id/replay/',
@@ -60,7 +71,12 @@ export function registerReplayRoutes(api: Api, { db, clock, wakeNotifier }: Repl
         endpoint_id: z.string().max(100),
         since: momentSchema.describe('Created at or after.'),
         until: momentSchema.optional().describe('Created before; now by default.'),
-        status: z.enum(['failed', 'delivered', 'cancelled']).default('failed'),
+        status: z
+          .enum(['failed', 'cancelled', 'delivered', 'missed'])
+          .optional()
+          .describe(
+            'By default all that was not delivered: `failed`, and `cancelled` (kept while the endpoint was off). `missed`: events that never became a delivery to this endpoint, because it was added later or did not subscribe to them then.',
+          ),
       }),
       response: {
         ...bodyErrors,
@@ -76,16 +92,24 @@ export function registerReplayRoutes(api: Api, { db, clock, wakeNotifier }: Repl
       if (!isId(endpointId)) throw unknownEndpoint();
       const at = clock();
       const { count, more } = await inTransaction(db, async (trx) => {
-        const replayed = await replayRange(trx, {
+        const span = {
           endpointId,
           since: Date.parse(since),
           ...(until === undefined ? {} : { until: Date.parse(until) }),
-          states: [status],
           at,
-        });
+        };
+        const replayed =
+          status === 'missed'
+            ? await replayMissed(trx, { ...span, retentionMs })
+            : await replayRange(trx, { ...span, ...(status === undefined ? {} : { states: [status] }) });
         if (replayed.kind === 'not-found') throw unknownEndpoint();
         if (replayed.kind === 'endpoint-off') throw endpointOff();
-        const detail = { since, until: until ?? null, status, count: replayed.count };
+        const detail = {
+          since,
+          until: until ?? null,
+          status: status ?? 'undelivered',
+          count: replayed.count,
+        };
         await recordAudit(trx, {
           at,
           actor: 'admin',

@@ -4,7 +4,7 @@ import { isoTime } from '../../payments/present.ts';
 import type { Db } from '../../storage/schema.ts';
 import { type Delivery, type DeliveryAttempt, deliveryStates } from '../../storage/webhooks/deliveries.ts';
 import type { Endpoint } from '../../storage/webhooks/endpoints.ts';
-import { countRejected } from '../../storage/webhooks/replays.ts';
+import { countKept, countRejected, type KeptEvents } from '../../storage/webhooks/replays.ts';
 import { countSchema, timeSchema } from '../merchant/schemas.ts';
 
 export const endpointSchema = z
@@ -26,6 +26,10 @@ export const endpointSchema = z
       .describe(
         'Deliveries given up on a 4xx answer since the secret was changed and not replayed (at most 1000); null: it never was.',
       ),
+    kept: countSchema.describe('Events kept while it was off and not sent since (at most 10,000).'),
+    kept_since: timeSchema
+      .nullable()
+      .describe('When the oldest of them was queued: a replay from there sends all.'),
     created_at: timeSchema,
   })
   .meta({ id: 'WebhookEndpoint' });
@@ -75,10 +79,15 @@ export const deliveryCountsSchema = z
 /** An endpoint with what must be looked up about it. */
 export async function describeEndpoint(db: Db, endpoint: Endpoint): Promise<z.output<typeof endpointSchema>> {
   const { id, rotatedAt } = endpoint;
-  return presentEndpoint(endpoint, rotatedAt === null ? null : await countRejected(db, id, rotatedAt));
+  const rejected = rotatedAt === null ? null : await countRejected(db, id, rotatedAt);
+  return presentEndpoint(endpoint, rejected, await countKept(db, id));
 }
 
-function presentEndpoint(endpoint: Endpoint, rejected: number | null): z.output<typeof endpointSchema> {
+function presentEndpoint(
+  endpoint: Endpoint,
+  rejected: number | null,
+  kept: KeptEvents,
+): z.output<typeof endpointSchema> {
   return {
     id: endpoint.id,
     url: endpoint.url,
@@ -90,6 +99,8 @@ function presentEndpoint(endpoint: Endpoint, rejected: number | null): z.output<
     rotated_at: timeOrNull(endpoint.rotatedAt),
     previous_secret_until: timeOrNull(endpoint.previousSecretUntil),
     rejected_since_rotation: rejected,
+    kept: kept.count,
+    kept_since: timeOrNull(kept.since),
     created_at: isoTime(endpoint.createdAt),
   };
 }

@@ -53,14 +53,15 @@ export type DeliveryFilter = {
 };
 
 /**
- * Puts an event in the queue of every active endpoint of its merchant that subscribes to its type, in the
- * transaction that wrote the event. Answers how many that were. `at` in Unix milliseconds.
+ * Puts an event in the queue of every endpoint of its merchant that subscribes to its type, in the transaction
+ * that wrote the event. For an endpoint that is off it is kept as `cancelled`: visible, and replayable. `at` in
+ * Unix milliseconds.
  */
 export async function enqueueDeliveries(
   trx: Trx,
   event: { sequence: number; merchantId: string; type: EventType; at: number },
-): Promise<number> {
-  const result = await trx
+): Promise<void> {
+  await trx
     .insertInto('deliveries')
     .columns([
       'endpoint_id',
@@ -71,6 +72,7 @@ export async function enqueueDeliveries(
       'lane',
       'next_attempt_at',
       'created_at',
+      'finished_at',
     ])
     .expression((eb) =>
       eb
@@ -80,19 +82,20 @@ export async function enqueueDeliveries(
           'merchant_id',
           sql<number>`cast(${event.sequence} as bigint)`.as('event_sequence'),
           sql<string>`cast(${event.type} as text)`.as('event_type'),
-          sql<string>`'pending'`.as('state'),
+          sql<string>`case when active = 1 then 'pending' else 'cancelled' end`.as('state'),
           sql<'fresh'>`'fresh'`.as('lane'),
           sql<number>`cast(${event.at} as bigint)`.as('next_attempt_at'),
           sql<number>`cast(${event.at} as bigint)`.as('created_at'),
+          sql<number | null>`case when active = 1 then null else cast(${event.at} as bigint) end`.as(
+            'finished_at',
+          ),
         ])
         .where('merchant_id', '=', event.merchantId)
-        .where('active', '=', 1)
         .where('deleted_at', 'is', null)
         // `events` is a JSON array of strings; exact, unlike LIKE, in which `_` is a wildcard.
         .where(sql<boolean>`replace(events, ${JSON.stringify(event.type)}, '') <> events`),
     )
-    .executeTakeFirstOrThrow();
-  return Number(result.numInsertedOrUpdatedRows ?? 0);
+    .execute();
 }
 
 /** Newest first. */

@@ -1,4 +1,5 @@
 import type { EventType } from '../../core/events.ts';
+import { serializeInserts } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** Why an endpoint is off: an operator's word, a 410 answer, or five days without one success. */
@@ -137,8 +138,12 @@ export async function updateEndpoint(
   return getEndpoint(trx, id);
 }
 
-/** Takes up sending again, with a clean record. Null when there is no such endpoint. */
+/**
+ * Takes up sending again, with a clean record. Null when there is no such endpoint. Events that are being written
+ * at this moment are waited for: each is either kept, and then counted by whoever asks now, or sent.
+ */
 export async function enableEndpoint(trx: Trx, id: string): Promise<Endpoint | null> {
+  await serializeInserts(trx, 'events');
   await trx
     .updateTable('webhook_endpoints')
     .set({ active: 1, disabled_reason: null, failing_since: null })
@@ -149,7 +154,7 @@ export async function enableEndpoint(trx: Trx, id: string): Promise<Endpoint | n
   return getEndpoint(trx, id);
 }
 
-/** Nothing more is queued for it; what waits is cancelled by the notifier. False when it was off already. */
+/** Nothing more is sent to it: what waits is cancelled by the notifier, what happens is kept. False when it was off already. */
 export async function disableEndpoint(trx: Trx, id: string, reason: DisabledReason): Promise<boolean> {
   const result = await trx
     .updateTable('webhook_endpoints')

@@ -1,5 +1,6 @@
-import { sql } from 'kysely';
+import { type SqlBool, sql } from 'kysely';
 import type { EventType } from '../../core/events.ts';
+import { serializeByName } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
 import type { DeliveryState } from './deliveries.ts';
 
@@ -49,8 +50,33 @@ export async function enqueueDelivery(
     })
     .returning('id')
     .executeTakeFirstOrThrow();
+  if (delivery.replayOf !== null) await markRepeated(trx, [delivery.replayOf]);
   return id;
 }
+
+export type ReplayRange = {
+  endpointId: string;
+  /** Created at or after, Unix ms. */
+  since: number;
+  /** Created before, Unix ms. */
+  until: number;
+  limit: number;
+  /** Between one and the next. */
+  gapMs: number;
+  at: number;
+};
+
+const queuedColumns = [
+  'endpoint_id',
+  'merchant_id',
+  'event_sequence',
+  'event_type',
+  'state',
+  'lane',
+  'next_attempt_at',
+  'replay_of',
+  'created_at',
+] as const;
 
 /**
  * Queues the events of an endpoint's deliveries again, oldest first and `gapMs` apart; answers how many. A
@@ -58,18 +84,10 @@ export async function enqueueDelivery(
  */
 export async function enqueueReplays(
   trx: Trx,
-  range: {
-    endpointId: string;
-    states: readonly DeliveryState[];
-    /** Created at or after, Unix ms. */
-    since: number;
-    /** Created before, Unix ms. */
-    until: number;
-    limit: number;
-    gapMs: number;
-    at: number;
-  },
+  range: ReplayRange & { states: readonly DeliveryState[] },
 ): Promise<number> {
+  const firstAt = await findReplayStart(trx, range);
+  const undelivered = range.states.every((state) => state === 'failed' || state === 'cancelled');
   const chosen = trx
     .selectFrom('deliveries as original')
     .select([
@@ -79,9 +97,7 @@ export async function enqueueReplays(
       'original.event_type',
       sql<string>`'pending'`.as('state'),
       sql<'backlog'>`'backlog'`.as('lane'),
-      sql<number>`cast(${range.at} as bigint) + cast(${range.gapMs} as bigint) * (row_number() over (order by original.id) - 1)`.as(
-        'next_attempt_at',
-      ),
+      dueAt(firstAt, range.gapMs, 'original.id').as('next_attempt_at'),
       'original.id as replay_of',
       sql<number>`cast(${range.at} as bigint)`.as('created_at'),
     ])
@@ -93,29 +109,111 @@ export async function enqueueReplays(
     )
     .where('original.created_at', '>=', range.since)
     .where('original.created_at', '<', range.until)
-    .where(({ not, exists }) => not(exists(repeatsOf(trx))))
+    .where('original.repeated', '=', sql.lit(0))
+    .$if(undelivered, (query) => query.where(isUndelivered('original')))
     .orderBy('original.id')
+    .limit(range.limit);
+  const rows = await trx
+    .insertInto('deliveries')
+    .columns([...queuedColumns])
+    .expression(chosen)
+    .returning('replay_of')
+    .execute();
+  await markRepeated(
+    trx,
+    rows.flatMap((row) => row.replay_of ?? []),
+  );
+  return rows.length;
+}
+
+/**
+ * Queues events of a span of time that never became a delivery to an endpoint, oldest first: it was added later,
+ * or did not subscribe to their type then. What it subscribes to now decides.
+ */
+export async function enqueueMissed(
+  trx: Trx,
+  range: ReplayRange & { merchantId: string; types: readonly EventType[] },
+): Promise<number> {
+  // A test event goes to the endpoint it was made for.
+  const types = range.types.filter((type) => type !== 'webhook.test');
+  if (types.length === 0) return 0;
+  const firstAt = await findReplayStart(trx, range);
+  const chosen = trx
+    .selectFrom('events')
+    .select([
+      sql<string>`cast(${range.endpointId} as text)`.as('endpoint_id'),
+      'events.merchant_id',
+      'events.sequence as event_sequence',
+      'events.type as event_type',
+      sql<string>`'pending'`.as('state'),
+      sql<'backlog'>`'backlog'`.as('lane'),
+      dueAt(firstAt, range.gapMs, 'events.sequence').as('next_attempt_at'),
+      sql<number | null>`cast(null as bigint)`.as('replay_of'),
+      sql<number>`cast(${range.at} as bigint)`.as('created_at'),
+    ])
+    .where('events.merchant_id', '=', range.merchantId)
+    .where('events.type', 'in', types)
+    .where('events.created_at', '>=', range.since)
+    .where('events.created_at', '<', range.until)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('deliveries')
+            .select('deliveries.id')
+            .whereRef('deliveries.event_sequence', '=', 'events.sequence')
+            .where('deliveries.endpoint_id', '=', range.endpointId),
+        ),
+      ),
+    )
+    .orderBy('events.sequence')
     .limit(range.limit);
   const result = await trx
     .insertInto('deliveries')
-    .columns([
-      'endpoint_id',
-      'merchant_id',
-      'event_sequence',
-      'event_type',
-      'state',
-      'lane',
-      'next_attempt_at',
-      'replay_of',
-      'created_at',
-    ])
+    .columns([...queuedColumns])
     .expression(chosen)
     .executeTakeFirstOrThrow();
   return Number(result.numInsertedOrUpdatedRows ?? 0);
 }
 
+/**
+ * When the first of a range may be sent: after the last that an earlier replay queued, so that asking again and
+ * again is neither faster nor out of order. Replays to one endpoint come one after the other from here on.
+ */
+async function findReplayStart(trx: Trx, { endpointId, gapMs, at }: ReplayRange): Promise<number> {
+  await serializeByName(trx, `replay ${endpointId}`);
+  const last = await trx
+    .selectFrom('deliveries')
+    .select('next_attempt_at')
+    .where('endpoint_id', '=', endpointId)
+    .where('lane', '=', sql.lit('backlog'))
+    .where('state', '=', sql.lit('pending'))
+    .where('attempts', '=', 0)
+    .orderBy('next_attempt_at', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return last === undefined ? at : Math.max(at, last.next_attempt_at + gapMs);
+}
+
+function dueAt(firstAt: number, gapMs: number, order: string) {
+  return sql<number>`cast(${firstAt} as bigint) + cast(${gapMs} as bigint) * (row_number() over (order by ${sql.ref(order)}) - 1)`;
+}
+
+/** Far below the parameters that either database takes. */
+const idsAtOnce = 1_000;
+
+async function markRepeated(trx: Trx, ids: readonly number[]): Promise<void> {
+  for (let from = 0; from < ids.length; from += idsAtOnce) {
+    await trx
+      .updateTable('deliveries')
+      .set({ repeated: 1 })
+      .where('id', 'in', ids.slice(from, from + idsAtOnce))
+      .execute();
+  }
+}
+
 /** No more than this are counted: beyond it the exact number helps nobody. */
 const mostRejected = 1_000;
+const mostKept = 10_000;
 
 /**
  * How many deliveries to an endpoint were given up on a 4xx answer since `since` (Unix ms) and not sent again
@@ -126,17 +224,41 @@ export async function countRejected(db: Db, endpointId: string, since: number): 
     .selectFrom('deliveries as original')
     .select('original.id')
     .where('original.endpoint_id', '=', endpointId)
+    .where(isUndelivered('original'))
+    .where('original.repeated', '=', sql.lit(0))
     .where('original.state', '=', sql.lit('failed'))
     .where('original.last_status', '>=', 400)
     .where('original.last_status', '<', 500)
     .where('original.finished_at', '>=', since)
-    .where(({ not, exists }) => not(exists(repeatsOf(db))))
     .limit(mostRejected);
   const row = await db
     .selectFrom(rejected.as('rejected'))
     .select((eb) => eb.fn.countAll().as('count'))
     .executeTakeFirstOrThrow();
   return Number(row.count);
+}
+
+/** Events that were kept while an endpoint was off and not sent since; at most ten thousand are counted. */
+export type KeptEvents = {
+  count: number;
+  /** When the oldest was queued, Unix ms; null: there is none. */
+  since: number | null;
+};
+
+export async function countKept(db: Db, endpointId: string): Promise<KeptEvents> {
+  const kept = db
+    .selectFrom('deliveries as original')
+    .select('original.created_at')
+    .where('original.endpoint_id', '=', endpointId)
+    .where(isUndelivered('original'))
+    .where('original.repeated', '=', sql.lit(0))
+    .where('original.state', '=', sql.lit('cancelled'))
+    .limit(mostKept);
+  const row = await db
+    .selectFrom(kept.as('kept'))
+    .select((eb) => [eb.fn.countAll().as('count'), eb.fn.min('kept.created_at').as('since')])
+    .executeTakeFirstOrThrow();
+  return { count: Number(row.count), since: row.since };
 }
 
 /** How an endpoint's deliveries that were created in a span of time stand; only its replays when asked. */
@@ -163,11 +285,7 @@ export async function countByState(
   return counts;
 }
 
-/** The deliveries that repeat `original`. By the event, which has an index. */
-function repeatsOf(db: Db) {
-  return db
-    .selectFrom('deliveries as repeat')
-    .select('repeat.id')
-    .where('repeat.event_sequence', '=', sql.ref<number>('original.event_sequence'))
-    .where('repeat.replay_of', '=', sql.ref<number>('original.id'));
+/** As the index spells it: SQLite uses a partial index only where its condition stands in the query. */
+function isUndelivered(table: string) {
+  return sql<SqlBool>`${sql.ref(`${table}.state`)} in ('failed', 'cancelled')`;
 }

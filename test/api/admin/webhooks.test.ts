@@ -303,6 +303,32 @@ describeDatabases("the operator's webhooks", (openTestDb) => {
     }
   });
 
+  test('enabling an endpoint says how many events were kept, and a replay since then sends them', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    await appendConfirmed(api, shop);
+    api.advance(60);
+    const { id } = await addEndpoint(api, shop);
+    const path = `/admin/v1/merchants/${shop.id}/webhooks/${id}/`;
+    const turn = (active: boolean) => api.send('PATCH', path, { admin: true, json: { active } });
+    expect(await turn(false)).toMatchObject({ body: { kept: 0, kept_since: null } });
+    for (let n = 0; n < 3; n++) await appendConfirmed(api, shop);
+    const since = new Date(api.now()).toISOString();
+    api.advance(60);
+    const enabled = await turn(true);
+    expect(enabled).toMatchObject({ status: 200, body: { active: true, kept: 3 } });
+    const { kept_since: from } = enabled.body as { kept_since: string };
+    const replay = (json: object) =>
+      api.send('POST', '/admin/v1/deliveries/replay/', { admin: true, json: { endpoint_id: id, ...json } });
+    expect(await replay({ since, status: 'failed' })).toMatchObject({ status: 202, body: { count: 0 } });
+    expect(await replay({ since: from })).toMatchObject({ status: 202, body: { count: 3 } });
+    expect(await turn(true)).toMatchObject({ body: { kept: 0, kept_since: null } });
+    // What happened before it was there comes when it is asked for.
+    const ever = '2026-01-01T00:00:00Z';
+    expect(await replay({ since: ever })).toMatchObject({ body: { count: 0 } });
+    expect(await replay({ since: ever, status: 'missed' })).toMatchObject({ body: { count: 1 } });
+  });
+
   test('S55: a replay is a new delivery of the same event', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
