@@ -196,13 +196,69 @@ describeDatabases('bad input', (openTestDb) => {
       ['GET', '/api/v1/', 404],
       ['GET', '/api/v2/payments/', 404],
       ['GET', '/', 404],
-      ['PUT', '/api/v1/payments/', 404],
-      ['DELETE', '/api/v1/payments/PAY-2026-AAAAAA/', 404],
       ['GET', '/api/v1/payments//', 404],
     ] as const) {
       const answer = await api.send(method, path, { key: shop.key });
       expect([answer.status, answer.body], path).toEqual([status, { detail: expect.any(String) }]);
     }
+  });
+
+  test('a method that a path does not serve is answered 405 with those that it does', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    for (const [method, path, allow] of [
+      ['PUT', '/api/v1/payments/', 'GET, HEAD, POST'],
+      ['PUT', '/api/v1/payments?limit=1', 'GET, HEAD, POST'],
+      ['DELETE', '/api/v1/payments/PAY-2026-AAAAAA/', 'GET, HEAD'],
+      ['GET', '/api/v1/payments/PAY-2026-AAAAAA/cancel', 'POST'],
+      ['QUERY', '/api/v1/events/', 'GET, HEAD'],
+      ['OPTIONS', '/healthz', 'GET, HEAD'],
+      ['POST', '/admin/v1/audit/', 'GET, HEAD'],
+    ] as const) {
+      const answer = await api.send(method, path, { key: shop.key });
+      expect([answer.status, answer.headers.get('allow')], `${method} ${path}`).toEqual([405, allow]);
+      expect(answer.body).toEqual({ detail: expect.any(String) });
+    }
+    expect(
+      await exchange(api.url, 'TRACE /api/v1/payments/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'),
+    ).toMatch(/^HTTP\/1\.1 405 [^{]*allow: GET, HEAD, POST\r\n/i);
+  });
+
+  test('a type that is named where there is no body is no fault', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    await api.addAddresses(shop, 'bsc', 3);
+    for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'application/json']) {
+      const created = await api.send<{ payment_number: string }>('POST', '/api/v1/payments/', {
+        key: shop.key,
+        json: order,
+      });
+      const path = `/api/v1/payments/${created.body.payment_number}/cancel/`;
+      const cancelled = await api.send('POST', path, {
+        key: shop.key,
+        raw: '',
+        headers: { 'content-type': type },
+      });
+      expect(cancelled, type).toMatchObject({ status: 200, body: { status: 'cancelled' } });
+    }
+  });
+
+  test('two orders whose 64-bit numbers differ are never taken for one', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    await api.addAddresses(shop, 'bsc', 3);
+    const send = (id: string) =>
+      api.send('POST', '/api/v1/payments/', {
+        key: shop.key,
+        raw: JSON.stringify({ ...order, metadata: { id: 'ID' } }).replace('"ID"', id),
+        headers: { 'content-type': 'application/json', 'idempotency-key': 'order' },
+      });
+    expect((await send('738529527931269425')).status).toBe(400);
+    expect(await send('"738529527931269425"')).toMatchObject({
+      status: 201,
+      body: { metadata: { id: '738529527931269425' } },
+    });
+    expect((await send('"738529527931269426"')).status).toBe(422);
   });
 
   test('whatever is sent to whatever route, the server never answers 5xx and logs no error of its own', async () => {

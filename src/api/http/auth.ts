@@ -39,8 +39,9 @@ export function createMerchantAuth({ db, limiter }: { db: Db; limiter: Limiter }
 }
 
 /** Counts a request against an open route's limit, by network address. */
-export function createOpenLimit(limiter: Limiter): onRequestAsyncHookHandler {
-  return async (request, reply) => spend(limiter, `address ${request.ip}`, reply);
+export function createOpenLimit(limiter: Limiter) {
+  return async (request: FastifyRequest, reply: FastifyReply) =>
+    spend(limiter, `address ${request.ip}`, reply);
 }
 
 /** Only the operator's token opens these routes. Wrong ones are counted, so that guessing takes for ever. */

@@ -59,6 +59,10 @@ export function notFound(): HttpError {
   return detailError(404, 'Not found.');
 }
 
+export function unsupportedMediaType(): HttpError {
+  return detailError(415, 'Unsupported media type; send Content-Type: application/json.');
+}
+
 /** Turns whatever a request threw into one of the three shapes; only our own faults are logged. */
 export function createErrorHandler(log: Logger) {
   return async (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
@@ -85,7 +89,7 @@ function toHttpError(error: unknown): HttpError {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return detailError(413, 'The body is too large.');
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return detailError(415, 'Unsupported media type; send Content-Type: application/json.');
+      return unsupportedMediaType();
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return detailError(400, 'The body is not as long as Content-Length says.');
     case 'FST_ERR_BAD_URL':

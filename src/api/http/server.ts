@@ -5,12 +5,14 @@ import type { Logger } from '../../log.ts';
 import { type AdminDeps, registerAdminApi } from '../admin/routes.ts';
 import { type MerchantApiDeps, registerMerchantApi } from '../merchant/routes.ts';
 import type { Api } from '../routes.ts';
+import { createOpenLimit } from './auth.ts';
 import { bodyLimit, parseJsonBody } from './body.ts';
 import { answerClientError } from './client-error.ts';
-import { createErrorHandler, notFound } from './errors.ts';
+import { createErrorHandler, unsupportedMediaType } from './errors.ts';
 import { registerHealthRoutes } from './health.ts';
 import { createLimiter } from './limits.ts';
 import { countRequests } from './metrics.ts';
+import { createMissingRoute } from './missing-route.ts';
 import { validatorCompiler } from './validation.ts';
 
 export type ApiDeps = MerchantApiDeps &
@@ -47,10 +49,13 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     { parseAs: 'buffer' },
     async (_request: unknown, body: Buffer) => parseJsonBody(body),
   );
-  api.setErrorHandler(handleError);
-  api.setNotFoundHandler(() => {
-    throw notFound();
+  // What is not there has no type: many clients name one all the same when they send nothing.
+  api.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: unknown, body: Buffer) => {
+    if (body.length > 0) throw unsupportedMediaType();
   });
+  api.setErrorHandler(handleError);
+  const missing = createMissingRoute(api);
+  const limiter = createLimiter({ perSecond: config.api.requestsPerSecond, clock: deps.clock });
   api.decorateRequest('merchantId', '');
   countRequests(api, deps.registry);
 
@@ -65,8 +70,14 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   api.addHook('onRequest', async (_request, reply) => {
     reply.header('cache-control', 'no-store');
   });
+  const openLimit = createOpenLimit(limiter);
+  // Before a body is read that nobody wants.
+  api.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return;
+    await openLimit(request, reply);
+    missing(request);
+  });
 
-  const limiter = createLimiter({ perSecond: config.api.requestsPerSecond, clock: deps.clock });
   await api.register(async (routes: Api) => registerHealthRoutes(routes, deps));
   await api.register(async (routes: Api) => registerMerchantApi(routes, deps, limiter), {
     prefix: '/api/v1',

@@ -6,7 +6,6 @@ import type { PaymentCreator } from '../../payments/create.ts';
 import type { Rates } from '../../rates/rates.ts';
 import type { Db } from '../../storage/schema.ts';
 import { createMerchantAuth, createOpenLimit } from '../http/auth.ts';
-import { notFound } from '../http/errors.ts';
 import type { Limiter } from '../http/limits.ts';
 import { type DocumentInfo, openApiOptions } from '../http/openapi.ts';
 import type { Api } from '../routes.ts';
@@ -27,9 +26,6 @@ export type MerchantApiDeps = {
 /** What merchants' apps call: every route but the document needs a merchant's key. */
 export async function registerMerchantApi(api: Api, deps: MerchantApiDeps, limiter: Limiter): Promise<void> {
   await api.register(swagger, openApiOptions(deps.config, merchantDocument));
-  api.setNotFoundHandler({ preHandler: createOpenLimit(limiter) }, () => {
-    throw notFound();
-  });
   await api.register(async (keyed: Api) => {
     keyed.addHook('onRequest', createMerchantAuth({ db: deps.db, limiter }));
     registerCreateRoute(keyed, deps);
