@@ -1,5 +1,6 @@
 import { nativeCoin } from '../core/assets.ts';
 import type { Transfer } from '../core/chain.ts';
+import type { Deposit } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import { findRecipients } from '../storage/pool/recipients.ts';
@@ -9,9 +10,12 @@ import { unmatchedEventBody } from './event-body.ts';
 import type { Recorded } from './record.ts';
 import { announcePayment, type SettleContext } from './settle.ts';
 
+/** Unmatched deposits of one merchant that are told one by one. What else came at the same time is told in one event. */
+const mostUnmatched = 50;
+
 /**
  * Tells the merchant what was recorded, by what is known of the payments now. Several transfers to one payment would
- * be told in the very same words: whoever sends it a thousand grains of dust must not cause a thousand long events.
+ * be told in the very same words: whoever sends a thousand grains of dust must not cause a thousand events.
  */
 export async function announceAll(
   trx: Trx,
@@ -19,35 +23,63 @@ export async function announceAll(
   context: Pick<SettleContext, 'publicUrl' | 'now'>,
 ): Promise<void> {
   const told = new Set<string>();
-  for (const recorded of all) {
-    const { event, paymentId } = recorded;
-    const what = `${event} ${paymentId}`;
-    if (paymentId !== null && told.has(what)) continue;
-    told.add(what);
-    await announceRecorded(trx, recorded, context);
+  for (const { event, paymentId } of all) {
+    if (event === null || paymentId === null || told.has(`${event} ${paymentId}`)) continue;
+    told.add(`${event} ${paymentId}`);
+    await announcePayment(trx, await findPaymentById(trx, paymentId), event, context.publicUrl, context.now);
+  }
+  const unmatched = all.filter(({ event, paymentId }) => event !== null && paymentId === null);
+  for (const ofOne of Map.groupBy(unmatched, ({ deposit }) => deposit.merchantId).values()) {
+    await announceUnmatched(trx, ofOne, context.now);
   }
 }
 
-async function announceRecorded(
-  trx: Trx,
-  { deposit, paymentId, expectedId, event }: Recorded,
-  { publicUrl, now }: Pick<SettleContext, 'publicUrl' | 'now'>,
-): Promise<void> {
-  if (event === null) return;
-  if (paymentId !== null) {
-    return announcePayment(trx, await findPaymentById(trx, paymentId), event, publicUrl, now);
+/** The largest by themselves, in the order in which they came; all others together. */
+async function announceUnmatched(trx: Trx, unmatched: readonly Recorded[], now: number): Promise<void> {
+  if (unmatched.length <= mostUnmatched) {
+    for (const one of unmatched) await announceDeposit(trx, one, [], now);
+    return;
   }
+  const bySize = unmatched.toSorted((a, b) => compareSize(b.deposit, a.deposit));
+  const single = new Set(bySize.slice(0, mostUnmatched));
+  for (const one of unmatched) if (single.has(one)) await announceDeposit(trx, one, [], now);
+  const [largest, ...others] = bySize.slice(mostUnmatched);
+  if (largest !== undefined) await announceDeposit(trx, largest, others, now);
+}
+
+/** In whole coins, whatever these are worth. */
+function compareSize(a: Deposit, b: Deposit): number {
+  const scaled = ({ amount, decimals }: Deposit) => amount * 10n ** BigInt(36 - decimals);
+  const difference = scaled(a) - scaled(b);
+  return difference < 0n ? -1 : Number(difference > 0n);
+}
+
+async function announceDeposit(
+  trx: Trx,
+  { deposit, expectedId }: Recorded,
+  others: readonly Recorded[],
+  now: number,
+): Promise<void> {
+  const expected = expectedId === null ? null : await findPaymentById(trx, expectedId);
+  const shown = await Promise.all(
+    [deposit, ...others.slice(0, mostUnmatched - 1).map((other) => other.deposit)].map(
+      async (each) => [each, await addressOf(trx, each)] as const,
+    ),
+  );
+  await appendEvent(trx, {
+    merchantId: deposit.merchantId,
+    type: 'deposit.unmatched',
+    paymentId: null,
+    body: unmatchedEventBody(shown, 1 + others.length, coinOf(deposit), expected),
+    at: now,
+  });
+}
+
+async function addressOf(trx: Trx, deposit: Deposit): Promise<string> {
   const recipients = await findRecipients(trx, deposit.recipient);
   const address = recipients.find((recipient) => recipient.id === deposit.addressId);
   if (address === undefined) throw new InvariantError('a deposit at an address that nobody listed');
-  const expected = expectedId === null ? null : await findPaymentById(trx, expectedId);
-  await appendEvent(trx, {
-    merchantId: deposit.merchantId,
-    type: event,
-    paymentId: null,
-    body: unmatchedEventBody(deposit, coinOf(deposit), address.address, expected),
-    at: now,
-  });
+  return address.address;
 }
 
 function coinOf(transfer: Pick<Transfer, 'network' | 'currency'>): string {

@@ -2,6 +2,7 @@ import { assetSymbol } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
 import { networks } from '../core/networks.ts';
 import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
+import { InvariantError } from '../errors.ts';
 import { presentExpectation } from './expected.ts';
 import { isoTime, presentPayment, showAmount, shownAmount, shownDeposit } from './present.ts';
 
@@ -31,20 +32,23 @@ export function paymentEventBody(event: EventType, view: PaymentView, publicUrl:
 
 /**
  * The body of `deposit.unmatched`: the same keys where they have a meaning, then what came, and what was expected
- * by the payment it was probably meant for.
+ * by the payment it was probably meant for. Where more came at the same time than is told one by one, `deposit` is the
+ * largest of these, `deposits` are the first of them and `deposits_total` is how many there are.
  */
 export function unmatchedEventBody(
-  deposit: Deposit,
+  shown: readonly (readonly [deposit: Deposit, address: string])[],
+  total: number,
   coin: string,
-  address: string,
   expected: Payment | null,
 ): string {
-  const amount = showAmount(deposit, deposit.amount);
+  const [first] = shown;
+  if (first === undefined) throw new InvariantError('an unmatched deposit that is none');
+  const [deposit] = first;
   return JSON.stringify({
     event: 'deposit.unmatched',
     payment_id: null,
     external_order_id: '',
-    amount,
+    amount: showAmount(deposit, deposit.amount),
     currency: coin.toUpperCase(),
     chain: networks[deposit.network].chain,
     tx_hash: deposit.txHash,
@@ -53,19 +57,24 @@ export function unmatchedEventBody(
     network: deposit.network,
     metadata: {},
     created_at: isoTime(deposit.seenAt),
-    deposit: {
-      id: deposit.id,
-      network: deposit.network,
-      currency: deposit.currency,
-      amount,
-      address,
-      tx_hash: deposit.txHash,
-      block_height: deposit.height,
-      block_time: isoTime(deposit.blockTime * 1000),
-      reason: deposit.unmatchedReason,
-    },
+    deposit: unmatchedDeposit(first),
+    ...(total === 1 ? {} : { deposits: shown.map(unmatchedDeposit), deposits_total: total }),
     expected: expected === null ? null : presentExpectation(expected),
   });
+}
+
+function unmatchedDeposit([deposit, address]: readonly [Deposit, string]): Record<string, unknown> {
+  return {
+    id: deposit.id,
+    network: deposit.network,
+    currency: deposit.currency,
+    amount: showAmount(deposit, deposit.amount),
+    address,
+    tx_hash: deposit.txHash,
+    block_height: deposit.height,
+    block_time: isoTime(deposit.blockTime * 1000),
+    reason: deposit.unmatchedReason,
+  };
 }
 
 /** As the seed prints times in webhooks. */

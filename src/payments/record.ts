@@ -1,26 +1,20 @@
-import type { AddressKey } from '../core/address.ts';
+import { setImmediate } from 'node:timers/promises';
 import { type Asset, nativeCoin } from '../core/assets.ts';
-import type { Transfer } from '../core/chain.ts';
+import type { Transfer, TxHash } from '../core/chain.ts';
 import type { EventType } from '../core/events.ts';
-import { networks } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { takePlaceOf } from '../storage/chains/balance-marks.ts';
 import {
-  findDeposit,
-  insertDeposit,
-  listDepositsOfPayments,
+  insertDeposits,
+  listDepositsOfTransactions,
   moveDeposit,
   setDepositRole,
 } from '../storage/deposits/deposits.ts';
-import {
-  findLatestPaymentAt,
-  lockLatestPaymentOfAddress,
-  lockPayment,
-} from '../storage/payments/payments.ts';
-import { findHolderBefore, findRecipients, type Recipient } from '../storage/pool/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
-import { isInTime, type Match, matchMissed, matchTransfer } from './match.ts';
+import { keepOneEvent } from './arrivals.ts';
+import { createHolders, type Holders } from './holders.ts';
+import { isInTime, type Match } from './match.ts';
 import { explainSurplus } from './surplus.ts';
 
 /** What recording a transfer means for a payment. */
@@ -35,57 +29,92 @@ export type Recorded = {
 };
 
 export type RecordContext = {
-  /** What the transfer's chain is configured with. */
+  /** What the transfers' chain is configured with. */
   assets: readonly Asset[];
-  /** Host name of the node whose word it is. */
-  reportedBy: string;
+  /** Host name of the node whose word a transfer is. */
+  reportedBy: (transfer: Transfer) => string;
   now: number;
+  /** Whether an earlier reading of their blocks should have shown them: then they pay whom they would have paid then. */
+  missed?: boolean;
 };
 
 /**
- * Writes down what a chain shows, in the caller's transaction. A transfer already recorded in this very
- * block changes nothing (null). One that was mined again elsewhere is the same deposit at its new place and
- * keeps the payment it was given to; what is confirmed has to be taken back before.
+ * Transfers written in one go. Anybody can send thousands in one block for next to nothing: the work for each is small
+ * and does not grow with the others, and between two portions the program does what else there is to do.
  */
-export async function recordTransfer(
-  trx: Trx,
-  transfer: Transfer,
-  context: RecordContext,
-): Promise<Recorded | null> {
-  const known = await findDeposit(trx, transfer);
-  if (known !== null) return recordAgain(trx, known, transfer, { ...context, missed: false });
-  const address = await addressOf(trx, transfer);
-  return recordNew(trx, transfer, address, await matchAt(trx, address, transfer), context);
-}
+const portion = 200;
 
 /**
- * The same for a transfer that an earlier reading of its block should have shown. It pays whom it would have paid
- * then: see {@link matchMissed}.
+ * Writes down what a chain shows, in the caller's transaction. A transfer already recorded in this very block changes
+ * nothing and is not among what is returned. One that was mined again elsewhere is the same deposit at its new place
+ * and keeps the payment it was given to; what is confirmed has to be taken back before.
  */
-export async function recordMissed(
+export async function recordTransfers(
   trx: Trx,
-  transfer: Transfer,
+  transfers: readonly Transfer[],
   context: RecordContext,
-): Promise<Recorded | null> {
-  const known = await findDeposit(trx, transfer);
-  if (known !== null) return recordAgain(trx, known, transfer, { ...context, missed: true });
-  const address = await addressOf(trx, transfer);
-  const listedHere = address.network === transfer.network;
-  const holderId = listedHere ? await findHolderBefore(trx, address.id, transfer.block) : null;
-  const holder = holderId === null ? null : await lockPayment(trx, holderId);
-  const match = matchMissed(transfer, holder) ?? (await matchAt(trx, address, transfer));
-  return recordNew(trx, transfer, address, match, context);
+): Promise<Recorded[]> {
+  const holders = createHolders(trx);
+  const known = createKnown(trx);
+  const recorded: Recorded[] = [];
+  for (let start = 0; start < transfers.length; start += portion) {
+    if (start > 0) await setImmediate();
+    const some = transfers.slice(start, start + portion);
+    await known.read(some);
+    recorded.push(...(await recordPortion(trx, some, { holders, known, ...context })));
+  }
+  await keepOneEvent(trx, recorded, holders);
+  return recorded;
 }
 
-async function recordNew(
+type Portion = RecordContext & { holders: Holders; known: Known };
+
+async function recordPortion(
+  trx: Trx,
+  transfers: readonly Transfer[],
+  context: Portion,
+): Promise<Recorded[]> {
+  const { holders, known, missed = false } = context;
+  const recorded: Recorded[] = [];
+  const fresh: (Omit<Recorded, 'deposit'> & { deposit: Omit<Deposit, 'id'> })[] = [];
+  const shown = new Set<string>();
+  for (const transfer of transfers) {
+    const identity = identityOf(transfer);
+    // Shown twice in one answer, it is one transfer all the same.
+    if (shown.has(identity)) continue;
+    shown.add(identity);
+    const before = known.get(identity);
+    if (before !== undefined) {
+      const again = await recordAgain(trx, before, transfer, context);
+      if (again === null) continue;
+      known.put(again.deposit);
+      recorded.push(again);
+      continue;
+    }
+    const match = missed ? await holders.matchMissed(transfer) : await holders.matchNew(transfer);
+    fresh.push(await newDeposit(trx, transfer, match, context));
+  }
+  const inserted = await insertDeposits(
+    trx,
+    fresh.map(({ deposit }) => deposit),
+  );
+  for (const [i, deposit] of inserted.entries()) {
+    const { paymentId, expectedId, event } = fresh[i] as Recorded;
+    known.put(deposit);
+    recorded.push({ deposit, paymentId, expectedId, event });
+  }
+  return recorded;
+}
+
+async function newDeposit(
   trx: Trx,
   transfer: Transfer,
-  address: Recipient,
   match: Match,
-  { assets, reportedBy, now }: RecordContext,
-): Promise<Recorded> {
+  { holders, assets, reportedBy, now }: Portion,
+): Promise<Omit<Recorded, 'deposit'> & { deposit: Omit<Deposit, 'id'> }> {
   const given = await explainSurplus(trx, transfer);
-  const deposit = await insertDeposit(trx, {
+  const address = await holders.addressOf(transfer);
+  const deposit = {
     network: transfer.network,
     txHash: transfer.txHash,
     token: transfer.token,
@@ -105,25 +134,27 @@ async function recordNew(
     addressId: address.id,
     paymentId: given?.paymentId ?? (match.role === 'unmatched' ? null : match.payment.id),
     seenAt: now,
-    reportedBy,
-  });
+    reportedBy: reportedBy(transfer),
+  } as const;
 
   if (given !== null) return { deposit, paymentId: given.paymentId, expectedId: null, event: null };
   if (match.role === 'unmatched') {
     return { deposit, paymentId: null, expectedId: match.expected?.id ?? null, event: 'deposit.unmatched' };
   }
-  return { deposit, paymentId: match.payment.id, expectedId: null, event: await eventOf(trx, deposit) };
+  const event = match.role === 'late' ? 'payment.late' : 'payment.detected';
+  return { deposit, paymentId: match.payment.id, expectedId: null, event };
 }
 
 async function recordAgain(
   trx: Trx,
   known: Deposit,
   transfer: Transfer,
-  { reportedBy, missed }: RecordContext & { missed: boolean },
+  { holders, reportedBy: reportedByOf, missed = false }: Portion,
 ): Promise<Recorded | null> {
   if (known.status !== 'orphaned' && known.blockHash === transfer.block.hash) return null;
   // A transaction is in one block, and nobody has taken back the one in which this was confirmed.
   if (known.status === 'confirmed') return null;
+  const reportedBy = reportedByOf(transfer);
   await moveDeposit(trx, known.id, transfer, reportedBy);
   const { amount, block, logIndex } = transfer;
   const place = { height: block.height, blockHash: block.hash, blockTime: block.time, logIndex };
@@ -138,12 +169,13 @@ async function recordAgain(
   if (known.paymentId === null) return { deposit, paymentId: null, expectedId: null, event: null };
   // A payment may end without a transfer that was taken back. What comes after all then comes late, and not
   // unseen; only what a payment was once confirmed with counts again by itself.
-  const payment = await lockPayment(trx, known.paymentId);
+  const payment = await holders.payment(known.paymentId);
   const ended = payment.status !== 'pending' && payment.confirmedAt === null;
   const wronged = missed && payment.status !== 'cancelled' && isInTime(transfer, payment);
   if (ended && !wronged && known.status === 'orphaned' && known.role === 'counted') {
     await setDepositRole(trx, known.id, 'late');
-    return { deposit, paymentId: payment.id, expectedId: null, event: 'payment.late' };
+    const late = { ...deposit, role: 'late' } as const;
+    return { deposit: late, paymentId: payment.id, expectedId: null, event: 'payment.late' };
   }
   // The chain has the last word on when it came. What ended for another reason than time stays ended.
   const byTime = payment.status !== 'cancelled' && payment.status !== 'confirmed';
@@ -154,47 +186,40 @@ async function recordAgain(
   return { deposit, paymentId: payment.id, expectedId: null, event: null };
 }
 
-/**
- * The address that received it: on the transfer's own chain if the merchant listed it there, otherwise on
- * another chain of the family, where the same key holds it.
- */
-async function addressOf(trx: Trx, transfer: Transfer): Promise<Recipient> {
-  const candidates = await candidatesOf(trx, transfer.recipient, transfer);
-  const address = candidates.find((candidate) => candidate.network === transfer.network) ?? candidates[0];
-  if (address === undefined) throw new InvariantError('a transfer to an address that nobody listed');
-  return address;
-}
+type Known = {
+  read(transfers: readonly Transfer[]): Promise<void>;
+  get(identity: string): Deposit | undefined;
+  put(deposit: Deposit): void;
+};
 
-async function candidatesOf(trx: Trx, key: AddressKey, transfer: Transfer): Promise<Recipient[]> {
-  const family = networks[transfer.network].family;
-  const all = await findRecipients(trx, key);
-  return all.filter((address) => networks[address.network].family === family);
-}
+/** What is recorded of transactions, each read once: one of them may carry thousands of transfers. */
+function createKnown(trx: Trx): Known {
+  const deposits = new Map<string, Deposit>();
+  const asked = new Set<TxHash>();
 
-async function matchAt(trx: Trx, address: Recipient, transfer: Transfer): Promise<Match> {
-  const listedHere = address.network === transfer.network;
-  const latest = listedHere ? await lockLatestPaymentOfAddress(trx, address.id) : null;
-  if (latest?.status === 'pending') return matchTransfer(transfer, latest);
-  // Nobody holds the address here, but perhaps a payment on a sister chain does: the customer chose the wrong one.
-  const all = await candidatesOf(trx, transfer.recipient, transfer);
-  const elsewhere = all.filter((candidate) => candidate.network !== transfer.network);
-  const expected = await findLatestPaymentAt(
-    trx,
-    elsewhere.map((candidate) => candidate.id),
-  );
-  const neverHere = latest === null && expected !== null;
-  if (!listedHere || neverHere || expected?.status === 'pending') {
-    return { role: 'unmatched', reason: 'wrong_network', expected };
+  async function read(transfers: readonly Transfer[]): Promise<void> {
+    const [first] = transfers;
+    if (first === undefined) return;
+    const hashes = [...new Set(transfers.map(({ txHash }) => txHash))].filter((hash) => !asked.has(hash));
+    for (const hash of hashes) asked.add(hash);
+    for (const deposit of await listDepositsOfTransactions(trx, first.network, hashes)) put(deposit);
   }
-  return matchTransfer(transfer, latest);
+
+  function put(deposit: Deposit): void {
+    deposits.set(identityOf(deposit), deposit);
+  }
+
+  return { read, put, get: (identity) => deposits.get(identity) };
 }
 
-async function eventOf(trx: Trx, deposit: Deposit): Promise<Recorded['event']> {
-  if (deposit.role === 'late') return 'payment.late';
-  if (deposit.paymentId === null) return null;
-  const all = await listDepositsOfPayments(trx, [deposit.paymentId]);
-  const others = all.filter((other) => other.id !== deposit.id && other.status !== 'orphaned');
-  return others.length === 0 ? 'payment.detected' : null;
+/** A transfer's identity within its chain. */
+export function identityOf({
+  txHash,
+  token,
+  recipient,
+  ordinal,
+}: Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal'>): string {
+  return `${txHash} ${token} ${recipient} ${ordinal}`;
 }
 
 function decimalsOf(transfer: Transfer, assets: readonly Asset[]): number {

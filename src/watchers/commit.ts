@@ -1,9 +1,9 @@
 import type { ChainConfig } from '../config.ts';
 import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
 import type { Network } from '../core/networks.ts';
-import type { Payment, PaymentStatus } from '../core/payment.ts';
+import type { Deposit, Payment, PaymentStatus } from '../core/payment.ts';
 import { announceAll } from '../payments/announce.ts';
-import { type Recorded, recordTransfer } from '../payments/record.ts';
+import { type Recorded, recordTransfers } from '../payments/record.ts';
 import { type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
 import { deleteMarksOfBlock } from '../storage/chains/balance-marks.ts';
 import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains/chains.ts';
@@ -84,13 +84,9 @@ export async function commitSpan(
     });
   }
 
-  const orphaned = await orphanDeposits(trx, chain.network, span.vanished);
-  const recorded: Recorded[] = [];
-  for (const transfer of span.transfers) {
-    const reportedBy = tellerOf(span, transfer);
-    const result = await recordTransfer(trx, transfer, { assets: chain.assets, reportedBy, now });
-    if (result !== null) recorded.push(result);
-  }
+  const orphaned = await orphanBlocks(trx, chain.network, span.vanished);
+  const reportedBy = (transfer: Transfer) => tellerOf(span, transfer);
+  const recorded = await recordTransfers(trx, span.transfers, { assets: chain.assets, reportedBy, now });
   const overdueAt = Math.min(now, span.to.time * 1000);
   const overdue = await listOverduePayments(trx, chain.network, overdueAt, overdueLimit);
   const touched = recorded.flatMap(({ paymentId }) => (paymentId === null ? [] : [paymentId]));
@@ -117,7 +113,7 @@ function highestOf(before: ChainState, height: number, now: number): ChainState[
 }
 
 /** Takes back what lay in blocks that the chain no longer has; returns the payments to settle. */
-export async function orphanDeposits(
+export async function orphanBlocks(
   trx: Trx,
   network: Network,
   blocks: readonly DepositBlock[],
@@ -160,6 +156,15 @@ export function settleContext(state: ChainState, context: CommitContext): Settle
     publicUrl: context.publicUrl,
     now: context.now,
   };
+}
+
+/** Transactions named in one line of the log. */
+const mostNamed = 50;
+
+/** For the log: the first of the transactions that brought deposits, and how many deposits these are in all. */
+export function describeDeposits(deposits: readonly Deposit[]): { transfers: string[]; deposits: number } {
+  const transfers = [...new Set(deposits.map(({ txHash }) => txHash))].slice(0, mostNamed);
+  return { transfers, deposits: deposits.length };
 }
 
 /** For the log: which payments went where. */

@@ -4,8 +4,7 @@ import type { Deposit } from '../core/payment.ts';
 import { RpcError } from '../errors.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { type ChainState, lockChain } from '../storage/chains/chains.ts';
-import { confirmDeposit, listDepositsToConfirm } from '../storage/deposits/deposits.ts';
-import { orphanDeposit } from '../storage/deposits/range.ts';
+import { confirmDeposits, listDepositsToConfirm, orphanDeposits } from '../storage/deposits/deposits.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type CommitContext, settleAll, settleContext } from './commit.ts';
 import type { ChainSource, Hosts, Inclusion, InclusionQuery } from './source.ts';
@@ -77,15 +76,10 @@ export async function commitConfirmed(
 ): Promise<Settlement[]> {
   const state = await lockChain(trx, context.chain.network);
   if (state === null) return [];
-  const touched: number[] = [];
-  for (const deposit of proven) {
-    const confirmed = await confirmDeposit(trx, deposit.id, deposit.blockHash);
-    if (confirmed && deposit.paymentId !== null) touched.push(deposit.paymentId);
-  }
-  for (const { id, blockHash, paymentId } of gone) {
-    const orphaned = await orphanDeposit(trx, id, blockHash);
-    if (orphaned && paymentId !== null) touched.push(paymentId);
-  }
+  const confirmed = await confirmDeposits(trx, proven);
+  const orphaned = await orphanDeposits(trx, gone);
+  const changed = [...proven, ...gone].filter(({ id }) => confirmed.has(id) || orphaned.has(id));
+  const touched = changed.flatMap(({ paymentId }) => paymentId ?? []);
   return settleAll(trx, touched, settleContext(state, context));
 }
 

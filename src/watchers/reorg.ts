@@ -14,7 +14,7 @@ import { cutScans } from '../storage/chains/scans.ts';
 import type { DepositBlock } from '../storage/deposits/deposits.ts';
 import { listDepositsIn } from '../storage/deposits/range.ts';
 import type { Db, Trx } from '../storage/schema.ts';
-import { type CommitContext, orphanDeposits, sameBlock, settleAll, settleContext } from './commit.ts';
+import { type CommitContext, orphanBlocks, sameBlock, settleAll, settleContext } from './commit.ts';
 import { blockOf, hostsOf } from './one-node.ts';
 import type { ChainSource, Span } from './source.ts';
 
@@ -237,6 +237,6 @@ export async function commitFork(
   await cutScans(trx, state.network, fork.forkPoint.height);
   await rewindRecheck(trx, state.network, fork.forkPoint);
   await rewindCompared(trx, state.network, fork.forkPoint.height);
-  const touched = await orphanDeposits(trx, state.network, fork.disconnected);
+  const touched = await orphanBlocks(trx, state.network, fork.disconnected);
   return settleAll(trx, touched, settleContext(after, context));
 }

@@ -22,6 +22,7 @@ import {
   type CheckedSpan,
   type CommitContext,
   commitSpan,
+  describeDeposits,
   describeSettlements,
   sameBlock,
 } from './commit.ts';
@@ -175,8 +176,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     stoppedFor = null;
     const { state, recorded, settled } = committed;
     if (recorded.length > 0 || settled.length > 0) {
-      const transfers = recorded.map(({ deposit }) => deposit.txHash);
-      log.info({ height: state.cursor.height, transfers, ...describeSettlements(settled) }, 'chain read');
+      const found = describeDeposits(recorded.map(({ deposit }) => deposit));
+      log.info({ height: state.cursor.height, ...found, ...describeSettlements(settled) }, 'chain read');
       onEvents();
     }
     advances += 1;
@@ -199,9 +200,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const { proven, gone } = await looks.prove(deposits, signal);
     if (proven.length + gone.length === 0) return false;
     const settled = await inTransaction(db, (trx) => commitConfirmed(trx, { proven, gone }, context()));
-    const transfers = proven.map(({ txHash }) => txHash);
     log.info(
-      { height: state.cursor.height, transfers, ...describeSettlements(settled) },
+      { height: state.cursor.height, ...describeDeposits(proven), ...describeSettlements(settled) },
       proven.length > 0 ? 'deposits confirmed' : 'payments repaired',
     );
     if (settled.length > 0) onEvents();

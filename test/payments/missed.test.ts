@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Transfer } from '../../src/core/chain.ts';
 import type { Payment } from '../../src/core/payment.ts';
-import { recordMissed, recordTransfer } from '../../src/payments/record.ts';
+import { recordTransfers } from '../../src/payments/record.ts';
 import { settlePayment } from '../../src/payments/settle.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { confirmDeposit, listDeposits, orphanDepositsOfBlock } from '../../src/storage/deposits/deposits.ts';
+import { confirmDeposits, listDeposits, orphanDepositsOfBlock } from '../../src/storage/deposits/deposits.ts';
 import { findPaymentById, insertPayment } from '../../src/storage/payments/payments.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { testChain } from '../support/config.ts';
@@ -39,17 +39,19 @@ async function setUp(db: Db, changes: Partial<Payment> = {}) {
   };
 }
 
-function record(db: Db, transfer: Transfer = testTransfer(), as = recordMissed) {
-  return inTransaction(db, (trx) =>
-    as(trx, transfer, { assets: testChain('bsc').assets, reportedBy: 'node.example', now }),
+async function record(db: Db, transfer: Transfer = testTransfer(), as: 'missed' | 'new' = 'missed') {
+  const context = { assets: testChain('bsc').assets, reportedBy: () => 'node.example', now };
+  const [one = null] = await inTransaction(db, (trx) =>
+    recordTransfers(trx, [transfer], { ...context, missed: as === 'missed' }),
   );
+  return one;
 }
 
 /** Confirms the deposit and settles its payment, as the watcher does. */
 async function confirm(db: Db, payment: Payment): Promise<Payment> {
   const [deposit] = (await listDeposits(db, { limit: 1 })).deposits;
   await inTransaction(db, async (trx) => {
-    if (deposit !== undefined) await confirmDeposit(trx, deposit.id, deposit.blockHash);
+    if (deposit !== undefined) await confirmDeposits(trx, [deposit]);
     const chain = { cursor: testBlock(900), requiredConfirmations: 15 };
     const context = {
       network: 'bsc',
@@ -140,7 +142,7 @@ describeDatabases('a transfer that an earlier reading missed', (openTestDb) => {
   test('is there again where a confirmed payment has lost it, and nothing is taken back meanwhile', async () => {
     const db = await openTestDb();
     const { payment } = await setUp(db);
-    await record(db, testTransfer(), recordTransfer);
+    await record(db, testTransfer(), 'new');
     const confirmed = await confirm(db, payment);
     expect(confirmed).toMatchObject({ status: 'confirmed' });
     await inTransaction(db, (trx) => trx.deleteFrom('deposits').execute());
@@ -154,7 +156,7 @@ describeDatabases('a transfer that an earlier reading missed', (openTestDb) => {
     await setUp(db, { status: 'expired', endedAt: expiresAt + 1 });
     await record(db);
     const before = await onlyDeposit(db);
-    for (const as of [recordMissed, recordTransfer]) expect(await record(db, testTransfer(), as)).toBeNull();
+    for (const as of ['missed', 'new'] as const) expect(await record(db, testTransfer(), as)).toBeNull();
     expect(await onlyDeposit(db)).toEqual(before);
   });
 
@@ -162,7 +164,7 @@ describeDatabases('a transfer that an earlier reading missed', (openTestDb) => {
     const db = await openTestDb();
     const { payment } = await setUp(db);
     const transfer = testTransfer();
-    await record(db, transfer, recordTransfer);
+    await record(db, transfer, 'new');
     await inTransaction(db, async (trx) => {
       await orphanDepositsOfBlock(trx, 'bsc', transfer.block);
       await trx.updateTable('payments').set({ status: 'expired', ended_at: now }).execute();

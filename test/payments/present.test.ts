@@ -215,7 +215,7 @@ describe('the body of deposit.unmatched', () => {
       currency: 'usdc',
       amount: usdt(7),
     });
-    const text = unmatchedEventBody(deposit, 'usdc', evmAddress(1), null);
+    const text = unmatchedEventBody([[deposit, evmAddress(1)]], 1, 'usdc', null);
     expect(Object.entries(JSON.parse(text)).slice(0, 8)).toEqual([
       ['event', 'deposit.unmatched'],
       ['payment_id', null],
@@ -236,7 +236,7 @@ describe('the body of deposit.unmatched', () => {
 
   test('shows a native coin with at least 8 decimals', () => {
     const deposit = testDeposit({ currency: 'native', token: 'native', amount: usdt(7), paymentId: null });
-    const text = unmatchedEventBody(deposit, 'bnb', evmAddress(1), null);
+    const text = unmatchedEventBody([[deposit, evmAddress(1)]], 1, 'bnb', null);
     expect(JSON.parse(text)).toMatchObject({ amount: '7.00000000', currency: 'BNB' });
   });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Transfer } from '../../src/core/chain.ts';
 import type { Payment } from '../../src/core/payment.ts';
-import { recordTransfer } from '../../src/payments/record.ts';
+import { recordTransfers } from '../../src/payments/record.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { insertPayment } from '../../src/storage/payments/payments.ts';
@@ -42,11 +42,11 @@ async function newPayment(db: Db, changes: Partial<Payment>): Promise<Payment> {
   return inTransaction(db, (trx) => insertPayment(trx, payment));
 }
 
-function record(db: Db, transfer: Transfer) {
+async function record(db: Db, transfer: Transfer) {
   const { assets } = testChain(transfer.network);
-  return inTransaction(db, (trx) =>
-    recordTransfer(trx, transfer, { assets, reportedBy: 'node.example', now: createdAt + 61_000 }),
-  );
+  const context = { assets, reportedBy: () => 'node.example', now: createdAt + 61_000 };
+  const [one = null] = await inTransaction(db, (trx) => recordTransfers(trx, [transfer], context));
+  return one;
 }
 
 async function recorded(db: Db) {

@@ -4,6 +4,7 @@ import type { Currency } from '../../core/assets.ts';
 import type { BlockHash, Transfer, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Deposit, DepositRole, DepositStatus, UnmatchedReason } from '../../core/payment.ts';
+import { InvariantError } from '../../errors.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
 
 export const depositColumns = [
@@ -33,33 +34,55 @@ export const depositColumns = [
 type Row = Selectable<Schema['deposits']>;
 
 export async function insertDeposit(trx: Trx, deposit: Omit<Deposit, 'id'>): Promise<Deposit> {
-  const row = await trx
+  const [inserted] = await insertDeposits(trx, [deposit]);
+  if (inserted === undefined) throw new InvariantError('a deposit was not written');
+  return inserted;
+}
+
+/** Answers them in the order given, with their ids. */
+export async function insertDeposits(trx: Trx, deposits: readonly Omit<Deposit, 'id'>[]): Promise<Deposit[]> {
+  if (deposits.length === 0) return [];
+  const rows = await trx
     .insertInto('deposits')
-    .values({
-      network: deposit.network,
-      tx_hash: deposit.txHash,
-      token: deposit.token,
-      currency: deposit.currency,
-      decimals: deposit.decimals,
-      recipient: deposit.recipient,
-      ordinal: deposit.ordinal,
-      amount: deposit.amount.toString(),
-      height: deposit.height,
-      block_hash: deposit.blockHash,
-      block_time: deposit.blockTime,
-      log_index: deposit.logIndex,
-      status: deposit.status,
-      role: deposit.role,
-      unmatched_reason: deposit.unmatchedReason,
-      merchant_id: deposit.merchantId,
-      address_id: deposit.addressId,
-      payment_id: deposit.paymentId,
-      seen_at: deposit.seenAt,
-      reported_by: deposit.reportedBy,
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow();
-  return { ...deposit, id: row.id };
+    .values(deposits.map(toRow))
+    .returning(['id', 'tx_hash', 'token', 'recipient', 'ordinal'])
+    .execute();
+  // Databases promise no order for what they return.
+  const ids = new Map(rows.map((row) => [identityOf(row), row.id]));
+  return deposits.map((deposit) => {
+    const id = ids.get(identityOf(toRow(deposit)));
+    if (id === undefined) throw new InvariantError('a deposit was written and not returned');
+    return { ...deposit, id };
+  });
+}
+
+function identityOf(row: Pick<Row, 'tx_hash' | 'token' | 'recipient' | 'ordinal'>): string {
+  return `${row.tx_hash} ${row.token} ${row.recipient} ${row.ordinal}`;
+}
+
+function toRow(deposit: Omit<Deposit, 'id'>): Omit<Row, 'id'> {
+  return {
+    network: deposit.network,
+    tx_hash: deposit.txHash,
+    token: deposit.token,
+    currency: deposit.currency,
+    decimals: deposit.decimals,
+    recipient: deposit.recipient,
+    ordinal: deposit.ordinal,
+    amount: deposit.amount.toString(),
+    height: deposit.height,
+    block_hash: deposit.blockHash,
+    block_time: deposit.blockTime,
+    log_index: deposit.logIndex,
+    status: deposit.status,
+    role: deposit.role,
+    unmatched_reason: deposit.unmatchedReason,
+    merchant_id: deposit.merchantId,
+    address_id: deposit.addressId,
+    payment_id: deposit.paymentId,
+    seen_at: deposit.seenAt,
+    reported_by: deposit.reportedBy,
+  };
 }
 
 /** The deposit that a transfer is, by the transfer's identity. */
@@ -77,6 +100,22 @@ export async function findDeposit(
     .where('ordinal', '=', transfer.ordinal)
     .executeTakeFirst();
   return row === undefined ? null : toDeposit(row);
+}
+
+/** What is recorded of these transactions, wherever it lies. */
+export async function listDepositsOfTransactions(
+  db: Db,
+  network: Network,
+  txHashes: readonly TxHash[],
+): Promise<Deposit[]> {
+  if (txHashes.length === 0) return [];
+  const rows = await db
+    .selectFrom('deposits')
+    .select(depositColumns)
+    .where('network', '=', network)
+    .where('tx_hash', 'in', txHashes)
+    .execute();
+  return rows.map(toDeposit);
 }
 
 /** Puts a deposit into the block where its transaction stands now; it has to be confirmed there anew. */
@@ -180,16 +219,55 @@ export async function listDepositBlocks(
   return rows.map((row) => ({ height: row.height, hash: row.block_hash as BlockHash }));
 }
 
-/** Confirms a deposit, if it still lies in the block that was looked at. */
-export async function confirmDeposit(trx: Trx, id: number, blockHash: BlockHash): Promise<boolean> {
-  const result = await trx
-    .updateTable('deposits')
-    .set({ status: 'confirmed' })
-    .where('id', '=', id)
-    .where('status', '=', 'seen')
-    .where('block_hash', '=', blockHash)
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+/** Most ids in one statement. */
+const mostIds = 500;
+
+/** Confirms deposits that still lie in the blocks that were looked at; answers the ids of these. */
+export async function confirmDeposits(trx: Trx, deposits: readonly Placed[]): Promise<Set<number>> {
+  return changeInBlocks(deposits, async (blockHash, ids) => {
+    const rows = await trx
+      .updateTable('deposits')
+      .set({ status: 'confirmed' })
+      .where('id', 'in', ids)
+      .where('status', '=', 'seen')
+      .where('block_hash', '=', blockHash)
+      .returning('id')
+      .execute();
+    return rows.map(({ id }) => id);
+  });
+}
+
+/** Takes back deposits that still lie in these blocks; answers the ids of those. */
+export async function orphanDeposits(trx: Trx, deposits: readonly Placed[]): Promise<Set<number>> {
+  return changeInBlocks(deposits, async (blockHash, ids) => {
+    const rows = await trx
+      .updateTable('deposits')
+      .set({ status: 'orphaned' })
+      .where('id', 'in', ids)
+      .where('status', '!=', 'orphaned')
+      .where('block_hash', '=', blockHash)
+      .returning('id')
+      .execute();
+    return rows.map(({ id }) => id);
+  });
+}
+
+/** A deposit in the block where it was found. */
+export type Placed = Pick<Deposit, 'id' | 'blockHash'>;
+
+/** One statement for many deposits of one block: a transaction may have brought thousands. */
+async function changeInBlocks(
+  deposits: readonly Placed[],
+  change: (blockHash: BlockHash, ids: number[]) => Promise<number[]>,
+): Promise<Set<number>> {
+  const changed = new Set<number>();
+  for (const [blockHash, all] of Map.groupBy(deposits, (deposit) => deposit.blockHash)) {
+    for (let start = 0; start < all.length; start += mostIds) {
+      const ids = all.slice(start, start + mostIds).map(({ id }) => id);
+      for (const id of await change(blockHash, ids)) changed.add(id);
+    }
+  }
+  return changed;
 }
 
 /** Takes back what lay in a block that is no longer on the chain; returns what it was. */

@@ -1,7 +1,6 @@
-import type { BlockHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Deposit } from '../../core/payment.ts';
-import type { Db, Trx } from '../schema.ts';
+import type { Db } from '../schema.ts';
 import { depositColumns, toDeposit } from './deposits.ts';
 
 /*
@@ -24,16 +23,4 @@ export async function listDepositsIn(
     .orderBy('id')
     .execute();
   return rows.map(toDeposit);
-}
-
-/** Takes back one deposit, if it still lies in this block. */
-export async function orphanDeposit(trx: Trx, id: number, blockHash: BlockHash): Promise<boolean> {
-  const result = await trx
-    .updateTable('deposits')
-    .set({ status: 'orphaned' })
-    .where('id', '=', id)
-    .where('block_hash', '=', blockHash)
-    .where('status', '!=', 'orphaned')
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
 }

@@ -1,10 +1,11 @@
+import type { AddressKey } from '../../core/address.ts';
 import type { Deposit } from '../../core/payment.ts';
 import { announceAll } from '../../payments/announce.ts';
-import { type Recorded, recordMissed } from '../../payments/record.ts';
+import { identityOf, type Recorded, recordTransfers } from '../../payments/record.ts';
 import type { Settlement } from '../../payments/settle.ts';
 import { lockChain } from '../../storage/chains/chains.ts';
 import { type RecheckMark, readRecheckMark } from '../../storage/chains/recheck-marks.ts';
-import { orphanDeposit } from '../../storage/deposits/range.ts';
+import { orphanDeposits } from '../../storage/deposits/deposits.ts';
 import { findRecipients } from '../../storage/pool/recipients.ts';
 import type { Trx } from '../../storage/schema.ts';
 import { type CommitContext, settleAll, settleContext, tellerOf } from '../commit.ts';
@@ -43,17 +44,16 @@ export async function commitReading(
   if (mark.forks !== context.forks || state.cursor.height < reading.span.to.height) return null;
 
   // What is gone goes first: a transfer that was left out may have lent it its place within the transaction.
-  const orphaned: Deposit[] = [];
-  for (const deposit of reading.vanished) {
-    if (await orphanDeposit(trx, deposit.id, deposit.blockHash)) orphaned.push(deposit);
-  }
-  const recorded: Repair['recorded'] = [];
-  for (const { transfer, agreed } of reading.missed) {
-    if (context.owedOnly && !(await isOwed(trx, transfer))) continue;
-    const reportedBy = tellerOf(reading.span, transfer);
-    const result = await recordMissed(trx, transfer, { assets: chain.assets, reportedBy, now });
-    if (result !== null) recorded.push({ ...result, agreed });
-  }
+  const gone = await orphanDeposits(trx, reading.vanished);
+  const orphaned = reading.vanished.filter(({ id }) => gone.has(id));
+  const owed = context.owedOnly ? await owedOnly(trx, reading.missed) : reading.missed;
+  const agreed = new Set(owed.filter((one) => one.agreed).map(({ transfer }) => identityOf(transfer)));
+  const found = await recordTransfers(
+    trx,
+    owed.map(({ transfer }) => transfer),
+    { assets: chain.assets, reportedBy: (transfer) => tellerOf(reading.span, transfer), now, missed: true },
+  );
+  const recorded = found.map((one) => ({ ...one, agreed: agreed.has(identityOf(one.deposit)) }));
   const touched = [
     ...recorded.map(({ paymentId }) => paymentId),
     ...orphaned.map(({ paymentId }) => paymentId),
@@ -66,8 +66,16 @@ export async function commitReading(
 /** Clocks differ; a transfer this much older than its address, ms, was none that had to be seen. */
 const skewMs = 60_000;
 
-/** Whether the address was listed, anywhere, when the transfer was mined. */
-async function isOwed(trx: Trx, { recipient, block }: Missed['transfer']): Promise<boolean> {
-  const recipients = await findRecipients(trx, recipient);
-  return recipients.some(({ createdAt }) => createdAt <= block.time * 1000 + skewMs);
+/** What reached an address that was listed, anywhere, when the transfer was mined. */
+async function owedOnly(trx: Trx, missed: readonly Missed[]): Promise<Missed[]> {
+  const listedAt = new Map<AddressKey, number>();
+  for (const { recipient } of missed.map(({ transfer }) => transfer)) {
+    if (listedAt.has(recipient)) continue;
+    const recipients = await findRecipients(trx, recipient);
+    listedAt.set(recipient, Math.min(...recipients.map(({ createdAt }) => createdAt)));
+  }
+  return missed.filter(({ transfer: { recipient, block } }) => {
+    const listed = listedAt.get(recipient) ?? Number.POSITIVE_INFINITY;
+    return listed <= block.time * 1000 + skewMs;
+  });
 }

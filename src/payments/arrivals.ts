@@ -1,0 +1,29 @@
+import { sumsOfPayment } from '../storage/deposits/sums.ts';
+import type { Trx } from '../storage/schema.ts';
+import type { Holders } from './holders.ts';
+import type { Recorded } from './record.ts';
+
+/**
+ * Leaves of the events of what was recorded in one go those that say something: one for each payment, that it is the
+ * first to have received something, or that late money has come.
+ */
+export async function keepOneEvent(trx: Trx, recorded: readonly Recorded[], holders: Holders): Promise<void> {
+  const arrived = recorded.filter(({ event, paymentId }) => event !== null && paymentId !== null);
+  for (const [paymentId, all] of Map.groupBy(arrived, (one) => one.paymentId)) {
+    if (paymentId === null) continue;
+    const { received, counted } = await sumsOfPayment(trx, await holders.payment(paymentId));
+    const [detected, late] = [ofEvent(all, 'payment.detected'), ofEvent(all, 'payment.late')];
+    const first = counted > 0n && counted === sum(detected);
+    const [firstDetected] = first ? detected : [];
+    const [firstLate] = received > counted ? late : [];
+    for (const one of all) if (one !== firstDetected && one !== firstLate) one.event = null;
+  }
+}
+
+function ofEvent(recorded: readonly Recorded[], event: Recorded['event']): Recorded[] {
+  return recorded.filter((one) => one.event === event);
+}
+
+function sum(recorded: readonly Recorded[]): bigint {
+  return recorded.reduce((total, { deposit }) => total + deposit.amount, 0n);
+}

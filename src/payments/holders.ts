@@ -1,0 +1,107 @@
+import type { AddressKey } from '../core/address.ts';
+import type { Transfer } from '../core/chain.ts';
+import { networks } from '../core/networks.ts';
+import type { Payment } from '../core/payment.ts';
+import { InvariantError } from '../errors.ts';
+import {
+  findLatestPaymentAt,
+  lockLatestPaymentOfAddress,
+  lockPayment,
+} from '../storage/payments/payments.ts';
+import { findHolderBefore, findRecipients, type Recipient } from '../storage/pool/recipients.ts';
+import type { Trx } from '../storage/schema.ts';
+import { type Match, matchMissed, matchTransfer } from './match.ts';
+
+export type Holders = {
+  /**
+   * The address that received a transfer: on the transfer's own chain if the merchant listed it there, otherwise on
+   * another chain of the family, where the same key holds it.
+   */
+  addressOf(transfer: Transfer): Promise<Recipient>;
+  /** Whose a transfer is that has just been mined. */
+  matchNew(transfer: Transfer): Promise<Match>;
+  /** Whose a transfer is that an earlier reading should have shown: see {@link matchMissed}. */
+  matchMissed(transfer: Transfer): Promise<Match>;
+  /** Held until the transaction ends. */
+  payment(id: number): Promise<Payment>;
+};
+
+/**
+ * Who holds the addresses that transfers reach. Each address and payment is read once, however many transfers reach it:
+ * nobody else changes them while this transaction holds them, and it settles them after the last transfer.
+ */
+export function createHolders(trx: Trx): Holders {
+  const candidates = new Map<string, Promise<Recipient[]>>();
+  const latest = new Map<number, Promise<Payment | null>>();
+  const elsewhere = new Map<string, Promise<Payment | null>>();
+  const before = new Map<string, Promise<number | null>>();
+  const payments = new Map<number, Promise<Payment>>();
+
+  function candidatesOf({ recipient, network }: Transfer): Promise<Recipient[]> {
+    const { family } = networks[network];
+    return once(candidates, `${family} ${recipient}`, () => listOfFamily(trx, recipient, family));
+  }
+
+  async function addressOf(transfer: Transfer): Promise<Recipient> {
+    const all = await candidatesOf(transfer);
+    const address = all.find((candidate) => candidate.network === transfer.network) ?? all[0];
+    if (address === undefined) throw new InvariantError('a transfer to an address that nobody listed');
+    return address;
+  }
+
+  /** What a payment on a sister chain expects at the same key. */
+  function expectedElsewhere(transfer: Transfer): Promise<Payment | null> {
+    return once(elsewhere, `${transfer.network} ${transfer.recipient}`, async () => {
+      const all = await candidatesOf(transfer);
+      const others = all.filter((candidate) => candidate.network !== transfer.network);
+      return findLatestPaymentAt(
+        trx,
+        others.map((candidate) => candidate.id),
+      );
+    });
+  }
+
+  async function matchNew(transfer: Transfer): Promise<Match> {
+    const address = await addressOf(transfer);
+    const listedHere = address.network === transfer.network;
+    const holder = listedHere
+      ? await once(latest, address.id, () => lockLatestPaymentOfAddress(trx, address.id))
+      : null;
+    if (holder?.status === 'pending') return matchTransfer(transfer, holder);
+    // Nobody holds the address here, but perhaps a payment on a sister chain does: the customer chose the wrong one.
+    const expected = await expectedElsewhere(transfer);
+    const neverHere = holder === null && expected !== null;
+    if (!listedHere || neverHere || expected?.status === 'pending') {
+      return { role: 'unmatched', reason: 'wrong_network', expected };
+    }
+    return matchTransfer(transfer, holder);
+  }
+
+  async function matchAsMissed(transfer: Transfer): Promise<Match> {
+    const address = await addressOf(transfer);
+    const holderId = address.network === transfer.network ? await holderBefore(address, transfer) : null;
+    const holder = holderId === null ? null : await payment(holderId);
+    return matchMissed(transfer, holder) ?? matchNew(transfer);
+  }
+
+  function holderBefore(address: Recipient, { block }: Transfer): Promise<number | null> {
+    return once(before, `${address.id} ${block.hash}`, () => findHolderBefore(trx, address.id, block));
+  }
+
+  function payment(id: number): Promise<Payment> {
+    return once(payments, id, () => lockPayment(trx, id));
+  }
+
+  return { addressOf, matchNew, matchMissed: matchAsMissed, payment };
+}
+
+async function listOfFamily(trx: Trx, key: AddressKey, family: string): Promise<Recipient[]> {
+  const all = await findRecipients(trx, key);
+  return all.filter((address) => networks[address.network].family === family);
+}
+
+function once<K, T>(known: Map<K, Promise<T>>, key: K, read: () => Promise<T>): Promise<T> {
+  const found = known.get(key) ?? read();
+  known.set(key, found);
+  return found;
+}
