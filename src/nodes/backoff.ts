@@ -22,8 +22,11 @@ const longestUnsupportedBackoffMs = 10 * minuteMs;
 /** A node that asks for more than this is asked again after this. */
 const longestRetryAfterMs = 60 * minuteMs;
 
+/** While no other node can be asked, the one that comes back is noticed after this at the latest. */
+export const longestAloneMs = 15 * secondMs;
+
 /** What a node never serves is worth a new try now and then, for the same reasons. */
-const firstLackMs = 5 * secondMs;
+const firstLackMs = secondMs;
 const longestLackMs = 10 * minuteMs;
 
 const firstDistrustMs = 5 * minuteMs;

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Capability, NodeAnswer, NodeStatus } from '../core/node.ts';
 import { RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { backoffMs, distrustMs, lackMs } from './backoff.ts';
+import { backoffMs, distrustMs, lackMs, longestAloneMs } from './backoff.ts';
 import { NodeError } from './fault.ts';
 import {
   availableAt,
@@ -139,6 +139,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     } catch (error) {
       signal.throwIfAborted();
       fail(endpoint, error);
+      hurryIfNobodyIsLeft(needs);
       return null;
     }
   }
@@ -201,6 +202,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     }
     endpoint.wrongChain = fault.kind === 'wrong-chain';
     endpoint.backoffUntil = now + backoffMs(fault, endpoint.failures);
+    endpoint.askedToWait = fault.kind === 'unavailable' && (fault.retryAfterMs ?? 0) > 0;
     if (fault.kind === 'contradiction') {
       endpoint.distrustedUntil = now + distrustMs(endpoint.failures);
     }
@@ -224,6 +226,21 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     const fields = { host: endpoint.host, lacks: what, reason };
     if (times === 0) log.warn(fields, 'rpc endpoint limited');
     else log.debug(fields, 'rpc endpoint limited');
+  }
+
+  /** While no node can be asked for this, none is left alone for long: whichever comes back first should be noticed. */
+  function hurryIfNobodyIsLeft(needs: readonly Capability[]): void {
+    const now = clock();
+    if (endpoints.some((endpoint) => availableAt(endpoint, needs) <= now)) return;
+    const latest = now + longestAloneMs;
+    for (const endpoint of endpoints) {
+      if (!endpoint.askedToWait) endpoint.backoffUntil = Math.min(endpoint.backoffUntil, latest);
+      for (const need of needs) {
+        const lack = endpoint.lacks.get(need);
+        // Most nodes never trace anything, and the chain is read and confirmed without.
+        if (lack !== undefined && need !== 'traces') lack.until = Math.min(lack.until, latest);
+      }
+    }
   }
 
   return {

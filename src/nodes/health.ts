@@ -15,6 +15,8 @@ export type Endpoint<N> = {
   /** Whether the log tells that it fails. */
   reported: boolean;
   backoffUntil: number;
+  /** Whether it has asked for that itself. */
+  askedToWait: boolean;
   /** Until then it is asked only if nobody else can be. */
   distrustedUntil: number;
   lacks: Map<Capability, Lack>;
@@ -41,6 +43,7 @@ export function newEndpoint<N>(host: string, node: N, rank: number): Endpoint<N>
     failures: 0,
     reported: false,
     backoffUntil: Number.NEGATIVE_INFINITY,
+    askedToWait: false,
     distrustedUntil: Number.NEGATIVE_INFINITY,
     lacks: new Map(),
     head: null,

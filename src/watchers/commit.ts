@@ -65,7 +65,8 @@ export async function commitSpan(
     head: span.head,
     highestHead: highestOf(before, span.head.height, now),
     finalizedHeight: higher(before.finalizedHeight, span.finalizedHeight),
-    readAt: now,
+    // A head that is known, and blocks that cannot be read, are not reading.
+    readAt: isRead(from, span) ? now : before.readAt,
     stoppedReason: null,
   };
   await updateChain(trx, state);
@@ -93,6 +94,11 @@ export async function commitSpan(
   const settled = await settleAll(trx, [...orphaned, ...touched, ...overdue], settleContext(state, context));
   await announceAll(trx, recorded, context);
   return { state, recorded, settled, more: overdue.length === overdueLimit };
+}
+
+/** Whether a span has read on, or shown that there is nothing more to read. */
+export function isRead(from: Cursor, { to, head }: Pick<Span, 'to' | 'head'>): boolean {
+  return !sameBlock(from, to) || head.height <= to.height;
 }
 
 /** Whose word a transfer of a span is. Who traced a transaction had it itself, in its block; nobody else knows that trace. */

@@ -231,7 +231,7 @@ export async function commitFork(
   const before = await lockChain(trx, state.network);
   if (before === null || !sameBlock(before.cursor, state.cursor)) return null;
 
-  const after: ChainState = { ...before, cursor: fork.forkPoint, head: fork.forkPoint, readAt: context.now };
+  const after: ChainState = { ...before, cursor: fork.forkPoint, head: fork.forkPoint };
   await updateChain(trx, after);
   await deleteAnchorsAbove(trx, state.network, fork.forkPoint.height);
   await cutScans(trx, state.network, fork.forkPoint.height);

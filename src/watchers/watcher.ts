@@ -24,6 +24,7 @@ import {
   commitSpan,
   describeDeposits,
   describeSettlements,
+  isRead,
   sameBlock,
 } from './commit.ts';
 import { commitConfirmed, listDeepDeposits } from './confirm.ts';
@@ -72,6 +73,9 @@ const thinEvery = 64;
 /** After this many failures in a row the head we know is doubted: the chain may have become shorter. */
 const doubtAfter = 3;
 
+/** The longest wait between two tries while nothing can be read, ms. */
+const longestWaitMs = 15_000;
+
 /**
  * Watches one chain. A step reads what a node shows, with no transaction open; writes it, everything it
  * implies and the new cursor in one transaction; then looks afresh at deposits that are deep enough and
@@ -101,9 +105,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       if (!verified) await source.verify(signal);
       verified = true;
       const state = await readChain(db, network);
-      const outcome = state === null ? await begin(signal) : await readOn(state, signal);
-      if (outcome.kind !== 'failed') failures = 0;
-      return outcome;
+      return state === null ? await begin(signal) : await readOn(state, signal);
     } catch (error) {
       if (error instanceof RpcError) return failed(error.message, clock() + chain.pollSeconds * 1000);
       if (error instanceof ConfigError) return stop(error.faults.join('; '), 'chain misconfigured');
@@ -139,9 +141,10 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     // After an outage the blocks are older than the clock says: what came soon in the chain's time is not missed.
     const above = await nativeMattersAbove(db, network, Math.min(clock(), state.cursor.time * 1000));
     const native = above !== null && above <= state.cursor.height;
+    const doubtful = failures % (doubtAfter + 1) === doubtAfter;
     const outcome = await source.poll({
       cursor: state.cursor,
-      head: failures >= doubtAfter ? state.cursor : state.head,
+      head: doubtful ? state.cursor : state.head,
       finalizedHeight: state.finalizedHeight,
       // What lies below the first payment that can be paid in the coin is read as fast as the rest.
       ...(above !== null && !native ? { upTo: above } : {}),
@@ -172,6 +175,9 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       commitSpan(trx, before.cursor, { ...span, vanished }, context()),
     );
     if (committed === null) return { kind: 'stale', ...(await paceOf()) };
+    // Where the blocks cannot be read a head that can is no success.
+    if (isRead(before.cursor, span)) failures = 0;
+    else if (failures > 0) failures += 1;
     if (stoppedFor !== null) log.info({}, 'chain agrees again');
     stoppedFor = null;
     const { state, recorded, settled } = committed;
@@ -214,6 +220,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     await secondWord.ask({ blocks: fork.disconnected, cursor, reach: cursor.height }, signal);
     const settled = await inTransaction(db, (trx) => commitFork(trx, state, fork, context()));
     if (settled === null) return { kind: 'stale', nextAt: clock(), idle: false };
+    failures = 0;
     const fields = {
       fork_point: fork.forkPoint.height,
       depth: state.cursor.height - fork.forkPoint.height,
@@ -243,7 +250,10 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     failures += 1;
     // The first failure may be a hiccup that another node answers; say so once it lasts, then now and then.
     if (failures === doubtAfter || failures % 100 === 0) log.warn({ reason, failures }, 'chain not read');
-    return { kind: 'failed', nextAt: retryAt, idle: false };
+    // Who serves heads and no blocks would be asked as often as who serves both.
+    const waitMs = Math.min(longestWaitMs, 1_000 * 2 ** (failures - doubtAfter - 1));
+    const nextAt = failures > doubtAfter ? Math.max(retryAt, clock() + waitMs) : retryAt;
+    return { kind: 'failed', nextAt, idle: false };
   }
 
   async function stop(reason: string, msg: string): Promise<StepOutcome> {

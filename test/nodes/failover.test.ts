@@ -43,7 +43,7 @@ test('when no node does it, it says why and when one may be asked again', async 
 });
 
 test('a failing node backs off twice as long each time, up to a minute, and not at all after a success', async () => {
-  const { ask, clock, endpoints } = pool('a');
+  const { ask, clock, endpoints } = pool('a', 'b');
   const backoffs: number[] = [];
   for (let i = 0; i < 9; i++) {
     await ask({ a: unavailable('down') }).catch(() => {});
@@ -55,6 +55,57 @@ test('a failing node backs off twice as long each time, up to a minute, and not 
   await ask({});
   await ask({ a: unavailable('down') }).catch(() => {});
   expect((endpoints.status()[0]?.backoffUntil ?? 0) - clock()).toBe(1000);
+});
+
+test('where no other node can be asked, one that fails backs off for fifteen seconds at most: its return is noticed soon', async () => {
+  for (const names of [['a'], ['a', 'b', 'c']]) {
+    const { ask, clock } = pool(...names);
+    const down = Object.fromEntries(names.map((name) => [name, unavailable('down')]));
+    const waits: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      const failure = await ask(down).catch((error: unknown) => error as NoNodeError);
+      waits.push((failure as NoNodeError).retryAt - clock());
+      clock.advance((failure as NoNodeError).retryAt - clock());
+    }
+    expect(waits).toEqual([1000, 2000, 4000, 8000, ...Array(5).fill(15_000)]);
+  }
+});
+
+test('that is so too for nodes that had backed off while another one answered', async () => {
+  const { ask, clock, visits } = pool('a', 'b');
+  for (let i = 0; i < 9; i++) {
+    await ask({ a: unavailable('down') });
+    clock.advance(60_000);
+  }
+  await ask({ a: unavailable('down') });
+  await ask({ b: unavailable('down too') }).catch(() => {});
+  visits.length = 0;
+  clock.advance(15_000);
+  expect(await ask({ b: unavailable('down too') })).toBe('a');
+});
+
+test('a node that asked for patience gets it, also where no other can be asked', async () => {
+  const { ask, clock } = pool('a');
+  const failure = await ask({ a: limited(40_000) }).catch((error: unknown) => error);
+  expect((failure as NoNodeError).retryAt).toBe(clock() + 40_000);
+});
+
+test('where no node serves logs each is asked again within fifteen seconds, and traces only every ten minutes', async () => {
+  for (const [need, longest] of [
+    ['logs', 15_000],
+    ['traces', 10 * minute],
+  ] as const) {
+    const { askFor, clock } = pool('a', 'b');
+    const refusal = lacks(need, new NodeError({ kind: 'unsupported' }, 'switched off'));
+    const waits: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      const failure = await askFor([need], { a: refusal, b: refusal }).catch((error: unknown) => error);
+      waits.push((failure as NoNodeError).retryAt - clock());
+      clock.advance((failure as NoNodeError).retryAt - clock());
+    }
+    expect(waits.slice(0, 4)).toEqual([1000, 2000, 4000, 8000]);
+    expect(waits.at(-1)).toBe(longest);
+  }
 });
 
 test.each<[NodeFault, number]>([
@@ -196,7 +247,9 @@ describe('asking each node', () => {
   test('asks who is distrusted too, and not who lacks what is needed', async () => {
     const { endpoints, askFor, clock } = pool('a', 'b', 'c');
     await askFor(['logs'], { a: contradiction('two blocks'), b: noLogs });
-    clock.advance(2000);
+    clock.advance(1000);
+    await askFor(['logs'], { b: noLogs });
+    clock.advance(1000);
     const answers = await endpoints.askEach(async ({ name }) => name, never, needsLogs);
     expect(answers).toMatchObject([
       { host: 'a', kind: 'answered' },
@@ -337,17 +390,17 @@ test('a node that refuses logs is asked for heads only, while others serve logs'
 test('what a node refused is asked of it again now and then, at last every ten minutes', async () => {
   const { askFor, clock, endpoints, visits } = pool('a', 'b');
   const waits: number[] = [];
-  for (let i = 0; i < 9; i++) {
+  for (let i = 0; i < 12; i++) {
     await askFor(['logs'], { a: noLogs });
     const from = clock();
     visits.length = 0;
     while (!visits.includes('a')) {
-      clock.advance(5000);
+      clock.advance(1000);
       await askFor(['logs'], { a: noLogs });
     }
     waits.push((clock() - from) / 1000);
   }
-  expect(waits).toEqual([5, 10, 20, 40, 80, 160, 320, 600, 600].map((seconds) => expect.closeTo(seconds, 0)));
+  expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
   clock.advance(10 * minute);
   await endpoints.ask(async (_, seen) => seen({ serves: 'logs' }), never, needsLogs);
   expect(endpoints.status()[0]).toMatchObject({ state: 'ready', lacks: [] });
@@ -361,7 +414,7 @@ test('with no node that serves logs the failure says so of each, and when one is
   expect((failure as NoNodeError).message).toBe(
     'a: it serves no logs: limit exceeded; b: it serves no logs: limit exceeded',
   );
-  expect((failure as NoNodeError).retryAt).toBe(clock() + 5000);
+  expect((failure as NoNodeError).retryAt).toBe(clock() + 1000);
   expect(visits).toEqual([]);
 });
 

@@ -112,7 +112,11 @@ test('a node that wants fewer requests is not asked again at once', async () => 
   const { proxy, client } = await open();
   proxy.inject({ kind: 'status', status: 429, headers: { 'retry-after': '3' } });
   const error = await client.send(calls, never).catch((reason: unknown) => reason);
-  expect((error as NodeError).fault).toEqual({ kind: 'unavailable', retryAfterMs: 3000 });
+  expect((error as NodeError).fault).toEqual({
+    kind: 'unavailable',
+    retryAfterMs: 3000,
+    throttled: true,
+  });
   expect(proxy.traffic().requests).toBe(1);
 });
 

@@ -301,7 +301,7 @@ describeDatabases('creating a payment', (openTestDb) => {
     [
       'was not read for more than two minutes',
       { readAt: createdAt - 2 * minute - 1 },
-      'no node has answered for 120 seconds',
+      'the chain has not been read for 120 seconds',
     ],
   ])('refuses where the chain %s, and locks nothing', async (_what, chain, reason) => {
     const db = await openTestDb();

@@ -1,9 +1,9 @@
 import type { Registry } from '@prometheus-io/client';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import type { Config } from '../../config.ts';
+import type { ChainConfig, Config } from '../../config.ts';
 import { networkNames } from '../../core/networks.ts';
-import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
+import { chainDegraded, chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Api } from '../routes.ts';
 
@@ -89,13 +89,26 @@ async function findFaults({
   const states = await withinPatience(readChains(db));
   if (states === null) return { reasons: [{ part: 'database', reason: 'does not answer' }], degraded: [] };
   const configured = networkNames.filter((network) => config.chains[network] !== undefined);
-  const faults = configured.flatMap((network): Fault[] => {
+  const now = clock();
+  const unavailable: Fault[] = [];
+  const late: Fault[] = [];
+  for (const network of configured) {
+    const part = `chain:${network}`;
     const state = states.find((candidate) => candidate.network === network) ?? null;
-    const reason = chainUnavailable(state, clock());
-    return reason === null ? [] : [{ part: `chain:${network}`, reason }];
-  });
-  const allDown = configured.length > 0 && faults.length === configured.length;
-  return allDown ? { reasons: faults, degraded: [] } : { reasons: [], degraded: faults };
+    const reason = chainUnavailable(state, now);
+    const lateness = state === null ? null : chainDegraded(state, paceMsOf(config.chains[network]), now);
+    if (reason !== null) unavailable.push({ part, reason });
+    else if (lateness !== null) late.push({ part, reason: lateness });
+  }
+  const allDown = configured.length > 0 && unavailable.length === configured.length;
+  return allDown
+    ? { reasons: unavailable, degraded: [] }
+    : { reasons: [], degraded: [...unavailable, ...late] };
+}
+
+/** How long a chain may rest between two readings, ms. */
+function paceMsOf(chain: ChainConfig | undefined): number {
+  return Math.max(chain?.pollSeconds ?? 0, chain?.idlePollSeconds ?? 0) * 1000;
 }
 
 /** Null when the answer fails or takes too long. */

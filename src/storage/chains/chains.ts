@@ -15,7 +15,7 @@ export type ChainState = {
    */
   highestHead: { height: number; at: number };
   finalizedHeight: number | null;
-  /** Unix ms of the last answer that a node proved. */
+  /** Unix ms when blocks were read last, or a node proved that there were no more. */
   readAt: number;
   /** Why the chain is stopped; null when it is not. */
   stoppedReason: string | null;
@@ -24,13 +24,23 @@ export type ChainState = {
 /** A chain not read for this long is not offered, ms. */
 const unreadLimitMs = 120_000;
 
+/** Not read for as long beyond the pace at which it should be, ms, a chain is not in good order. */
+const lateLimitMs = 15_000;
+
 /** Why no payment should be made on this chain now; null when one can be. `state` is null before the first read. */
 export function chainUnavailable(state: ChainState | null, now: number): string | null {
   if (state === null) return 'the chain has not been read yet';
   if (state.stoppedReason !== null) return `the chain is stopped: ${state.stoppedReason}`;
-  const unreadSeconds = Math.floor((now - state.readAt) / 1000);
-  if (now - state.readAt > unreadLimitMs) return `no node has answered for ${unreadSeconds} seconds`;
-  return null;
+  return now - state.readAt > unreadLimitMs ? unread(state, now) : null;
+}
+
+/** What is wrong with a chain that can still be offered, and is read every `paceMs`; null when nothing is. */
+export function chainDegraded(state: ChainState, paceMs: number, now: number): string | null {
+  return now - state.readAt > paceMs + lateLimitMs ? unread(state, now) : null;
+}
+
+function unread({ readAt }: ChainState, now: number): string {
+  return `the chain has not been read for ${Math.floor((now - readAt) / 1000)} seconds`;
 }
 
 export async function readChain(db: Db, network: Network): Promise<ChainState | null> {

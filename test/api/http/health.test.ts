@@ -21,11 +21,25 @@ describeDatabases('health', (openTestDb) => {
     });
   });
 
+  test('readyz names a chain as degraded that was not read for fifteen seconds beyond its pace', async () => {
+    const api = await openApiServer(await openTestDb());
+    const degraded = async () => ((await api.send('GET', '/readyz')).body as { degraded: unknown }).degraded;
+    // An idle chain is read every fifteen seconds.
+    api.advance(30);
+    expect(await degraded()).toEqual([]);
+    api.advance(1);
+    const reason = 'the chain has not been read for 31 seconds';
+    expect(await degraded()).toEqual([
+      { part: 'chain:bsc', reason },
+      { part: 'chain:ethereum', reason },
+    ]);
+  });
+
   test('readyz is 503 with every reason when no chain can be paid on', async () => {
     const api = await openApiServer(await openTestDb());
     api.advance(121);
     const answer = await api.send('GET', '/readyz');
-    const reason = 'no node has answered for 121 seconds';
+    const reason = 'the chain has not been read for 121 seconds';
     expect([answer.status, answer.body]).toEqual([
       503,
       {

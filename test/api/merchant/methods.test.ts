@@ -99,7 +99,7 @@ describeDatabases('what can be paid with', (openTestDb) => {
     api.advance(121);
     expect((await methodsOf(api, shop))['bsc usdt']).toMatchObject({
       available: false,
-      reason: 'no node has answered for 121 seconds',
+      reason: 'the chain has not been read for 121 seconds',
     });
   });
 
