@@ -282,6 +282,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       previous_secret text,
       previous_secret_until ${int},
       rotated_at ${int},
+      last_signer text check (last_signer in ('current', 'previous')),
       active ${int} not null default 1 check (active in (0, 1)),
       disabled_reason text,
       failing_since ${int},

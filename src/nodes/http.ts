@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { type Dispatcher, Pool } from 'undici';
 import type { Clock } from '../clock.ts';
+import { parseRetryAfter } from '../core/http-time.ts';
 import { NodeError, unavailable } from './fault.ts';
 
 export type NodeHttpOptions = {
@@ -114,16 +115,6 @@ function tooMuch(maxBytes: number): NodeError {
 function header(answer: Dispatcher.ResponseData, name: string): string | undefined {
   const value = answer.headers[name];
   return Array.isArray(value) ? value[0] : value;
-}
-
-/** Seconds or a date, as ms from `now`; null when absent or meaningless. */
-export function parseRetryAfter(value: string | undefined, now: number): number | null {
-  if (value === undefined) return null;
-  const text = value.trim();
-  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Math.ceil(Number(text) * 1000);
-  // HTTP dates begin with a weekday; `Date.parse` would make a date of almost anything.
-  const at = /^[A-Za-z]{3}/.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 
 export function basicAuthorization(username: string, password: string): Record<string, string> {

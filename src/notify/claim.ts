@@ -6,7 +6,7 @@ import {
   type DueEndpoint,
   getEventBodies,
 } from '../storage/webhooks/queue.ts';
-import type { Envelope } from './attempt.ts';
+import type { Envelope, SigningKey } from './attempt.ts';
 import { claimedAtOnce, isTroubled, type Lanes } from './lanes.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -43,7 +43,7 @@ export async function claimBatch(
   );
   const endpointById = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
   const left = lanes.budget();
-  const claimed: { delivery: ClaimedDelivery; endpoint: SigningEndpoint; keys: string[] }[] = [];
+  const claimed: { delivery: ClaimedDelivery; endpoint: SigningEndpoint; keys: SigningKey[] }[] = [];
   let position = 0;
   for (; position < looked.length && claimed.length < claimedAtOnce && left.sound > 0; position++) {
     const candidate = looked[position];
@@ -71,24 +71,28 @@ export async function claimBatch(
   const envelopes = claimed.flatMap(({ delivery, endpoint, keys }): Envelope[] => {
     const event = bodies.get(delivery.eventSequence);
     if (event === undefined) return [];
-    return [{ delivery, leaseUntil: now + leaseMs, url: endpoint.url, secrets: keys, event }];
+    const { url, rotatedAt } = endpoint;
+    return [{ delivery, leaseUntil: now + leaseMs, url, keys, rotatedAt, event }];
   });
   return { envelopes, rest: due.slice(position) };
 }
 
-/** Newest first; null when they cannot be read. */
+/**
+ * Null when they cannot be read. While a rotation is open the old secret signs last, as receivers that have not
+ * changed need it, or the new one where the receiver has shown that it needs that.
+ */
 function unseal(
   { secrets, onUnreadable }: ClaimTools,
   endpoint: SigningEndpoint,
   now: number,
-): string[] | null {
-  const { id, previousSecret, previousSecretUntil } = endpoint;
+): SigningKey[] | null {
+  const { id, previousSecret, previousSecretUntil, lastSigner } = endpoint;
   try {
-    const keys = [secrets.unseal(endpoint.secret, id)];
+    const keys: SigningKey[] = [{ signer: 'current', secret: secrets.unseal(endpoint.secret, id) }];
     if (previousSecret !== null && previousSecretUntil !== null && previousSecretUntil > now) {
-      keys.push(secrets.unseal(previousSecret, id));
+      keys.push({ signer: 'previous', secret: secrets.unseal(previousSecret, id) });
     }
-    return keys;
+    return lastSigner === 'current' ? keys.reverse() : keys;
   } catch (error) {
     onUnreadable(id, error);
     return null;

@@ -36,6 +36,8 @@ export type NotifierOptions = {
   total?: number;
   /** 0 to 1, for the jitter of the schedule. */
   random?: () => number;
+  /** Whether our clock is known to be wrong; by default never. */
+  isClockKnownWrong?: () => boolean;
   /** Told of each attempt that ended, for metrics. */
   observe?: (conclusion: Conclusion) => void;
   /** Told of each delivery that was given up, for metrics. */
@@ -73,8 +75,15 @@ const recordedAtOnce = 256;
 export function createNotifier(options: NotifierOptions): Notifier {
   const { db, outbound, secrets, headerPrefix, clock, log, random = Math.random } = options;
   const lanes = createLanes({ perEndpoint: options.perEndpoint ?? 4, total: options.total ?? 1024 });
-  const onEnded = () => loop?.wake();
-  const sender = createSender({ outbound, lanes, headerPrefix, clock, random, onEnded });
+  const sender = createSender({
+    outbound,
+    lanes,
+    headerPrefix,
+    clock,
+    random,
+    isClockKnownWrong: options.isClockKnownWrong ?? (() => false),
+    onEnded: () => loop?.wake(),
+  });
 
   /** Endpoints that were complained of already. */
   const unreadable = new Set<string>();

@@ -7,6 +7,7 @@ import {
   type Endpoint,
   getEndpoint,
   recordEndpointHealth,
+  recordLastSigner,
 } from '../storage/webhooks/endpoints.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
 import { recordAttempts } from '../storage/webhooks/queue.ts';
@@ -34,6 +35,9 @@ export async function recordConclusions(
     trx,
     conclusions.map(({ record }) => record),
   );
+  for (const { endpointId, accepted } of conclusions) {
+    if (accepted !== null) await recordLastSigner(trx, endpointId, accepted);
+  }
   const disabled = await judgeEndpoints(trx, conclusions, changed, now);
   for (const endpoint of disabled) {
     await appendEvent(trx, {

@@ -17,15 +17,21 @@ const windowMs = 36 * 60_000;
 
 /** How an attempt ended. `interrupted`: the process that made it died; nobody knows whether it was sent. */
 export type AttemptOutcome =
-  | { kind: 'answer'; status: number; retryAfterMs: number | null }
+  | {
+      kind: 'answer';
+      status: number;
+      retryAfterMs: number | null;
+      /** A bot wall gave it, not the receiver. */
+      fromBotWall: boolean;
+    }
   | { kind: 'failure'; error: OutboundError | 'interrupted' };
 
 export type GiveUpReason = 'rejected' | 'gone' | 'blocked' | 'exhausted';
 
 export type Verdict =
   | { kind: 'delivered' }
-  /** `at` in Unix ms. */
-  | { kind: 'retry'; at: number }
+  /** `at` in Unix ms. `uncounted`: the attempt was in vain through a fault of ours, and is made again. */
+  | { kind: 'retry'; at: number; uncounted?: true }
   | { kind: 'give-up'; reason: GiveUpReason; disableEndpoint: boolean };
 
 export type JudgedAttempt = {
@@ -37,6 +43,8 @@ export type JudgedAttempt = {
   endedAt: number;
   /** 0 to 1: where within the jitter the next wait lies. */
   random: number;
+  /** Our clock is known to be wrong: the time that we sign is. */
+  clockWrong: boolean;
   outcome: AttemptOutcome;
 };
 
@@ -47,6 +55,8 @@ export type JudgedAttempt = {
  * - 400, 401, 403, 404, 422: the receiver will not have it, give up at once
  * - 410: the receiver is gone for good, give up and disable the endpoint
  * - the target is refused by our own guard: give up, an operator has to act first
+ * - whatever a bot wall answers in the receiver's place: again, like 503
+ * - 400, 401, 403 while our clock is known to be wrong: again; the last attempt is made until the clock is right
  * - every other answer (408, 425, 429, 5xx, redirects, codes nobody heard of) and every failure of the
  *   network: again, until ten attempts are used up
  */
@@ -54,7 +64,7 @@ export function judge(attempt: JudgedAttempt): Verdict {
   const { outcome } = attempt;
   switch (outcome.kind) {
     case 'answer':
-      return judgeAnswer(attempt, outcome.status, outcome.retryAfterMs);
+      return judgeAnswer(attempt, outcome);
     case 'failure':
       return outcome.error === 'blocked' ? giveUp('blocked') : retry(attempt, null);
     default:
@@ -62,8 +72,13 @@ export function judge(attempt: JudgedAttempt): Verdict {
   }
 }
 
-function judgeAnswer(attempt: JudgedAttempt, status: number, retryAfterMs: number | null): Verdict {
+function judgeAnswer(
+  attempt: JudgedAttempt,
+  { status, retryAfterMs, fromBotWall }: Extract<AttemptOutcome, { kind: 'answer' }>,
+): Verdict {
+  if (fromBotWall) return retry(attempt, retryAfterMs);
   if (status >= 200 && status < 300) return { kind: 'delivered' };
+  if (attempt.clockWrong && refusesSignature(status)) return retryInVain(attempt);
   switch (status) {
     case 400:
     case 401:
@@ -81,11 +96,27 @@ function judgeAnswer(attempt: JudgedAttempt, status: number, retryAfterMs: numbe
   }
 }
 
+/** What receivers answer that do not accept the signature. */
+export function refusesSignature(status: number): boolean {
+  return status === 400 || status === 401 || status === 403;
+}
+
 function retry(attempt: JudgedAttempt, retryAfterMs: number | null): Verdict {
   if (attempt.attempt >= maxAttempts) return giveUp('exhausted');
-  const scheduled = attempt.endedAt + waitBefore(attempt.attempt + 1) * (1 + jitterShare * attempt.random);
   const asked = attempt.endedAt + (retryAfterMs ?? 0);
-  return { kind: 'retry', at: Math.ceil(Math.max(scheduled, Math.min(asked, latestStart(attempt)))) };
+  const at = Math.max(nextStart(attempt, attempt.attempt + 1), Math.min(asked, latestStart(attempt)));
+  return { kind: 'retry', at: Math.ceil(at) };
+}
+
+/** By the usual waits, but the last attempt is never used up. */
+function retryInVain(attempt: JudgedAttempt): Verdict {
+  const last = attempt.attempt >= maxAttempts;
+  const at = nextStart(attempt, last ? maxAttempts : attempt.attempt + 1);
+  return { kind: 'retry', at: Math.ceil(at), ...(last ? { uncounted: true } : {}) };
+}
+
+function nextStart({ endedAt, random }: JudgedAttempt, next: number): number {
+  return endedAt + waitBefore(next) * (1 + jitterShare * random);
 }
 
 /** The latest that the next attempt may begin with every attempt after it still inside the window. */
@@ -103,14 +134,4 @@ function waitBefore(attempt: number): number {
 
 function giveUp(reason: GiveUpReason): Verdict {
   return { kind: 'give-up', reason, disableEndpoint: false };
-}
-
-/** A `Retry-After` header, seconds or an HTTP date, as milliseconds from `now` (Unix ms); null when it is neither. */
-export function parseRetryAfter(value: string | undefined, now: number): number | null {
-  if (value === undefined) return null;
-  if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
-  // Only the form that HTTP prescribes: Date.parse alone understands almost anything.
-  if (!/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value.trim())) return null;
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? null : Math.max(0, at - now);
 }

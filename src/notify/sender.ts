@@ -1,13 +1,15 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
-import type { Outbound } from '../outbound.ts';
+import type { Outbound, OutboundResult } from '../outbound.ts';
 import {
   attemptTimeoutMs,
   type Conclusion,
   conclude,
   concludeInterrupted,
   type Envelope,
+  type Exchange,
+  otherOrder,
   prepareCall,
 } from './attempt.ts';
 import type { EndpointLane, Lanes } from './lanes.ts';
@@ -49,6 +51,8 @@ export type SenderOptions = {
   clock: Clock;
   /** 0 to 1, for the jitter of the schedule. */
   random: () => number;
+  /** Whether our clock is known to be wrong; then a refused signature ends no delivery. */
+  isClockKnownWrong: () => boolean;
   /** It is time to record what has ended. */
   onEnded: () => void;
 };
@@ -57,12 +61,15 @@ export type SenderOptions = {
 const gatherMs = 5;
 const gatherMost = 64;
 
-/** A claim that would have to be sent with less than this left of its lease is returned instead. */
-const leaseReserveMs = attemptTimeoutMs + 2_000;
+/** A claim that would have to be sent with less than what it may take left of its lease is returned instead. */
+function leaseReserveMs({ keys }: Envelope): number {
+  // While a rotation is open, an attempt can be two requests.
+  return attemptTimeoutMs * (keys.length > 1 ? 2 : 1) + 2_000;
+}
 
 /** Sends what is claimed, with no transaction open and no thought of the database. */
 export function createSender(options: SenderOptions): Sender {
-  const { outbound, lanes, headerPrefix, clock, random, onEnded } = options;
+  const { outbound, lanes, headerPrefix, clock, random, isClockKnownWrong, onEnded } = options;
   const cutOff = new AbortController();
   setMaxListeners(0, cutOff.signal);
 
@@ -90,21 +97,33 @@ export function createSender(options: SenderOptions): Sender {
   async function send(envelope: Envelope, lane: EndpointLane): Promise<void> {
     const { delivery } = envelope;
     const startedAt = clock();
-    if (envelope.leaseUntil - startedAt < leaseReserveMs) {
+    if (envelope.leaseUntil - startedAt < leaseReserveMs(envelope)) {
       unsent.push(envelope);
       return;
     }
-    const call = prepareCall(envelope, headerPrefix, startedAt);
-    const result = await outbound.send({ ...call, signal: cutOff.signal });
+    const exchange = await exchangeOf(envelope, startedAt);
+    const { result } = exchange;
+    const endedAt = startedAt + result.durationMs + (exchange.refused?.result.durationMs ?? 0);
     if (result.kind === 'failure' && cutOff.signal.aborted) {
-      const endedAt = startedAt + result.durationMs;
       concluded.push(concludeInterrupted(delivery, { startedAt, endedAt, random: random() }));
       return;
     }
-    const conclusion = conclude(delivery, { startedAt, result, random: random() });
+    const at = { startedAt, endedAt, random: random(), clockWrong: isClockKnownWrong() };
+    const conclusion = conclude(exchange, at);
     const answered = result.kind === 'answer' && conclusion.verdict.kind !== 'retry';
     lanes.observe(lane, { answered, durationMs: result.durationMs });
     concluded.push(conclusion);
+  }
+
+  async function exchangeOf(envelope: Envelope, startedAt: number): Promise<Exchange> {
+    const first = { envelope, result: await request(envelope, startedAt), refused: null };
+    const other = otherOrder(first);
+    if (other === null) return first;
+    return { envelope: other, result: await request(other, clock()), refused: first };
+  }
+
+  function request(envelope: Envelope, now: number): Promise<OutboundResult> {
+    return outbound.send({ ...prepareCall(envelope, headerPrefix, now), signal: cutOff.signal });
   }
 
   function gather(): void {

@@ -247,6 +247,8 @@ export type Schema = {
     previous_secret: string | null;
     previous_secret_until: number | null;
     rotated_at: number | null;
+    /** Which of the two has to sign last, as the receiver has shown. */
+    last_signer: string | null;
     active: number;
     disabled_reason: string | null;
     /** First failure since the last success. */

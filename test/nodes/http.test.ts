@@ -1,12 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import { NodeError } from '../../src/nodes/fault.ts';
-import {
-  createNodeHttp,
-  type NodeHttp,
-  type NodeHttpOptions,
-  parseRetryAfter,
-} from '../../src/nodes/http.ts';
+import { createNodeHttp, type NodeHttp, type NodeHttpOptions } from '../../src/nodes/http.ts';
 import { testClock } from '../support/evm.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 
@@ -95,19 +90,6 @@ test('being stopped is not the fault of the node', async () => {
   await node.arrived(1);
   stopping.abort(new Error('stopped'));
   await expect(waiting).rejects.toThrow('stopped');
-});
-
-test.each([
-  ['120', 120_000],
-  ['0.5', 500],
-  ['0', 0],
-  ['Fri, 20 Nov 2026 00:00:30 GMT', 30_000],
-  ['Thu, 19 Nov 2026 00:00:00 GMT', 0],
-  ['soon', null],
-  ['-5', null],
-  [undefined, null],
-])('Retry-After: %s', (value, expected) => {
-  expect(parseRetryAfter(value, Date.UTC(2026, 10, 20))).toBe(expected);
 });
 
 function client(url: string, options: Partial<NodeHttpOptions> = {}): NodeHttp {

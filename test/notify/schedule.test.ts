@@ -1,21 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type AttemptOutcome,
-  judge,
-  maxAttempts,
-  parseRetryAfter,
-  waitsMs,
-} from '../../src/notify/schedule.ts';
+import { type AttemptOutcome, judge, maxAttempts, waitsMs } from '../../src/notify/schedule.ts';
 
 const minute = 60_000;
 
 function answer(status: number, retryAfterMs: number | null = null): AttemptOutcome {
-  return { kind: 'answer', status, retryAfterMs };
+  return { kind: 'answer', status, retryAfterMs, fromBotWall: false };
 }
 
+const clockWrong = false;
+
 function judgeOne(outcome: AttemptOutcome, attempt = 1) {
-  return judge({ attempt, firstAttemptAt: 0, endedAt: 0, random: 0, outcome });
+  return judge({ attempt, firstAttemptAt: 0, endedAt: 0, random: 0, clockWrong, outcome });
 }
 
 /** The starts of all attempts of a delivery that is never accepted, in ms from the first. */
@@ -24,7 +20,14 @@ function startsOf(next: () => { takesMs: number; random: number; outcome: Attemp
   for (let attempt = 1; ; attempt++) {
     const start = starts.at(-1) ?? 0;
     const { takesMs, random, outcome } = next();
-    const verdict = judge({ attempt, firstAttemptAt: 0, endedAt: start + takesMs, random, outcome });
+    const verdict = judge({
+      attempt,
+      firstAttemptAt: 0,
+      endedAt: start + takesMs,
+      random,
+      clockWrong,
+      outcome,
+    });
     if (verdict.kind !== 'retry') return starts;
     starts.push(verdict.at);
   }
@@ -142,7 +145,14 @@ describe('the schedule', () => {
         fc.integer({ min: 1, max: 9 }),
         fc.double({ min: 0, max: 1, noNaN: true }),
         (attempt, random) => {
-          const verdict = judge({ attempt, firstAttemptAt: 0, endedAt: 0, random, outcome: answer(500) });
+          const verdict = judge({
+            attempt,
+            firstAttemptAt: 0,
+            endedAt: 0,
+            random,
+            clockWrong,
+            outcome: answer(500),
+          });
           const wait = waitsMs[attempt] ?? 0;
           expect(verdict.kind === 'retry' && verdict.at).toBeGreaterThanOrEqual(wait);
           expect(verdict.kind === 'retry' && verdict.at).toBeLessThanOrEqual(Math.ceil(wait * 1.1));
@@ -160,24 +170,40 @@ describe('the schedule', () => {
   });
 });
 
-describe('a Retry-After header', () => {
-  const now = Date.UTC(2026, 10, 20, 12, 0, 0);
-  test.each([
-    ['120', 120_000],
-    [' 5 ', 5_000],
-    ['0', 0],
-    ['Fri, 20 Nov 2026 12:00:30 GMT', 30_000],
-    ['Fri, 20 Nov 2026 11:00:00 GMT', 0],
-    [undefined, null],
-    ['', null],
-    ['soon', null],
-    ['-5', null],
-    ['1.5', null],
-    ['2026', 2_026_000],
-    ['9999999999999', null],
-    ['Fri, 99 Xyz 2026 12:00:30 GMT', null],
-    ['2026-11-20T12:00:30Z', null],
-  ])('%j means %j ms', (value, ms) => {
-    expect(parseRetryAfter(value, now)).toBe(ms);
+describe('what a bot wall answers', () => {
+  const walled = (status: number, retryAfterMs: number | null = null): AttemptOutcome => ({
+    kind: 'answer',
+    status,
+    retryAfterMs,
+    fromBotWall: true,
+  });
+
+  test.each([403, 202, 200, 404, 410, 429])('is tried again like 503, here %i', (status) => {
+    expect(judgeOne(walled(status))).toEqual({ kind: 'retry', at: 3500 });
+    expect(judgeOne(walled(status, 60_000))).toEqual({ kind: 'retry', at: 60_000 });
+    expect(judgeOne(walled(status), 10)).toMatchObject({ kind: 'give-up', reason: 'exhausted' });
+  });
+});
+
+describe('while our clock is known to be wrong', () => {
+  const judgeWrong = (status: number, attempt: number) =>
+    judge({ attempt, firstAttemptAt: 0, endedAt: 0, random: 0, clockWrong: true, outcome: answer(status) });
+
+  test.each([400, 401, 403])(
+    '%i is tried again by the usual waits, and the last attempt without end',
+    (status) => {
+      expect(judgeWrong(status, 1)).toEqual({ kind: 'retry', at: 3500 });
+      expect(judgeWrong(status, 9)).toEqual({ kind: 'retry', at: 896_000 });
+      expect(judgeWrong(status, 10)).toEqual({ kind: 'retry', at: 896_000, uncounted: true });
+    },
+  );
+
+  test('every other answer means what it always means', () => {
+    for (const [status, attempt] of [404, 422, 410, 200, 500].flatMap((code) => [
+      [code, 1] as const,
+      [code, 10] as const,
+    ])) {
+      expect(judgeWrong(status, attempt)).toEqual(judgeOne(answer(status), attempt));
+    }
   });
 });

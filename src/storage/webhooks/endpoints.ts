@@ -6,6 +6,9 @@ import type { Db, Trx } from '../schema.ts';
 export const disabledReasons = ['operator', 'gone', 'failing'] as const;
 export type DisabledReason = (typeof disabledReasons)[number];
 
+/** Which secret made a signature: while a rotation is open there are two. */
+export type Signer = 'current' | 'previous';
+
 export type Endpoint = {
   id: string;
   merchantId: string;
@@ -33,6 +36,9 @@ export type SigningEndpoint = {
   secret: string;
   previousSecret: string | null;
   previousSecretUntil: number | null;
+  rotatedAt: number | null;
+  /** Whose signature the receiver was seen to need last; null: nothing was learned. */
+  lastSigner: Signer | null;
 };
 
 const endpointColumns = [
@@ -191,6 +197,7 @@ export async function rotateEndpointSecret(
       previous_secret_until: previousUntil,
       secret: sealedSecret,
       rotated_at: at,
+      last_signer: null,
     }))
     .where('id', '=', id)
     .where('deleted_at', 'is', null)
@@ -203,7 +210,7 @@ export async function rotateEndpointSecret(
 export async function finishEndpointRotation(trx: Trx, id: string): Promise<Endpoint | null> {
   await trx
     .updateTable('webhook_endpoints')
-    .set({ previous_secret: null, previous_secret_until: null })
+    .set({ previous_secret: null, previous_secret_until: null, last_signer: null })
     .where('id', '=', id)
     .where('deleted_at', 'is', null)
     .execute();
@@ -214,7 +221,7 @@ export async function finishEndpointRotation(trx: Trx, id: string): Promise<Endp
 export async function forgetEndedRotations(trx: Trx, now: number): Promise<void> {
   await trx
     .updateTable('webhook_endpoints')
-    .set({ previous_secret: null, previous_secret_until: null })
+    .set({ previous_secret: null, previous_secret_until: null, last_signer: null })
     .where('previous_secret_until', '<=', now)
     .execute();
 }
@@ -261,6 +268,8 @@ export async function getSigningEndpoints(db: Db, ids: readonly string[]): Promi
       'secret',
       'previous_secret',
       'previous_secret_until',
+      'rotated_at',
+      'last_signer',
       'deleted_at',
     ])
     .where('id', 'in', ids)
@@ -273,7 +282,24 @@ export async function getSigningEndpoints(db: Db, ids: readonly string[]): Promi
     secret: row.secret,
     previousSecret: row.previous_secret,
     previousSecretUntil: row.previous_secret_until,
+    rotatedAt: row.rotated_at,
+    lastSigner: row.last_signer as Signer | null,
   }));
+}
+
+/** Remembers whose signature a receiver needs last, unless the secret was changed again since. */
+export async function recordLastSigner(
+  trx: Trx,
+  id: string,
+  { signer, rotatedAt }: { signer: Signer; rotatedAt: number | null },
+): Promise<void> {
+  await trx
+    .updateTable('webhook_endpoints')
+    .set({ last_signer: signer })
+    .where('id', '=', id)
+    .where('rotated_at', '=', rotatedAt)
+    .where('previous_secret', 'is not', null)
+    .execute();
 }
 
 /** Keeps `failingSince` true after attempts: one success ends it, the first failure begins it. */

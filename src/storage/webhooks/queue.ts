@@ -36,7 +36,14 @@ export type AttemptRecord = {
   error: string | null;
   detail: string;
   response: string;
-  next: { state: 'pending'; nextAttemptAt: number } | { state: 'delivered' | 'failed'; finishedAt: number };
+  next:
+    | {
+        state: 'pending';
+        nextAttemptAt: number;
+        /** It was in vain through a fault of ours: its number is given again. */
+        uncounted: boolean;
+      }
+    | { state: 'delivered' | 'failed'; finishedAt: number };
 };
 
 /** Far above the endpoints anybody has; bounds one look. */
@@ -157,9 +164,10 @@ export async function recordAttempts(trx: Trx, records: readonly AttemptRecord[]
 
   const results = sql.join(records.map(toResult));
   const { rows } = await sql<{ id: number }>`
-    with result (id, attempt, state, next_attempt_at, finished_at, status, error) as (values ${results})
+    with result (id, attempt, state, next_attempt_at, finished_at, status, error, uncounted) as (values ${results})
     update deliveries
     set state = result.state,
+      attempts = deliveries.attempts - result.uncounted,
       lane = case when result.state = 'pending' then 'backlog' else deliveries.lane end,
       next_attempt_at = coalesce(result.next_attempt_at, deliveries.next_attempt_at),
       finished_at = result.finished_at,
@@ -180,9 +188,11 @@ function toResult(record: AttemptRecord): RawBuilder<unknown> {
   const { next } = record;
   const nextAttemptAt = next.state === 'pending' ? next.nextAttemptAt : null;
   const finishedAt = next.state === 'pending' ? null : next.finishedAt;
+  const uncounted = next.state === 'pending' && next.uncounted === true ? 1 : 0;
   // PostgreSQL takes bare parameters of a VALUES list for text.
   return sql`(cast(${record.deliveryId} as bigint), cast(${record.attempt} as bigint), cast(${next.state} as text),
-    cast(${nextAttemptAt} as bigint), cast(${finishedAt} as bigint), cast(${record.status} as bigint), cast(${record.error} as text))`;
+    cast(${nextAttemptAt} as bigint), cast(${finishedAt} as bigint), cast(${record.status} as bigint), cast(${record.error} as text),
+    cast(${uncounted} as bigint))`;
 }
 
 /** Gives back claims that were never sent; their attempt does not count. */

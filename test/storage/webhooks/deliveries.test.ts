@@ -51,7 +51,7 @@ function ended(deliveryId: number, attempt: number, next: AttemptRecord['next'])
 }
 
 const delivered = { state: 'delivered', finishedAt: now + 5 } as const;
-const retried = { state: 'pending', nextAttemptAt: now + 3_500 } as const;
+const retried = { state: 'pending', nextAttemptAt: now + 3_500, uncounted: false } as const;
 const failed = { state: 'failed', finishedAt: now + 5 } as const;
 
 describeDatabases('the queue of deliveries', (openTestDb) => {
