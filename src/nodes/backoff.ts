@@ -65,6 +65,7 @@ export function distrustMs(failures: number): number {
   return doubled(firstDistrustMs, failures, longestDistrustMs);
 }
 
-function doubled(first: number, times: number, most: number): number {
+/** `first`, twice as long each time, at most `most`; all in ms. */
+export function doubled(first: number, times: number, most: number): number {
   return Math.min(most, first * 2 ** Math.min(times, 30));
 }

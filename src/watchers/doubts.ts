@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { BlockHash } from '../core/chain.ts';
 import type { Deposit } from '../core/payment.ts';
+import { doubled } from '../nodes/backoff.ts';
 
 /** What came of looking at a deposit that could not be confirmed yet. */
 export type Doubt = {
@@ -95,8 +96,4 @@ export function createDoubts(clock: Clock) {
       for (const [id, { until }] of doubts) if (until + forgottenMs < clock()) doubts.delete(id);
     },
   };
-}
-
-function doubled(first: number, times: number, most: number): number {
-  return Math.min(most, first * 2 ** Math.min(times, 30));
 }
