@@ -4,7 +4,7 @@ import { createGroupCommit } from './group-commit.ts';
 import { migrateToLatest } from './migrate.ts';
 import { migrationLimits, openPostgres, runningLimits } from './postgres.ts';
 import type { Db, Trx } from './schema.ts';
-import { openSqlite } from './sqlite.ts';
+import { endStart, openSqlite } from './sqlite.ts';
 
 /**
  * Opens `sqlite:<path>` (absolute by now) or `postgres://…` and brings its tables up to date.
@@ -13,7 +13,11 @@ import { openSqlite } from './sqlite.ts';
  */
 export async function openDatabase(url: string): Promise<Db> {
   try {
-    if (url.startsWith('sqlite:')) return await migrated(openSqlite(url.slice('sqlite:'.length)));
+    if (url.startsWith('sqlite:')) {
+      const db = await migrated(openSqlite(url.slice('sqlite:'.length)));
+      await endStart(db);
+      return db;
+    }
     // Building an index may take longer than any statement of a running daemon.
     const unlimited = await migrated(openPostgres(url, migrationLimits));
     await unlimited.destroy();

@@ -10,6 +10,7 @@ import {
   SqliteDialect,
   SqliteDriver,
   type SqliteStatement,
+  sql,
 } from 'kysely';
 import { CommandError, reasonOf } from '../errors.ts';
 import type { Db, Schema } from './schema.ts';
@@ -17,13 +18,21 @@ import type { Db, Schema } from './schema.ts';
 /** Marks a SQLite file as ours ("depo" in ASCII). */
 const applicationId = 0x6465706f;
 
-/** How long another process of ours may hold the file before a statement gives up, ms. */
-const busyTimeoutMs = 10_000;
+/** How long another process may bring the tables up to date before our start gives up, ms. */
+const startTimeoutMs = 10_000;
+
+/** SQLite waits for a lock with the whole process: never for longer than this, ms. `inTransaction` tries again. */
+const busyTimeoutMs = 20;
 
 export function openSqlite(path: string): Db {
   return new Kysely<Schema>({
     dialect: new ImmediateSqliteDialect({ database: cachingStatements(openFile(path)) }),
   });
+}
+
+/** From now on the process answers others: no statement makes all of it wait. */
+export async function endStart(db: Db): Promise<void> {
+  await sql.raw(`pragma busy_timeout = ${busyTimeoutMs}`).execute(db);
 }
 
 function openFile(path: string): Sqlite.Database {
@@ -34,7 +43,7 @@ function openFile(path: string): Sqlite.Database {
   }
   let file: Sqlite.Database | undefined;
   try {
-    file = new Sqlite(path, { timeout: busyTimeoutMs });
+    file = new Sqlite(path, { timeout: startTimeoutMs });
     claimFile(file);
     file.pragma('journal_mode = WAL');
     file.pragma('synchronous = FULL');
