@@ -1,10 +1,12 @@
 import { PostgresAdapter, sql } from 'kysely';
 import { CommandError, reasonOf } from '../errors.ts';
+import { codeOf } from './faults.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { migrateToLatest } from './migrate.ts';
 import { migrationLimits, openPostgres, runningLimits } from './postgres.ts';
 import type { Db, Trx } from './schema.ts';
 import { endStart, openSqlite } from './sqlite.ts';
+import { createWriteHealth, type WriteHealth } from './write-health.ts';
 
 /**
  * Opens `sqlite:<path>` (absolute by now) or `postgres://…` and brings its tables up to date.
@@ -49,7 +51,19 @@ export function isPostgres(db: Db): boolean {
   return db.getExecutor().adapter instanceof PostgresAdapter;
 }
 
-const groupCommits = new WeakMap<Db, ReturnType<typeof createGroupCommit>>();
+type Writing = { health: WriteHealth; together: ReturnType<typeof createGroupCommit> };
+const writings = new WeakMap<Db, Writing>();
+
+function writingOf(db: Db): Writing {
+  const writing = writings.get(db) ?? { health: createWriteHealth(), together: createGroupCommit(db) };
+  writings.set(db, writing);
+  return writing;
+}
+
+/** Why nothing can be written to the database, as far as this process has seen; null when something can. */
+export function writeTrouble(db: Db): string | null {
+  return writingOf(db).health.trouble();
+}
 
 /**
  * Runs `work` as one unit: all of it is on the disk when this resolves, nothing when it rejects. On SQLite it
@@ -58,11 +72,31 @@ const groupCommits = new WeakMap<Db, ReturnType<typeof createGroupCommit>>();
  * inside: on SQLite every other query of the process waits meanwhile.
  */
 export async function inTransaction<T>(db: Db, work: (trx: Trx) => Promise<T>): Promise<T> {
-  if (!isPostgres(db)) {
-    const together = groupCommits.get(db) ?? createGroupCommit(db);
-    groupCommits.set(db, together);
-    return together(work);
+  const { health, together } = writingOf(db);
+  let added = false;
+  const noted = (trx: Trx) => {
+    added = false;
+    return work(
+      trx.withPlugin({
+        transformQuery({ node }) {
+          added ||= node.kind === 'InsertQueryNode';
+          return node;
+        },
+        transformResult: async ({ result }) => result,
+      }),
+    );
+  };
+  try {
+    const result = isPostgres(db) ? await retried(db, noted) : await together(noted);
+    if (added) health.succeeded();
+    return result;
+  } catch (error) {
+    health.failed(error);
+    throw error;
   }
+}
+
+async function retried<T>(db: Db, work: (trx: Trx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await db.transaction().execute(work);
@@ -74,7 +108,7 @@ export async function inTransaction<T>(db: Db, work: (trx: Trx) => Promise<T>): 
 
 /** PostgreSQL's serialization_failure and deadlock_detected. */
 function isTransient(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
+  const code = codeOf(error);
   return code === '40001' || code === '40P01';
 }
 

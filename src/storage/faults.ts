@@ -20,21 +20,26 @@ const driverFault =
 
 /** Whether the database could not do its work just now (full disk, no connection), through no fault of the query. */
 export function isStorageFault(error: unknown): boolean {
-  const { code } = read(error);
+  const code = codeOf(error);
   if (code === null) return isConnectionFault(error);
   return sqliteFault.test(code) || postgresFault.test(code) || networkFault.test(code);
 }
 
 /** Whether nothing more can be asked on the connection of PostgreSQL that gave this error. */
 export function isConnectionFault(error: unknown): boolean {
-  const { code, message } = read(error);
-  return code === null ? driverFault.test(message) : sessionEnd.test(code) || networkFault.test(code);
+  const code = codeOf(error);
+  return code === null
+    ? driverFault.test(messageOf(error))
+    : sessionEnd.test(code) || networkFault.test(code);
 }
 
-function read(error: unknown): { code: string | null; message: string } {
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  return {
-    code: typeof code === 'string' ? code : null,
-    message: typeof message === 'string' ? message : '',
-  };
+/** What SQLite, PostgreSQL or the system call the error; null when they gave it no code. */
+export function codeOf(error: unknown): string | null {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === 'string' ? code : null;
+}
+
+function messageOf(error: unknown): string {
+  const { message } = (error ?? {}) as { message?: unknown };
+  return typeof message === 'string' ? message : '';
 }

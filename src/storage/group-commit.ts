@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { CompiledQuery } from 'kysely';
+import { codeOf } from './faults.ts';
 import type { Db, Trx } from './schema.ts';
 
 type Work<T> = (trx: Trx) => Promise<T>;
@@ -82,7 +83,7 @@ async function commit(db: Db, jobs: readonly Job[]): Promise<unknown> {
 }
 
 function isBusy(error: unknown): boolean {
-  return String((error as { code?: unknown } | null)?.code).startsWith('SQLITE_BUSY');
+  return codeOf(error)?.startsWith('SQLITE_BUSY') === true;
 }
 
 /** @throws when the change could not be undone alone: then the whole transaction has failed. */

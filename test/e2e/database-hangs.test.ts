@@ -80,6 +80,33 @@ test('a session of another program that keeps a chain locked holds up that chain
   expect(await seconds(() => confirmOn('bsc'))).toBeLessThan(15);
 }, 90_000);
 
+test('a database that is read-only after a failover is named by readyz, and goes on by itself when it can be written', async () => {
+  const payment = await shop.create('bsc', 'usdt');
+  const name = new URL(databaseUrl).pathname.slice(1);
+  const operator = new pg.Client({ connectionString: databaseUrl.replace(name, 'postgres') });
+  await operator.connect();
+  onTestFinished(() => operator.end());
+  const failOver = async (readOnly: string) => {
+    await operator.query(`alter database ${name} set default_transaction_read_only = ${readOnly}`);
+    await operator.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
+  };
+  const ready = async () => (await fetch(`${shop.home.current().url}/readyz`)).json();
+
+  await failOver('on');
+  const order = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' };
+  await waitFor('readyz to name it', async () => {
+    expect((await shop.api.create(order)).status).toBe(503);
+    const { reasons } = (await ready()) as { reasons?: { part: string; reason: string }[] };
+    return reasons?.some(({ part, reason }) => part === 'database' && reason === 'it is read-only');
+  });
+  expect((await shop.retrieve(payment)).status).toBe('pending');
+
+  await failOver('off');
+  await waitFor('readyz', async () => ((await ready()) as { ready: boolean }).ready, { timeoutMs: 40_000 });
+  await shop.payAndMine(payment, 15);
+  await shop.until(payment, 'confirmed', (body) => body.status === 'confirmed');
+}, 90_000);
+
 test('connections on which nothing comes any more are given up, and seconds later everything goes on', async () => {
   const open = await shop.create('bsc', 'usdt');
   const from = shop.home.logs.length;

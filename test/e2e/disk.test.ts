@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { expectedAmount, type Scenario, startScenario } from '../support/scenario.ts';
 import { batchTokens } from '../support/tokens.ts';
+import { waitFor } from '../support/wait.ts';
 
 let shop: Scenario;
 beforeAll(async () => {
@@ -27,10 +28,24 @@ test('a full disk stops what has to be written, says so, and loses nothing', asy
   const said = shop.home.logs.filter((line) => JSON.stringify(line).includes('disk is full'));
   expect(said.length).toBeGreaterThan(0);
 
+  const readiness = async () => (await fetch(`${shop.home.current().url}/readyz`)).json();
+  expect(await readiness()).toMatchObject({
+    ready: false,
+    reasons: [{ part: 'database', reason: 'its disk is full' }],
+  });
+
   await shop.home.setDiskFull(false);
   const confirmed = await shop.until(payment, 'confirmed', (body) => body.status === 'confirmed');
   expect(confirmed).toMatchObject({ tx_hash: txHash, actual_crypto_amount: '50.000000', reason: null });
   expect(confirmed.deposits).toHaveLength(Number(pieces));
   await shop.receiver.waitForEvent('payment.confirmed', payment.payment_number);
   expect(await shop.eventsOf(payment)).toEqual(['payment.detected', 'payment.confirmed']);
-});
+  await waitFor(
+    'the daemon to be ready again',
+    async () => {
+      await anvil.mine(1);
+      return ((await readiness()) as { ready: boolean }).ready;
+    },
+    { timeoutMs: 40_000 },
+  );
+}, 90_000);

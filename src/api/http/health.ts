@@ -2,8 +2,10 @@ import type { Registry } from '@prometheus-io/client';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { ChainConfig, Config } from '../../config.ts';
-import { networkNames } from '../../core/networks.ts';
+import type { Network } from '../../core/networks.ts';
+import type { Rates } from '../../rates/rates.ts';
 import { chainDegraded, chainUnavailable, readChains } from '../../storage/chains/chains.ts';
+import { writeTrouble } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Api } from '../routes.ts';
 
@@ -11,7 +13,10 @@ import type { Api } from '../routes.ts';
 const patienceMs = 2_000;
 
 const faultSchema = z.object({
-  part: z.string().meta({ example: 'chain:bsc' }),
+  part: z
+    .string()
+    .meta({ example: 'chain:bsc' })
+    .describe('`chain:` one chain, `rate:` the price of one coin, `database`, `daemon`.'),
   reason: z.string(),
 });
 type Fault = z.output<typeof faultSchema>;
@@ -23,6 +28,7 @@ export type HealthRouteDeps = {
   config: Pick<Config, 'chains'>;
   clock: Clock;
   registry: Registry;
+  rates: Rates;
   /** Whether the daemon is on its way down. */
   isStopping: () => boolean;
 };
@@ -50,7 +56,7 @@ export function registerHealthRoutes(api: Api, deps: HealthRouteDeps): void {
       operationId: 'isReady',
       summary: 'The daemon can do its work',
       description:
-        'Ready while one chain can be paid on; what does not work meanwhile is listed as degraded.',
+        'Ready while a payment can be created on one chain; what does not work meanwhile is listed as degraded.',
       security: [],
       response: {
         200: z.object({ ready: z.literal(true), degraded: z.array(faultSchema) }),
@@ -79,36 +85,49 @@ export function registerHealthRoutes(api: Api, deps: HealthRouteDeps): void {
   });
 }
 
+/** From what the loops and the requests have seen: asking costs one read. */
 async function findFaults({
   db,
   config,
   clock,
+  rates,
   isStopping,
 }: HealthRouteDeps): Promise<{ reasons: Fault[]; degraded: Fault[] }> {
   if (isStopping()) return { reasons: [{ part: 'daemon', reason: 'stopping' }], degraded: [] };
   const states = await withinPatience(readChains(db));
   if (states === null) return { reasons: [{ part: 'database', reason: 'does not answer' }], degraded: [] };
-  const configured = networkNames.filter((network) => config.chains[network] !== undefined);
+  const trouble = writeTrouble(db);
+  const database = trouble === null ? [] : [{ part: 'database', reason: trouble }];
+
+  const configured = Object.values(config.chains);
   const now = clock();
-  const unavailable: Fault[] = [];
+  const unavailable = new Map<Network, string>();
   const late: Fault[] = [];
-  for (const network of configured) {
-    const part = `chain:${network}`;
-    const state = states.find((candidate) => candidate.network === network) ?? null;
+  for (const chain of configured) {
+    const state = states.find(({ network }) => network === chain.network) ?? null;
     const reason = chainUnavailable(state, now);
-    const lateness = state === null ? null : chainDegraded(state, paceMsOf(config.chains[network]), now);
-    if (reason !== null) unavailable.push({ part, reason });
-    else if (lateness !== null) late.push({ part, reason: lateness });
+    const lateness = state === null ? null : chainDegraded(state, paceMsOf(chain), now);
+    if (reason !== null) unavailable.set(chain.network, reason);
+    else if (lateness !== null) late.push({ part: `chain:${chain.network}`, reason: lateness });
   }
-  const allDown = configured.length > 0 && unavailable.length === configured.length;
-  return allDown
-    ? { reasons: unavailable, degraded: [] }
-    : { reasons: [], degraded: [...unavailable, ...late] };
+  const coins = new Set(configured.flatMap(({ assets }) => assets.map(({ coin }) => coin)));
+  const unpriced = new Set([...coins].filter((coin) => rates.quote(coin) === null));
+  const reasons = [
+    ...database,
+    ...[...unavailable].map(([network, reason]) => ({ part: `chain:${network}`, reason })),
+    ...[...unpriced].map((coin) => ({ part: `rate:${coin}`, reason: 'no trustworthy rate' })),
+  ];
+  const payable = configured.some(
+    ({ network, assets }) => !unavailable.has(network) && assets.some(({ coin }) => !unpriced.has(coin)),
+  );
+  return payable && trouble === null
+    ? { reasons: [], degraded: [...reasons, ...late] }
+    : { reasons, degraded: [] };
 }
 
 /** How long a chain may rest between two readings, ms. */
-function paceMsOf(chain: ChainConfig | undefined): number {
-  return Math.max(chain?.pollSeconds ?? 0, chain?.idlePollSeconds ?? 0) * 1000;
+function paceMsOf({ pollSeconds, idlePollSeconds }: ChainConfig): number {
+  return Math.max(pollSeconds, idlePollSeconds) * 1000;
 }
 
 /** Null when the answer fails or takes too long. */

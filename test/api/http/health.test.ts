@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { inTransaction } from '../../../src/storage/database.ts';
 import { openApiServer } from '../../support/api-server.ts';
 import { describeDatabases } from '../../support/databases.ts';
 
@@ -65,6 +66,31 @@ describeDatabases('health', (openTestDb) => {
     expect(await api.send('GET', '/readyz')).toMatchObject({
       status: 503,
       body: { ready: false, reasons: [{ part: 'database', reason: expect.any(String) }] },
+    });
+  });
+
+  test('readyz names a coin without a price as degraded, and is 503 when no coin of a chain that can be used has one', async () => {
+    const api = await openApiServer(await openTestDb());
+    const prices = { usdt: 1n, usdc: 1n, busd: 1n, bnb: 600n };
+    api.setRates(prices);
+    const degraded = [{ part: 'rate:eth', reason: 'no trustworthy rate' }];
+    expect((await api.send('GET', '/readyz')).body).toEqual({ ready: true, degraded });
+    api.setRates({});
+    const answer = await api.send<{ reasons: { part: string }[] }>('GET', '/readyz');
+    expect(answer.status).toBe(503);
+    expect(answer.body.reasons.map(({ part }) => part)).toContain('rate:usdt');
+  });
+
+  test('readyz is 503 after a write that the database refused, without a write of its own', async () => {
+    const db = await openTestDb();
+    const api = await openApiServer(db);
+    const readOnly = Object.assign(new Error('cannot execute INSERT in a read-only transaction'), {
+      code: '25006',
+    });
+    await expect(inTransaction(db, async () => Promise.reject(readOnly))).rejects.toThrow('read-only');
+    expect(await api.send('GET', '/readyz')).toMatchObject({
+      status: 503,
+      body: { ready: false, reasons: [{ part: 'database', reason: 'it is read-only' }] },
     });
   });
 
