@@ -38,6 +38,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       next_index ${int} not null default 0,
       address_limit ${int} not null,
       created_at ${int} not null,
+      removed_at ${int},
       unique (network, xpub)
     )`,
     sql`create index derived_pools_merchant on derived_pools (merchant_id, network, currency)`,

@@ -33,7 +33,7 @@ async function change(
     }
     if (options.json) return printJson({ data: found.map((one) => ({ ...one, active: inService })) });
     for (const { network, address } of found) {
-      print(`${address} on ${network} is ${inService ? 'in' : 'out of'} service`);
+      print(`${address} on ${network} is ${inService ? 'in service' : 'retired'}`);
     }
   });
 }

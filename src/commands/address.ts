@@ -77,8 +77,15 @@ export async function addressList(
     }
     if (options.json) return printJson({ data: addresses.map(present) });
     printTable(
-      ['NETWORK', 'ADDRESS', 'FOR', 'STATE', 'LABEL'],
-      addresses.map((one) => [one.network, one.address, one.currency ?? 'all', stateOf(one), one.label]),
+      ['NETWORK', 'ADDRESS', 'FOR', 'STATE', 'POOL', 'LABEL'],
+      addresses.map((one) => [
+        one.network,
+        one.address,
+        one.currency ?? 'all',
+        stateOf(one),
+        one.derived === null ? 'list' : `${one.derived.poolId}, m/0/${one.derived.index}`,
+        one.label,
+      ]),
     );
   });
 }
@@ -147,7 +154,7 @@ function readBytes(file: string): Uint8Array {
 }
 
 function stateOf({ active, lockedBy }: PoolAddress): string {
-  if (!active) return 'out of service';
+  if (!active) return 'retired';
   return lockedBy === null ? 'free' : 'held';
 }
 
@@ -159,6 +166,8 @@ function present(address: PoolAddress) {
     currency: address.currency,
     label: address.label,
     source: address.source,
+    derived_pool_id: address.derived?.poolId ?? null,
+    derivation_index: address.derived?.index ?? null,
     active: address.active,
     held: address.lockedBy !== null,
     created_at: isoTime(address.createdAt),

@@ -1,6 +1,12 @@
 import type { Network } from '../core/networks.ts';
 import { CommandError } from '../errors.ts';
-import { changePoolLimit, createDerivedPool, describeDerivedPools, shortKey } from '../pool/derived.ts';
+import {
+  changePoolLimit,
+  createDerivedPool,
+  describeDerivedPools,
+  endDerivedPool,
+  shortKey,
+} from '../pool/derived.ts';
 import { gapWarning } from '../pool/gaps.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant } from './workplace.ts';
@@ -12,6 +18,7 @@ type DeriveOptions = CommandOptions & {
   currency?: string;
   label?: string;
   limit?: number;
+  confirmFirst?: string;
 };
 
 /** Adds a pool whose addresses are derived when payments need them. */
@@ -25,10 +32,11 @@ export async function addressDerive(options: DeriveOptions): Promise<void> {
       label: options.label ?? '',
       xpub: options.xpub,
       limit: options.limit ?? null,
+      confirmFirst: options.confirmFirst,
       actor,
     });
     if ('error' in outcome) throw new CommandError(`${outcome.field}: ${outcome.error}`);
-    const { pool, firstAddresses, warnings } = outcome;
+    const { pool, firstAddresses } = outcome;
     if (options.json) {
       return printJson({
         id: pool.id,
@@ -38,12 +46,11 @@ export async function addressDerive(options: DeriveOptions): Promise<void> {
         key: shortKey(pool.xpub),
         limit: pool.limit,
         first_addresses: firstAddresses,
-        warnings,
       });
     }
-    for (const warning of warnings) say(`warning: ${warning}`);
     print(`derived pool ${pool.id} on ${pool.network}, up to ${pool.limit} addresses`);
-    print('Compare its first addresses with your wallet before you take a payment:');
+    print('Compare its first addresses with your wallet before you take a payment. If they are others,');
+    print(`depositd address pools remove ${pool.id} --merchant ${merchant.id}`);
     for (const [index, address] of firstAddresses.entries()) print(`  m/0/${index}  ${address}`);
   });
 }
@@ -88,6 +95,27 @@ export async function addressPools(options: CommandOptions & { merchant: string 
       if (warning !== null) say(`warning: pool ${id}: ${warning}`);
     }
   });
+}
+
+/** Takes a pool, such as one of a wrong key, out of use with everything derived for it. */
+export async function addressPoolRemove(
+  poolId: number,
+  options: CommandOptions & { merchant: string },
+): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const merchant = await requireMerchant(workplace.db, options.merchant);
+    const removed = await endDerivedPool(workplace, { merchantId: merchant.id, poolId, actor });
+    if (removed === null) throw new CommandError(`the merchant has no derived pool ${poolId}`);
+    if (options.json) return printJson({ id: poolId, ...removed });
+    print(`derived pool ${poolId} is removed, ${countOf(removed.retired)} derived for it retired`);
+    if (removed.held > 0) {
+      say(`warning: pending payments hold ${countOf(removed.held)} of it; cancel them if the key was wrong`);
+    }
+  });
+}
+
+function countOf(addresses: number): string {
+  return addresses === 1 ? '1 address' : `${addresses} addresses`;
 }
 
 export async function addressLimit(

@@ -136,6 +136,10 @@ function addAddressCommands(program: Command): void {
       'derive them from an account’s extended public key (m/0/i), as payments need them',
     )
     .addOption(new Option('--limit <count>', 'with --xpub: at most so many').argParser(readCount))
+    .option(
+      '--confirm-first <address>',
+      'with --xpub: the first address as your wallet shows it, to be compared',
+    )
     .action(async (addresses: string[], options, command: Command) => {
       if ((options.xpub === undefined) === (addresses.length === 0)) {
         command.error('error: give addresses, or --xpub and no address');
@@ -143,11 +147,15 @@ function addAddressCommands(program: Command): void {
       if (options.xpub !== undefined) return (await import('./derived-pool.ts')).addressDerive(options);
       return (await import('./address.ts')).addressAdd(addresses, options);
     });
-  onMerchant(
-    address,
-    'pools',
-    'List the keys that addresses are derived from, and the gaps in their use.',
-  ).action(async (options) => (await import('./derived-pool.ts')).addressPools(options));
+  const pools = group(address, 'pools', 'Keys that addresses are derived from, and the gaps in their use.');
+  onMerchant(pools, 'list', 'List them; what "pools" does alone.', { isDefault: true }).action(
+    async (options) => (await import('./derived-pool.ts')).addressPools(options),
+  );
+  onMerchant(pools, 'remove', 'Derive nothing more from a key, and retire what was derived from it.')
+    .addArgument(new Argument('<pool-id>', 'as "address pools" shows it').argParser(readCount))
+    .action(async (poolId, options) =>
+      (await import('./derived-pool.ts')).addressPoolRemove(poolId, options),
+    );
   onMerchant(address, 'limit', 'Change how many addresses are derived from a key.')
     .addArgument(new Argument('<pool-id>', 'as "address pools" shows it').argParser(readCount))
     .addArgument(new Argument('<count>', 'at most so many').argParser(readCount))
@@ -171,7 +179,11 @@ function addAddressCommands(program: Command): void {
   onMerchant(address, 'list', 'List a merchant’s addresses.')
     .addOption(network())
     .action(async (options) => (await import('./address.ts')).addressList(options));
-  onMerchant(address, 'retire <address...>', 'Take addresses out of service; payments that hold them go on.')
+  onMerchant(
+    address,
+    'retire <address...>',
+    'Retire addresses: no further payment gets them, one that holds them goes on.',
+  )
     .addOption(network())
     .action(async (addresses, options) =>
       (await import('./address-service.ts')).addressRetire(addresses, options),
@@ -222,13 +234,26 @@ function onEndpoint(parent: Command, verb: string, description: string): Command
   return onConfig(parent, `${verb} <endpoint-id>`, description, { json: true });
 }
 
-function onMerchant(parent: Command, usage: string, description: string): Command {
-  return onConfig(parent, usage, description, { json: true }).requiredOption('--merchant <id>', 'whose');
+function onMerchant(
+  parent: Command,
+  usage: string,
+  description: string,
+  { isDefault = false } = {},
+): Command {
+  return onConfig(parent, usage, description, { json: true, isDefault }).requiredOption(
+    '--merchant <id>',
+    'whose',
+  );
 }
 
-function onConfig(parent: Command, usage: string, description: string, { json = false } = {}): Command {
+function onConfig(
+  parent: Command,
+  usage: string,
+  description: string,
+  { json = false, isDefault = false } = {},
+): Command {
   const command = parent
-    .command(usage)
+    .command(usage, { isDefault })
     .description(description)
     .option('-c, --config <file>', 'the configuration', './config.json')
     .option('--debug', 'show where an unexpected error came from');

@@ -10,12 +10,18 @@ export type AccountKey = {
   text: string;
   /** Below the master key: 3 for `m/44'/60'/0'`, the account that wallets show. */
   depth: number;
+  /** Whether it lies where wallets have accounts. Of which coin the key does not say. */
+  isAccount: boolean;
   /** The address `m/0/index` below it: what wallets show as the account's addresses, in their order. */
   addressAt(family: ChainFamily, index: number): ParsedAddress;
 };
 
 /** The highest index of a non-hardened child. */
 export const highestIndex = 2 ** 31 - 1;
+
+/** The depth of `m/44'/60'/0'`. */
+const accountDepth = 3;
+const firstHardened = 2 ** 31;
 
 const publicKeyPattern = /^xpub[1-9A-HJ-NP-Za-km-z]{100,120}$/;
 const otherKeyPattern = /^([yzuvtYZUV]pub)[1-9A-HJ-NP-Za-km-z]{100,120}$/;
@@ -40,6 +46,7 @@ export function parseAccountKey(text: string): AccountKey | { error: string } {
   return {
     text,
     depth: account.depth,
+    isAccount: account.depth === accountDepth && account.index >= firstHardened,
     addressAt(family, index) {
       const { publicKey } = external.deriveChild(index);
       if (publicKey === null) throw new RangeError('a derived key without a public key');

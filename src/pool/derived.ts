@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import { parseAccountKey } from '../core/account-key.ts';
+import { type AccountKey, parseAccountKey } from '../core/account-key.ts';
 import type { Address } from '../core/address.ts';
 import { currencies } from '../core/assets.ts';
 import { labelFault } from '../core/labels.ts';
@@ -14,9 +14,12 @@ import {
   findPoolsOfKey,
   listDerivedIndexes,
   listDerivedPools,
+  removeDerivedPool,
+  renewDerivedPool,
   setPoolLimit,
 } from '../storage/pool/derived-pools.ts';
 import type { Db } from '../storage/schema.ts';
+import { readAddressText } from './address-text.ts';
 import { addressRules } from './check.ts';
 import { type GapReport, reportGaps } from './gaps.ts';
 
@@ -31,18 +34,17 @@ export type DerivedPoolRequest = {
   xpub: string;
   /** Most addresses; null: as the configuration says. */
   limit: number | null;
+  /** The first address as the wallet shows it; required where the key does not look like an account's. */
+  confirmFirst?: string | undefined;
   actor: string;
 };
 
 export type DerivedPoolOutcome =
-  | { pool: DerivedPool; firstAddresses: Address[]; warnings: string[] }
-  | { error: string; field: 'network' | 'currency' | 'label' | 'xpub' };
+  | { pool: DerivedPool; firstAddresses: Address[] }
+  | { error: string; field: 'network' | 'currency' | 'label' | 'xpub' | 'confirm_first' };
 
 /** How many addresses to show, for comparing them with the wallet. */
 const shownAddresses = 3;
-
-/** The depth of `m/44'/60'/0'`, which wallets show as an account. */
-const accountDepth = 3;
 
 /** Lets addresses be derived from an account's public key. Nothing is derived before a payment needs it. */
 export async function createDerivedPool(
@@ -63,6 +65,8 @@ export async function createDerivedPool(
       field: 'currency',
       error: `this cannot be paid on ${network}; expected ${[...offered].join(', ')}`,
     };
+  const doubt = confirmationFault(account, network, request.confirmFirst);
+  if (doubt !== null) return { field: 'confirm_first', error: doubt };
   const fault = labelFault(label);
   if (fault !== null) return { field: 'label', error: fault };
 
@@ -72,17 +76,11 @@ export async function createDerivedPool(
     await serializeInserts(trx, 'addresses');
     const holders = await findPoolsOfKey(trx, xpub);
     if (holders.some((holder) => holder.merchantId !== merchantId)) return 'another merchant has this key';
-    if (holders.some((holder) => holder.network === network))
-      return `this key has a pool on ${network} already`;
-    const pool = await addDerivedPool(trx, {
-      merchantId,
-      network,
-      currency,
-      label,
-      xpub,
-      limit,
-      createdAt: at,
-    });
+    const former = holders.find((holder) => holder.network === network);
+    if (former?.removedAt === null) return `this key has a pool on ${network} already`;
+    const added = { merchantId, network, currency, label, xpub, limit, createdAt: at };
+    const pool =
+      former === undefined ? await addDerivedPool(trx, added) : await renewDerivedPool(trx, former.id, added);
     await recordAudit(trx, {
       at,
       actor,
@@ -97,13 +95,39 @@ export async function createDerivedPool(
   return {
     pool: added,
     firstAddresses: indexes.map((index) => account.addressAt(networks[network].family, index).address),
-    warnings:
-      account.depth === accountDepth
-        ? []
-        : [
-            `this key lies ${account.depth} levels below the master key, an account lies ${accountDepth}: make sure that your wallet shows the first addresses`,
-          ],
   };
+}
+
+/** What the operator must still say or see before money is sent below this key; null: nothing. */
+function confirmationFault(account: AccountKey, network: Network, given: string | undefined): string | null {
+  if (given === undefined) {
+    if (account.isAccount) return null;
+    return `this key is not where wallets have accounts (it lies ${account.depth} levels below the master key): it may be of another coin or program. Give the first address that your wallet shows for it, to be compared (--confirm-first)`;
+  }
+  const read = readAddressText(network, given);
+  if ('error' in read) return read.error;
+  if (read.key === account.addressAt(networks[network].family, 0).key) return null;
+  return 'the first address below this key is another one: this is not the key of that account';
+}
+
+/**
+ * Takes a pool, such as one of a wrong key, out of use with all addresses derived for it. Payments that hold one
+ * go on, and what reaches it is still seen. Adding the key again takes the pool into use again, not the addresses.
+ */
+export async function endDerivedPool(
+  { db, clock }: Pick<DerivedDeps, 'db' | 'clock'>,
+  removal: { merchantId: string; poolId: number; actor: string },
+): Promise<{ retired: number; held: number } | null> {
+  const { merchantId, poolId, actor } = removal;
+  return inTransaction(db, async (trx) => {
+    await serializeInserts(trx, 'addresses');
+    const at = clock();
+    const removed = await removeDerivedPool(trx, { merchantId, poolId, at });
+    if (removed === null) return null;
+    const detail = { pool: poolId, retired: removed.retired };
+    await recordAudit(trx, { at, actor, action: 'derived_pool.removed', subject: merchantId, detail });
+    return removed;
+  });
 }
 
 /** Changes how many addresses a pool may have. @returns false when the merchant has no such pool. */

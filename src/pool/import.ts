@@ -181,7 +181,7 @@ function holderFault(
   const same = holders.find((holder) => holder.network === row.network);
   if (same === undefined) return null;
   const purpose = same.currency === null ? 'every currency' : same.currency;
-  return `already in the pool, for ${purpose}${same.active ? '' : ' (out of service)'}`;
+  return `already in the pool, for ${purpose}${same.active ? '' : ' (retired)'}`;
 }
 
 function groupByKey(holders: readonly AddressHolder[]): Map<AddressKey, AddressHolder[]> {

@@ -33,6 +33,7 @@ export type Schema = {
     /** Indexes from this one on are never derived. */
     address_limit: number;
     created_at: number;
+    removed_at: number | null;
   };
 
   addresses: {

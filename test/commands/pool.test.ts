@@ -116,8 +116,12 @@ describe('a derived pool', () => {
       code: 1,
       stderr: 'depositd: xpub: this key has a pool on bsc already\n',
     });
+    expect(await home.run('address', 'pools', 'remove', '1', '--merchant', id)).toMatchObject({
+      code: 0,
+      stdout: 'derived pool 1 is removed, 0 addresses derived for it retired\n',
+    });
     const actions = (await readAudit(home.folder)).map((entry) => entry.action);
-    expect(actions.slice(1)).toEqual(['derived_pool.added', 'derived_pool.changed']);
+    expect(actions.slice(1)).toEqual(['derived_pool.added', 'derived_pool.changed', 'derived_pool.removed']);
   });
 
   test('needs a key and no address, and neither a private key nor a mistyped one', async () => {

@@ -7,6 +7,7 @@ import {
   createDerivedPool,
   type DerivedPoolRequest,
   describeDerivedPools,
+  endDerivedPool,
 } from '../../src/pool/derived.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
 import { listAudit } from '../../src/storage/operators/audit.ts';
@@ -177,11 +178,63 @@ describeDatabases('a derived pool', (openTestDb) => {
     expect(described?.gaps).toEqual({ derived: 6, used: 2, skipped: 0, longestGap: 2 });
   });
 
-  test('shows its first addresses, and warns of a key that is no account', async () => {
+  test('shows its first addresses; a key that is no account’s needs the first one as the wallet shows it', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 0 });
-    expect(await addPool(shop)).toMatchObject({ firstAddresses: [0, 1, 2].map(addressAt), warnings: [] });
-    const other = await addPool(shop, { xpub: root.publicExtendedKey });
-    expect(other).toMatchObject({ warnings: [expect.stringMatching(/^this key lies 0 levels below/)] });
+    expect(await addPool(shop)).toMatchObject({ firstAddresses: [0, 1, 2].map(addressAt) });
+    const master = root.publicExtendedKey;
+    const child = account.deriveChild(0);
+    for (const [key, levels] of [
+      [master, 0],
+      [account.derive('m/1').publicExtendedKey, 4],
+      // As deep as an account, and none: wallets derive those hardened.
+      [root.derive("m/44'/60'").deriveChild(0).publicExtendedKey, 3],
+    ] as const) {
+      expect(await addPool(shop, { xpub: key })).toEqual({
+        field: 'confirm_first',
+        error: expect.stringContaining(`it lies ${levels} levels below the master key`),
+      });
+    }
+    const below = parseAccountKey(master);
+    if ('error' in below) throw new Error(below.error);
+    const first = below.addressAt('evm', 0).address;
+    expect(await addPool(shop, { xpub: master, confirmFirst: addressAt(0) })).toEqual({
+      field: 'confirm_first',
+      error: 'the first address below this key is another one: this is not the key of that account',
+    });
+    expect(await addPool(shop, { xpub: master, confirmFirst: 'shop.eth' })).toMatchObject({
+      field: 'confirm_first',
+    });
+    const network = 'ethereum';
+    const wrong = await addPool(shop, { network, xpub: child.publicExtendedKey, confirmFirst: first });
+    expect(wrong).toMatchObject({ field: 'confirm_first' });
+    expect(await addPool(shop, { network, confirmFirst: addressAt(0).toLowerCase() })).toMatchObject({
+      firstAddresses: [addressAt(0), addressAt(1), addressAt(2)],
+    });
+    expect(await addPool(shop, { xpub: master, confirmFirst: first.toLowerCase() })).toMatchObject({
+      firstAddresses: [first, expect.any(String), expect.any(String)],
+    });
+  });
+
+  test('that is removed derives nothing more and has its addresses retired; what holds one is still paid', async () => {
+    const { shop, pool } = await derivingShop(await openTestDb(), { limit: 10 });
+    const [held, ended] = [await shop.create(), await shop.create()];
+    await shop.cancel(ended);
+    const removal = { merchantId: shop.merchantId, poolId: pool.id, actor: 'cli' };
+    expect(await endDerivedPool(shop, { ...removal, merchantId: 'another' })).toBeNull();
+    expect(await endDerivedPool(shop, removal)).toEqual({ retired: 2, held: 1 });
+    expect(await endDerivedPool(shop, removal)).toBeNull();
+    expect((await shop.tryCreate({})).outcome).toBe('no_address');
+    expect(await describeDerivedPools(shop.db, shop.merchantId)).toEqual([]);
+    expect(await changePoolLimit(shop, { ...removal, limit: 20 })).toBe(false);
+    shop.pay(held, 50);
+    await shop.confirmAll();
+    expect(await shop.state(held)).toBe('confirmed');
+
+    // The same key again, after a mistake: it goes on behind what was derived, which stays retired.
+    expect(await addPool(shop, { limit: 10 })).toMatchObject({ pool: { id: pool.id, nextIndex: 2 } });
+    expect((await shop.create()).address).toBe(addressAt(2));
+    const audit = await listAudit(shop.db, { beforeId: null, limit: 10 });
+    expect(audit.map(({ action }) => action)).toContain('derived_pool.removed');
   });
 
   test('may exist on each network of a merchant, and its key serves no other merchant', async () => {

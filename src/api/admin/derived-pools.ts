@@ -5,6 +5,7 @@ import {
   createDerivedPool,
   type DerivedDeps,
   describeDerivedPools,
+  endDerivedPool,
   shortKey,
 } from '../../pool/derived.ts';
 import { gapWarning } from '../../pool/gaps.ts';
@@ -80,12 +81,18 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
         label: z.string().max(1_000).default(''),
         xpub: z.string().max(1_000),
         limit: limitSchema.min(1).optional(),
+        confirm_first: z
+          .string()
+          .max(200)
+          .optional()
+          .describe(
+            'The first address as the wallet shows it. Required for a key that is not where wallets have accounts.',
+          ),
       }),
       response: {
         ...bodyErrors,
         201: derivedPoolSchema.extend({
           first_addresses: z.array(z.string()).describe('Compare them with your wallet.'),
-          warnings: z.array(z.string()),
         }),
       },
     },
@@ -94,13 +101,13 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
       const { network, currency = '', label, xpub, limit = null } = request.body;
       const outcome = await createDerivedPool(deps, {
         ...{ merchantId, network, currency, label, xpub, limit },
+        confirmFirst: request.body.confirm_first,
         actor: 'admin',
       });
       if ('error' in outcome) throw fieldError(outcome.field, outcome.error);
       return reply.code(201).send({
         ...(await describeOne(merchantId, outcome.pool.id)),
         first_addresses: outcome.firstAddresses,
-        warnings: outcome.warnings,
       });
     },
   });
@@ -122,6 +129,34 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
       const { limit } = request.body;
       if (!(await changePoolLimit(deps, { merchantId, poolId, limit, actor: 'admin' }))) throw notFound();
       return describeOne(merchantId, poolId);
+    },
+  });
+
+  api.route({
+    method: 'DELETE',
+    url: '/merchants/:merchant_id/derived-pools/:pool_id/',
+    schema: {
+      tags,
+      operationId: 'removeDerivedPool',
+      summary: 'Take a derived pool out of use',
+      description:
+        'Nothing more is derived, and what was derived is retired: payments that hold an address go on, no further one gets it.',
+      params: merchantPath.extend({ pool_id: z.string() }),
+      response: {
+        ...commonErrors,
+        200: z.object({
+          id: countSchema,
+          retired: countSchema.describe('Addresses that were in service.'),
+          held: countSchema.describe('Those of them that a pending payment holds.'),
+        }),
+      },
+    },
+    handler: async (request) => {
+      const { id: merchantId } = await requireMerchant(db, request.params.merchant_id);
+      const poolId = rowId(request.params.pool_id);
+      const removed = await endDerivedPool(deps, { merchantId, poolId, actor: 'admin' });
+      if (removed === null) throw notFound();
+      return { id: poolId, ...removed };
     },
   });
 

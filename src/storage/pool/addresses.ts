@@ -14,6 +14,8 @@ export type PoolAddress = {
   currency: Currency | null;
   label: string;
   source: 'static' | 'derived';
+  /** Where a derived one comes from: its pool, and its index in it. */
+  derived: { poolId: number; index: number } | null;
   active: boolean;
   /** The pending payment that holds it. */
   lockedBy: number | null;
@@ -94,6 +96,8 @@ export async function listAddresses(
       'currency',
       'label',
       'source',
+      'derived_pool_id',
+      'derivation_index',
       'active',
       'locked_by',
       'created_at',
@@ -112,6 +116,8 @@ export async function listAddresses(
     currency: toCurrency(row.currency),
     label: row.label,
     source: row.source,
+    derived:
+      row.derived_pool_id === null ? null : { poolId: row.derived_pool_id, index: row.derivation_index ?? 0 },
     active: row.active === 1,
     lockedBy: row.locked_by,
     createdAt: row.created_at,

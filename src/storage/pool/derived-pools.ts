@@ -20,6 +20,8 @@ export type DerivedPool = {
   /** Indexes from this one on are never derived. */
   limit: number;
   createdAt: number;
+  /** Since then nothing is derived from it; null: in use. */
+  removedAt: number | null;
 };
 
 const columns = [
@@ -32,12 +34,12 @@ const columns = [
   'next_index',
   'address_limit',
   'created_at',
+  'removed_at',
 ] as const;
 
-export async function addDerivedPool(
-  trx: Trx,
-  pool: Omit<DerivedPool, 'id' | 'nextIndex'>,
-): Promise<DerivedPool> {
+type NewPool = Omit<DerivedPool, 'id' | 'nextIndex' | 'removedAt'>;
+
+export async function addDerivedPool(trx: Trx, pool: NewPool): Promise<DerivedPool> {
   const row = await trx
     .insertInto('derived_pools')
     .values({
@@ -55,14 +57,60 @@ export async function addDerivedPool(
   return toPool(row);
 }
 
-/** In the order they were added. */
+/** Takes a removed pool into use again; what was derived stays derived. */
+export async function renewDerivedPool(trx: Trx, id: number, pool: NewPool): Promise<DerivedPool> {
+  const row = await trx
+    .updateTable('derived_pools')
+    .set({
+      currency: pool.currency ?? '',
+      label: pool.label,
+      address_limit: pool.limit,
+      removed_at: null,
+    })
+    .where('id', '=', id)
+    .returning(columns)
+    .executeTakeFirstOrThrow();
+  return toPool(row);
+}
+
+/**
+ * Ends a pool: nothing more is derived, and what was is out of service.
+ *
+ * @returns how many addresses went out of service, and how many of these a payment still holds; null when the
+ *   merchant has no such pool.
+ */
+export async function removeDerivedPool(
+  trx: Trx,
+  removal: { merchantId: string; poolId: number; at: number },
+): Promise<{ retired: number; held: number } | null> {
+  const { merchantId, poolId, at } = removal;
+  const removed = await trx
+    .updateTable('derived_pools')
+    // With a limit of 0 every query sees that there is no room.
+    .set({ removed_at: at, address_limit: 0 })
+    .where('id', '=', poolId)
+    .where('merchant_id', '=', merchantId)
+    .where('removed_at', 'is', null)
+    .executeTakeFirst();
+  if (removed.numUpdatedRows !== 1n) return null;
+  const retired = await trx
+    .updateTable('addresses')
+    .set({ active: 0 })
+    .where('derived_pool_id', '=', poolId)
+    .where('active', '=', 1)
+    .returning('locked_by')
+    .execute();
+  return { retired: retired.length, held: retired.filter((row) => row.locked_by !== null).length };
+}
+
+/** Those in use, in the order they were added. */
 export async function listDerivedPools(db: Db, merchantId: string | null): Promise<DerivedPool[]> {
-  let query = db.selectFrom('derived_pools').select(columns).orderBy('id');
+  let query = db.selectFrom('derived_pools').select(columns).where('removed_at', 'is', null).orderBy('id');
   if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
   return (await query.execute()).map(toPool);
 }
 
-/** Every pool with this key, whoever's and on whatever network. */
+/** Every pool with this key, whoever's and on whatever network, removed ones included. */
 export async function findPoolsOfKey(db: Db, xpub: string): Promise<DerivedPool[]> {
   const rows = await db.selectFrom('derived_pools').select(columns).where('xpub', '=', xpub).execute();
   return rows.map(toPool);
@@ -115,6 +163,7 @@ export async function setPoolLimit(
     .set({ address_limit: limit })
     .where('id', '=', id)
     .where('merchant_id', '=', merchantId)
+    .where('removed_at', 'is', null)
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;
 }
@@ -184,5 +233,6 @@ function toPool(row: Selectable<Schema['derived_pools']>): DerivedPool {
     nextIndex: row.next_index,
     limit: row.address_limit,
     createdAt: row.created_at,
+    removedAt: row.removed_at,
   };
 }

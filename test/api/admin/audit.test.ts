@@ -84,11 +84,12 @@ describeDatabases('the audit log', (openTestDb) => {
     await act(`POST ${merchant}/addresses/{address_id}/retire/`, [shop.id, '1']);
     await act(`POST ${merchant}/addresses/{address_id}/restore/`, [shop.id, '1']);
 
-    const xpub = HDKey.fromMasterSeed(Buffer.alloc(32, 3)).publicExtendedKey;
+    const xpub = HDKey.fromMasterSeed(Buffer.alloc(32, 3)).derive("m/44'/60'/0'").publicExtendedKey;
     const pool = { network: 'bsc', xpub };
     const derived = await act<{ id: number }>(`POST ${merchant}/derived-pools/`, [shop.id], pool);
     const poolIds = [shop.id, String(derived.id)];
     await act(`PATCH ${merchant}/derived-pools/{pool_id}/`, poolIds, { limit: 5 });
+    await act(`DELETE ${merchant}/derived-pools/{pool_id}/`, poolIds);
 
     const hook = { url: 'https://shop.example/hooks' };
     const endpoint = await act<{ id: string }>(`POST ${merchant}/webhooks/`, [shop.id], hook);

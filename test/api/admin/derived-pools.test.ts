@@ -21,7 +21,7 @@ describeDatabases("the operator's derived pools", (openTestDb) => {
     });
     expect(added).toMatchObject({
       status: 201,
-      body: { network: 'bsc', currency: null, label: 'till 1', limit: 3, derived: 0, warnings: [] },
+      body: { network: 'bsc', currency: null, label: 'till 1', limit: 3, derived: 0 },
     });
     expect(added.text).not.toContain(xpub);
 
@@ -44,6 +44,17 @@ describeDatabases("the operator's derived pools", (openTestDb) => {
     expect(await usdt()).toEqual([true, 1]);
     const list = await api.send<{ data: Pool[] }>('GET', path, { admin: true });
     expect(list.body.data).toEqual([changed.body]);
+
+    const addresses = await api.send<{ data: object[] }>('GET', path.replace('derived-pools', 'addresses'), {
+      admin: true,
+    });
+    expect(addresses.body.data[2]).toMatchObject({ derived_pool_id: added.body.id, derivation_index: 2 });
+    const removed = await api.send('DELETE', `${path}${added.body.id}/`, { admin: true });
+    expect(removed).toMatchObject({ status: 200, body: { id: added.body.id, retired: 3, held: 3 } });
+    expect(await api.send('DELETE', `${path}${added.body.id}/`, { admin: true })).toMatchObject({
+      status: 404,
+    });
+    expect((await api.send<{ data: Pool[] }>('GET', path, { admin: true })).body.data).toEqual([]);
   });
 
   test('a private key is a field error that does not repeat it', async () => {
