@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
 import { chainConfig } from './config/chain.ts';
 import { fillFromEnvironment, formatPath } from './config/environment.ts';
 import { describeIssues } from './config/faults.ts';
@@ -8,7 +10,7 @@ import { knownKeys } from './config/known-keys.ts';
 import { type ConfigFile, configSchema, servedNetworks } from './config/schema.ts';
 import type { Asset, Coin } from './core/assets.ts';
 import type { Finality, Network } from './core/networks.ts';
-import { ConfigError } from './errors.ts';
+import { ConfigError, reasonOf } from './errors.ts';
 
 /** One node of a chain. The URL and the headers may carry keys: never log them, log {@link hostOf}. */
 export type RpcEndpoint = {
@@ -83,27 +85,34 @@ export type Config = {
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' };
 };
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export type LoadOptions = {
+  /** Without it, commands that serve nobody do not ask for the operator's password. Default: it is needed. */
+  adminToken?: 'needed' | 'unused';
+};
+
 /**
- * Reads the configuration file at `path` and the environment.
+ * Reads the configuration file at `path`, the file `.env` beside it, and the environment, which counts more.
  *
  * @throws ConfigError with every fault that was found, each a sentence without secrets.
  */
-export function loadConfig(
-  path: string,
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): Config {
-  return parseConfig(readFile(path), dirname(resolve(path)), env);
+export function loadConfig(path: string, env: Environment = process.env, options: LoadOptions = {}): Config {
+  const folder = dirname(resolve(path));
+  return parseConfig(readFile(path), folder, { ...readEnvironmentFile(folder), ...env }, options);
 }
 
 /** The same for the text of a file that lies in `folder`. */
 export function parseConfig(
   text: string,
   folder: string,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
+  { adminToken = 'needed' }: LoadOptions = {},
 ): Config {
   const json = readJson(text);
   if ('error' in json) throw new ConfigError([json.error]);
-  const filled = fillFromEnvironment(json.value, env);
+  const value = adminToken === 'needed' ? json.value : withUnusedToken(json.value);
+  const filled = fillFromEnvironment(value, env);
   const unset = new Set(filled.faults.map((fault) => formatPath(fault.path)));
   const parsed = configSchema.safeParse(filled.value);
   const issues = parsed.success ? [] : describeIssues(parsed.error.issues, { ...filled, knownKeys });
@@ -122,11 +131,29 @@ function readFile(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
     const reason =
-      code === 'ENOENT' ? 'there is no such file; begin with a copy of config.example.json' : message;
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? 'there is no such file; begin with a copy of config.example.json'
+        : reasonOf(error);
     throw new ConfigError([`${path}: cannot be read: ${reason}`]);
   }
+}
+
+/** `NAME=value` lines, as systemd and containers read them. */
+function readEnvironmentFile(folder: string): Environment {
+  const path = join(folder, '.env');
+  try {
+    return parseEnv(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new ConfigError([`${path}: cannot be read: ${reasonOf(error)}`]);
+  }
+}
+
+/** A token that nobody knows, in place of one that may be missing. */
+function withUnusedToken(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return { ...value, adminToken: randomBytes(32).toString('hex') };
 }
 
 function buildConfig(file: ConfigFile, folder: string): { config: Config; faults: string[] } {
@@ -139,6 +166,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     chains[network] = built.chain;
     faults.push(...built.faults);
   }
+  faults.push(...fixedPriceFaults(file.rates));
   const sqlitePath = file.database.startsWith('sqlite:')
     ? resolve(folder, file.database.slice('sqlite:'.length))
     : null;
@@ -156,6 +184,18 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     log: file.log,
   };
   return { config, faults };
+}
+
+/** Prices that are never asked for, or none where they are: either way something would not be quoted as was meant. */
+function fixedPriceFaults({ sources, fixed }: ConfigFile['rates']): string[] {
+  const prices = Object.keys(withoutUndefined(fixed)).length;
+  if (sources.includes('fixed') && prices === 0)
+    return ['rates.fixed: missing; the source "fixed" needs prices, like {"usdt": "1"}'];
+  if (!sources.includes('fixed') && prices > 0)
+    return [
+      'rates.fixed: these prices are not used; expected "fixed" among rates.sources, or no prices here',
+    ];
+  return [];
 }
 
 function withoutUndefined(fixed: ConfigFile['rates']['fixed']): Partial<Record<Coin, string>> {

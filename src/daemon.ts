@@ -3,7 +3,7 @@ import { createApi } from './api/http/server.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { Network } from './core/networks.ts';
-import { CommandError } from './errors.ts';
+import { CommandError, reasonOf } from './errors.ts';
 import type { Logger } from './log.ts';
 import { type LoopOptions, runLoop } from './loop.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -188,7 +188,9 @@ async function listen(
   try {
     await api.listen({ host, port });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(`cannot listen on ${host}:${port}: ${reason}`, { cause: error });
+    throw new CommandError(
+      `cannot listen on ${host}:${port} ("listen" in the configuration): ${reasonOf(error)}`,
+      { cause: error },
+    );
   }
 }

@@ -50,11 +50,25 @@ export class InvariantError extends DepositdError {
   }
 }
 
+/** What people can do something about, in plain words. */
+const plainReasons: Readonly<Record<string, string>> = {
+  EACCES: 'this user is not allowed to',
+  EPERM: 'this user is not allowed to',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is no folder',
+  ENOSPC: 'the disk is full',
+  EADDRINUSE: 'another program listens there',
+  EADDRNOTAVAIL: 'this machine has no such address',
+};
+
 /** What an error says, for people: also one that brings no message of its own, or one for each address of a host. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0)
     return error.errors.map(reasonOf).join(', ');
   if (!(error instanceof Error)) return String(error);
   const { code } = error as { code?: unknown };
+  const plain = plainReasons[String(code)];
+  if (plain !== undefined) return `${plain} (${code})`;
   return error.message === '' ? String(code ?? error.name) : error.message;
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -81,6 +81,35 @@ describe('the documentation', () => {
     const names = [...page.matchAll(/`(depositd_[a-z_]+)/g)].map((match) => match[1]);
     expect(names.length).toBeGreaterThan(5);
     expect(names.filter((name) => !source().includes(`'${name}'`))).toEqual([]);
+  });
+
+  test('shows a systemd unit that systemd takes, and that is not started again with a wrong configuration', () => {
+    const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+    const unit = /```ini\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    // RestartPreventExitStatus sees the exit code of ExecStart alone.
+    expect(unit).toContain('RestartPreventExitStatus=78');
+    expect(unit).not.toContain('ExecStartPre');
+    if (spawnSync('systemd-analyze', ['--version']).status !== 0) return;
+    const file = join(testFolder(), 'depositd.service');
+    // The user need not exist here.
+    writeFileSync(file, unit.replaceAll('=depositd\n', '=root\n'));
+    const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], {
+      encoding: 'utf8',
+    });
+    expect({ status, stderr: stderr.split('\n').filter((line) => line.includes(file)) }).toEqual({
+      status: 0,
+      stderr: [],
+    });
+  });
+
+  test('puts no token or key on a command line, where everybody on the machine sees it', () => {
+    const lines = pages().flatMap((page) => {
+      const text = readFileSync(join(root, page), 'utf8');
+      return [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = '']) => block.split('\n'));
+    });
+    const shown =
+      /(-H|--header)\s+["']?(Authorization|X-API-Key)|\benv \$\(|[A-Z_]+TOKEN=\S+ +\S*(depositd|curl)/i;
+    expect(lines.filter((line) => shown.test(line))).toEqual([]);
   });
 
   test('shows JSON that is JSON', () => {

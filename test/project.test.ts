@@ -36,7 +36,17 @@ const mayImport: Record<string, string[]> = {
   api: ['metrics', ...heart],
   daemon: ['version', 'api', 'nodes', 'watchers', 'notify', 'rates', 'outbound', 'loop', 'metrics', ...heart],
   demo: ['core', 'config', 'errors', 'log'],
-  commands: ['version', 'young-generation', 'daemon', 'demo', 'nodes', 'notify', 'watchers', ...heart],
+  commands: [
+    'version',
+    'young-generation',
+    'daemon',
+    'demo',
+    'nodes',
+    'notify',
+    'rates',
+    'watchers',
+    ...heart,
+  ],
   cli: ['commands', 'young-generation', ...ground],
 };
 

@@ -1,19 +1,53 @@
+import { systemClock } from '../clock.ts';
 import { createScrubber } from '../config/scrub.ts';
 import { type Config, loadConfig } from '../config.ts';
-import { ConfigError } from '../errors.ts';
-import { print, printJson } from './output.ts';
+import { CommandError, ConfigError } from '../errors.ts';
+import { checkOnline, type OnlineReport } from './check-online.ts';
+import { print, printJson, printTable } from './output.ts';
 import type { CommandOptions } from './workplace.ts';
 
-/** Says whether the configuration is right, and in short what it does. Touches neither database nor network. */
-export async function checkConfig(options: CommandOptions): Promise<void> {
+/**
+ * Says whether the configuration is right, and in short what it does. Touches no database, and with `online` asks its
+ * nodes and price sources.
+ *
+ * @throws CommandError when a chain has no node that serves it, or a coin no price.
+ */
+export async function checkConfig(options: CommandOptions & { online?: boolean }): Promise<void> {
+  const config = readConfig(options);
+  const online = options.online ? await checkOnline(config, systemClock) : null;
+  if (options.json) {
+    printJson({ valid: true, mistakes: [], ...(online === null ? {} : { online }) });
+  } else {
+    for (const line of summary(options.config, config)) print(line);
+    if (online !== null) showOnline(online);
+  }
+  if (online?.usable === false) throw new CommandError('not everything that is configured can be had now');
+}
+
+function readConfig(options: CommandOptions): Config {
   try {
-    const config = loadConfig(options.config);
-    if (options.json) printJson({ valid: true, mistakes: [] });
-    else for (const line of summary(options.config, config)) print(line);
+    return loadConfig(options.config);
   } catch (error) {
     if (options.json && error instanceof ConfigError) printJson({ valid: false, mistakes: error.faults });
     throw error;
   }
+}
+
+function showOnline({ nodes, prices }: OnlineReport): void {
+  print('');
+  printTable(
+    ['CHAIN', 'NODE', 'ANSWER'],
+    nodes.map((node) => [node.network, node.host, node.fault ?? `${node.height} is its newest block`]),
+  );
+  print('');
+  printTable(
+    ['COIN', 'USD', 'FROM'],
+    prices.map((price) => [
+      price.coin,
+      price.usd ?? '–',
+      price.usd === null ? (price.fault ?? '') : price.sources.join(', '),
+    ]),
+  );
 }
 
 function summary(path: string, config: Config): string[] {

@@ -37,7 +37,9 @@ function createProgram(exitWith: (code: number) => void): Command {
   ).action(async (options) => exitWith(await (await import('./serve.ts')).serve(options)));
   onConfig(program, 'check-config', 'Say whether the configuration is right, and what it does.', {
     json: true,
-  }).action(async (options) => (await import('./check-config.ts')).checkConfig(options));
+  })
+    .option('--online', 'also ask its nodes and price sources')
+    .action(async (options) => (await import('./check-config.ts')).checkConfig(options));
   onConfig(program, 'status', 'Show how far the chains are read, what the pools hold and what waits.', {
     json: true,
   }).action(async (options) => (await import('./status.ts')).status(options));
@@ -255,7 +257,9 @@ function onConfig(
   const command = parent
     .command(usage, { isDefault })
     .description(description)
-    .option('-c, --config <file>', 'the configuration', './config.json')
+    .addOption(
+      new Option('-c, --config <file>', 'the configuration').env('DEPOSITD_CONFIG').default('./config.json'),
+    )
     .option('--debug', 'show where an unexpected error came from');
   return json ? command.option('--json', 'print JSON') : command;
 }

@@ -55,9 +55,20 @@ async function stop(daemon: Daemon, log: Logger): Promise<number> {
   }
 }
 
-/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
+/**
+ * Resolves at the first SIGTERM or SIGINT; the second ends the process at once. Whoever starts a daemon for as long as
+ * itself lives, as the demo does, sets DEPOSITD_END_WITH_STDIN and holds its stdin open: however it ends, that is closed.
+ */
 function firstSignal(log: Logger): Promise<void> {
   return new Promise((resolve) => {
+    if (process.env.DEPOSITD_END_WITH_STDIN === '1') {
+      process.stdin.once('end', () => {
+        log.info({ signal: 'end of stdin' }, 'stopping');
+        resolve();
+      });
+      process.stdin.resume();
+      process.stdin.unref();
+    }
     let signals = 0;
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {

@@ -20,7 +20,7 @@ export async function atWork<T>(
   options: CommandOptions,
   work: (workplace: Workplace) => Promise<T>,
 ): Promise<T> {
-  const config = loadConfig(options.config);
+  const config = loadConfig(options.config, process.env, { adminToken: 'unused' });
   try {
     const db = await openDatabase(config.database);
     try {

@@ -8,6 +8,7 @@ import {
   adminToken,
   database,
   headers,
+  host,
   number,
   oneOf,
   publicUrl,
@@ -131,7 +132,7 @@ export const configSchema = section({
     'Where customers reach this service: their payment pages are at <publicUrl>/pay/….',
   ),
   listen: section({
-    host: text('a host name or an IP address', (value) => /^[^\s/]+$/.test(value))
+    host: host
       .default('127.0.0.1')
       .describe('Where to listen. Keep it on loopback behind a reverse proxy that speaks TLS.'),
     port: wholeNumber(0, 65_535)

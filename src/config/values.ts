@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseSecretKey } from '../core/secret-key.ts';
 
@@ -48,10 +49,26 @@ export const database = text(
     (/^postgres(ql)?:\/\//.test(value) && URL.canParse(value)),
 );
 
-export const adminToken = text(
-  'a random text of at least 16 characters without spaces, such as the output of "openssl rand -hex 32"',
-  (value) => /^[\x21-\x7e]{16,}$/.test(value) && !isPlaceholder(value),
+export const host = text(
+  'a host name or an IP address, without a port',
+  (value) => isIP(value) !== 0 || /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(value),
 );
+
+const tokenAdvice = 'such as the output of "openssl rand -hex 32"';
+
+export const adminToken = z
+  .string({ error: `a random text, ${tokenAdvice}` })
+  .superRefine((value, context) => {
+    const message = adminTokenFault(value);
+    if (message !== null) context.addIssue({ code: 'custom', message });
+  });
+
+/** Says what is missing of this one: a long token is not told that it is too short. */
+function adminTokenFault(value: string): string | null {
+  if (/[^\x21-\x7e]/.test(value)) return `a text of ASCII characters without spaces, ${tokenAdvice}`;
+  if (value.length < 16) return `at least 16 characters, ${tokenAdvice}`;
+  return isPlaceholder(value) ? `a random text and not that of an example, ${tokenAdvice}` : null;
+}
 
 export const secretKey = text(
   '32 random bytes as 64 hex digits or in base64, such as the output of "openssl rand -hex 32"',

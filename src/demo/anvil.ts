@@ -17,6 +17,10 @@ export type AnvilOptions = {
   port?: number;
   /** Unix seconds of block 0. */
   genesisTime?: number;
+  /** Where anvil keeps its files, for whoever clears them even when this process is killed. Default: a folder of its own. */
+  folder?: string;
+  /** Ends it also when this process is killed and can do nothing any more (not on Windows). */
+  withParent?: boolean;
 };
 
 /** A local EVM node. Any account may send: anvil impersonates whatever `from` names. */
@@ -40,12 +44,19 @@ const startTimeoutMs = 30_000;
  */
 export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
   // anvil keeps old states on disk and leaves them behind when it is stopped: give it a folder to remove.
-  const folder = mkdtempSync(join(tmpdir(), 'depositd-anvil-'));
-  const child = spawn(anvilPath(), [...anvilArguments(options), '--cache-path', folder], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'depositd-anvil-'));
+  const command = [anvilPath(), ...anvilArguments(options), '--cache-path', folder];
+  const guarded = (options.withParent ?? false) && process.platform !== 'win32';
+  const [program = '', ...args] = guarded ? ['/bin/sh', '-c', endWithParent, 'anvil', ...command] : command;
+  const child = spawn(program, args, { stdio: [guarded ? 'pipe' : 'ignore', 'pipe', 'pipe'] });
+  // It ended at once: nothing is to be told to it any more.
+  child.stdin?.on('error', () => {});
+  const kill = () => {
+    if (guarded) child.stdin?.end();
+    else child.kill('SIGKILL');
+  };
   const killNow = () => {
-    child.kill('SIGKILL');
+    kill();
     rmSync(folder, { recursive: true, force: true });
   };
   process.once('exit', killNow);
@@ -58,7 +69,7 @@ export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
   });
   const stop = async () => {
     // It holds nothing worth saving, and a gentle signal sometimes waits for open connections.
-    child.kill('SIGKILL');
+    kill();
     await gone;
   };
   try {
@@ -76,6 +87,19 @@ export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
     throw error;
   }
 }
+
+/**
+ * Runs a command until it ends, or until our end of the pipe at its stdin is closed, which the kernel does however this
+ * process ends.
+ */
+const endWithParent = `
+exec 3<&0
+"$@" </dev/null 3<&- & child=$!
+{ read -r _ <&3; kill -9 $child; } >/dev/null 2>&1 & guard=$!
+exec 3<&-
+wait $child; code=$?
+kill $guard 2>/dev/null
+exit $code`;
 
 function anvilArguments(options: AnvilOptions): string[] {
   const args = [

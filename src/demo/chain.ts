@@ -20,8 +20,12 @@ export type DemoChain = {
 const firstBlocks = 20;
 
 /** Makes a block every `blockSeconds`. */
-export async function startDemoChain(network: DemoNetwork, blockSeconds: number): Promise<DemoChain> {
-  const anvil = await startAnvil({ chainId: networks[network].chainId, slotsInAnEpoch: 1, blockSeconds });
+export async function startDemoChain(
+  network: DemoNetwork,
+  { blockSeconds, folder }: { blockSeconds: number; folder: string },
+): Promise<DemoChain> {
+  const { chainId } = networks[network];
+  const anvil = await startAnvil({ chainId, slotsInAnEpoch: 1, blockSeconds, folder, withParent: true });
   try {
     const customer = await firstAccount(anvil);
     for (const token of Object.values(canonicalTokens[network])) {

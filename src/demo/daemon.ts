@@ -19,8 +19,8 @@ export async function startDemoDaemon(configPath: string, env: Record<string, st
   // As this file itself: unbuilt from src/, built from dist/src/.
   const cli = join(import.meta.dirname, `../cli${extname(import.meta.filename)}`);
   const child = spawn(process.execPath, [cli, 'serve', '-c', configPath], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env, DEPOSITD_END_WITH_STDIN: '1' },
     // A group of its own: Ctrl-C reaches the demo, which then stops the daemon as an operator would.
     detached: true,
   });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -51,12 +51,13 @@ export async function setUpStage(
 ): Promise<Stage> {
   screen.title('depositd: the whole product on this machine, with chains and money of its own');
 
-  const folder = mkdtempSync(join(tmpdir(), 'depositd-demo-'));
+  clearKilledDemos();
+  const folder = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
   closers.push(() => rmSync(folder, { recursive: true, force: true }));
 
   screen.step('Two local chains, with USDT, USDC and BUSD at their real addresses and decimals');
   const startChain = async (network: DemoNetwork) => {
-    const chain = await startDemoChain(network, blockSeconds);
+    const chain = await startDemoChain(network, { blockSeconds, folder });
     closers.push(() => chain.stop());
     return chain;
   };
@@ -105,6 +106,31 @@ export async function setUpStage(
   screen.detail('merchant', `${merchant.id}, ${addressesPerNetwork} addresses on each chain`);
   screen.detail('webhooks to', `${shop.url}/webhooks`);
   return { chains, shop, app, baseUrl, apiKey: merchant.api_key, adminToken };
+}
+
+/** Followed by the id of the process that uses it. */
+const folderPrefix = 'depositd-demo-';
+
+/** Removes what demos left that were killed. Their processes have ended by themselves. */
+function clearKilledDemos(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = new RegExp(`^${folderPrefix}(\\d+)-`).exec(name)?.[1];
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    try {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // It is another user's.
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 function configuration(baseUrl: string, port: number, chains: Record<DemoNetwork, DemoChain>): object {

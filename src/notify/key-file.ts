@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { CommandError } from '../errors.ts';
+import { CommandError, reasonOf } from '../errors.ts';
 
 /*
  * The file that holds the key to the webhook secrets, 32 bytes in base64, where the configuration holds none.
@@ -31,7 +31,7 @@ export function readKeyFile(path: string): Uint8Array | null {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as { code?: unknown }).code === 'ENOENT') return null;
-    throw new CommandError(`cannot read the key file ${path}: ${(error as Error).message}`, { cause: error });
+    throw new CommandError(`cannot read the key file ${path}: ${reasonOf(error)}`, { cause: error });
   }
   const mode = statSync(path).mode & 0o777;
   if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
@@ -53,9 +53,8 @@ export function readKeyFile(path: string): Uint8Array | null {
  * at all, and never in place of another's: a link refuses an existing name.
  */
 export function createKeyFile(path: string): Uint8Array {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  const file = openSync(draft, 'wx', 0o600);
+  const file = openDraft(draft);
   try {
     writeSync(file, `${randomBytes(keyBytes).toString('base64')}\n`);
     fsyncSync(file);
@@ -69,4 +68,15 @@ export function createKeyFile(path: string): Uint8Array {
   const key = readKeyFile(path);
   if (key === null) throw new CommandError(`the key file ${path} was removed just now; start again`);
   return key;
+}
+
+function openDraft(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openSync(path, 'wx', 0o600);
+  } catch (error) {
+    throw new CommandError(`cannot make the key file in ${dirname(path)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
 }

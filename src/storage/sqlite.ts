@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import {
@@ -36,13 +36,13 @@ export async function endStart(db: Db): Promise<void> {
 }
 
 function openFile(path: string): Sqlite.Database {
-  if (path !== ':memory:') {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    // Created by us first, so that neither the file nor its -wal and -shm are ever readable by others.
-    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
-  }
   let file: Sqlite.Database | undefined;
   try {
+    if (path !== ':memory:') {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      // Created by us first, so that neither the file nor its -wal and -shm are ever readable by others.
+      if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+    }
     file = new Sqlite(path, { timeout: startTimeoutMs });
     claimFile(file);
     file.pragma('journal_mode = WAL');
@@ -59,6 +59,9 @@ function openFile(path: string): Sqlite.Database {
   } catch (error) {
     file?.close();
     if (error instanceof CommandError) throw error;
+    if (existsSync(path) && statSync(path).isDirectory()) {
+      throw new CommandError(`cannot open the database ${path}: it is a folder`, { cause: error });
+    }
     throw new CommandError(`cannot open the database ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -68,7 +68,11 @@ describe('serve', () => {
     const other = commandHome({ ...serving, listen: { port: taken } });
     const { code, stderr } = await other.run('serve');
     expect(code).toBe(1);
-    expect(stderr).toMatch(new RegExp(`^depositd: cannot listen on 127\\.0\\.0\\.1:${taken}: .*\\n$`));
+    expect(stderr).toMatch(
+      new RegExp(
+        `^depositd: cannot listen on 127\\.0\\.0\\.1:${taken} \\("listen" in the configuration\\): another program listens there \\(EADDRINUSE\\)\\n$`,
+      ),
+    );
   });
 
   test('notices what commands change beside it: a merchant, its key and its revocation', async () => {

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generatedFiles } from '../../scripts/generated-files.ts';
 import { secretsOf } from '../../src/config/scrub.ts';
 import { type Config, loadConfig, parseConfig } from '../../src/config.ts';
+import { testFolder } from '../support/databases.ts';
 import { faultsOf, minimal, parse } from './support.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -237,6 +238,8 @@ describe('single values', () => {
     ['the shortest lifetime', { payments: { lifetimeSeconds: 5 } }],
     ['the fastest pace', { chains: { bsc: { rpc: ['https://b.example'], pollSeconds: 0.1 } } }],
     ['a free port', { listen: { port: 0 } }],
+    ['every address of IPv6', { listen: { host: '::' } }],
+    ['a host name', { listen: { host: 'pay-1.internal' } }],
     [
       'a sealing key in hex digits',
       { webhooks: { secretKey: '00112233445566778899aabbccddeeff'.repeat(2) } },
@@ -258,6 +261,10 @@ describe('single values', () => {
     ['payments.toleranceBps', { payments: { toleranceBps: -1 } }],
     ['listen.port', { listen: { port: 65_536 } }],
     ['listen.host', { listen: { host: 'two words' } }],
+    ['listen.host', { listen: { host: '127.0.0.1:8080' } }],
+    ['listen.host', { listen: { host: 'localhost:8080' } }],
+    ['listen.host', { listen: { host: '[::1]:8080' } }],
+    ['listen.host', { listen: { host: 'http://localhost' } }],
     ['adminToken', { adminToken: '0123456789abcde' }],
     ['adminToken', { adminToken: 'change-me-please-now' }],
     ['adminToken', { adminToken: 'xxxxxxxxxxxxxxxxxxxxxxxx' }],
@@ -287,6 +294,24 @@ describe('single values', () => {
   ])('a wrong %s is the one fault', (path, changes) => {
     expect(faultsOf(changes)).toEqual([expect.stringMatching(/: found .*; expected /)]);
     expect(faultsOf(changes)[0]?.split(': ')[0]).toBe(path);
+  });
+
+  test('a source "fixed" without prices, and prices without it, are faults', () => {
+    expect(faultsOf({ rates: { sources: ['kraken', 'fixed'] } })).toEqual([
+      'rates.fixed: missing; the source "fixed" needs prices, like {"usdt": "1"}',
+    ]);
+    expect(faultsOf({ rates: { fixed: { bnb: '600' } } })).toEqual([
+      'rates.fixed: these prices are not used; expected "fixed" among rates.sources, or no prices here',
+    ]);
+  });
+
+  test.each([
+    ['0123456789 abcdef long enough', 'a text of ASCII characters without spaces'],
+    ['0123456789abcdefé', 'a text of ASCII characters without spaces'],
+    ['change-me-please-now-it-is-long', 'a random text and not that of an example'],
+    ['short', 'at least 16 characters'],
+  ])('the admin token %j is told what is wrong with it', (adminToken, expected) => {
+    expect(faultsOf({ adminToken })[0]).toContain(`expected ${expected}, such as`);
   });
 
   test('the public URL loses its trailing slash', () => {
@@ -322,4 +347,42 @@ test('what must never be printed is known: token, passwords, sealing key, header
       'key-in-a-header',
     ]),
   );
+});
+
+describe('the environment', () => {
+  /** A folder with the smallest configuration, whose token comes from outside, and this `.env`. */
+  function folderWith(env: string | null): string {
+    const folder = testFolder();
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax
+    const text = JSON.stringify({ ...minimal, adminToken: '${DEPOSITD_ADMIN_TOKEN}' });
+    writeFileSync(join(folder, 'config.json'), text);
+    if (env !== null) writeFileSync(join(folder, '.env'), env);
+    return join(folder, 'config.json');
+  }
+  const token = 'a-token-of-the-environment-file';
+
+  test('is also read from the file .env beside the configuration; what is set counts more', () => {
+    const path = folderWith(`# ours\nDEPOSITD_ADMIN_TOKEN="${token}"\r\nOTHER=x # more\n`);
+    expect(loadConfig(path, {}).adminToken).toBe(token);
+    const set = 'a-token-that-is-set-elsewhere';
+    expect(loadConfig(path, { DEPOSITD_ADMIN_TOKEN: set }).adminToken).toBe(set);
+  });
+
+  test('an environment file that cannot be read is a fault', () => {
+    const path = folderWith(null);
+    mkdirSync(join(dirname(path), '.env'));
+    expect(() => loadConfig(path, {})).toThrow(
+      expect.objectContaining({
+        faults: [`${join(dirname(path), '.env')}: cannot be read: it is a folder (EISDIR)`],
+      }),
+    );
+  });
+
+  test('a command that serves nobody needs no admin token, and what is used instead nobody knows', () => {
+    const path = folderWith(null);
+    expect(() => loadConfig(path, {})).toThrow(/1 mistake/);
+    const [first, second] = [1, 2].map(() => loadConfig(path, {}, { adminToken: 'unused' }).adminToken);
+    expect(first).toMatch(/^[0-9a-f]{64}$/);
+    expect(second).not.toBe(first);
+  });
 });

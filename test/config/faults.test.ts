@@ -19,7 +19,7 @@ describe('a configuration with ten mistakes', () => {
       'publicUrl: found "pay.example.com"; expected the https:// or http:// address of this service, without user name, query or fragment',
       'listen.prot: unknown key; did you mean "port"?',
       'database: found a text of 34 characters (not shown); expected "sqlite:" and the path of a file, or a postgres:// URL',
-      'adminToken: found a text of 5 characters (not shown); expected a random text of at least 16 characters without spaces, such as the output of "openssl rand -hex 32"',
+      'adminToken: found a text of 5 characters (not shown); expected at least 16 characters, such as the output of "openssl rand -hex 32"',
       'payments.lifetimeSeconds: found 1; expected a whole number from 5 to 2592000',
       'payments.late: found "maybe"; expected one of "flag", "confirm"',
       'rates.fixed.bnb: found -5; expected US dollars as a positive decimal in quotes, like "612.50"',

@@ -10,7 +10,10 @@ const cli = join(import.meta.dirname, '../../src/cli.ts');
 
 /** The demo in a folder of its own for temporary files, so that what it leaves behind is seen. */
 function startDemo(...args: string[]) {
-  const folder = mkdtempSync(join(tmpdir(), 'depositd-demo-test-'));
+  return startDemoIn(mkdtempSync(join(tmpdir(), 'depositd-demo-test-')), ...args);
+}
+
+function startDemoIn(folder: string, ...args: string[]) {
   const child: ChildProcess = spawn(process.execPath, [cli, 'demo', '--block-seconds', '0.2', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, ANVIL_PATH: process.env.ANVIL_PATH, TMPDIR: folder },
@@ -26,7 +29,7 @@ function startDemo(...args: string[]) {
     });
   }
   const ended = once(child, 'close').then(([code]) => code as number | null);
-  return { child, ended, text: () => text, left: () => readdirSync(folder) };
+  return { child, ended, folder, text: () => text, left: () => readdirSync(folder) };
 }
 
 /** The addresses of everything that the demo said it started. */
@@ -88,6 +91,28 @@ describe('the demo', () => {
     expect(await demo.ended).toBe(0);
     expect(demo.left()).toEqual([]);
     for (const url of urls) expect(await answers(url), url).toBe(false);
+  }, 120_000);
+
+  test('killed takes everything that it started with it, and the next one clears its files', async () => {
+    const demo = startDemo();
+    await waitFor('the demo to be left running', () => demo.text().includes('Ctrl-C ends it'), {
+      timeoutMs: 90_000,
+    });
+    const urls = urlsIn(demo.text());
+    expect(urls).toHaveLength(4);
+    demo.child.kill('SIGKILL');
+    await demo.ended;
+    await waitFor('everything to end', async () => {
+      return !(await Promise.all(urls.map(answers))).includes(true);
+    });
+    expect(demo.left()).toHaveLength(1);
+
+    const next = spawn(process.execPath, [cli, 'demo', '--once'], {
+      stdio: 'ignore',
+      env: { PATH: '', ANVIL_PATH: join(demo.folder, 'no-anvil'), TMPDIR: demo.folder },
+    });
+    await once(next, 'close');
+    expect(demo.left()).toEqual([]);
   }, 120_000);
 
   test('without anvil says what is missing, and ends with 1', async () => {

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { CommandError } from '../../errors.ts';
+import { CommandError, reasonOf } from '../../errors.ts';
 
 export type DaemonClaim = { release(): void };
 
@@ -18,21 +18,25 @@ export async function claimDaemon(databaseUrl: string): Promise<DaemonClaim> {
   if (path === ':memory:') return { release: () => {} };
 
   const lockPath = `${path}.lock`;
-  mkdirSync(dirname(lockPath), { recursive: true, mode: 0o700 });
-  if (!existsSync(lockPath)) closeSync(openSync(lockPath, 'a', 0o600));
-  // SQLite's own file locks, on a file beside the database: Node has no call for them.
-  const file = new Sqlite(lockPath, { timeout: 0 });
+  let file: Sqlite.Database | undefined;
   try {
-    file.exec('begin exclusive');
+    mkdirSync(dirname(lockPath), { recursive: true, mode: 0o700 });
+    if (!existsSync(lockPath)) closeSync(openSync(lockPath, 'a', 0o600));
+    // SQLite's own file locks, on a file beside the database: Node has no call for them.
+    const opened = new Sqlite(lockPath, { timeout: 0 });
+    file = opened;
+    opened.exec('begin exclusive');
+    return { release: () => opened.close() };
   } catch (error) {
-    file.close();
+    file?.close();
     if ((error as { code?: unknown }).code === 'SQLITE_BUSY') {
       throw new CommandError(`another depositd already serves the database ${path}; stop it first`, {
         cause: error,
       });
     }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(`cannot lock ${lockPath}: ${reason}`, { cause: error });
+    throw new CommandError(
+      `cannot lock ${lockPath} (beside "database" in the configuration): ${reasonOf(error)}`,
+      { cause: error },
+    );
   }
-  return { release: () => file.close() };
 }
