@@ -58,7 +58,18 @@ function findOperation(document: OpenApiDocument, method: string, pathname: stri
 function compile(document: OpenApiDocument, schema: object): ValidateFunction {
   // Formats and examples are for readers; `nullable` is OpenAPI 3.0's and understood by ajv.
   const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
-  return ajv.compile({ ...schema, components: document.components });
+  return ajv.compile(closed({ ...schema, components: document.components }));
+}
+
+/** For clients answers are open; here a field that no document mentions is a fault. */
+function closed<T>(node: T): T {
+  if (Array.isArray(node)) return node.map(closed) as T;
+  if (typeof node !== 'object' || node === null) return node;
+  const copy = Object.fromEntries(Object.entries(node).map(([name, child]) => [name, closed(child)]));
+  const isObject = copy.type === 'object' && copy.properties !== undefined;
+  return (
+    isObject && !('additionalProperties' in copy) ? { ...copy, additionalProperties: false } : copy
+  ) as T;
 }
 
 function isErrorShape(body: unknown): boolean {

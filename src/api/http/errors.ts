@@ -7,8 +7,25 @@ import { discardBody } from './discard.ts';
 /** The three shapes in which every fault is answered, never mixed. */
 export type ErrorBody =
   | { errors: Record<string, string[]> }
-  | { error: string; code: string }
+  | { error: string; code: ErrorCode }
   | { detail: string };
+
+/** What a program may meet in `code`. */
+export const errorCodes = [
+  'NoAddressConfiguredError',
+  'all_addresses_held',
+  'chain_unavailable',
+  'endpoint_disabled',
+  'idempotency_key_in_use',
+  'idempotency_key_reused',
+  'not_acceptable',
+  'not_attachable',
+  'not_cancellable',
+  'rate_unavailable',
+  'storage_unavailable',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
 
 /** Ends a request with this answer. */
 export class HttpError extends DepositdError {
@@ -39,7 +56,7 @@ export function fieldError(field: string, message: string): HttpError {
 /** The request was right but cannot be served; `code` is for programs. */
 export function serviceError(
   statusCode: number,
-  code: string,
+  code: ErrorCode,
   message: string,
   headers: Record<string, string> = {},
 ): HttpError {

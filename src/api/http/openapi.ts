@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { z } from 'zod';
 import type { Config } from '../../config.ts';
 
 export type DocumentInfo = {
@@ -27,9 +28,19 @@ export function openApiOptions(
       components: { securitySchemes: { [security]: scheme } },
       security: [{ [security]: [] }],
     },
-    transform: jsonSchemaTransform,
+    transform: (route) => jsonSchemaTransform(withoutOptionalBody(route)),
     transformObject: (input) => tidy(jsonSchemaTransformObject(input)),
   };
+}
+
+type Route = Parameters<typeof jsonSchemaTransform>[0];
+
+/** A body that may be left out and says nothing is not described: generated clients would demand one. */
+function withoutOptionalBody(route: Route): Route {
+  const body: unknown = route.schema?.body;
+  if (!(body instanceof z.ZodOptional)) return route;
+  const { body: _, ...schema } = route.schema;
+  return { ...route, schema };
 }
 
 type Operation = { responses?: Record<string, { description: string }> };
@@ -40,7 +51,13 @@ type Document = {
 
 function tidy<T extends object>(document: T): T {
   const { paths = {}, components } = document as Document;
-  for (const operations of Object.values(paths)) Object.values(operations).forEach(nameStatuses);
+  for (const operations of Object.values(paths)) {
+    for (const operation of Object.values(operations)) {
+      nameStatuses(operation);
+      open(operation.responses);
+    }
+  }
+  open(components?.schemas);
   if (components?.schemas !== undefined) dropUnused(document, components.schemas);
   admitNull(document);
   return document;
@@ -52,6 +69,13 @@ function admitNull(node: unknown): void {
   const { nullable, enum: values } = node as { nullable?: unknown; enum?: unknown[] };
   if (nullable === true && Array.isArray(values) && !values.includes(null)) values.push(null);
   Object.values(node).forEach(admitNull);
+}
+
+/** Answers may get more fields: a client that refuses unknown ones would break. Components are parts of answers. */
+function open(node: unknown): void {
+  if (typeof node !== 'object' || node === null) return;
+  if ('additionalProperties' in node && node.additionalProperties === false) delete node.additionalProperties;
+  Object.values(node).forEach(open);
 }
 
 function nameStatuses(operation: Operation): void {

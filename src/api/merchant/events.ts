@@ -4,12 +4,13 @@ import type { Db } from '../../storage/schema.ts';
 import { listEvents } from '../../storage/webhooks/events.ts';
 import type { Api } from '../routes.ts';
 import { commonErrors, countSchema, limitSchema, timeSchema } from './schemas.ts';
+import { webhookBodySchema } from './webhook-body.ts';
 
 const eventSchema = z.object({
   sequence: countSchema.describe('Grows from event to event; gaps are normal.'),
   id: z.string().meta({ example: 'evt_9f86d081884c7d659a2feaa0c55ad015' }),
   created_at: timeSchema,
-  body: z.record(z.string(), z.unknown()).describe('The webhook body.'),
+  body: webhookBodySchema,
 });
 
 /** What happened, in order: for a shop that was down. */
@@ -50,7 +51,7 @@ export function registerEventRoutes(api: Api, { db }: { db: Db }): void {
           sequence: event.sequence,
           id: event.id,
           created_at: isoTime(event.createdAt),
-          body: JSON.parse(event.body) as Record<string, unknown>,
+          body: JSON.parse(event.body) as z.output<typeof webhookBodySchema>,
         })),
         next_cursor: last === undefined ? null : String(last.sequence),
       };

@@ -3,6 +3,7 @@ import { currencies } from '../../core/assets.ts';
 import { networkNames } from '../../core/networks.ts';
 import { paymentStatuses } from '../../core/payment.ts';
 import { privateKeyIn, privateKeyRefusal } from '../../core/private-keys.ts';
+import { errorCodes } from '../http/errors.ts';
 
 /*
  * What requests and answers are made of. An `id` names a component of the OpenAPI documents.
@@ -26,7 +27,7 @@ export const fieldErrorsSchema = z
   .meta({ id: 'FieldErrors', description: 'What is wrong with each field.' });
 
 export const serviceErrorSchema = z
-  .object({ error: z.string().describe('For people.'), code: z.string().describe('For programs.') })
+  .object({ error: z.string().describe('For people.'), code: z.enum(errorCodes).describe('For programs.') })
   .meta({ id: 'ServiceError', description: 'The request was understood but cannot be served.' });
 
 export const detailSchema = z.object({ detail: z.string() }).meta({ id: 'Detail' });

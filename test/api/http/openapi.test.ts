@@ -102,6 +102,29 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  test('leaves answers open for fields to come, and asks for no body where none is needed', async () => {
+    const api = await openApiServer(await openTestDb());
+    for (const path of ['/api/v1/schema/', '/admin/v1/schema/']) {
+      const { body } = await api.send<Document>('GET', path, { admin: true });
+      const operations = Object.values(body.paths).flatMap((one) => Object.values(one));
+      const answers = JSON.stringify([operations.map(({ responses }) => responses), body.components]);
+      expect(answers).not.toContain('"additionalProperties":false');
+      const cancel = operations.find(({ operationId }) => operationId === 'cancelPayment');
+      expect(cancel?.requestBody).toBeUndefined();
+    }
+  });
+
+  test('types the bodies of events and enumerates the codes of refusals', async () => {
+    const api = await openApiServer(await openTestDb());
+    const { body } = await api.send<Document>('GET', '/api/v1/schema/');
+    expect(body.components.schemas.WebhookBody).toMatchObject({
+      properties: { event: { enum: expect.arrayContaining(['payment.confirmed']) } },
+    });
+    expect(body.components.schemas.ServiceError).toMatchObject({
+      properties: { code: { enum: expect.arrayContaining(['all_addresses_held', 'rate_unavailable']) } },
+    });
+  });
+
   test('says nothing of what it was made with', async () => {
     const api = await openApiServer(await openTestDb());
     const { text } = await api.send('GET', '/api/v1/schema/');

@@ -4,8 +4,25 @@ import { appendEvent } from '../../../src/storage/webhooks/events.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
 import { describeDatabases } from '../../support/databases.ts';
 
-type Item = { sequence: number; id: string; created_at: string; body: { n: number } };
+type Item = { sequence: number; id: string; created_at: string; body: { metadata: { n: number } } };
 type Page = { data: Item[]; next_cursor: string | null };
+
+function bodyOf(n: number): object {
+  return {
+    event: 'payment.confirmed',
+    payment_id: null,
+    external_order_id: '',
+    amount: null,
+    currency: 'USDT',
+    chain: 'Ethereum',
+    tx_hash: '',
+    confirmed_at: null,
+    status: 'confirmed',
+    network: 'ethereum',
+    metadata: { n, text: 'ü ✓' },
+    created_at: '2026-05-24T11:35:00Z',
+  };
+}
 
 async function append(api: ApiServer, shop: TestMerchant, n: number): Promise<void> {
   await inTransaction(api.db, (trx) =>
@@ -13,7 +30,7 @@ async function append(api: ApiServer, shop: TestMerchant, n: number): Promise<vo
       merchantId: shop.id,
       type: 'payment.confirmed',
       paymentId: null,
-      body: JSON.stringify({ n, text: 'ü ✓' }),
+      body: JSON.stringify(bodyOf(n)),
       at: api.now(),
     }),
   );
@@ -32,13 +49,13 @@ describeDatabases('the events feed', (openTestDb) => {
         sequence: expect.any(Number),
         id: expect.stringMatching(/^evt_[0-9a-f]{32}$/),
         created_at: '2026-05-24T11:35:00Z',
-        body: { n: 1, text: 'ü ✓' },
+        body: bodyOf(1),
       },
       {
         sequence: expect.any(Number),
         id: expect.any(String),
         created_at: expect.any(String),
-        body: { n: 3, text: 'ü ✓' },
+        body: bodyOf(3),
       },
     ]);
     expect(body.data[1]?.sequence).toBeGreaterThan(body.data[0]?.sequence ?? Number.POSITIVE_INFINITY);
@@ -54,7 +71,7 @@ describeDatabases('the events feed', (openTestDb) => {
         const after: string = cursor === null ? '' : `&after=${cursor}`;
         const { body } = await api.send<Page>('GET', `/api/v1/events/?limit=2${after}`, { key: shop.key });
         if (body.next_cursor === null) return expect(body.data).toEqual([]);
-        seen.push(...body.data.map((item) => item.body.n));
+        seen.push(...body.data.map((item) => item.body.metadata.n));
         cursor = body.next_cursor;
       }
     };
