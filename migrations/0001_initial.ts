@@ -287,10 +287,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       active ${int} not null default 1 check (active in (0, 1)),
       disabled_reason text,
       failing_since ${int},
+      recovery text check (recovery in ('awaited', 'due')),
       created_at ${int} not null,
       deleted_at ${int}
     )`,
     sql`create index webhook_endpoints_merchant on webhook_endpoints (merchant_id)`,
+    sql`create index webhook_endpoints_recovery on webhook_endpoints (recovery, id) where recovery is not null`,
 
     sql`create table deliveries (
       id ${id},
@@ -306,6 +308,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       lease_until ${int},
       replay_of ${int},
       repeated ${int} not null default 0 check (repeated in (0, 1)),
+      recoveries ${int} not null default 0,
       last_status ${int},
       last_error text,
       created_at ${int} not null,

@@ -65,6 +65,7 @@ export type WebhookConfig = {
   secretKey: string | null;
   /** How long a delivery is kept after it ended. */
   retentionDays: number;
+  replayOnRecovery: boolean;
 };
 
 /** The configuration as the program uses it: defaults filled in, `${NAME}` replaced, paths absolute. */

@@ -173,6 +173,7 @@ function startNotifier(
     log,
     exclusive: !isPostgres(db),
     retentionMs: config.webhooks.retentionDays * 24 * hourMs,
+    replayOnRecovery: config.webhooks.replayOnRecovery,
     observe: ({ verdict, record }) => metrics.attemptEnded(verdict.kind, record.durationMs),
     gaveUp: metrics.deliveryGivenUp,
   });

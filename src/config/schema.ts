@@ -221,6 +221,12 @@ export const configSchema = section({
       .describe(
         "The key that seals the endpoints' secrets in the database. Best taken from the environment. Default: the file depositd.key, made at the first start.",
       ),
+    replayOnRecovery: z
+      .boolean({ error: 'true or false' })
+      .default(true)
+      .describe(
+        'An endpoint that accepts again gets what was given up in the last five days, as new deliveries.',
+      ),
     retentionDays: wholeNumber(1, 3650)
       .default(90)
       .describe(

@@ -14,6 +14,7 @@ import type { Conclusion } from './attempt.ts';
 import { claimBatch } from './claim.ts';
 import { createLanes } from './lanes.ts';
 import { type Recorded, recordConclusions, reportRecorded } from './record.ts';
+import { replayRecovered, tryAgain } from './recovery.ts';
 import type { GiveUpReason } from './schedule.ts';
 import type { Secrets } from './secrets.ts';
 import { createSender } from './sender.ts';
@@ -30,6 +31,8 @@ export type NotifierOptions = {
   exclusive?: boolean;
   /** Deliveries that ended earlier than this are deleted, with their attempts. */
   retentionMs?: number;
+  /** What was given up is sent again once its endpoint accepts something; by default it is. */
+  replayOnRecovery?: boolean;
   /** Requests at a time to one endpoint. */
   perEndpoint?: number;
   /** Deliveries claimed at a time, of all endpoints. */
@@ -62,6 +65,7 @@ const pollMs = 500;
 const longestPauseMs = 200;
 const upkeepEveryMs = 1_000;
 const pruneEveryMs = 60_000;
+const tryAgainEveryMs = 60_000;
 const defaultRetentionMs = 90 * 24 * 60 * 60 * 1000;
 
 /** Bounds one transaction. */
@@ -100,6 +104,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
   let returnedSome = false;
   let upkeepAt = Number.NEGATIVE_INFINITY;
   let pruneAt = Number.NEGATIVE_INFINITY;
+  let tryAgainAt = Number.NEGATIVE_INFINITY;
   /** Until the leases that were there before us are dealt with. */
   let predecessorGone = options.exclusive ?? false;
   let loop: Loop | null = null;
@@ -174,10 +179,27 @@ export function createNotifier(options: NotifierOptions): Notifier {
     if (done.returned > 0) log.info({ deliveries: done.returned }, 'interrupted webhooks returned');
     if (done.cancelled > 0)
       log.info({ deliveries: done.cancelled }, 'webhooks of inactive endpoints cancelled');
+    if (options.replayOnRecovery ?? true) await recover(now);
     if (now < pruneAt) return;
     const before = now - (options.retentionMs ?? defaultRetentionMs);
     const more = await inTransaction(db, (trx) => pruneOnce(trx, before));
     pruneAt = now + (more ? 0 : pruneEveryMs);
+  }
+
+  async function recover(now: number): Promise<void> {
+    const recovered = await inTransaction(db, (trx) => replayRecovered(trx, now));
+    for (const { merchantId, endpointId, deliveries } of recovered) {
+      log.info(
+        { merchant_id: merchantId, endpoint_id: endpointId, deliveries },
+        'given up webhooks sent again',
+      );
+    }
+    if (now < tryAgainAt) return;
+    tryAgainAt = now + tryAgainEveryMs;
+    const tried = await inTransaction(db, (trx) => tryAgain(trx, now));
+    for (const { merchantId, id } of tried) {
+      log.info({ merchant_id: merchantId, endpoint_id: id }, 'failing webhook endpoint tried again');
+    }
   }
 
   function report(recorded: Recorded, ended: readonly Conclusion[]): void {

@@ -37,7 +37,7 @@ export const defaultOverlapMs = 24 * 60 * 60 * 1000;
 export const mostReplays = 10_000;
 
 /** Between two replays of a range: 50 a second, so that a receiver that was down is not knocked over again. */
-const replayGapMs = 20;
+export const replayGapMs = 20;
 
 const mostDescription = 500;
 

@@ -11,6 +11,7 @@ import {
 } from '../storage/webhooks/endpoints.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
 import { recordAttempts } from '../storage/webhooks/queue.ts';
+import { awaitRecovery, beginRecovery } from '../storage/webhooks/recovery.ts';
 import type { Conclusion } from './attempt.ts';
 import { endpointEventBody } from './event-body.ts';
 import type { GiveUpReason } from './schedule.ts';
@@ -61,16 +62,25 @@ async function judgeEndpoints(
   const failed = new Set<string>();
   const gone = new Set<string>();
   const givenUp = new Set<string>();
+  /** Those that accepted something after whatever was given up. */
+  const accepting = new Set<string>();
   for (const { endpointId, record, verdict } of conclusions) {
-    if (verdict.kind === 'delivered') succeeded.add(endpointId);
+    if (verdict.kind === 'delivered') {
+      succeeded.add(endpointId);
+      accepting.add(endpointId);
+    }
     // That we were interrupted says nothing about the endpoint.
     else if (record.error !== 'interrupted') failed.add(endpointId);
     if (verdict.kind === 'give-up' && changed.has(record.deliveryId)) {
       (verdict.disableEndpoint ? gone : givenUp).add(endpointId);
+      accepting.delete(endpointId);
     }
   }
   for (const id of succeeded) failed.delete(id);
   await recordEndpointHealth(trx, { succeeded: [...succeeded].sort(), failed: [...failed].sort(), at: now });
+
+  await awaitRecovery(trx, [...gone, ...givenUp].sort());
+  await beginRecovery(trx, [...accepting].sort());
 
   const disabled = await disableFailingEndpoints(trx, [...givenUp].sort(), now - failingLimitMs);
   for (const id of gone) {

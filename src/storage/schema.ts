@@ -254,6 +254,8 @@ export type Schema = {
     disabled_reason: string | null;
     /** First failure since the last success. */
     failing_since: number | null;
+    /** Whether what was given up is to be sent again, see storage/webhooks/recovery.ts. */
+    recovery: 'awaited' | 'due' | null;
     created_at: number;
     deleted_at: number | null;
   };
@@ -278,6 +280,8 @@ export type Schema = {
     replay_of: number | null;
     /** Whether another delivery repeats this one. */
     repeated: Generated<number>;
+    /** How often recovery sent the event again before this delivery, itself included. */
+    recoveries: Generated<number>;
     last_status: number | null;
     last_error: string | null;
     created_at: number;

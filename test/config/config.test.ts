@@ -34,7 +34,13 @@ describe('the files that come with the project', () => {
         pegBandBps: 50,
         fixed: {},
       },
-      webhooks: { headerPrefix: 'X-PayHook', allowHosts: [], secretKey: null, retentionDays: 90 },
+      webhooks: {
+        headerPrefix: 'X-PayHook',
+        allowHosts: [],
+        secretKey: null,
+        retentionDays: 90,
+        replayOnRecovery: true,
+      },
       api: { requestsPerSecond: 100 },
       log: { level: 'info' },
     } satisfies Partial<Config>);

@@ -307,7 +307,7 @@ describeDatabases('a replay', (openTestDb) => {
     const shop = await openShop(await openTestDb(), clock.now);
     const { id } = await shop.addEndpoint(server.url);
     const other = await shop.addEndpoint(`${server.url}/other`, ['payment.late']);
-    const notifier = shop.notifier();
+    const notifier = shop.notifier({ replayOnRecovery: false });
     const since = clock.now();
     for (let minute = 0; minute < 10; minute++) {
       await shop.happen();

@@ -32,6 +32,8 @@ export async function enqueueDelivery(
     eventSequence: number;
     eventType: EventType;
     replayOf: number | null;
+    /** How often the event was sent again by itself before. */
+    recoveries?: number;
     at: number;
   },
 ): Promise<number> {
@@ -46,6 +48,7 @@ export async function enqueueDelivery(
       lane: 'fresh',
       next_attempt_at: delivery.at,
       replay_of: delivery.replayOf,
+      recoveries: delivery.recoveries ?? 0,
       created_at: delivery.at,
     })
     .returning('id')
@@ -179,8 +182,11 @@ export async function enqueueMissed(
  * When the first of a range may be sent: after the last that an earlier replay queued, so that asking again and
  * again is neither faster nor out of order. Replays to one endpoint come one after the other from here on.
  */
-async function findReplayStart(trx: Trx, { endpointId, gapMs, at }: ReplayRange): Promise<number> {
-  await serializeByName(trx, `replay ${endpointId}`);
+export async function findReplayStart(
+  trx: Trx,
+  { endpointId, gapMs, at }: Pick<ReplayRange, 'endpointId' | 'gapMs' | 'at'>,
+): Promise<number> {
+  await serializeByName(trx, replayLock(endpointId));
   const last = await trx
     .selectFrom('deliveries')
     .select('next_attempt_at')
@@ -194,14 +200,20 @@ async function findReplayStart(trx: Trx, { endpointId, gapMs, at }: ReplayRange)
   return last === undefined ? at : Math.max(at, last.next_attempt_at + gapMs);
 }
 
-function dueAt(firstAt: number, gapMs: number, order: string) {
+/** When each of a range may be sent, in the order of a column. */
+export function dueAt(firstAt: number, gapMs: number, order: string) {
   return sql<number>`cast(${firstAt} as bigint) + cast(${gapMs} as bigint) * (row_number() over (order by ${sql.ref(order)}) - 1)`;
+}
+
+/** The name under which the replays to one endpoint come one after the other. */
+export function replayLock(endpointId: string): string {
+  return `replay ${endpointId}`;
 }
 
 /** Far below the parameters that either database takes. */
 const idsAtOnce = 1_000;
 
-async function markRepeated(trx: Trx, ids: readonly number[]): Promise<void> {
+export async function markRepeated(trx: Trx, ids: readonly number[]): Promise<void> {
   for (let from = 0; from < ids.length; from += idsAtOnce) {
     await trx
       .updateTable('deliveries')
@@ -286,6 +298,6 @@ export async function countByState(
 }
 
 /** As the index spells it: SQLite uses a partial index only where its condition stands in the query. */
-function isUndelivered(table: string) {
+export function isUndelivered(table: string) {
   return sql<SqlBool>`${sql.ref(`${table}.state`)} in ('failed', 'cancelled')`;
 }
