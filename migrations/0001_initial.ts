@@ -134,7 +134,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       address_id ${int} not null references addresses (id),
       address text not null,
       lock_height ${int} not null,
-      lock_time ${int},
+      lock_hash text not null,
+      lock_time ${int} not null,
+      lock_chain_time ${int} not null,
+      block_time_limit ${int} not null,
       released_at ${int}
     )`,
     // One address, one live payment: the lock itself.
@@ -194,8 +197,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       head_height ${int} not null,
       head_hash text not null,
       head_time ${int} not null,
-      highest_head ${int} not null,
-      highest_head_at ${int} not null,
+      time_height ${int} not null,
+      time_hash text not null,
+      time_block ${int} not null,
+      time_shown_at ${int} not null,
+      time_watched_since ${int},
       finalized_height ${int},
       read_at ${int} not null,
       stopped_reason text

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { createApi } from './api/http/server.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, systemClock, within } from './clock.ts';
 import type { Config } from './config.ts';
 import type { Network } from './core/networks.ts';
 import { CommandError, reasonOf } from './errors.ts';
@@ -26,6 +26,8 @@ import { createWatchlist } from './watchers/watchlist.ts';
 
 export type Daemon = {
   address: { host: string; port: number };
+  /** Resolves once each chain was read for the first time since the start. */
+  chainsRead: Promise<unknown>;
   /** Lets running steps and deliveries end, then closes everything. May be called again. */
   stop(): Promise<void>;
 };
@@ -36,6 +38,9 @@ export type DaemonOptions = { log: Logger; clock?: Clock };
 type Closers = (() => Promise<void> | void)[];
 
 const hourMs = 60 * 60 * 1000;
+
+/** How long the start, and a payment made right after it, wait for the first reading of a chain, ms. */
+export const firstReadMs = 5_000;
 
 /** How long the start waits for the first prices, ms. */
 const firstRatesMs = 1_000;
@@ -54,10 +59,11 @@ export async function startDaemon(
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
   }
   try {
-    const address = await start(config, log, clock, closers);
+    const started = await start(config, log, clock, closers);
     let stopped: Promise<void> | null = null;
     return {
-      address,
+      address: started.address,
+      chainsRead: started.chainsRead,
       stop: () => {
         stopped ??= closeAll();
         return stopped;
@@ -74,7 +80,7 @@ async function start(
   log: Logger,
   clock: Clock,
   closers: Closers,
-): Promise<Daemon['address']> {
+): Promise<Pick<Daemon, 'address' | 'chainsRead'>> {
   const claim = await claimDaemon(config.database);
   closers.push(() => claim.release());
   const db = await openDatabase(config.database);
@@ -127,7 +133,12 @@ async function start(
   const pools = createPoolHealth({ db, clock, log, policy: config.payments, onEvents });
   closers.push(() => pools.settled());
   const wake = (network: Network) => watches.get(network)?.wake();
-  const payments = createPayments({ db, config, rates, pools, clock, wake });
+  const untilRead = async (network: Network) => {
+    const watch = watches.get(network);
+    if (watch === undefined || (await within(watch.firstRead, 0))) return false;
+    return within(watch.firstRead, firstReadMs);
+  };
+  const payments = createPayments({ db, config, rates, pools, clock, wake, untilRead });
 
   let stopping = false;
   const api = await createApi({
@@ -150,7 +161,8 @@ async function start(
     stopping = true;
   });
   const { port } = api.server.address() as AddressInfo;
-  return { host: config.listen.host, port };
+  const chainsRead = Promise.all([...watches.values()].map(({ firstRead }) => firstRead));
+  return { address: { host: config.listen.host, port }, chainsRead };
 }
 
 function startNotifier(

@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import type { Network } from './core/networks.ts';
 import { createDatabaseMetrics } from './metrics/database.ts';
 import { createNodeMetrics, type NodesOf } from './metrics/nodes.ts';
+import type { DatabaseTime } from './storage/database.ts';
 import type { Db } from './storage/schema.ts';
 import { programVersion } from './version.ts';
 
@@ -29,6 +30,8 @@ export type MetricsOptions = {
   db: Db;
   config: Pick<Config, 'chains' | 'payments'>;
   clock: Clock;
+  /** For tests, whose time is their own. */
+  timeOf?: DatabaseTime;
   /** The nodes of a chain that this process reads. */
   nodesOf: NodesOf;
 };

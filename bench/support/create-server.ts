@@ -78,7 +78,7 @@ async function startCreate(name: string, addresses: number) {
       network: 'bsc',
       cursor: block,
       head: block,
-      highestHead: { height: 1, at: now },
+      time: { head: block, shownAt: now, watchedSince: null },
       finalizedHeight: 1,
       // The chain is not read here, but must count as read for as long as this runs.
       readAt: now + 3_600_000,

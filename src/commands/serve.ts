@@ -1,6 +1,7 @@
+import { within } from '../clock.ts';
 import { secretsOf } from '../config/scrub.ts';
 import { loadConfig } from '../config.ts';
-import { type Daemon, startDaemon } from '../daemon.ts';
+import { type Daemon, firstReadMs, startDaemon } from '../daemon.ts';
 import { DepositdError } from '../errors.ts';
 import { createLogger, type Logger, writeTo } from '../log.ts';
 import { programVersion } from '../version.ts';
@@ -30,6 +31,8 @@ export async function serve(options: CommandOptions): Promise<number> {
     throw error;
   }
   releaseYoungGeneration();
+  // Whoever asks right after "ready" should find chains that were read; one whose nodes do not answer holds up nobody.
+  await within(Promise.race([daemon.chainsRead, signal]), firstReadMs);
   log.info(daemon.address, 'ready');
 
   await signal;

@@ -5,6 +5,7 @@ import { describePools } from '../pool/status.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
 import { listNodes, type NotedNode } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
+import { databaseTime } from '../storage/database.ts';
 import { countPendingPayments } from '../storage/statistics.ts';
 import { getDeliveryBacklog } from '../storage/webhooks/upkeep.ts';
 import { print, printJson, printTable } from './output.ts';
@@ -24,6 +25,7 @@ type Status = Awaited<ReturnType<typeof readStatus>>;
 async function readStatus({ config, db, clock }: Workplace) {
   const now = clock();
   const states = await readChains(db);
+  const readNow = await databaseTime(db, clock);
   const pending = await countPendingPayments(db);
   const backlog = await getDeliveryBacklog(db, now);
   const pools = await describePools(db, null, config.payments, now);
@@ -34,7 +36,7 @@ async function readStatus({ config, db, clock }: Workplace) {
     chains: configured.map((network) => {
       const coverage = coverages.get(network) ?? null;
       const state = states.find((one) => one.network === network) ?? null;
-      const reason = chainUnavailable(state, now);
+      const reason = chainUnavailable(state, readNow);
       return {
         network,
         available: reason === null,

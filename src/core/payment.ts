@@ -1,6 +1,6 @@
 import type { Address, AddressKey } from './address.ts';
 import type { Coin, Currency } from './assets.ts';
-import type { BlockHash, TxHash } from './chain.ts';
+import type { BlockHash, BlockRef, TxHash } from './chain.ts';
 import type { Network } from './networks.ts';
 
 /** `pending` leads to one of the other four. What may still follow those is told in `payments/decide.ts`. */
@@ -65,10 +65,12 @@ export type OnchainPayment = CommonPayment & {
   completedBy: TxHash | null;
   addressId: number;
   address: Address;
-  /** Transfers in blocks above this height count. */
-  lockHeight: number;
-  /** Block time (Unix seconds) from which transfers count; null when the chain was freshly read at the lock. */
-  lockTime: number | null;
+  /** The head that the address was locked under. */
+  lockHead: BlockRef;
+  /** The chain's own time at the lock, Unix ms: what was mined before it does not count. See core/chain-time.ts. */
+  lockChainTime: number;
+  /** The last block time (Unix seconds) at which money is in time: never before `expiresAt`. */
+  blockTimeLimit: number;
 };
 
 /** `seen` on the chain, `confirmed` beyond doubt, `orphaned` when the chain took it back. */

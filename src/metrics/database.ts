@@ -6,7 +6,9 @@ import { networkNames } from '../core/networks.ts';
 import { type PaymentStatus, paymentStatuses } from '../core/payment.ts';
 import { describePools } from '../pool/status.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
+import { readClockSkews } from '../storage/chains/clock.ts';
 import { readRecheckMark } from '../storage/chains/recheck-marks.ts';
+import { type DatabaseTime, databaseTime } from '../storage/database.ts';
 import type { Db } from '../storage/schema.ts';
 import {
   countPendingPayments,
@@ -44,7 +46,12 @@ const reached: Partial<Record<EventType, PaymentStatus>> = {
  */
 export function createDatabaseMetrics(
   registry: Registry,
-  { db, config, clock }: { db: Db; config: Pick<Config, 'chains' | 'payments'>; clock: Clock },
+  {
+    db,
+    config,
+    clock,
+    timeOf = databaseTime,
+  }: { db: Db; config: Pick<Config, 'chains' | 'payments'>; clock: Clock; timeOf?: DatabaseTime },
 ): void {
   const registers = [registry];
   const networks = networkNames.filter((network) => config.chains[network] !== undefined);
@@ -116,6 +123,11 @@ export function createDatabaseMetrics(
   const available = gauge('depositd_chain_available', '1 when payments can be created on a chain.', [
     'network',
   ]);
+  const skew = gauge(
+    'depositd_clock_skew_seconds',
+    "By how much our clock is ahead of a chain's time; absent while that is not known.",
+    ['network'],
+  );
   const pools = gauge('depositd_pool_addresses', 'Receive addresses, by what they can be used for now.', [
     'merchant',
     'network',
@@ -204,10 +216,15 @@ export function createDatabaseMetrics(
   async function readState(now: number): Promise<void> {
     const counts = await countPendingPayments(db);
     const states = await readChains(db);
+    const readNow = await timeOf(db, clock);
+    const skews = await readClockSkews(db, clock, timeOf);
+    skew.reset();
     for (const network of networks) {
       const state = states.find((one) => one.network === network) ?? null;
       pending.set({ network }, counts.find((one) => one.network === network)?.pending ?? 0);
-      available.set({ network }, chainUnavailable(state, now) === null ? 1 : 0);
+      available.set({ network }, chainUnavailable(state, readNow) === null ? 1 : 0);
+      const skewMs = skews.get(network) ?? null;
+      if (skewMs !== null) skew.set({ network }, skewMs / 1000);
       if (state === null) continue;
       head.set({ network }, state.head.height);
       cursor.set({ network }, state.cursor.height);

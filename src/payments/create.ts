@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import { type Clock, steadyClock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { keyOfHex } from '../core/address.ts';
 import type { Asset, Currency } from '../core/assets.ts';
+import { chainTimeAt, clockSkew, describeSkew, skewLimits } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentView } from '../core/payment.ts';
 import { chooseAddress } from '../pool/choose.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { Rates } from '../rates/rates.ts';
 import { type ChainState, chainUnavailable, readChain } from '../storage/chains/chains.ts';
-import { inTransaction, serializeByName } from '../storage/database.ts';
+import { type DatabaseTime, databaseTime, inTransaction, serializeByName } from '../storage/database.ts';
 import {
   findIdempotencyKey,
   type RememberedKey,
@@ -42,7 +43,9 @@ export type CreateOutcome =
   | { outcome: 'no_address' }
   | { outcome: 'all_held'; retryAfterSeconds: number }
   | { outcome: 'rate_unavailable' }
-  | { outcome: 'chain_unavailable'; reason: string };
+  | { outcome: 'chain_unavailable'; reason: string }
+  /** Our clock is so wrong that nothing it says about a payment can be shown to anybody. */
+  | { outcome: 'clock_skew'; reason: string };
 
 export type CreateDeps = {
   db: Db;
@@ -50,18 +53,20 @@ export type CreateDeps = {
   rates: Rates;
   pools: PoolHealth;
   clock: Clock;
+  /** For tests, whose time is their own. */
+  timeOf?: DatabaseTime;
+  /** Waits a while for the first reading of a chain since the start; whether there was one now. */
+  untilRead?: (network: Network) => Promise<boolean>;
   /** Called once a payment is committed: its chain should be read at full pace. */
   wake: (network: Network) => void;
 };
-
-/** A head read longer ago than this, ms, says too little about what was mined before the lock. */
-const freshReadMs = 60_000;
 
 export type PaymentCreator = { create(request: CreateRequest): Promise<CreateOutcome> };
 
 /** Quotes, locks one address and writes the payment, in one transaction with its idempotency key. */
 export function createPayments(deps: CreateDeps): PaymentCreator {
-  const { db, config, rates, pools, clock, wake } = deps;
+  const { db, config, rates, pools, clock, wake, untilRead, timeOf = databaseTime } = deps;
+  const steady = steadyClock(clock);
 
   async function create(request: CreateRequest): Promise<CreateOutcome> {
     const now = clock();
@@ -73,7 +78,10 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     if (chain === undefined || asset === undefined) return { outcome: 'no_address' };
 
     const quote = quotePrice(rates, asset, request.amountUsdCents, config.payments.toleranceBps);
-    const outcome = await inTransaction(db, (trx) => createIn(trx, request, asset, quote, now));
+    let outcome = await inTransaction(db, (trx) => createIn(trx, request, asset, quote, now));
+    // What has not been read yet, because the daemon has just come, is no reason to turn a customer away.
+    if (outcome.outcome === 'chain_unavailable' && (await untilRead?.(request.network)) === true)
+      outcome = await inTransaction(db, (trx) => createIn(trx, request, asset, quote, clock()));
     const pool = poolOf(request);
     switch (outcome.outcome) {
       case 'created':
@@ -102,12 +110,18 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     }
     const pool = poolOf(request);
     const state = await readChain(trx, request.network);
-    const unavailable = chainUnavailable(state, now);
+    const unavailable = chainUnavailable(state, await timeOf(trx, clock));
     // Asked before an address is held: one held for nothing would look taken to everybody else.
     if (state === null || unavailable !== null || quote === null) {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
       if (unavailable !== null) return { outcome: 'chain_unavailable', reason: unavailable };
       return { outcome: 'rate_unavailable' };
+    }
+    const steadyNow = await timeOf(trx, steady);
+    const wrong = describeSkew(clockSkew(state.time, { now: steadyNow, clock: now }), skewLimits.refuseMs);
+    if (wrong !== null) {
+      if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
+      return { outcome: 'clock_skew', reason: wrong };
     }
     const free = await chooseAddress(trx, pool, config.payments, now);
     if (free === null) {
@@ -116,7 +130,8 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     }
 
     const payment = await insertPayment(trx, {
-      ...newPayment(request, asset, quote, state, now, config.payments.lifetimeSeconds),
+      ...newPayment(request, asset, quote, now),
+      ...lockUnder(state, steadyNow, now, config.payments.lifetimeSeconds),
       addressId: free.id,
       address: free.address,
     });
@@ -162,11 +177,8 @@ function newPayment(
   request: CreateRequest,
   asset: Asset,
   quote: PriceQuote,
-  state: ChainState,
   now: number,
-  lifetimeSeconds: number,
-): Omit<Payment, 'id' | 'addressId' | 'address'> {
-  const readFreshly = now - state.readAt <= freshReadMs;
+): Omit<Payment, 'id' | 'addressId' | 'address' | keyof Lock> {
   return {
     paymentNumber: newPaymentNumber(now),
     merchantId: request.merchantId,
@@ -181,8 +193,6 @@ function newPayment(
     price: { minorUnits: request.amountUsdCents, currency: 'USD' },
     amountUsdCents: request.amountUsdCents,
     ...quote,
-    lockHeight: state.highestHead.height,
-    lockTime: readFreshly ? null : Math.floor(now / 1000) - 60,
     completedBy: null,
     externalOrderId: request.externalOrderId,
     customerEmail: request.customerEmail,
@@ -190,12 +200,24 @@ function newPayment(
     metadata: request.metadata,
     paymentToken: randomBytes(32).toString('base64url'),
     createdAt: now,
-    // Whole seconds, as it is shown: what the customer reads is what counts.
-    expiresAt: Math.floor(now / 1000 + lifetimeSeconds) * 1000,
     confirmedAt: null,
     endedAt: null,
     acceptedAt: null,
   };
+}
+
+type Lock = Pick<Payment, 'lockHead' | 'lockChainTime' | 'blockTimeLimit' | 'expiresAt'>;
+
+/**
+ * From when to when money counts. `steadyNow` is the time in which the chain's state tells when its head was shown: our
+ * clock may be wrong, and then the customer has the whole lifetime by the chain's.
+ */
+function lockUnder(state: ChainState, steadyNow: number, now: number, lifetimeSeconds: number): Lock {
+  // Whole seconds, as it is shown: what the customer reads is what counts.
+  const expiresAt = Math.floor(now / 1000 + lifetimeSeconds) * 1000;
+  const lockChainTime = chainTimeAt(state.time, steadyNow);
+  const blockTimeLimit = Math.floor(Math.max(expiresAt, lockChainTime + lifetimeSeconds * 1000) / 1000);
+  return { lockHead: state.head, lockChainTime, blockTimeLimit, expiresAt };
 }
 
 /** Crockford's base 32, which leaves out what looks alike: a byte's low five bits choose one character. */

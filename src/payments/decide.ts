@@ -34,8 +34,8 @@ export type Decision = {
  * answer already applied gives null.
  *
  *   pending   → confirmed  the confirmed deposits add up to the required amount
- *             → expired    the chain was read past `expiresAt` and shows nothing that counts
- *             → failed     the chain was read past `expiresAt`, all that counts is confirmed, and it is too little
+ *             → expired    the chain was read past `blockTimeLimit` and shows nothing that counts
+ *             → failed     the chain was read past `blockTimeLimit`, all that counts is confirmed, and it is too little
  *             → cancelled  by the app only, see cancel.ts
  *   confirmed → failed     (`reorged`) the chain took back what had confirmed it
  *   failed    → confirmed  (`reorged`) it was mined and confirmed again;
@@ -132,12 +132,12 @@ function lateCompletionOf(
   latePolicy: 'flag' | 'confirm',
 ): Completion | null {
   // What has ended takes late money at once: nothing may come to look at it again when its time is over.
-  const ended = payment.status !== 'pending' || chain.cursor.time * 1000 > payment.expiresAt;
+  const ended = payment.status !== 'pending' || chain.cursor.time > payment.blockTimeLimit;
   return latePolicy === 'confirm' && ended ? completionOf(payment, deposits, true) : null;
 }
 
 function isOver(payment: Payment, chain: ChainFacts, now: number): boolean {
-  return now > payment.expiresAt && chain.cursor.time * 1000 > payment.expiresAt;
+  return now > payment.expiresAt && chain.cursor.time > payment.blockTimeLimit;
 }
 
 /**
@@ -187,7 +187,7 @@ function reasonOnly(payment: Payment, live: readonly Deposit[]): Decision | null
 function reasonOf(payment: Payment, live: readonly Deposit[], status: PaymentStatus): PaymentReason | null {
   const own = live.filter((deposit) => isOwnAsset(payment, deposit));
   const late = own.some(
-    (deposit) => deposit.role !== 'counted' || deposit.blockTime * 1000 > payment.expiresAt,
+    (deposit) => deposit.role !== 'counted' || deposit.blockTime > payment.blockTimeLimit,
   );
   switch (status) {
     case 'pending':

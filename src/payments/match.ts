@@ -1,4 +1,5 @@
 import type { Transfer } from '../core/chain.ts';
+import { lockSlackMs } from '../core/chain-time.ts';
 import type { DepositRole, Payment, UnmatchedReason } from '../core/payment.ts';
 
 export type Match =
@@ -32,10 +33,10 @@ export function matchMissed(transfer: Transfer, holder: Payment | null): Match |
 }
 
 export function isInTime(transfer: Transfer, payment: Payment): boolean {
-  return transfer.block.time * 1000 <= payment.expiresAt;
+  return transfer.block.time <= payment.blockTimeLimit;
 }
 
+/** By the chain's own time alone: a height says nothing once the head of the lock was replaced, or had been made up. */
 function isBeforeLock(transfer: Transfer, payment: Payment): boolean {
-  if (transfer.block.height <= payment.lockHeight) return true;
-  return payment.lockTime !== null && transfer.block.time < payment.lockTime;
+  return transfer.block.time * 1000 < payment.lockChainTime - lockSlackMs;
 }

@@ -1,4 +1,5 @@
 import { PostgresAdapter, sql } from 'kysely';
+import type { Clock } from '../clock.ts';
 import { CommandError, reasonOf } from '../errors.ts';
 import { codeOf } from './faults.ts';
 import { createGroupCommit } from './group-commit.ts';
@@ -50,6 +51,19 @@ function nameOf(url: string): string {
 export function isPostgres(db: Db): boolean {
   return db.getExecutor().adapter instanceof PostgresAdapter;
 }
+
+export type DatabaseTime = (db: Db, clock: Clock) => Promise<number>;
+
+/**
+ * Unix ms by the database's clock on PostgreSQL, whose processes may run on machines with clocks of their own; by `clock`
+ * on SQLite, where one process owns the database. For times that are stored to be compared with later ones.
+ */
+export const databaseTime: DatabaseTime = async (db, clock) => {
+  if (!isPostgres(db)) return clock();
+  const { rows } = await sql<{ ms: number }>`
+    select (extract(epoch from clock_timestamp()) * 1000)::bigint as ms`.execute(db);
+  return rows[0]?.ms ?? clock();
+};
 
 type Writing = { health: WriteHealth; together: ReturnType<typeof createGroupCommit> };
 const writings = new WeakMap<Db, Writing>();

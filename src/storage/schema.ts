@@ -110,8 +110,14 @@ export type Schema = {
     completed_by: string | null;
     address_id: number;
     address: string;
+    /** The head that the address was locked under. */
     lock_height: number;
-    lock_time: number | null;
+    lock_hash: string;
+    lock_time: number;
+    /** The chain's own time at the lock, Unix ms. */
+    lock_chain_time: number;
+    /** The last block time, Unix seconds, at which money is in time. */
+    block_time_limit: number;
     /** When the payment let go of its address; null while it holds it. */
     released_at: number | null;
   };
@@ -160,12 +166,18 @@ export type Schema = {
     head_height: number;
     head_hash: string;
     head_time: number;
-    /** The highest head seen, and since when the chain has been read and stayed below. */
-    highest_head: number;
-    highest_head_at: number;
+    /**
+     * The head by which the chain's own time is told, when it was first shown and since when new blocks were watched
+     * appearing: by the database's time on PostgreSQL, else by a clock of the process that reads.
+     */
+    time_height: number;
+    time_hash: string;
+    time_block: number;
+    time_shown_at: number;
+    time_watched_since: number | null;
     /** The highest finalized height seen; null where the chain's nodes do not tell. */
     finalized_height: number | null;
-    /** When a node last proved its answer, by our clock. */
+    /** When a node last proved its answer, by the database's time on PostgreSQL, else by our clock. */
     read_at: number;
     /** Why this chain is stopped; null when it is not. */
     stopped_reason: string | null;

@@ -12,6 +12,8 @@ import { createWatcher, type StepOutcome } from './watcher.ts';
 export type ChainWatch = {
   /** A payment was made: read at full pace from now on. */
   wake(): void;
+  /** Resolves once the chain was read for the first time since the start, by this process or another. */
+  firstRead: Promise<void>;
   /** What each node looks like now. */
   endpoints(): NodeStatus[];
   /** Lets the running step end. */
@@ -34,10 +36,12 @@ export function watchChain(
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
   let steppedAt = 0;
   let leads = false;
+  const firstRead = Promise.withResolvers<void>();
 
   async function step(signal: AbortSignal): Promise<void> {
     leads = await leader.leads();
     if (!leads) {
+      firstRead.resolve();
       last = { nextAt: clock() + glanceMs, idle: false };
       return;
     }
@@ -46,7 +50,9 @@ export function watchChain(
     // A clock that was set back must not make it rest for as long.
     const resting = last.idle && steppedAt <= now && now < last.nextAt;
     if (resting && !(await hasPendingPayment(db, chain.network))) return;
-    last = await watcher.step(signal);
+    const outcome = await watcher.step(signal);
+    if (outcome.kind !== 'failed') firstRead.resolve();
+    last = outcome;
     steppedAt = clock();
     await notes.note();
   }
@@ -85,6 +91,7 @@ export function watchChain(
       last = { ...last, idle: false };
       loop.wake();
     },
+    firstRead: firstRead.promise,
     endpoints: source.endpoints,
     async stop() {
       await Promise.all([heads.stop(), loop.stop(), recheckLoop.stop()]);

@@ -1,5 +1,6 @@
 import type { ChainConfig } from '../config.ts';
 import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
+import { nextReference, type ShownHead, type TimeReference } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit, Payment, PaymentStatus } from '../core/payment.ts';
 import { announceAll } from '../payments/announce.ts';
@@ -21,11 +22,15 @@ export type CommitContext = {
   now: number;
 };
 
-/**
- * A span, whether its blocks were read whole, and blocks in its range of which deposits are recorded though the
- * chain no longer has them.
- */
-export type CheckedSpan = Span & { native: boolean; vanished: readonly DepositBlock[] };
+export type CheckedSpan = Span & {
+  /** Whether its blocks were read whole. */
+  native: boolean;
+  /** Blocks in its range of which deposits are recorded though the chain no longer has them. */
+  vanished: readonly DepositBlock[];
+  /** When the answer came, both as by `databaseTime`: by the clock, and by one that nobody sets. */
+  answered: { at: number; steadyAt: number };
+  news: ShownHead['news'];
+};
 
 export type Committed = {
   state: ChainState;
@@ -34,12 +39,6 @@ export type Committed = {
   /** Whether further payments are overdue. */
   more: boolean;
 };
-
-/** A higher head than the chain has had for so long, ms, is not believed any more. */
-const madeUpMs = 10 * 60 * 1000;
-
-/** Not read for so long, ms, is an outage. */
-const unreadMs = 60 * 1000;
 
 /** Overdue payments looked at in one transaction: an outage may leave thousands. */
 const overdueLimit = 200;
@@ -63,10 +62,10 @@ export async function commitSpan(
     network: chain.network,
     cursor: span.to,
     head: span.head,
-    highestHead: highestOf(before, span.head.height, now),
+    time: timeAfter(before, span),
     finalizedHeight: higher(before.finalizedHeight, span.finalizedHeight),
     // A head that is known, and blocks that cannot be read, are not reading.
-    readAt: isRead(from, span) ? now : before.readAt,
+    readAt: isRead(from, span) ? span.answered.at : before.readAt,
     stoppedReason: null,
   };
   await updateChain(trx, state);
@@ -88,8 +87,11 @@ export async function commitSpan(
   const orphaned = await orphanBlocks(trx, chain.network, span.vanished);
   const reportedBy = (transfer: Transfer) => tellerOf(span, transfer);
   const recorded = await recordTransfers(trx, span.transfers, { assets: chain.assets, reportedBy, now });
-  const overdueAt = Math.min(now, span.to.time * 1000);
-  const overdue = await listOverduePayments(trx, chain.network, overdueAt, overdueLimit);
+  const overdue = await listOverduePayments(trx, chain.network, {
+    now,
+    blockTime: span.to.time,
+    limit: overdueLimit,
+  });
   const touched = recorded.flatMap(({ paymentId }) => (paymentId === null ? [] : [paymentId]));
   const settled = await settleAll(trx, [...orphaned, ...touched, ...overdue], settleContext(state, context));
   await announceAll(trx, recorded, context);
@@ -106,16 +108,10 @@ export function tellerOf({ host, tracedBy }: Span, { txHash, token }: Transfer):
   return (token === 'native' ? tracedBy?.get(txHash) : undefined) ?? host;
 }
 
-/**
- * A chain outgrows its old head within minutes, whatever happens to it. A head that it stays below for longer,
- * while it is being read, was made up by a node: it must not keep transfers from their payments for ever.
- */
-function highestOf(before: ChainState, height: number, now: number): ChainState['highestHead'] {
-  const { highestHead, readAt } = before;
-  if (height >= highestHead.height) return { height, at: now };
-  // After an outage a node may lag: the wait begins anew.
-  if (now - readAt > unreadMs) return { height: highestHead.height, at: now };
-  return now - highestHead.at > madeUpMs ? { height, at: now } : highestHead;
+/** A head that was shown before tells nothing new, but to who has just come. */
+function timeAfter(before: ChainState, { head, answered, news }: CheckedSpan): TimeReference {
+  if (news !== 'first' && sameBlock(head, before.head)) return before.time;
+  return nextReference(before.time, { head, at: answered.steadyAt, news });
 }
 
 /** Takes back what lay in blocks that the chain no longer has; returns the payments to settle. */

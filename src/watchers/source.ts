@@ -26,6 +26,8 @@ export type PollRequest = {
   upTo?: number;
   /** The highest finalized height seen; a node below it is behind and is not asked. */
   finalizedHeight: number | null;
+  /** Show the node's own head, also where the blocks read now lie far below it. */
+  showHead?: boolean;
   watch: Watchlist;
   /** Read whole blocks too, for transfers of the chain's own coin. */
   native: boolean;

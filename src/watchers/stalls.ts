@@ -1,11 +1,22 @@
 import { type Clock, steadyClock } from '../clock.ts';
+import type { ChainConfig } from '../config.ts';
 import type { Network } from '../core/networks.ts';
 import type { Logger } from '../log.ts';
-import { finalityStalledMs } from './finality-alarm.ts';
+import type { ChainState } from '../storage/chains/chains.ts';
 import type { Span } from './source.ts';
 
 /** A head that has not risen for so long, ms, is worth a question to another node: twenty blocks and more, five of Ethereum. */
 const questionMs: Record<Network, number> = { bsc: 15_000, ethereum: 60_000, tron: 60_000 };
+
+/**
+ * Finality that has not advanced for so long, ms, has stalled. BSC's trails by seconds; Ethereum's advances once an
+ * epoch, every 6.4 minutes.
+ */
+const finalityStalledMs: Record<Network, number> = {
+  bsc: 60_000,
+  ethereum: 20 * 60_000,
+  tron: 5 * 60_000,
+};
 
 /** After so long, ms, and as often, it is said. */
 const reportMs = 60_000;
@@ -43,7 +54,7 @@ export function createStandstill(deps: { network: Network; clock: Clock; log: Lo
     note('head', head.height);
     if (finalizedHeight !== null) note('finalized', finalizedHeight);
     if (risenAt.head === now && reportedAt !== null) {
-      log.info({ head: head.height }, 'chain goes on');
+      log.info({ head: head.height }, 'chain recovered');
       reportedAt = null;
     }
     const stoodMs = now - risenAt.head;
@@ -62,8 +73,46 @@ export function createStandstill(deps: { network: Network; clock: Clock; log: Lo
     const stoodMs = now - risenAt.head;
     if (stoodMs < reportMs || (reportedAt !== null && now - reportedAt < reportMs)) return;
     reportedAt = now;
-    log.warn({ head: head.height, seconds: Math.floor(stoodMs / 1000) }, 'chain stands still');
+    log.warn({ head: head.height, seconds: Math.floor(stoodMs / 1000) }, 'chain stalled');
   }
 
   return { suspects, confirm };
+}
+
+export type FinalityAlarm = {
+  /** Told of the chain after each reading. */
+  note(state: ChainState): void;
+};
+
+/**
+ * Says so when a chain goes on and finalizes nothing any more: its payments wait, and only its validators can change
+ * that. Of a chain that is confirmed by depth nothing waits.
+ */
+export function createFinalityAlarm(deps: { chain: ChainConfig; clock: Clock; log: Logger }): FinalityAlarm {
+  const { chain, log } = deps;
+  const clock = steadyClock(deps.clock);
+  let last: { finalized: number; head: number; at: number } | null = null;
+  let saidAt: number | null = null;
+
+  function note({ finalizedHeight, head }: ChainState): void {
+    if (chain.finality !== 'finalized' || finalizedHeight === null) return;
+    const now = clock();
+    if (last === null || finalizedHeight > last.finalized) {
+      if (saidAt !== null) log.info({ finalized: finalizedHeight, head: head.height }, 'finality resumed');
+      last = { finalized: finalizedHeight, head: head.height, at: now };
+      saidAt = null;
+      return;
+    }
+    // A chain that makes no blocks finalizes none.
+    if (head.height <= last.head || now - last.at < finalityStalledMs[chain.network]) return;
+    if (saidAt !== null && now - saidAt < reportMs) return;
+    saidAt = now;
+    const stalledSeconds = Math.floor((now - last.at) / 1000);
+    log.warn(
+      { finalized: finalizedHeight, head: head.height, stalled_seconds: stalledSeconds },
+      'finality stalled',
+    );
+  }
+
+  return { note };
 }

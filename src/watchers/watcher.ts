@@ -1,5 +1,7 @@
 import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
+import type { BlockRef } from '../core/chain.ts';
+import { nextReference, type ShownHead } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -13,11 +15,13 @@ import {
   updateChain,
 } from '../storage/chains/chains.ts';
 import { insertRecheckMark } from '../storage/chains/recheck-marks.ts';
-import { inTransaction } from '../storage/database.ts';
+import { type DatabaseTime, databaseTime, inTransaction } from '../storage/database.ts';
 import { hasSeenDeposit } from '../storage/deposits/deposits.ts';
 import { hasPendingPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
-import type { Db } from '../storage/schema.ts';
+import type { Db, Trx } from '../storage/schema.ts';
+import { thinOutAnchors } from './anchors.ts';
 import { createBalanceCheck } from './balance-check.ts';
+import { createSkewAlarm } from './clock-skew.ts';
 import {
   type CheckedSpan,
   type CommitContext,
@@ -28,12 +32,11 @@ import {
   sameBlock,
 } from './commit.ts';
 import { commitConfirmed, listDeepDeposits } from './confirm.ts';
-import { createFinalityAlarm } from './finality-alarm.ts';
 import { createFreshLooks } from './fresh-looks.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import { createSecondWord } from './second-word.ts';
-import type { ChainSource, Watchlist } from './source.ts';
-import { thinOut } from './thin-out.ts';
+import type { ChainSource, Span, Watchlist } from './source.ts';
+import { createFinalityAlarm } from './stalls.ts';
 
 export type WatcherDeps = {
   db: Db;
@@ -43,6 +46,8 @@ export type WatcherDeps = {
   latePolicy: 'flag' | 'confirm';
   publicUrl: string;
   clock: Clock;
+  /** For tests, whose time is their own. */
+  timeOf?: DatabaseTime;
   log: Logger;
   /** Called when something was committed that causes webhooks. */
   onEvents: () => void;
@@ -70,6 +75,12 @@ const lagSeconds = 60;
 /** Steps between two thinnings of the anchors. */
 const thinEvery = 64;
 
+/** While catching up the nodes' own head is asked for this often, ms. */
+const headShownMs = 10_000;
+
+/** Not read for so long, ms, a chain was not watched. */
+const watchedMs = 60_000;
+
 /** After this many failures in a row the head we know is doubted: the chain may have become shorter. */
 const doubtAfter = 3;
 
@@ -83,7 +94,7 @@ const longestWaitMs = 15_000;
  * repeated, it changes nothing.
  */
 export function createWatcher(deps: WatcherDeps): Watcher {
-  const { db, chain, source, watch, clock, log, onEvents } = deps;
+  const { db, chain, source, watch, clock, log, onEvents, timeOf = databaseTime } = deps;
   const { network } = chain;
   let verified = false;
   let failures = 0;
@@ -91,9 +102,14 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   const steady = steadyClock(clock);
   let lagReportedAt = Number.NEGATIVE_INFINITY;
   let stoppedFor: string | null = null;
+  /** When a node was last asked for its own head, wherever we read. */
+  let headShownAt = Number.NEGATIVE_INFINITY;
+  /** The highest head since we began to watch without a pause, and whether one has appeared since. */
+  let watched: { height: number; at: number; appeared: boolean } | null = null;
   const looks = createFreshLooks(deps);
   const secondWord = createSecondWord(deps);
   const finality = createFinalityAlarm(deps);
+  const skew = createSkewAlarm(deps);
   const balances = createBalanceCheck(deps);
 
   function context(): CommitContext {
@@ -116,22 +132,24 @@ export function createWatcher(deps: WatcherDeps): Watcher {
 
   async function begin(signal: AbortSignal): Promise<StepOutcome> {
     const { cursor, head } = await source.start(chain.startBlock, signal);
+    const answeredAt = steady();
     const anchors = await firstAnchors(source, cursor, signal);
     await inTransaction(db, async (trx) => {
+      const answered = await timesOf(trx, answeredAt);
       const state: ChainState = {
         network,
         cursor,
         head,
-        highestHead: { height: head.height, at: clock() },
+        time: nextReference(null, { head, at: answered.steadyAt, news: 'first' }),
         finalizedHeight: null,
-        readAt: clock(),
+        readAt: answered.at,
         stoppedReason: null,
       };
       if (!(await insertChain(trx, state))) return;
       await insertAnchors(trx, network, anchors);
       await insertRecheckMark(trx, { network, position: cursor, forks: 0, recheckedAt: clock() });
     });
-    log.info({ height: cursor.height, head: head.height }, 'chain begun');
+    log.info({ height: cursor.height, head: head.height }, 'chain initialized');
     return { kind: 'advanced', nextAt: clock(), idle: false };
   }
 
@@ -148,17 +166,20 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       finalizedHeight: state.finalizedHeight,
       // What lies below the first payment that can be paid in the coin is read as fast as the rest.
       ...(above !== null && !native ? { upTo: above } : {}),
+      showHead: steady() - headShownAt >= headShownMs,
       watch,
       native,
       signal,
     });
+    const answeredAt = steady();
+    if (outcome.kind === 'span' && steady() - headShownAt >= headShownMs) headShownAt = answeredAt;
     switch (outcome.kind) {
       case 'failed':
         return failed(outcome.reason, outcome.retryAt);
       case 'reorg':
         return reorganize(state, signal);
       case 'span':
-        return advance(state, { ...outcome.span, native }, signal);
+        return advance(state, { ...outcome.span, native }, answeredAt, signal);
       default:
         return outcome satisfies never;
     }
@@ -166,19 +187,25 @@ export function createWatcher(deps: WatcherDeps): Watcher {
 
   async function advance(
     before: ChainState,
-    span: Omit<CheckedSpan, 'vanished'>,
+    span: Span & { native: boolean },
+    answeredAt: number,
     signal: AbortSignal,
   ): Promise<StepOutcome> {
     const vanished = await findVanished(db, source, before, span, signal);
     await secondWord.ask({ blocks: vanished, cursor: before.cursor, reach: span.to.height }, signal);
-    const committed = await inTransaction(db, (trx) =>
-      commitSpan(trx, before.cursor, { ...span, vanished }, context()),
-    );
+    const news = newsOf(span.head, answeredAt);
+    /** By how much the time that is stored is ahead of our steady clock. */
+    let aheadMs = 0;
+    const committed = await inTransaction(db, async (trx) => {
+      const answered = await timesOf(trx, answeredAt);
+      aheadMs = answered.steadyAt - answeredAt;
+      return commitSpan(trx, before.cursor, { ...span, vanished, answered, news }, context());
+    });
     if (committed === null) return { kind: 'stale', ...(await paceOf()) };
     // Where the blocks cannot be read a head that can is no success.
     if (isRead(before.cursor, span)) failures = 0;
     else if (failures > 0) failures += 1;
-    if (stoppedFor !== null) log.info({}, 'chain agrees again');
+    if (stoppedFor !== null) log.info({}, 'chain resumed');
     stoppedFor = null;
     const { state, recorded, settled } = committed;
     if (recorded.length > 0 || settled.length > 0) {
@@ -187,9 +214,10 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       onEvents();
     }
     advances += 1;
-    if (advances % thinEvery === 0) await thinOut(db, network);
+    if (advances % thinEvery === 0) await thinOutAnchors(db, network);
     reportLag(state);
     finality.note(state);
+    skew.note(state, steady() + aheadMs);
     if (span.native) await balances.check(state, signal);
     const confirmed = await confirmDeep(state, signal);
     const more = confirmed || committed.more;
@@ -212,6 +240,23 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     );
     if (settled.length > 0) onEvents();
     return true;
+  }
+
+  /** What came at `answeredAt` by our steady clock, in the times that are stored. */
+  async function timesOf(trx: Trx, answeredAt: number): Promise<CheckedSpan['answered']> {
+    const ago = steady() - answeredAt;
+    return { at: (await timeOf(trx, clock)) - ago, steadyAt: (await timeOf(trx, steady)) - ago };
+  }
+
+  /** What this head says about the time: after a pause it is the first again. */
+  function newsOf({ height }: BlockRef, at: number): ShownHead['news'] {
+    if (watched === null || at - watched.at > watchedMs) {
+      watched = { height, at, appeared: false };
+      return 'first';
+    }
+    const appeared = watched.appeared || height > watched.height;
+    watched = { height: Math.max(height, watched.height), at, appeared };
+    return appeared ? 'appeared' : 'standing';
   }
 
   async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
@@ -249,7 +294,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   function failed(reason: string, retryAt: number): StepOutcome {
     failures += 1;
     // The first failure may be a hiccup that another node answers; say so once it lasts, then now and then.
-    if (failures === doubtAfter || failures % 100 === 0) log.warn({ reason, failures }, 'chain not read');
+    if (failures === doubtAfter || failures % 100 === 0) log.warn({ reason, failures }, 'chain poll failing');
     // Who serves heads and no blocks would be asked as often as who serves both.
     const waitMs = Math.min(longestWaitMs, 1_000 * 2 ** (failures - doubtAfter - 1));
     const nextAt = failures > doubtAfter ? Math.max(retryAt, clock() + waitMs) : retryAt;

@@ -7,6 +7,7 @@ import { testConfig } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { startLoopback } from '../support/loopback.ts';
+import { testTime } from '../support/payments.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 import { manualClock, openShop as openWebhookShop } from '../support/webhooks.ts';
 
@@ -28,7 +29,8 @@ const node: NodeStatus = {
 };
 
 function metricsOf(shop: Shop, nodes: readonly NodeStatus[] = []): Metrics {
-  return createMetrics({ db: shop.db, config: shop.config, clock: shop.clock, nodesOf: () => nodes });
+  const { db, config, clock } = shop;
+  return createMetrics({ db, config, clock, timeOf: testTime, nodesOf: () => nodes });
 }
 
 /** The samples of one metric: `{network="bsc"} 1`. */

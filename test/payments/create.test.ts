@@ -20,7 +20,9 @@ import {
   createdAt,
   setTestChain,
   type TestPool,
+  testBlock,
   testRates,
+  testTime,
 } from '../support/payments.ts';
 
 const minute = 60_000;
@@ -52,6 +54,7 @@ async function setUp(db: Db, { pools = [{ count: 10 }], policy = {}, rates, chai
     rates: rates ?? testRates(),
     pools: health,
     clock,
+    timeOf: testTime,
     wake: (network) => woken.push(network),
   });
   const request = (changes: Partial<CreateRequest> = {}): CreateRequest => ({
@@ -168,21 +171,33 @@ describeDatabases('creating a payment', (openTestDb) => {
     });
   });
 
-  test('locks above the highest head ever seen, though the chain became shorter', async () => {
-    const { created } = await setUp(await openTestDb(), { chain: { highestHead: { height: 107, at: 0 } } });
-    expect(await created()).toMatchObject({ lockHeight: 107, lockTime: null });
-  });
-
-  test('needs no time of the lock while the chain was read within a minute, and one after that', async () => {
-    const { created, pass } = await setUp(await openTestDb());
+  test("locks at the chain's own time: that of its head, and what passed since that was first shown", async () => {
+    const head = testBlock(100, { time: createdAt / 1000 - 3_600 });
+    const time = { head, shownAt: createdAt - 7_000, watchedSince: null };
+    const { created, pass } = await setUp(await openTestDb(), { chain: { head, time } });
     pass(minute);
-    expect(await created()).toMatchObject({ lockHeight: 100, lockTime: null });
-    pass(1);
     expect(await created()).toMatchObject({
-      lockHeight: 100,
-      lockTime: createdAt / 1000,
+      lockHead: head,
+      lockChainTime: createdAt - 60 * minute + 7_000 + minute,
     });
   });
+
+  test.each([
+    ['40 minutes slow', 40 * 60],
+    ['right', 0],
+    ['90 seconds fast', -90],
+  ])(
+    "takes money until the lifetime is over by the chain's time and by ours, with a clock that is %s",
+    async (_, ahead) => {
+      const head = testBlock(100, { time: createdAt / 1000 + ahead });
+      const time = { head, shownAt: createdAt, watchedSince: null };
+      const { created } = await setUp(await openTestDb(), { chain: { head, time } });
+      expect(await created()).toMatchObject({
+        expiresAt: createdAt + 30 * minute,
+        blockTimeLimit: createdAt / 1000 + Math.max(0, ahead) + 30 * 60,
+      });
+    },
+  );
 
   test('gives one address to one payment until none is left, then says when to come back', async () => {
     const db = await openTestDb();

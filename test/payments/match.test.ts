@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { matchTransfer } from '../../src/payments/match.ts';
-import { expiresAt, testBlock, testPayment, testTransfer, tokenKey } from '../support/payments.ts';
+import { expiresAt, lockedAt, testBlock, testPayment, testTransfer, tokenKey } from '../support/payments.ts';
 
 describe('a transfer', () => {
   test('to an address that no payment was ever given is unmatched: no_payment', () => {
@@ -12,25 +12,34 @@ describe('a transfer', () => {
     expect(matchTransfer(testTransfer(), payment)).toEqual({ role: 'counted', payment });
   });
 
-  test('in the block of the lock is before it, one block higher it counts', () => {
-    const payment = testPayment({ lockHeight: 110 });
-    const inLockBlock = testTransfer({ block: testBlock(110) });
-    expect(matchTransfer(inLockBlock, payment)).toMatchObject({ role: 'unmatched', reason: 'before_lock' });
-    const above = testTransfer({ block: testBlock(111) });
-    expect(matchTransfer(above, payment)).toEqual({ role: 'counted', payment });
-  });
-
-  test('needs also the time of the lock where the chain had not been read freshly', () => {
-    const payment = testPayment({ lockTime: testBlock(110).time });
-    const second = testBlock(110).time;
-    const early = testTransfer({ block: testBlock(110, { time: second - 1 }) });
-    expect(matchTransfer(early, payment)).toMatchObject({ role: 'unmatched', reason: 'before_lock' });
-    const atOnce = testTransfer({ block: testBlock(110, { time: second }) });
+  test("mined more than five seconds before the lock, in the chain's own time, is before it", () => {
+    const { time } = testBlock(110);
+    const payment = testPayment({ lockChainTime: (time + 5) * 1000 });
+    const atOnce = testTransfer({ block: testBlock(110) });
     expect(matchTransfer(atOnce, payment)).toEqual({ role: 'counted', payment });
+    const early = testTransfer({ block: testBlock(110, { time: time - 1 }) });
+    expect(matchTransfer(early, payment)).toMatchObject({ role: 'unmatched', reason: 'before_lock' });
   });
 
-  test('counts in a block of the very second of the expiry and is late in the next', () => {
-    const payment = testPayment();
+  test.each([
+    ['the height of the head of the lock', 110],
+    ['a height far below it', 20],
+  ])('at %s counts when its time is after the lock: height alone decides nothing', (_, height) => {
+    const payment = testPayment({ lockHead: testBlock(110), lockChainTime: testBlock(110).time * 1000 });
+    const replaced = testTransfer({ block: { ...testBlock(height), time: testBlock(111).time } });
+    expect(matchTransfer(replaced, payment)).toEqual({ role: 'counted', payment });
+  });
+
+  test('mined above the head of the lock, but long before it, is before the lock', () => {
+    const payment = testPayment({ lockHead: testBlock(105), lockChainTime: testBlock(120).time * 1000 });
+    expect(matchTransfer(testTransfer(), payment)).toMatchObject({
+      role: 'unmatched',
+      reason: 'before_lock',
+    });
+  });
+
+  test("counts in a block of the limit's very second and is late in the next, whatever our clock said", () => {
+    const payment = testPayment({ expiresAt: expiresAt - 40 * 60_000 });
     const last = testTransfer({ block: testBlock(110, { time: expiresAt / 1000 }) });
     expect(matchTransfer(last, payment)).toEqual({ role: 'counted', payment });
     const next = testTransfer({ block: testBlock(110, { time: expiresAt / 1000 + 1 }) });
@@ -65,7 +74,7 @@ describe('a transfer', () => {
   });
 
   test('before the lock stays before the lock when the payment has ended', () => {
-    const payment = testPayment({ status: 'expired', lockHeight: 110 });
+    const payment = testPayment({ status: 'expired', ...lockedAt(110) });
     expect(matchTransfer(testTransfer(), payment)).toMatchObject({
       role: 'unmatched',
       reason: 'before_lock',

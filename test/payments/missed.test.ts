@@ -14,6 +14,7 @@ import {
   addTestMerchant,
   createdAt,
   expiresAt,
+  lockedAt,
   testBlock,
   testPayment,
   testTransfer,
@@ -35,7 +36,7 @@ async function setUp(db: Db, changes: Partial<Payment> = {}) {
   const payment = await give(changes);
   return {
     payment,
-    giveNext: (lockHeight = 300) => give({ paymentNumber: 'PAY-2', paymentToken: '2', lockHeight }),
+    giveNext: (height = 500) => give({ paymentNumber: 'PAY-2', paymentToken: '2', ...lockedAt(height) }),
   };
 }
 
@@ -134,7 +135,7 @@ describeDatabases('a transfer that an earlier reading missed', (openTestDb) => {
   test('pays nobody when it came before the address was given to anybody', async () => {
     const db = await openTestDb();
     const { payment } = await setUp(db, { status: 'expired', endedAt: expiresAt + 1 });
-    await record(db, testTransfer({ block: testBlock(100) }));
+    await record(db, testTransfer({ block: testBlock(99) }));
     expect(await onlyDeposit(db)).toMatchObject({ role: 'unmatched', unmatchedReason: 'before_lock' });
     expect(await confirm(db, payment)).toMatchObject({ status: 'expired', reason: null });
   });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { keyOfHex } from '../../src/core/address.ts';
 import type { Transfer } from '../../src/core/chain.ts';
+import { lockSlackMs } from '../../src/core/chain-time.ts';
 import { formatAmount } from '../../src/core/money.ts';
 import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
@@ -233,9 +234,9 @@ function checkLocks(view: PaymentView, moved: ReadonlySet<string>): void {
   for (const deposit of view.deposits) {
     if (deposit.unmatchedReason !== null) continue;
     expect(deposit.recipient).toBe(keyOfHex(payment.address));
-    expect(deposit.height).toBeGreaterThan(payment.lockHeight);
+    expect(deposit.blockTime * 1000).toBeGreaterThanOrEqual(payment.lockChainTime - lockSlackMs);
     if (deposit.role === 'counted' && !moved.has(deposit.txHash))
-      expect(deposit.blockTime * 1000).toBeLessThanOrEqual(payment.expiresAt);
+      expect(deposit.blockTime).toBeLessThanOrEqual(payment.blockTimeLimit);
   }
 }
 

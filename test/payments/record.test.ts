@@ -14,6 +14,7 @@ import {
   addTestMerchant,
   createdAt,
   expiresAt,
+  lockedAt,
   testBlock,
   testPayment,
   testTransfer,
@@ -137,9 +138,9 @@ describeDatabases('recording a transfer', (openTestDb) => {
     const { merchantId, addressId, payment } = await setUp(db, {
       status: 'expired',
       endedAt: createdAt,
-      lockHeight: 90,
+      ...lockedAt(90),
     });
-    const holder = await newPayment(db, { merchantId, addressId, lockHeight: 105 });
+    const holder = await newPayment(db, { merchantId, addressId, ...lockedAt(105) });
     await record(db, testTransfer({ block: testBlock(106) }));
     await record(db, testTransfer({ txHash: txHash(2), block: testBlock(105) }));
     expect(payment.id).toBeLessThan(holder.id);
@@ -166,7 +167,7 @@ describeDatabases('recording a transfer', (openTestDb) => {
 
   test.each([
     ['of the wrong token', { token: tokenKey('bsc', 'usdc'), currency: 'usdc' as const }, 'wrong_token'],
-    ['in a block before the lock', { block: testBlock(100) }, 'before_lock'],
+    ['in a block before the lock', { block: testBlock(99) }, 'before_lock'],
   ])('%s leaves it unmatched, with its event', async (_which, changes, reason) => {
     const db = await openTestDb();
     await setUp(db);

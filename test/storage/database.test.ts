@@ -108,7 +108,10 @@ async function addPayment(
     address_id: addressId,
     address: '0x742d35Cc6634C0532925a3b844Bc9e7595f7E5a3',
     lock_height: 0,
-    lock_time: null,
+    lock_hash: '0x0',
+    lock_time: 0,
+    lock_chain_time: 0,
+    block_time_limit: 0,
     released_at: releasedAt,
   };
   await trx.insertInto('onchain_payments').values(onchain).execute();

@@ -20,7 +20,10 @@ export type TestAnvil = Anvil & {
   accounts: readonly string[];
   height(): Promise<number>;
   block(height: number | 'latest' | 'finalized'): Promise<Block>;
-  /** Makes `count` blocks, each `seconds` after the one before. */
+  /**
+   * Makes `count` blocks now, each `seconds` after the one before: those put the chain's clock forward for good. By default
+   * it goes with ours, as on a chain.
+   */
   mine(count?: number, seconds?: number): Promise<void>;
   /** The time of the next block, Unix seconds; later than that of the head. */
   setNextBlockTime(time: number): Promise<void>;
@@ -60,7 +63,7 @@ export async function startTestAnvil(options: Partial<AnvilOptions> = {}): Promi
   const accounts = (await rpc('eth_accounts')) as string[];
   const block = async (height: number | string) =>
     readBlock(await rpc('eth_getBlockByNumber', [typeof height === 'number' ? hex(height) : height, false]));
-  const mine = async (count = 1, seconds = 1) => {
+  const mine = async (count = 1, seconds = 0) => {
     await rpc('anvil_mine', [hex(count), hex(seconds)]);
   };
   const send = async (request: TransactionRequest) =>

@@ -21,6 +21,7 @@ import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from './addresses.ts';
 import { testAdminToken, testConfig } from './config.ts';
 import { checkAnswer, type OpenApiDocument } from './openapi.ts';
+import { testTime } from './payments.ts';
 
 export type TestAnswer<T = unknown> = {
   status: number;
@@ -104,6 +105,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
     rates,
     pools,
     clock,
+    timeOf: testTime,
     wake: (network) => woken.push(network),
   });
   const registry = new Registry();
@@ -131,6 +133,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
     rates,
     payments,
     registry,
+    timeOf: testTime,
     nodesOf: (network) => (network === 'bsc' ? [node] : []),
     secrets: createSecrets(randomBytes(32), 'the key of this test'),
     wakeNotifier: () => {
@@ -153,7 +156,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
       network,
       cursor: block,
       head: block,
-      highestHead: { height: block.height, at: start },
+      time: { head: block, shownAt: start, watchedSince: null },
       finalizedHeight: 990,
       readAt: start,
       stoppedReason: null,

@@ -22,7 +22,7 @@ import { createWatchlist } from '../../src/watchers/watchlist.ts';
 import { evmKey } from './addresses.ts';
 import { testChain, testConfig } from './config.ts';
 import { captureLog } from './log.ts';
-import { addTestAddresses, addTestMerchant, createdAt, testRates, tokenKey } from './payments.ts';
+import { addTestAddresses, addTestMerchant, createdAt, testRates, testTime, tokenKey } from './payments.ts';
 import {
   createScriptedChain,
   type ScriptedChain,
@@ -80,6 +80,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     rates: testRates(),
     pools: { afterLock: () => {}, afterRefusal: () => {}, settled: async () => {} },
     clock,
+    timeOf: testTime,
     wake: () => {},
   });
   const { signal } = new AbortController();
@@ -99,6 +100,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
       latePolicy: policy.late,
       publicUrl: config.publicUrl,
       clock,
+      timeOf: testTime,
       log,
       onEvents: () => {},
       found: (_, finding) => void findings.push(finding),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { noTransaction } from '../../src/core/chain.ts';
+import { lockSlackMs } from '../../src/core/chain-time.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import { readRecheckMark } from '../../src/storage/chains/recheck-marks.ts';
 import { listScans } from '../../src/storage/chains/scans.ts';
@@ -456,13 +457,13 @@ async function checkCoins(world: World): Promise<void> {
   const held = new Set((await allDeposits(world)).filter(({ status }) => status !== 'orphaned').map(placeOf));
   const coins = world.chain.transfers().filter(({ token }) => token === 'native');
   for (const payment of await allPayments(world)) {
-    const { currency, status, address, lockHeight, expiresAt, paymentNumber } = payment;
+    const { currency, status, address, lockChainTime, blockTimeLimit, paymentNumber } = payment;
     if (currency !== 'native' || status === 'confirmed' || status === 'cancelled') continue;
     for (const transfer of coins.filter(({ recipient }) => recipient === address.slice(2).toLowerCase())) {
       const { height, time, hash } = transfer.block;
       if (
-        height <= lockHeight ||
-        time * 1000 > expiresAt ||
+        time * 1000 < lockChainTime - lockSlackMs ||
+        time > blockTimeLimit ||
         held.has(placeOf({ ...transfer, blockHash: hash }))
       )
         continue;

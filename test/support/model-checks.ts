@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { noTransaction, type Transfer } from '../../src/core/chain.ts';
+import { lockSlackMs } from '../../src/core/chain-time.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { listPayments } from '../../src/storage/payments/views.ts';
@@ -108,13 +109,11 @@ export async function checkRoles(world: World): Promise<void> {
     const inclusions = world.chain.inclusionsEver(txHash);
     // What a node made up belongs to nobody, and was taken back or never confirmed.
     if (status !== 'confirmed' && inclusions.length === 0) continue;
-    const after = inclusions.filter(
-      ({ height, time }) => height > payment.lockHeight && time >= (payment.lockTime ?? 0),
-    );
+    const after = inclusions.filter(({ time }) => time * 1000 >= payment.lockChainTime - lockSlackMs);
     expect(after.length, 'a transfer that was never mined after the lock').toBeGreaterThan(0);
     if (role !== 'counted') continue;
     // It keeps the payment it was given to, at whatever height it is mined again: in time there is enough.
-    const inTime = inclusions.filter(({ time }) => time * 1000 <= payment.expiresAt);
+    const inTime = inclusions.filter(({ time }) => time <= payment.blockTimeLimit);
     expect(inTime.length, 'counted, and never mined in time').toBeGreaterThan(0);
   }
 }

@@ -6,7 +6,7 @@ import type { Network } from '../../src/core/networks.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
 import type { Rates } from '../../src/rates/rates.ts';
 import { type ChainState, insertChain, updateChain } from '../../src/storage/chains/chains.ts';
-import { inTransaction } from '../../src/storage/database.ts';
+import { type DatabaseTime, inTransaction } from '../../src/storage/database.ts';
 import { addMerchant } from '../../src/storage/operators/merchants.ts';
 import { addAddresses } from '../../src/storage/pool/addresses.ts';
 import type { Db } from '../../src/storage/schema.ts';
@@ -14,6 +14,9 @@ import { evmAddress, evmKey } from './addresses.ts';
 
 /** When payments of {@link testPayment} are made, Unix ms; a whole second. */
 export const createdAt = Date.UTC(2026, 4, 24, 11, 35, 0);
+
+/** On a database whose time is the test's. */
+export const testTime: DatabaseTime = async (_, clock) => clock();
 
 /** 30 minutes later. */
 export const expiresAt = createdAt + 30 * 60_000;
@@ -56,8 +59,9 @@ export function testPayment(changes: Partial<Payment> = {}): Payment {
     requiredAmount: usdt(50),
     addressId: 1,
     address: evmAddress(1),
-    lockHeight: 100,
-    lockTime: null,
+    lockHead: testBlock(100),
+    lockChainTime: createdAt,
+    blockTimeLimit: expiresAt / 1000,
     usdPerCoin: '1',
     completedBy: null,
     externalOrderId: 'order-9837',
@@ -72,6 +76,11 @@ export function testPayment(changes: Partial<Payment> = {}): Payment {
     acceptedAt: null,
     ...changes,
   };
+}
+
+/** A lock under the head of this height, just before the next block: what is mined up to there does not count. */
+export function lockedAt(height: number): Pick<Payment, 'lockHead' | 'lockChainTime'> {
+  return { lockHead: testBlock(height), lockChainTime: testBlock(height + 1).time * 1000 };
 }
 
 /** A seen transfer of 50 USDT to {@link testPayment}, in time, at height 110. */
@@ -182,7 +191,7 @@ export async function setTestChain(
     network,
     cursor: block,
     head: block,
-    highestHead: { height: block.height, at: createdAt },
+    time: { head: block, shownAt: createdAt, watchedSince: null },
     finalizedHeight: null,
     readAt: createdAt,
     stoppedReason: null,

@@ -125,6 +125,8 @@ export type ScriptedChainOptions = {
   nodes?: number;
   /** Blocks there are at first. */
   height?: number;
+  /** By how much the chain's time is ahead of our clock, seconds. Default 0. */
+  ahead?: number;
 };
 
 /**
@@ -168,7 +170,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   for (let i = 0; i < (options.height ?? 5); i++) tip = append(tip, [], seconds());
 
   function seconds(): number {
-    return Math.floor(clock() / 1000);
+    return Math.floor(clock() / 1000) + (options.ahead ?? 0);
   }
 
   function append(parent: Block | null, included: readonly Tx[], time: number): Block {

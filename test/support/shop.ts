@@ -24,6 +24,7 @@ import { evmAddress } from './addresses.ts';
 import { testChain, testConfig } from './config.ts';
 import { silentLog } from './log.ts';
 import { createPaperChain, type PaperChain, paperHash } from './paper-chain.ts';
+import { testTime } from './payments.ts';
 
 type ShopNetwork = 'bsc' | 'ethereum';
 
@@ -73,6 +74,7 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     db,
     config,
     clock,
+    timeOf: testTime,
     rates: { quote: () => ({ usdPerCoin: parityRate, sources: ['fixed'], fetchedAt: now }) },
     pools: { afterLock: () => {}, afterRefusal: () => {}, settled: async () => {} },
     wake: () => {},
@@ -91,6 +93,7 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
       latePolicy: config.payments.late,
       publicUrl: config.publicUrl,
       clock,
+      timeOf: testTime,
       log: silentLog,
       onEvents: () => {},
     }),

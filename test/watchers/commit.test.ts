@@ -37,12 +37,45 @@ describeDatabases('a span', (openTestDb) => {
     });
     const to = blocks.at(-1) ?? cursor;
     const span = { host: 'node-0', to, head: to, finalizedHeight: null, transfers: [], untraced: [] };
+    const answered = { at: clock(), steadyAt: clock() };
     const context = { chain: chainConfig, latePolicy: 'flag', publicUrl: '', now: clock() } as const;
     await inTransaction(db, (trx) =>
-      commitSpan(trx, cursor, { ...span, anchors: blocks, native: false, vanished: [] }, context),
+      commitSpan(
+        trx,
+        cursor,
+        { ...span, anchors: blocks, native: false, vanished: [], answered, news: 'appeared' as const },
+        context,
+      ),
     );
     const anchors = await listAnchors(db, network);
     expect(anchors[0]).toEqual(to);
     expect(anchors.length).toBeLessThan(250);
+  });
+
+  test('says when the answer came, not when it was written', async () => {
+    const { db, network, chainConfig, clock, pass, mine, read, chain } = await openWorld(await openTestDb());
+    await read();
+    mine();
+    const answered = { at: clock(), steadyAt: clock() - 7 };
+    pass(40);
+    const { cursor } = (await readChain(db, network)) ?? {};
+    if (cursor === undefined) throw new Error('the chain was not read');
+    const to = chain.head();
+    const shown = {
+      host: 'node-0',
+      to,
+      head: to,
+      finalizedHeight: null,
+      transfers: [],
+      untraced: [],
+      anchors: [],
+    };
+    const span = { ...shown, native: false, vanished: [], answered, news: 'appeared' as const };
+    const context = { chain: chainConfig, latePolicy: 'flag', publicUrl: '', now: clock() } as const;
+    await inTransaction(db, (trx) => commitSpan(trx, cursor, span, context));
+    expect(await readChain(db, network)).toMatchObject({
+      readAt: answered.at,
+      time: { head: to, shownAt: answered.steadyAt },
+    });
   });
 });

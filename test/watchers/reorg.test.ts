@@ -393,7 +393,7 @@ describeDatabases('a chain that takes back what it called final', (openTestDb) =
     world.chain.revive(before);
     await world.step();
     expect(await stateOf(world)).toMatchObject({ stoppedReason: null });
-    expect(world.lines).toContainEqual(expect.objectContaining({ msg: 'chain agrees again' }));
+    expect(world.lines).toContainEqual(expect.objectContaining({ msg: 'chain resumed' }));
     expect(await world.tryCreate()).toMatchObject({ outcome: 'created' });
   });
 

@@ -76,7 +76,7 @@ describeDatabases('L1: a node that stands still', (openTestDb) => {
     await live(shop, 60);
     expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
     expect(world.endpoints().map(({ preferred }) => preferred)).toEqual([true, false, false]);
-    expect(said(shop, 'chain stands still')).toEqual([]);
+    expect(said(shop, 'chain stalled')).toEqual([]);
   });
 
   test('is left as well where only what it calls final stands still', async () => {
@@ -111,12 +111,12 @@ describeDatabases('L1: a node that stands still', (openTestDb) => {
     await live(shop, 30);
     const before = proxies.map((proxy) => proxy.traffic().requests);
     await live(shop, 180, false);
-    expect(said(shop, 'chain stands still')).toMatchObject([{ seconds: 60 }, { seconds: 160 }]);
+    expect(said(shop, 'chain stalled')).toMatchObject([{ seconds: 60 }, { seconds: 160 }]);
     // Every fifteen seconds for two minutes, and then once a minute.
     expect((proxies[1]?.traffic().requests ?? 0) - (before[1] ?? 0)).toBeLessThanOrEqual(8 + 1);
     expect(said(shop, 'rpc endpoint switched')).toEqual([]);
     await live(shop, 30);
-    expect(said(shop, 'chain goes on')).toHaveLength(1);
+    expect(said(shop, 'chain recovered')).toHaveLength(1);
     expect(world.endpoints().map(({ preferred }) => preferred)).toEqual([true, false]);
   });
 

@@ -93,7 +93,7 @@ describeDatabases('L1: a chain of which nothing but the head can be read', (open
       expect(await health()).toMatchObject({ degraded: true, unavailable: true });
       expect((await health()).cursor).toBeLessThanOrEqual(before.cursor + 1);
       expect(await world.tryCreate()).toMatchObject({ outcome: 'chain_unavailable' });
-      expect(world.lines.some(({ msg }) => msg === 'chain not read')).toBe(true);
+      expect(world.lines.some(({ msg }) => msg === 'chain poll failing')).toBe(true);
       proxy.resetTraffic();
       await live(60);
       expect(proxy.traffic().requests).toBeLessThanOrEqual(20);

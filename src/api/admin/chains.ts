@@ -7,6 +7,7 @@ import { isoTime } from '../../payments/present.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import { listNodes } from '../../storage/chains/nodes.ts';
 import { type Coverage, readCoverages } from '../../storage/chains/recheck-marks.ts';
+import { type DatabaseTime, databaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
 import { commonErrors, countSchema, listOf, networkSchema, timeSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
@@ -73,12 +74,15 @@ export type ChainRouteDeps = {
   db: Db;
   config: Pick<Config, 'chains'>;
   clock: Clock;
+  /** For tests, whose time is their own. */
+  timeOf?: DatabaseTime;
   /** The nodes of a chain that this process reads; none where another process does. */
   nodesOf: (network: Network) => readonly NodeStatus[];
 };
 
 /** How far each configured chain has been read. */
-export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: ChainRouteDeps): void {
+export function registerChainRoutes(api: Api, deps: ChainRouteDeps): void {
+  const { db, config, clock, timeOf = databaseTime, nodesOf } = deps;
   api.route({
     method: 'GET',
     url: '/chains/',
@@ -90,6 +94,7 @@ export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: Ch
     },
     handler: async () => {
       const states = await readChains(db);
+      const now = await timeOf(db, clock);
       const noted = await listNodes(db);
       const configured = networkNames.filter((network) => config.chains[network] !== undefined);
       const coverages = await readCoverages(db, configured);
@@ -98,7 +103,7 @@ export function registerChainRoutes(api: Api, { db, config, clock, nodesOf }: Ch
         if (chain === undefined) return [];
         const coverage = coverages.get(network) ?? null;
         const state = states.find((candidate) => candidate.network === network) ?? null;
-        const reason = chainUnavailable(state, clock());
+        const reason = chainUnavailable(state, now);
         const nodesHere = nodesOf(network);
         return [
           {

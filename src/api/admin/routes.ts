@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
+import type { DatabaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
 import { createAdminAuth } from '../http/auth.ts';
 import { adminBodyLimit } from '../http/body.ts';
@@ -27,6 +28,7 @@ export type AdminDeps = {
   db: Db;
   config: Config;
   clock: Clock;
+  timeOf?: DatabaseTime;
   nodesOf: ChainRouteDeps['nodesOf'];
   secrets: WebhookRouteDeps['secrets'];
   wakeNotifier: WebhookRouteDeps['wakeNotifier'];

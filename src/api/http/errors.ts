@@ -15,6 +15,7 @@ export const errorCodes = [
   'NoAddressConfiguredError',
   'all_addresses_held',
   'chain_unavailable',
+  'clock_skew',
   'endpoint_disabled',
   'idempotency_key_in_use',
   'idempotency_key_reused',

@@ -2,10 +2,12 @@ import type { Registry } from '@prometheus-io/client';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { ChainConfig, Config } from '../../config.ts';
+import { describeSkew, skewLimits } from '../../core/chain-time.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { chainDegraded, chainUnavailable, readChains } from '../../storage/chains/chains.ts';
-import { writeTrouble } from '../../storage/database.ts';
+import { readClockSkews } from '../../storage/chains/clock.ts';
+import { type DatabaseTime, databaseTime, writeTrouble } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Api } from '../routes.ts';
 
@@ -27,6 +29,8 @@ export type HealthRouteDeps = {
   db: Db;
   config: Pick<Config, 'chains'>;
   clock: Clock;
+  /** For tests, whose time is their own. */
+  timeOf?: DatabaseTime;
   registry: Registry;
   rates: Rates;
   /** Whether the daemon is on its way down. */
@@ -90,17 +94,20 @@ async function findFaults({
   db,
   config,
   clock,
+  timeOf = databaseTime,
   rates,
   isStopping,
 }: HealthRouteDeps): Promise<{ reasons: Fault[]; degraded: Fault[] }> {
   if (isStopping()) return { reasons: [{ part: 'daemon', reason: 'stopping' }], degraded: [] };
-  const states = await withinPatience(readChains(db));
-  if (states === null) return { reasons: [{ part: 'database', reason: 'does not answer' }], degraded: [] };
+  const read = await withinPatience(
+    Promise.all([readChains(db), timeOf(db, clock), readClockSkews(db, clock, timeOf)]),
+  );
+  if (read === null) return { reasons: [{ part: 'database', reason: 'does not answer' }], degraded: [] };
+  const [states, now, skews] = read;
   const trouble = writeTrouble(db);
   const database = trouble === null ? [] : [{ part: 'database', reason: trouble }];
 
   const configured = Object.values(config.chains);
-  const now = clock();
   const unavailable = new Map<Network, string>();
   const late: Fault[] = [];
   for (const chain of configured) {
@@ -109,6 +116,8 @@ async function findFaults({
     const lateness = state === null ? null : chainDegraded(state, paceMsOf(chain), now);
     if (reason !== null) unavailable.set(chain.network, reason);
     else if (lateness !== null) late.push({ part: `chain:${chain.network}`, reason: lateness });
+    const wrong = describeSkew(skews.get(chain.network) ?? null, skewLimits.warnMs);
+    if (wrong !== null) late.push({ part: 'clock', reason: `${wrong} on ${chain.network}` });
   }
   const coins = new Set(configured.flatMap(({ assets }) => assets.map(({ coin }) => coin)));
   const unpriced = new Set([...coins].filter((coin) => rates.quote(coin) === null));

@@ -109,6 +109,10 @@ function refusal(outcome: Refusal, { network, currency }: z.output<typeof create
         `${networks[network].chain} cannot be used at the moment: ${outcome.reason}.`,
         { 'retry-after': '30' },
       );
+    case 'clock_skew':
+      return serviceError(503, 'clock_skew', `No payment can be made at the moment: ${outcome.reason}.`, {
+        'retry-after': '60',
+      });
     default:
       return outcome satisfies never;
   }

@@ -2,9 +2,12 @@ import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { Asset } from '../../core/assets.ts';
+import { describeSkew, skewLimits } from '../../core/chain-time.ts';
 import { networkNames, networks } from '../../core/networks.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
+import { readClockSkews } from '../../storage/chains/clock.ts';
+import { type DatabaseTime, databaseTime } from '../../storage/database.ts';
 import { countFreeAddresses } from '../../storage/pool/addresses.ts';
 import { countDerivable } from '../../storage/pool/derived-pools.ts';
 import { hasActiveAddress } from '../../storage/pool/locks.ts';
@@ -29,11 +32,14 @@ export type MethodRouteDeps = {
   db: Db;
   config: Pick<Config, 'chains' | 'payments'>;
   clock: Clock;
+  /** For tests, whose time is their own. */
+  timeOf?: DatabaseTime;
   rates: Rates;
 };
 
 /** Everything the configuration offers, and whether the merchant can be paid with it now. */
-export function registerMethodRoutes(api: Api, { db, config, clock, rates }: MethodRouteDeps): void {
+export function registerMethodRoutes(api: Api, deps: MethodRouteDeps): void {
+  const { db, config, clock, timeOf = databaseTime, rates } = deps;
   api.route({
     method: 'GET',
     url: '/methods/',
@@ -48,12 +54,15 @@ export function registerMethodRoutes(api: Api, { db, config, clock, rates }: Met
       const { quarantine, quarantineSeconds } = config.payments;
       const releasedBefore = quarantine === 'strict' ? now - quarantineSeconds * 1000 : now;
       const chains = await readChains(db);
+      const readNow = await timeOf(db, clock);
+      const skews = await readClockSkews(db, clock, timeOf);
       const methods: z.output<typeof methodSchema>[] = [];
       for (const network of networkNames) {
         const chain = config.chains[network];
         if (chain === undefined) continue;
         const state = chains.find((candidate) => candidate.network === network) ?? null;
-        const chainReason = chainUnavailable(state, now);
+        const skewed = describeSkew(skews.get(network) ?? null, skewLimits.refuseMs);
+        const chainReason = chainUnavailable(state, readNow) ?? skewed;
         const { merchantId } = request;
         const shared = await countFreeAddresses(
           db,

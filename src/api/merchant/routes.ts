@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { PaymentCreator } from '../../payments/create.ts';
 import type { Rates } from '../../rates/rates.ts';
+import type { DatabaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
 import { createMerchantAuth, createOpenLimit } from '../http/auth.ts';
 import type { Limiter } from '../http/limits.ts';
@@ -19,6 +20,7 @@ export type MerchantApiDeps = {
   db: Db;
   config: Config;
   clock: Clock;
+  timeOf?: DatabaseTime;
   rates: Rates;
   payments: PaymentCreator;
 };

@@ -1,4 +1,5 @@
 import type { BlockHash, BlockRef, Cursor } from '../../core/chain.ts';
+import type { TimeReference } from '../../core/chain-time.ts';
 import type { Network } from '../../core/networks.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
@@ -9,13 +10,10 @@ export type ChainState = {
   cursor: Cursor;
   /** The head as last seen. A reorg can lower it. */
   head: BlockRef;
-  /**
-   * The highest head seen: what is mined up to there cannot pay a payment that is locked now. `at`, Unix ms, is
-   * since when the chain has been read and stayed below.
-   */
-  highestHead: { height: number; at: number };
+  /** What tells the chain's own time, in that of `databaseTime` with a steady clock. */
+  time: TimeReference;
   finalizedHeight: number | null;
-  /** Unix ms when blocks were read last, or a node proved that there were no more. */
+  /** When blocks were read last, or a node proved that there were no more, in that of `databaseTime`. */
   readAt: number;
   /** Why the chain is stopped; null when it is not. */
   stoppedReason: string | null;
@@ -27,7 +25,10 @@ const unreadLimitMs = 120_000;
 /** Not read for as long beyond the pace at which it should be, ms, a chain is not in good order. */
 const lateLimitMs = 15_000;
 
-/** Why no payment should be made on this chain now; null when one can be. `state` is null before the first read. */
+/**
+ * Why no payment should be made on this chain at `now` (by `databaseTime`); null when one can be. `state` is null before
+ * the first read.
+ */
 export function chainUnavailable(state: ChainState | null, now: number): string | null {
   if (state === null) return 'the chain has not been read yet';
   if (state.stoppedReason !== null) return `the chain is stopped: ${state.stoppedReason}`;
@@ -150,8 +151,11 @@ function selectChains(db: Db) {
       'head_height',
       'head_hash',
       'head_time',
-      'highest_head',
-      'highest_head_at',
+      'time_height',
+      'time_hash',
+      'time_block',
+      'time_shown_at',
+      'time_watched_since',
       'finalized_height',
       'read_at',
       'stopped_reason',
@@ -166,8 +170,11 @@ function columnsOf(state: ChainState): Omit<Schema['chain_cursors'], 'network'> 
     head_height: state.head.height,
     head_hash: state.head.hash,
     head_time: state.head.time,
-    highest_head: state.highestHead.height,
-    highest_head_at: state.highestHead.at,
+    time_height: state.time.head.height,
+    time_hash: state.time.head.hash,
+    time_block: state.time.head.time,
+    time_shown_at: state.time.shownAt,
+    time_watched_since: state.time.watchedSince,
     finalized_height: state.finalizedHeight,
     read_at: state.readAt,
     stopped_reason: state.stoppedReason,
@@ -179,7 +186,11 @@ function toState(row: Schema['chain_cursors']): ChainState {
     network: row.network as Network,
     cursor: { height: row.height, hash: row.hash as BlockHash, time: row.time },
     head: { height: row.head_height, hash: row.head_hash as BlockHash, time: row.head_time },
-    highestHead: { height: row.highest_head, at: row.highest_head_at },
+    time: {
+      head: { height: row.time_height, hash: row.time_hash as BlockHash, time: row.time_block },
+      shownAt: row.time_shown_at,
+      watchedSince: row.time_watched_since,
+    },
     finalizedHeight: row.finalized_height,
     readAt: row.read_at,
     stoppedReason: row.stopped_reason,

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Address, AddressKey } from '../../core/address.ts';
 import type { Coin, Currency } from '../../core/assets.ts';
-import type { TxHash } from '../../core/chain.ts';
+import type { BlockHash, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Payment, PaymentReason, PaymentStatus } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
@@ -46,7 +46,10 @@ export function selectPayments(db: Db) {
       'onchain_payments.address_id',
       'onchain_payments.address',
       'onchain_payments.lock_height',
+      'onchain_payments.lock_hash',
       'onchain_payments.lock_time',
+      'onchain_payments.lock_chain_time',
+      'onchain_payments.block_time_limit',
     ]);
 }
 
@@ -93,8 +96,11 @@ export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Pro
       completed_by: payment.completedBy,
       address_id: payment.addressId,
       address: payment.address,
-      lock_height: payment.lockHeight,
-      lock_time: payment.lockTime,
+      lock_height: payment.lockHead.height,
+      lock_hash: payment.lockHead.hash,
+      lock_time: payment.lockHead.time,
+      lock_chain_time: payment.lockChainTime,
+      block_time_limit: payment.blockTimeLimit,
       released_at: payment.endedAt,
     })
     .execute();
@@ -139,21 +145,31 @@ export async function lockLatestPaymentOfAddress(trx: Trx, addressId: number): P
 }
 
 /**
- * Pending payments of a chain whose time is over at `before` (Unix ms), oldest first. Not those with a transfer
- * on its way: what becomes of that settles them, and they must not hold up the others here.
+ * Pending payments of a chain whose time is over by our clock (`now`, Unix ms) and by the chain's (`blockTime`, Unix
+ * seconds), oldest first. Not those with a transfer on its way: what becomes of that settles them, and they must not hold
+ * up the others here.
  */
 export async function listOverduePayments(
   trx: Trx,
   network: Network,
-  before: number,
-  limit: number,
+  { now, blockTime, limit }: { now: number; blockTime: number; limit: number },
 ): Promise<number[]> {
   const rows = await trx
     .selectFrom('payments')
     .select('id')
     .where('network', '=', network)
     .where('status', '=', sql.lit('pending'))
-    .where('expires_at', '<', before)
+    // The limit is never before this: with it few rows are looked at.
+    .where('expires_at', '<', Math.min(now, blockTime * 1000))
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('onchain_payments')
+          .select('onchain_payments.payment_id')
+          .whereRef('onchain_payments.payment_id', '=', 'payments.id')
+          .where('onchain_payments.block_time_limit', '<', blockTime),
+      ),
+    )
     .where((eb) =>
       eb.not(
         eb.exists(
@@ -174,6 +190,9 @@ export async function listOverduePayments(
 
 /** A customer who pays late does so soon. Blocks are read whole for this long after a payment in the native coin ended, ms. */
 const nativeLateMs = 60 * 60 * 1000;
+
+/** A reorg this deep, blocks, may put a payment's money below the head that its address was locked under. */
+const lockDepth = 32;
 
 /** A transaction that a reorg threw out is waited for this long, ms. */
 const minedAgainMs = 24 * 60 * 60 * 1000;
@@ -209,7 +228,7 @@ export async function nativeMattersAbove(db: Db, network: Network, now: number):
     .where('ended_at', '>', now - nativeLateMs)
     .executeTakeFirst();
   const heights = [held?.lowest, ended?.lowest].filter((height) => height != null);
-  return heights.length === 0 ? null : Math.min(...heights);
+  return heights.length === 0 ? null : Math.max(0, Math.min(...heights) - lockDepth);
 }
 
 export async function hasPendingPayment(db: Db, network: Network): Promise<boolean> {
@@ -318,7 +337,8 @@ export function toPayment(row: Row): Payment {
     completedBy: row.completed_by as TxHash | null,
     addressId: row.address_id,
     address: row.address as Address,
-    lockHeight: row.lock_height,
-    lockTime: row.lock_time,
+    lockHead: { height: row.lock_height, hash: row.lock_hash as BlockHash, time: row.lock_time },
+    lockChainTime: row.lock_chain_time,
+    blockTimeLimit: row.block_time_limit,
   };
 }

@@ -1,5 +1,6 @@
 import type { Address, AddressKey } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
+import { lockSlackMs } from '../../core/chain-time.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Db } from '../schema.ts';
 
@@ -34,14 +35,13 @@ export async function findRecipients(db: Db, key: AddressKey): Promise<Recipient
 export async function findHolderBefore(
   db: Db,
   addressId: number,
-  block: Pick<BlockRef, 'height' | 'time'>,
+  block: Pick<BlockRef, 'time'>,
 ): Promise<number | null> {
   const row = await db
     .selectFrom('onchain_payments')
     .select('payment_id')
     .where('address_id', '=', addressId)
-    .where('lock_height', '<', block.height)
-    .where((eb) => eb.or([eb('lock_time', 'is', null), eb('lock_time', '<=', block.time)]))
+    .where('lock_chain_time', '<=', block.time * 1000 + lockSlackMs)
     .orderBy('payment_id', 'desc')
     .limit(1)
     .executeTakeFirst();

@@ -37,6 +37,8 @@ export type Plan = {
   logsAt: number | null;
   /** The same of the landmark's header. */
   landmarkAt: number | null;
+  /** The same of the latest block, where that is not the one read to. */
+  latestAt: number | null;
   fullBlocksAt: number;
   /** The node's latest block, where that is known to be on another branch than the head seen before. */
   replaced: Header | null;
@@ -80,10 +82,12 @@ export function planRead(
     asksLogs && node.recipientFilter && watch.size <= mostRecipients ? [...watch.keys()] : null;
   const logsAt = asksLogs ? calls.push(getTransfers({ tokens, from, to: height, recipients })) - 1 : null;
   const landmarkAt = below === undefined ? null : calls.push(getHeader(below.landmark.height)) - 1;
+  // After the finalized block, for the same reason.
+  const latestAt = request.showHead === true && top === 'block' ? calls.push(getHeader('latest')) - 1 : null;
   const fullBlocksAt = calls.length;
   if (native) for (let at = from; at <= height; at++) calls.push(getFullBlock(at));
   const expected = { cursor, to: { height, hash }, finalizedHeight: request.finalizedHeight };
-  return { calls, expected, top, recipients, logsAt, landmarkAt, fullBlocksAt, replaced };
+  return { calls, expected, top, recipients, logsAt, landmarkAt, latestAt, fullBlocksAt, replaced };
 }
 
 /**
@@ -97,7 +101,12 @@ export function prefetchNext(node: EvmNode, request: ReadRequest, context: ReadC
   const { head, upTo = head.height } = request;
   if (end >= Math.min(head.height, upTo)) return;
   if (!node.range.isServed(from - cursor.height) || !node.range.isServed(end - from)) return;
-  const { calls } = planRead(node, { ...request, cursor: { ...cursor, height: from } }, context, null);
+  const { calls } = planRead(
+    node,
+    { ...request, showHead: false, cursor: { ...cursor, height: from } },
+    context,
+    null,
+  );
   node.prefetch.ask({ from, to: end, calls }, request.signal);
 }
 

@@ -199,6 +199,11 @@ async function readAnswers(
   const finalizedHeight = finalized?.height ?? null;
   seen({ finalized: finalizedHeight });
 
+  const latest = plan.latestAt === null ? null : readHeader(resultOf(answers[plan.latestAt]));
+  if (plan.latestAt !== null && (latest === null || latest.height < expected.to.height))
+    throw contradiction('its latest block is missing, or below one that it has');
+  if (latest !== null) seen({ head: latest.height });
+
   const full = judgeBlocks(answers.slice(plan.fullBlocksAt).map(resultOf), cursor, witnesses);
   for (const block of full) witnesses.set(block.height, block.hash);
   const range = { from: cursor.height + 1, to: expected.to.height, tokens: context.currencies, witnesses };
@@ -230,7 +235,7 @@ async function readAnswers(
     span: {
       host: node.host,
       to,
-      head: headOf(request, plan, verdict.top, finalized),
+      head: headOf(request, plan, verdict.top, latest),
       // That blocks are final which were not read, or may have been replaced, is a claim that nothing has proven.
       finalizedHeight: finalizedHeight === null ? null : Math.min(finalizedHeight, standing),
       transfers,
@@ -266,19 +271,15 @@ function endOf(
   return top === 'block' ? refOf(shown) : head;
 }
 
-/**
- * The latest block is at or above the head seen before: an answer whose head went backwards was not believed. Where it
- * was not asked for, in a catch-up, the finalized block says how far the chain has got meanwhile.
- */
+/** The latest block is at or above the head seen before: an answer whose head went backwards was not believed. */
 function headOf(
   { head }: PollRequest,
   { top, replaced }: Plan,
   shown: Header,
-  finalized: Header | null,
+  latest: Header | null,
 ): BlockRef {
-  const latest = replaced ?? (top === 'latest' ? shown : null);
-  if (latest !== null) return refOf(latest);
-  return finalized !== null && finalized.height > head.height ? refOf(finalized) : head;
+  const known = replaced ?? (top === 'latest' ? shown : latest);
+  return known === null || known.height < head.height ? head : refOf(known);
 }
 
 /** Asks the same node for what the transfers found still lack: their blocks' times, or their receipts. */

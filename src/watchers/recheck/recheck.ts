@@ -130,7 +130,10 @@ export function createRecheck(deps: RecheckDeps): Recheck {
       if (forkPoint === null) return;
       const context = { chain, latePolicy, publicUrl, now: clock() };
       await inTransaction(db, (trx) => commitFork(trx, state, { forkPoint, disconnected: [] }, context));
-      log.warn({ fork_point: forkPoint.height, height: state.cursor.height }, 'blocks read that never were');
+      log.warn(
+        { fork_point: forkPoint.height, height: state.cursor.height },
+        'inconsistent blocks rolled back',
+      );
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
     }

@@ -56,8 +56,9 @@ async function open({ nodes, liarLast = false }: { nodes: number; liarLast?: boo
     addressId,
     currency: 'native',
     token: 'native',
-    lockHeight: 0,
+    lockChainTime: 0,
     expiresAt: clock() + 3_600_000,
+    blockTimeLimit: clock() / 1000 + 3_600,
   });
   await inTransaction(db, (trx) => insertPayment(trx, open));
   const inOrder = liarLast ? [second.url, liar.url] : [liar.url, second.url, anvil.url];

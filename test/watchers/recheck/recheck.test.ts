@@ -83,7 +83,11 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     await world.recheck();
     await world.read();
     expect(world.lines).toContainEqual(
-      expect.objectContaining({ level: 'warn', msg: 'blocks read that never were', fork_point: height - 1 }),
+      expect.objectContaining({
+        level: 'warn',
+        msg: 'inconsistent blocks rolled back',
+        fork_point: height - 1,
+      }),
     );
     expect(await world.deposits(gone)).toMatchObject([{ status: 'orphaned' }]);
     expect(await world.deposits(again)).toMatchObject([

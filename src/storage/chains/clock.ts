@@ -1,0 +1,27 @@
+import { type Clock, steadyClock } from '../../clock.ts';
+import { clockSkew, skewLimits } from '../../core/chain-time.ts';
+import type { Network } from '../../core/networks.ts';
+import { type DatabaseTime, databaseTime } from '../database.ts';
+import type { Db } from '../schema.ts';
+import { readChains } from './chains.ts';
+
+/** How far this process's clock is ahead of each chain's time, ms; null where that is not known. */
+export async function readClockSkews(
+  db: Db,
+  clock: Clock,
+  timeOf: DatabaseTime = databaseTime,
+): Promise<Map<Network, number | null>> {
+  const states = await readChains(db);
+  const times = { now: await timeOf(db, steadyClock(clock)), clock: clock() };
+  return new Map(states.map(({ network, time }) => [network, clockSkew(time, times)]));
+}
+
+/**
+ * Whether this process's clock is known to be wrong: by all chains whose time is known. While that is so, a receiver that
+ * refuses our signatures may be right about nothing but the time.
+ */
+export async function isClockWrong(db: Db, clock: Clock, timeOf?: DatabaseTime): Promise<boolean> {
+  const skews = await readClockSkews(db, clock, timeOf);
+  const known = [...skews.values()].filter((skew) => skew !== null);
+  return known.length > 0 && known.every((skew) => Math.abs(skew) > skewLimits.warnMs);
+}
