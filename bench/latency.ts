@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
-import { canonicalTokens } from '../src/core/assets.ts';
+import { knownChains } from '../src/core/chains/known.ts';
+
 import { parseAmount } from '../src/core/money.ts';
 import { transferCall } from '../src/demo/token.ts';
 import { startTestAnvil, type TestAnvil } from '../test/support/anvil.ts';
@@ -118,7 +119,7 @@ async function createPayments(url: string, key: string): Promise<Payment[]> {
 }
 
 function amountOf({ expected_crypto_amount }: Payment): bigint {
-  const amount = parseAmount(expected_crypto_amount, canonicalTokens.bsc.usdt?.decimals ?? 18);
+  const amount = parseAmount(expected_crypto_amount, knownChains.bsc.tokens.usdt?.decimals ?? 18);
   if (amount === null) throw new Error(`not an amount: ${expected_crypto_amount}`);
   return amount;
 }

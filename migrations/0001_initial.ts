@@ -99,6 +99,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       status text not null check (status in ('pending', 'confirmed', 'expired', 'cancelled', 'failed')),
       reason text,
       network text not null,
+      chain text not null,
       currency text not null,
       decimals ${int} not null,
       expected_amount text not null,

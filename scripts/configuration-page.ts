@@ -35,7 +35,7 @@ const sections: readonly { title: string; begins: string; text?: string }[] = [
   {
     title: 'Chains',
     begins: 'chains.',
-    text: 'A chain without an entry is off. `<network>` is `bsc` or `ethereum`; `<token>` is `usdt`, `usdc` or `busd`.',
+    text: 'A chain without an entry is off. `<network>` is `bsc`, `ethereum`, `polygon`, `base`, `arbitrum`, `optimism`, `avalanche`, `linea` or `gnosis`; `<token>` is `usdt`, `usdc` (and `busd` on the first two). Any other EVM chain and any other token can be described: see [chains](chains.md#any-evm-chain-any-token).',
   },
   { title: 'Webhooks', begins: 'webhooks.' },
   { title: 'API', begins: 'api.' },

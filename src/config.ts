@@ -4,12 +4,12 @@ import { dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { chainConfig } from './config/chain.ts';
 import { fillFromEnvironment, formatPath } from './config/environment.ts';
-import { describeIssues } from './config/faults.ts';
+import { closest, describeIssues } from './config/faults.ts';
 import { readJson } from './config/json.ts';
 import { knownKeys } from './config/known-keys.ts';
-import { type ConfigFile, configSchema, servedNetworks } from './config/schema.ts';
-import type { Asset, Coin } from './core/assets.ts';
-import type { Finality, Network } from './core/networks.ts';
+import { type ConfigFile, configSchema } from './config/schema.ts';
+import { type Asset, type Coin, type CoinRate, knownCoins } from './core/assets.ts';
+import type { ChainFamily, Finality, Network } from './core/networks.ts';
 import { ConfigError, reasonOf } from './errors.ts';
 
 /** One node of a chain. The URL and the headers may carry keys: never log them, log {@link hostOf}. */
@@ -26,6 +26,11 @@ export type RpcEndpoint = {
 
 export type ChainConfig = {
   network: Network;
+  /** The name people read, and the `chain` of a webhook. */
+  name: string;
+  family: ChainFamily;
+  /** Whether payments can be made; what there are go on being read where they cannot. */
+  enabled: boolean;
   rpc: readonly RpcEndpoint[];
   chainId: number;
   requiredConfirmations: number;
@@ -36,6 +41,12 @@ export type ChainConfig = {
   /** Everything that can be paid on this chain, the native coin included where it is on. */
   assets: readonly Asset[];
   startBlock: number | 'latest';
+  /** The chain's own coin, whether it can be paid with or not. */
+  native: { coin: Coin; decimals: number; rate: CoinRate };
+  /** A head that has not risen for so long is worth a question to another node. */
+  stallSeconds: number;
+  /** Finality that has not advanced for so long has stalled. */
+  finalityStallSeconds: number;
 };
 
 export type PaymentPolicy = {
@@ -54,8 +65,8 @@ export type RatesConfig = {
   sources: readonly ('binance' | 'coinbase' | 'kraken' | 'coingecko' | 'fixed')[];
   maxAgeSeconds: number;
   pegBandBps: number;
-  /** US dollars per coin, as plain decimals. */
-  fixed: Partial<Record<Coin, string>>;
+  /** US dollars per coin, or per unit of a currency that coins are pegged to, as plain decimals. */
+  fixed: Readonly<Record<string, string>>;
 };
 
 export type WebhookConfig = {
@@ -80,7 +91,8 @@ export type Config = {
   adminToken: string;
   payments: PaymentPolicy;
   rates: RatesConfig;
-  chains: Partial<Record<Network, ChainConfig>>;
+  /** By their network. */
+  chains: Record<string, ChainConfig>;
   webhooks: WebhookConfig;
   api: { requestsPerSecond: number };
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' };
@@ -160,14 +172,13 @@ function withUnusedToken(value: unknown): unknown {
 function buildConfig(file: ConfigFile, folder: string): { config: Config; faults: string[] } {
   const faults: string[] = [];
   const chains: Config['chains'] = {};
-  for (const network of servedNetworks) {
-    const entry = file.chains[network];
+  for (const [name, entry] of Object.entries(file.chains)) {
     if (entry === undefined) continue;
-    const built = chainConfig(network, entry);
-    chains[network] = built.chain;
+    const built = chainConfig(name, entry);
     faults.push(...built.faults);
+    if (built.chain !== null) chains[built.chain.network] = built.chain;
   }
-  faults.push(...fixedPriceFaults(file.rates));
+  faults.push(...priceFaults(file, chains), ...fixedPriceFaults(file.rates));
   const sqlitePath = file.database.startsWith('sqlite:')
     ? resolve(folder, file.database.slice('sqlite:'.length))
     : null;
@@ -178,7 +189,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     dataFolder: sqlitePath === null ? folder : dirname(sqlitePath),
     adminToken: file.adminToken,
     payments: file.payments,
-    rates: { ...file.rates, fixed: withoutUndefined(file.rates.fixed) },
+    rates: file.rates,
     chains,
     webhooks: { ...file.webhooks, secretKey: file.webhooks.secretKey ?? null },
     api: file.api,
@@ -187,9 +198,32 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
   return { config, faults };
 }
 
+/** A coin has one price, whatever chain it is on; and a fixed one is of something. */
+function priceFaults(file: ConfigFile, chains: Config['chains']): string[] {
+  const faults: string[] = [];
+  const known = new Set<string>(['eur', ...Object.keys(knownCoins)]);
+  const rates = new Map<Coin, Asset>();
+  for (const asset of Object.values(chains).flatMap((chain) => chain.assets)) {
+    known.add(asset.coin);
+    const first = rates.get(asset.coin) ?? asset;
+    rates.set(asset.coin, first);
+    if (JSON.stringify(first.rate) === JSON.stringify(asset.rate)) continue;
+    faults.push(
+      `chains.${asset.network}: the rate of ${asset.coin} differs from that on ${first.network}; say the same on both, or name one of them otherwise`,
+    );
+  }
+  for (const coin of Object.keys(file.rates.fixed)) {
+    if (known.has(coin)) continue;
+    const similar = closest(coin, [...known]);
+    const hint = similar === null ? `expected one of ${[...known].join(', ')}` : `did you mean "${similar}"?`;
+    faults.push(`rates.fixed.${coin}: unknown key; ${hint}`);
+  }
+  return faults;
+}
+
 /** Prices that are never asked for, or none where they are: either way something would not be quoted as was meant. */
 function fixedPriceFaults({ sources, fixed }: ConfigFile['rates']): string[] {
-  const prices = Object.keys(withoutUndefined(fixed)).length;
+  const prices = Object.keys(fixed).length;
   if (sources.includes('fixed') && prices === 0)
     return ['rates.fixed: missing; the source "fixed" needs prices, like {"usdt": "1"}'];
   if (!sources.includes('fixed') && prices > 0)
@@ -197,8 +231,4 @@ function fixedPriceFaults({ sources, fixed }: ConfigFile['rates']): string[] {
       'rates.fixed: these prices are not used; expected "fixed" among rates.sources, or no prices here',
     ];
   return [];
-}
-
-function withoutUndefined(fixed: ConfigFile['rates']['fixed']): Partial<Record<Coin, string>> {
-  return Object.fromEntries(Object.entries(fixed).filter(([, price]) => price !== undefined));
 }

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createApi } from './api/http/server.ts';
 import { type Clock, systemClock, within } from './clock.ts';
 import type { Config } from './config.ts';
-import type { Network } from './core/networks.ts';
+import type { ChainFamily, Network } from './core/networks.ts';
 import { CommandError, reasonOf } from './errors.ts';
 import type { Logger } from './log.ts';
 import { type LoopOptions, runLoop } from './loop.ts';
@@ -12,7 +12,7 @@ import { openSecrets, type Secrets } from './notify/secrets.ts';
 import { createOutbound } from './outbound.ts';
 import { createPayments } from './payments/create.ts';
 import { createPoolHealth } from './pool/health.ts';
-import { createRates } from './rates/create.ts';
+import { coinsOf, createRates } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
 import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
 import { deleteOldIdempotencyKeys } from './storage/payments/idempotency.ts';
@@ -22,7 +22,7 @@ import { findSealedSecret } from './storage/webhooks/endpoints.ts';
 import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
 import { createCodeLook } from './watchers/evm/code-check.ts';
-import { createWatchlist } from './watchers/watchlist.ts';
+import { createWatchlist, type TableWatchlist } from './watchers/watchlist.ts';
 
 export type Daemon = {
   address: { host: string; port: number };
@@ -97,8 +97,7 @@ async function start(
   };
 
   const chains = Object.values(config.chains);
-  const coins = [...new Set(chains.flatMap((chain) => chain.assets.map((asset) => asset.coin)))];
-  const rates = createRates({ config: config.rates, coins, clock, log });
+  const rates = createRates({ config: config.rates, coins: coinsOf(config.chains), clock, log });
   closers.push(() => rates.close());
   createRateMetrics(metrics.registry, rates);
   // Whoever asks right after "ready" should get a price; sources that are slow are asked again by the loop.
@@ -112,13 +111,18 @@ async function start(
 
   // One list for all chains of a family: the same key holds an address on each of them.
   const afterMs = config.payments.watchRetiredDays * 24 * hourMs;
-  const watch = createWatchlist('evm', { afterMs, clock });
+  const watchlists = new Map<ChainFamily, TableWatchlist>();
+  const watchlistOf = (family: ChainFamily) => {
+    const watch = watchlists.get(family) ?? createWatchlist(family, { afterMs, clock });
+    watchlists.set(family, watch);
+    return watch;
+  };
   const policy = { latePolicy: config.payments.late, publicUrl: config.publicUrl };
   for (const chain of chains) {
     const chainWatch = watchChain({
       db,
       chain,
-      watch,
+      watch: watchlistOf(chain.family),
       ...policy,
       clock,
       log,
@@ -130,7 +134,14 @@ async function start(
     watches.set(chain.network, chainWatch);
   }
 
-  const pools = createPoolHealth({ db, clock, log, policy: config.payments, onEvents });
+  const pools = createPoolHealth({
+    db,
+    clock,
+    log,
+    policy: config.payments,
+    chains: config.chains,
+    onEvents,
+  });
   closers.push(() => pools.settled());
   const wake = (network: Network) => watches.get(network)?.wake();
   const untilRead = async (network: Network) => {

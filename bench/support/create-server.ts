@@ -91,7 +91,14 @@ async function startCreate(name: string, addresses: number) {
 
   const log = createLogger({ level: 'silent', write: () => {} });
   const rates = { quote: () => ({ usdPerCoin: parityRate, sources: ['fixed'], fetchedAt: now }) };
-  const pools = createPoolHealth({ db, clock, log, policy: config.payments, onEvents: () => {} });
+  const pools = createPoolHealth({
+    db,
+    clock,
+    log,
+    policy: config.payments,
+    chains: config.chains,
+    onEvents: () => {},
+  });
   const payments = createPayments({ db, config, rates, pools, clock, wake: () => {} });
   const api = await createApi({
     db,

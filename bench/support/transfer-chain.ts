@@ -1,5 +1,6 @@
 import type { AddressKey } from '../../src/core/address.ts';
-import { canonicalTokens } from '../../src/core/assets.ts';
+import { knownChains } from '../../src/core/chains/known.ts';
+
 import { type Anvil, startAnvil } from '../../src/demo/anvil.ts';
 import { transferTopic } from '../../src/watchers/evm/calls.ts';
 
@@ -52,7 +53,7 @@ export async function startTransferChain(options: TransferChainOptions): Promise
   const { blocks, transfersPerBlock, matchEvery, payees } = options;
   const genesisTime = Math.floor(Date.now() / 1000) - blocks - 60;
   const anvil = await startAnvil({ chainId: 56, slotsInAnEpoch: 1, automine: false, genesisTime });
-  const token = (canonicalTokens.bsc.usdt as { address: string }).address;
+  const token = (knownChains.bsc.tokens.usdt as { address: string }).address;
   await anvil.rpc('anvil_setCode', [token, `0x${runtime}`]);
   await anvil.rpc('anvil_setBalance', [sender, '0xffffffffffffffffffff']);
   let made = 0;

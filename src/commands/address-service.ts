@@ -1,5 +1,5 @@
-import { parseAddress } from '../core/address.ts';
-import { type Network, networkNames, networks } from '../core/networks.ts';
+import { familyOf, parseAddress } from '../core/address.ts';
+import { chainFamilies, type Network } from '../core/networks.ts';
 import { CommandError } from '../errors.ts';
 import { setInService } from '../pool/service.ts';
 import { findRecipients } from '../storage/pool/recipients.ts';
@@ -46,11 +46,11 @@ async function find(
   { network }: ServiceOptions,
 ): Promise<Changed[]> {
   const found: Changed[] = [];
-  for (const family of new Set(networkNames.map((name) => networks[name].family))) {
+  for (const family of chainFamilies) {
     const parsed = parseAddress(family, text);
     if ('error' in parsed) continue;
     for (const recipient of await findRecipients(db, parsed.key)) {
-      if (recipient.merchantId !== merchantId || networks[recipient.network].family !== family) continue;
+      if (recipient.merchantId !== merchantId || familyOf(recipient.address) !== family) continue;
       if (network !== undefined && recipient.network !== network) continue;
       found.push({ id: recipient.id, network: recipient.network, address: recipient.address });
     }

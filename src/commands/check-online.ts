@@ -5,7 +5,7 @@ import { formatRate } from '../core/money.ts';
 import type { Network } from '../core/networks.ts';
 import { reasonOf } from '../errors.ts';
 import { createLogger } from '../log.ts';
-import { createRates } from '../rates/create.ts';
+import { coinsOf, createRates } from '../rates/create.ts';
 import { createEvmSource } from '../watchers/evm/source.ts';
 
 export type OnlineReport = {
@@ -55,10 +55,8 @@ async function askNode(
 }
 
 async function askPrices(config: Config, clock: Clock): Promise<OnlineReport['prices']> {
-  const assets = Object.values(config.chains).flatMap((chain) => chain.assets);
-  const coins = [...new Set(assets.map((asset) => asset.coin))];
   const log = createLogger({ level: 'silent', write: () => {} });
-  const rates = createRates({ config: config.rates, coins, clock, log });
+  const rates = createRates({ config: config.rates, coins: coinsOf(config.chains), clock, log });
   try {
     await rates.refresh(AbortSignal.timeout(patienceMs));
     return rates.status().coins.map(({ coin, quote, reason }) => ({

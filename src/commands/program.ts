@@ -1,5 +1,5 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { networkNames } from '../core/networks.ts';
+import { type Network, parseNetwork } from '../core/networks.ts';
 import { ConfigError, DepositdError, reasonOf } from '../errors.ts';
 import { programVersion } from '../version.ts';
 import { say } from './output.ts';
@@ -46,7 +46,7 @@ function createProgram(exitWith: (code: number) => void): Command {
   onConfig(program, 'rescan', 'Read blocks again and record what was missed, also beside a running daemon.', {
     json: true,
   })
-    .addOption(new Option('--network <name>', 'the chain').choices(networkNames).makeOptionMandatory())
+    .requiredOption('--network <name>', 'the chain', readNetwork)
     .requiredOption('--from <height>', 'the first block', readHeight)
     .requiredOption('--to <height>', 'the last block', readHeight)
     .option('--native', 'read whole blocks for the chain’s own coin, also where that was not done before')
@@ -66,6 +66,12 @@ function createProgram(exitWith: (code: number) => void): Command {
   addAddressCommands(program);
   addWebhookCommands(program);
   return program;
+}
+
+function readNetwork(text: string): Network {
+  const network = parseNetwork(text);
+  if (network === null) throw new InvalidArgumentError('expected the name of a chain in the configuration');
+  return network;
 }
 
 function readHeight(text: string): number {
@@ -118,7 +124,7 @@ function addAddressCommands(program: Command): void {
   const address = program
     .command('address')
     .description('Receive addresses: the pool that payments draw from.');
-  const network = () => new Option('--network <name>', 'the chain').choices(networkNames);
+  const network = () => new Option('--network <name>', 'the chain').argParser(readNetwork);
   onMerchant(
     address,
     'add [address...]',

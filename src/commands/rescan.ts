@@ -1,6 +1,5 @@
 import { secretsOf } from '../config/scrub.ts';
 import type { Network } from '../core/networks.ts';
-import { networks } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { createLogger, writeTo } from '../log.ts';
@@ -9,8 +8,8 @@ import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import type { Db } from '../storage/schema.ts';
-import { createEvmSource } from '../watchers/evm/source.ts';
 import { type RescanReport, rescan } from '../watchers/recheck/rescan.ts';
+import { createSource } from '../watchers/sources.ts';
 import { createWatchlist } from '../watchers/watchlist.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { showProgress, tellProgress } from './progress.ts';
@@ -46,7 +45,7 @@ async function rescanAt(
   const chain = config.chains[network];
   if (chain === undefined) throw new CommandError(`${network} is not configured`);
   const log = createLogger({ level: 'warn', write: writeTo(2), secrets: secretsOf(config) });
-  const source = createEvmSource({ chain, clock, log });
+  const source = createSource({ chain, clock, log });
   const interrupt = new AbortController();
   const onSignal = () =>
     interrupt.abort(new CommandError('interrupted; what was found until then is recorded'));
@@ -58,7 +57,7 @@ async function rescanAt(
         db,
         chain,
         source,
-        watch: createWatchlist(networks[network].family),
+        watch: createWatchlist(chain.family),
         latePolicy: config.payments.late,
         publicUrl: config.publicUrl,
         clock,

@@ -1,4 +1,3 @@
-import { networkNames } from '../core/networks.ts';
 import type { NodeStatus } from '../core/node.ts';
 import { isoTime } from '../payments/present.ts';
 import { describePools } from '../pool/status.ts';
@@ -29,7 +28,7 @@ async function readStatus({ config, db, clock }: Workplace) {
   const pending = await countPendingPayments(db);
   const backlog = await getDeliveryBacklog(db, now);
   const pools = await describePools(db, null, config.payments, now);
-  const configured = networkNames.filter((network) => config.chains[network] !== undefined);
+  const configured = Object.values(config.chains).map(({ network }) => network);
   const coverages = await readCoverages(db, configured);
   const nodes = await listNodes(db);
   return {

@@ -1,14 +1,68 @@
 import type { ChainConfig, RpcEndpoint } from '../config.ts';
 import { parseAddress } from '../core/address.ts';
-import { type Asset, canonicalTokens, currencies, nativeCoin } from '../core/assets.ts';
-import { type Network, networks } from '../core/networks.ts';
-import type { ChainFile } from './schema.ts';
+import { type Asset, type CoinRate, knownCoins, parseCoin, parseCurrency } from '../core/assets.ts';
+import { type KnownChain, knownChain } from '../core/chains/known.ts';
+import { type ChainFamily, type Network, parseNetwork } from '../core/networks.ts';
+import type { CustomChainFile, KnownChainFile, RateFile } from './schema.ts';
 import { decodePercent } from './scrub.ts';
 
+type ChainFile = KnownChainFile | CustomChainFile;
+type TokenFile = CustomChainFile['tokens'][string];
+
+/** Of a chain that the program does not know nobody can say how fast it is. */
+const unknownPace = { stallSeconds: 60, finalityStallSeconds: 60 * 60 };
+
 /** Fills in what the file leaves to the program, and finds the faults that only entries together make. */
-export function chainConfig(network: Network, file: ChainFile): { chain: ChainConfig; faults: string[] } {
-  const chain: ChainConfig = {
+export function chainConfig(name: string, file: ChainFile): { chain: ChainConfig | null; faults: string[] } {
+  const network = parseNetwork(name);
+  if (network === null) {
+    return {
+      chain: null,
+      faults: [`chains.${name}: expected a name of lower-case letters, digits and dashes`],
+    };
+  }
+  const chain = 'family' in file ? describedChain(network, file) : knownChainConfig(network, file);
+  return { chain, faults: [...nameFaults(file, network), ...doubledNodes(chain), ...assetFaults(chain)] };
+}
+
+function knownChainConfig(network: Network, file: KnownChainFile): ChainConfig {
+  const known = knownChain(network) as KnownChain;
+  const native = { ...known.native, rate: knownCoins[known.native.coin] };
+  const tokens = Object.entries(file.tokens).flatMap(([name, choice]): [string, TokenFile][] => {
+    const own = known.tokens[name as keyof KnownChain['tokens']];
+    if (choice === true && own !== undefined) return [[name, { ...own, rate: 'usd' }]];
+    if (typeof choice === 'boolean') return [];
+    return [[name, { ...choice, rate: choice.rate ?? 'usd' }]];
+  });
+  return {
+    ...commonConfig(network, file),
+    name: known.name,
+    family: known.family,
+    stallSeconds: known.stallSeconds,
+    finalityStallSeconds: known.finalityStallSeconds,
+    native,
+    assets: assetsOf(network, known.family, tokens, file.native ? native : null),
+  };
+}
+
+function describedChain(network: Network, file: CustomChainFile): ChainConfig {
+  const { symbol, decimals, rate, enabled } = file.native;
+  const coin = parseCoin(symbol.toLowerCase()) as Asset['coin'];
+  const native = { coin, decimals, rate: rateOf(coin, rate) };
+  return {
+    ...commonConfig(network, file),
+    ...unknownPace,
+    name: file.name,
+    family: file.family,
+    native,
+    assets: assetsOf(network, file.family, Object.entries(file.tokens), enabled ? native : null),
+  };
+}
+
+function commonConfig(network: Network, file: ChainFile) {
+  return {
     network,
+    enabled: file.enabled,
     rpc: file.rpc.map((endpoint) => rpcEndpoint(endpoint, file.headers)),
     chainId: file.chainId,
     requiredConfirmations: file.confirmations,
@@ -16,10 +70,8 @@ export function chainConfig(network: Network, file: ChainFile): { chain: ChainCo
     pollSeconds: file.pollSeconds,
     idlePollSeconds: file.idlePollSeconds,
     recheckSeconds: file.recheckSeconds,
-    assets: assets(network, file),
     startBlock: file.startBlock,
   };
-  return { chain, faults: [...doubledNodes(chain), ...assetFaults(chain)] };
 }
 
 function rpcEndpoint(entry: ChainFile['rpc'][number], chainHeaders: Record<string, string>): RpcEndpoint {
@@ -52,16 +104,41 @@ function lowerCase(headers: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-function assets(network: Network, file: ChainFile): Asset[] {
-  return currencies.flatMap((currency): Asset[] => {
-    if (currency === 'native') {
-      return file.native ? [{ network, currency, token: null, ...nativeCoin[network] }] : [];
-    }
-    const choice = file.tokens[currency];
-    const token = choice === true ? canonicalTokens[network][currency] : choice;
-    if (token === false || token === undefined) return [];
-    return [{ network, currency, coin: currency, token: token.address, decimals: token.decimals }];
+function assetsOf(
+  network: Network,
+  family: ChainFamily,
+  tokens: readonly [string, TokenFile][],
+  native: ChainConfig['native'] | null,
+): Asset[] {
+  const assets = tokens.flatMap(([name, { address, decimals, rate }]): Asset[] => {
+    const currency = parseCurrency(name);
+    const coin = parseCoin(name);
+    const parsed = parseAddress(family, address);
+    if (currency === null || coin === null || 'error' in parsed) return [];
+    return [{ network, currency, coin, rate: rateOf(coin, rate), token: parsed.key, decimals }];
   });
+  return native === null ? assets : [...assets, { network, currency: 'native', token: 'native', ...native }];
+}
+
+/** Of a coin that the program knows, "usd" says no more than it knows. */
+function rateOf(coin: string, rate: RateFile): CoinRate {
+  const known = Object.hasOwn(knownCoins, coin) ? knownCoins[coin as keyof typeof knownCoins] : null;
+  if (typeof rate !== 'string') return { peg: known?.peg ?? null, symbols: withoutUndefined(rate) };
+  return known?.peg === rate ? known : { peg: rate, symbols: {} };
+}
+
+function withoutUndefined(symbols: Exclude<RateFile, string>): CoinRate['symbols'] {
+  return Object.fromEntries(Object.entries(symbols).filter(([, symbol]) => symbol !== undefined));
+}
+
+/** The name of a token is a currency, beside `native`. */
+function nameFaults(file: ChainFile, network: Network): string[] {
+  return Object.keys(file.tokens)
+    .filter((name) => name === 'native' || parseCurrency(name) === null)
+    .map(
+      (name) =>
+        `chains.${network}.tokens.${name}: expected a name of up to 20 lower-case letters, digits, dots and dashes other than "native"`,
+    );
 }
 
 function doubledNodes(chain: ChainConfig): string[] {
@@ -79,18 +156,12 @@ function assetFaults(chain: ChainConfig): string[] {
       `${where}: nothing can be paid, all tokens and the native coin are off; turn one on or remove the entry`,
     ];
   }
-  const keys = chain.assets.map((asset) => tokenKey(chain.network, asset.token));
+  const keys = chain.assets.map(({ token }) => token);
   return chain.assets.flatMap((asset, index) => {
-    const first = keys.indexOf(keys[index] ?? null);
-    if (first === index || asset.token === null) return [];
+    const first = keys.indexOf(asset.token);
+    if (first === index) return [];
     return [
       `${where}.tokens.${asset.currency}: the same contract as ${chain.assets[first]?.currency}; expected another`,
     ];
   });
-}
-
-function tokenKey(network: Network, token: string | null): string | null {
-  if (token === null) return null;
-  const parsed = parseAddress(networks[network].family, token);
-  return 'error' in parsed ? null : parsed.key;
 }

@@ -34,6 +34,12 @@ function describeIssue(
   context: FaultContext,
 ): { path: Path; text: string }[] {
   const path: Path = [...base, ...(issue.path as (string | number)[])];
+  const [section, network] = path;
+  if (section === 'chains' && typeof network === 'string' && isUnknownChain(network, context)) {
+    // Once, whatever else is missing of it.
+    if (issue.code === 'unrecognized_keys' || path[2] !== 'family') return [];
+    return [{ path: ['chains', network], text: unknownKey(['chains'], network, context) }];
+  }
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({ path: [...path, key], text: unknownKey(path, key, context) }));
@@ -46,6 +52,12 @@ function describeIssue(
     default:
       return [expected(path, issue.message, context)];
   }
+}
+
+/** A name that is neither known nor said to be of a chain of some family is a mistyped one. */
+function isUnknownChain(network: string, context: FaultContext): boolean {
+  if (context.knownKeys(['chains']).includes(network)) return false;
+  return valueAt(context.value, ['chains', network, 'family']) === undefined;
 }
 
 function isWrongType(issue: z.core.$ZodIssue): boolean {

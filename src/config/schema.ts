@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { parseAddress } from '../core/address.ts';
-import { canonicalTokens, coins } from '../core/assets.ts';
+import { type KnownChain, knownChains } from '../core/chains/known.ts';
 import { parseRate } from '../core/money.ts';
-import { type Network, networks } from '../core/networks.ts';
+import type { ChainFamily } from '../core/networks.ts';
 import { parseAllowedHost } from '../target.ts';
 import {
   adminToken,
@@ -22,9 +22,6 @@ import {
 /*
  * The configuration file. The descriptions become the reference page and the JSON schema.
  */
-
-/** The chains that can be configured by now. */
-export const servedNetworks = ['bsc', 'ethereum'] as const satisfies readonly Network[];
 
 const endpointObject = section({
   url: url(['https:', 'http:']).describe(
@@ -50,76 +47,136 @@ const endpoint = z.union([endpointText, endpointObject], {
   error: 'a URL in quotes, or an object with "url"',
 });
 
-/** As far as the file goes: what a currency that is `true` means, `src/config.ts` looks up. */
-function tokenOverride(network: Network) {
-  const override = section({
+const symbol = (pattern: RegExp, example: string) =>
+  text(`a symbol like "${example}"`, (value) => pattern.test(value)).optional();
+
+const rate = z.union(
+  [
+    oneOf(['usd', 'eur']),
+    section({
+      binance: symbol(/^[A-Z0-9]{2,20}USDT$/, 'POLUSDT').describe('The pair with USDT at Binance.'),
+      coinbase: symbol(/^[A-Z0-9]{2,20}-USD$/, 'POL-USD').describe('The product at Coinbase.'),
+      kraken: symbol(/^[A-Z0-9]{2,20}USD$/, 'POLUSD').describe('The pair with USD at Kraken.'),
+      coingecko: symbol(/^[a-z0-9-]{1,80}$/, 'polygon-ecosystem-token').describe('The id at CoinGecko.'),
+    }).refine((value) => Object.keys(value).length > 0, { error: 'at least one source' }),
+  ],
+  { error: '"usd" or "eur" for what is pegged to it, or an object with what the price sources call it' },
+);
+
+const rateHelp =
+  '"usd" or "eur": one of it is worth that. An object: what the price sources call it. rates.fixed may also name it.';
+
+function token(family: ChainFamily) {
+  return {
     address: text(
       'the address of a contract with its right checksum',
-      (value) => !('error' in parseAddress(networks[network].family, value)),
+      (value) => !('error' in parseAddress(family, value)),
     ).describe('The contract of the token.'),
     decimals: wholeNumber(0, 36).describe('Its decimals. Compared with the contract at each start.'),
-  });
-  return z
-    .union([z.boolean(), override], { error: 'true, false, or an object with "address" and "decimals"' })
-    .optional();
+  };
 }
 
-function chain(network: 'bsc' | 'ethereum') {
-  const info = networks[network];
-  const tokens = Object.entries(canonicalTokens[network]).map(
-    ([currency, { enabled }]) =>
-      [
-        currency,
-        tokenOverride(network)
-          .default(enabled)
-          .describe(
-            'true or false: whether this token can be paid. An object: it can, and is another contract.',
-          ),
-      ] as const,
-  );
-  return section({
+/** A token that needs all to be said of it. */
+function anyToken(family: ChainFamily) {
+  const error = 'an object with "address", "decimals" and "rate"';
+  return z.strictObject({ ...token(family), rate: rate.describe(rateHelp) }, { error });
+}
+
+/** As far as the file goes: what a currency that is `true` means, `config/chain.ts` looks up. */
+function knownToken(family: ChainFamily, enabled: boolean) {
+  const override = section({ ...token(family), rate: rate.optional().describe(rateHelp) });
+  return z
+    .union([z.boolean(), override], { error: 'true, false, or an object with "address" and "decimals"' })
+    .default(enabled)
+    .describe('true or false: whether this token can be paid. An object: it can, and is another contract.');
+}
+
+type Defaults = Pick<KnownChain, 'requiredConfirmations' | 'finality' | 'pollSeconds'>;
+
+/** What can be said of every chain. */
+function settings({ finality, pollSeconds }: Omit<Defaults, 'requiredConfirmations'>) {
+  return {
+    enabled: z
+      .boolean({ error: 'true or false' })
+      .default(true)
+      .describe('false: the chain goes on being read for the payments it has, and no new ones are made.'),
     rpc: z
       .array(endpoint, { error: 'a list of nodes, at least one' })
       .min(1, { error: 'a list of nodes, at least one' })
       .describe('The nodes to read from, best first. Each is a URL in quotes, or an object.'),
     headers: headers.default({}).describe('Sent to every node of this chain, in addition to its own.'),
-    chainId: wholeNumber(1, Number.MAX_SAFE_INTEGER)
-      .default(info.chainId)
-      .describe('What the node must answer to eth_chainId. Change it for a test network.'),
-    confirmations: wholeNumber(1, 100_000)
-      .default(info.requiredConfirmations)
-      .describe('Blocks that must stand on a transfer, its own included.'),
     finality: oneOf(['finalized', 'depth'])
-      .default(info.finality)
+      .default(finality)
       .describe(
         '"finalized": the chain must also call the block final. "depth": the confirmations alone decide.',
       ),
-    pollSeconds: number(0.1, 3600).default(info.pollSeconds).describe('The pace while payments are open.'),
+    pollSeconds: number(0.1, 3600).default(pollSeconds).describe('The pace while payments are open.'),
     idlePollSeconds: number(0.1, 3600)
       .default(15)
       .describe('The pace while none is. Creating one wakes the chain.'),
     recheckSeconds: number(0.1, 86_400)
       .default(60)
       .describe('How often finalized blocks are read a second time, from another node where there is one.'),
-    tokens: section(
-      Object.fromEntries(tokens) as Record<'usdt' | 'usdc' | 'busd', (typeof tokens)[number][1]>,
-    )
-      .prefault({})
-      .describe('Which tokens can be paid.'),
-    native: z
-      .boolean({ error: 'true or false' })
-      .default(true)
-      .describe(
-        "Whether the chain's own coin can be paid with. Costs one more call for each block while such a payment is open.",
-      ),
     startBlock: z
       .union([z.literal('latest'), wholeNumber(0, Number.MAX_SAFE_INTEGER)], {
         error: '"latest" or the height of a block',
       })
       .default('latest')
       .describe('Where to begin on a database that has never read this chain.'),
-  });
+  };
 }
+
+const chainId = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+const confirmations = wholeNumber(1, 100_000);
+const confirmationsHelp = 'Blocks that must stand on a transfer, its own included.';
+
+function chain(known: KnownChain) {
+  const tokens = Object.entries(known.tokens).map(
+    ([name, { enabled }]) => [name, knownToken(known.family, enabled)] as const,
+  );
+  return section({
+    ...settings(known),
+    chainId: chainId
+      .default(known.chainId)
+      .describe('What the node must answer to eth_chainId. Change it for a test network.'),
+    confirmations: confirmations.default(known.requiredConfirmations).describe(confirmationsHelp),
+    tokens: section(
+      Object.fromEntries(tokens) as Record<keyof KnownChain['tokens'], (typeof tokens)[number][1]>,
+    )
+      .catchall(anyToken(known.family))
+      .prefault({})
+      .describe('Which tokens can be paid. Any other name makes any other token a currency.'),
+    native: z
+      .boolean({ error: 'true or false' })
+      .default(true)
+      .describe(
+        "Whether the chain's own coin can be paid with. Costs one more call for each block while such a payment is open.",
+      ),
+  }).describe(`${known.name}. Off when absent.`);
+}
+
+/** A chain that the program does not know. */
+const customChain = section({
+  family: oneOf(['evm']).describe('How it is read: "evm" for every chain that speaks as Ethereum does.'),
+  chainId: chainId.describe('What the node must answer to eth_chainId.'),
+  name: text('the name that people read, up to 40 characters', (value) =>
+    /^\S.{0,38}\S$/u.test(value),
+  ).describe('The name that people read, also in webhooks.'),
+  confirmations: confirmations.describe(confirmationsHelp),
+  ...settings({ finality: 'depth', pollSeconds: 3 }),
+  native: section({
+    symbol: text('a symbol like "MNT"', (value) => /^[A-Za-z][A-Za-z0-9]{0,9}$/.test(value)).describe(
+      "The chain's own coin.",
+    ),
+    decimals: wholeNumber(0, 36).describe('Its decimals: 18 nearly everywhere.'),
+    rate: rate.describe(rateHelp),
+    enabled: z.boolean({ error: 'true or false' }).default(true).describe('Whether it can be paid with.'),
+  }),
+  tokens: z
+    .record(z.string(), anyToken('evm'), { error: 'an object' })
+    .default({})
+    .describe('The tokens that can be paid, each by the name that is its currency.'),
+});
 
 const usdPerCoin = text(
   'US dollars as a positive decimal in quotes, like "612.50"',
@@ -180,23 +237,27 @@ export const configSchema = section({
     pegBandBps: wholeNumber(0, 1000)
       .default(50)
       .describe('A stablecoin this close to 1 USD, in hundredths of a percent, is quoted at exactly 1.'),
-    fixed: section(
-      Object.fromEntries(
-        coins.map(
-          (coin) =>
-            [coin, usdPerCoin.optional().describe('US dollars per coin, as a decimal in quotes.')] as const,
-        ),
-      ) as Record<(typeof coins)[number], z.ZodOptional<typeof usdPerCoin>>,
-    )
-      .prefault({})
-      .describe('The prices of the source "fixed", for tests and for machines without internet.'),
+    fixed: z
+      .record(z.string(), usdPerCoin, { error: 'an object of coins and prices' })
+      .default({})
+      .describe(
+        'The prices of the source "fixed", for tests and for machines without internet: US dollars per coin (`bnb`), token (`usdt`) or euro (`eur`), as decimals in quotes.',
+      ),
   }).prefault({}),
   chains: section({
-    bsc: chain('bsc').optional().describe('BNB Smart Chain. Off when absent.'),
-    ethereum: chain('ethereum').optional().describe('Ethereum. Off when absent.'),
+    bsc: chain(knownChains.bsc).optional(),
+    ethereum: chain(knownChains.ethereum).optional(),
+    polygon: chain(knownChains.polygon).optional(),
+    base: chain(knownChains.base).optional(),
+    arbitrum: chain(knownChains.arbitrum).optional(),
+    optimism: chain(knownChains.optimism).optional(),
+    avalanche: chain(knownChains.avalanche).optional(),
+    linea: chain(knownChains.linea).optional(),
+    gnosis: chain(knownChains.gnosis).optional(),
   })
+    .catchall(customChain)
     .refine((chains) => Object.keys(chains).length > 0, { error: 'at least one chain, such as "bsc"' })
-    .describe('The chains to watch.'),
+    .describe('The chains to watch. Any other name makes any other EVM chain a network.'),
   webhooks: section({
     headerPrefix: text(
       'the beginning of a header name, like "X-PayHook"',
@@ -249,4 +310,6 @@ export const configSchema = section({
 });
 
 export type ConfigFile = z.output<typeof configSchema>;
-export type ChainFile = NonNullable<ConfigFile['chains'][(typeof servedNetworks)[number]]>;
+export type KnownChainFile = NonNullable<ConfigFile['chains']['bsc']>;
+export type CustomChainFile = z.output<typeof customChain>;
+export type RateFile = z.output<typeof rate>;

@@ -51,6 +51,11 @@ export function writeAddress(family: ChainFamily, key: AddressKey): Address {
   }
 }
 
+/** The chain family of an address: the two are written differently. */
+export function familyOf(address: Address): ChainFamily {
+  return address.startsWith('0x') ? 'evm' : 'tron';
+}
+
 function parseEvmAddress(text: string): AddressParse {
   if (!evmPattern.test(text)) {
     if (tronPattern.test(text)) return { error: 'this is a TRON address; expected 0x and 40 hex digits' };

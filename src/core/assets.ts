@@ -1,33 +1,78 @@
+import type { AddressKey } from './address.ts';
 import type { Network } from './networks.ts';
 
-/** What an app names in a request. `native` is the chain's own coin. */
-export type Currency = 'usdt' | 'usdc' | 'busd' | 'native';
+declare const currencyBrand: unique symbol;
+declare const coinBrand: unique symbol;
 
-/** What a price source quotes. */
-export type Coin = 'usdt' | 'usdc' | 'busd' | 'bnb' | 'eth' | 'trx';
+/** Tokens that the program knows. */
+export type KnownToken = 'usdt' | 'usdc' | 'busd';
+
+/** What an app names in a request: `native` for the chain's own coin, or a token of the configuration. */
+export type Currency = 'native' | KnownToken | (string & { readonly [currencyBrand]: true });
+
+/** Coins whose price the program knows where to ask for. */
+export type KnownCoin = KnownToken | 'bnb' | 'eth' | 'trx' | 'pol' | 'avax' | 'xdai';
+
+/** What has a price: the symbol of a coin or a token's name, in lower case. */
+export type Coin = KnownCoin | (string & { readonly [coinBrand]: true });
 
 /** Something that can be paid with on one chain. */
 export type Asset = {
   network: Network;
   currency: Currency;
   coin: Coin;
-  /** Contract address as the operator or this file wrote it; null for the native coin. */
-  token: string | null;
+  rate: CoinRate;
+  /** Key of the token's contract, or `native`. */
+  token: AddressKey | 'native';
   /** Decimals of the chain's base unit. */
   decimals: number;
 };
 
-export const currencies: readonly Currency[] = ['usdt', 'usdc', 'busd', 'native'];
-export const coins: readonly Coin[] = ['usdt', 'usdc', 'busd', 'bnb', 'eth', 'trx'];
+export type RateSource = 'binance' | 'coinbase' | 'kraken' | 'coingecko';
 
-const stablecoins: ReadonlySet<Coin> = new Set(['usdt', 'usdc', 'busd']);
+/** Where the price of a coin comes from. */
+export type CoinRate = {
+  /** The currency of which its issuer promises one unit for each; null for a coin without such a promise. */
+  peg: 'usd' | 'eur' | null;
+  /** What the price sources call it. Where none has it, what it is pegged to is its price. */
+  symbols: Partial<Record<RateSource, string>>;
+};
 
-/** Pegged to one US dollar by its issuer. */
-export function isStablecoin(coin: Coin): boolean {
-  return stablecoins.has(coin);
+/**
+ * Binance trades against Tether and no longer lists BUSD; Coinbase takes USDC for dollars, so that it has no market of
+ * it. xDAI is DAI on its own chain, issued and redeemed one for one.
+ */
+export const knownCoins: Readonly<Record<KnownCoin, CoinRate>> = {
+  usdt: { peg: 'usd', symbols: { coinbase: 'USDT-USD', kraken: 'USDTUSD', coingecko: 'tether' } },
+  usdc: { peg: 'usd', symbols: { binance: 'USDCUSDT', kraken: 'USDCUSD', coingecko: 'usd-coin' } },
+  busd: { peg: 'usd', symbols: { coingecko: 'binance-usd' } },
+  bnb: coin('BNB', 'binancecoin'),
+  eth: coin('ETH', 'ethereum'),
+  trx: { peg: null, symbols: { binance: 'TRXUSDT', kraken: 'TRXUSD', coingecko: 'tron' } },
+  pol: coin('POL', 'polygon-ecosystem-token'),
+  avax: coin('AVAX', 'avalanche-2'),
+  xdai: { peg: 'usd', symbols: { coinbase: 'DAI-USD', kraken: 'DAIUSD', coingecko: 'xdai' } },
+};
+
+/** Listed everywhere under one symbol. */
+function coin(symbol: string, coingecko: string): CoinRate {
+  const symbols = { binance: `${symbol}USDT`, coinbase: `${symbol}-USD`, kraken: `${symbol}USD`, coingecko };
+  return { peg: null, symbols };
 }
 
-/** Decimals of a quote: 6 for stablecoins whatever the token's own decimals, 8 for native coins. */
+/** Null when the text cannot name a token. */
+export function parseCurrency(text: string): Currency | null {
+  return namePattern.test(text) ? (text as Currency) : null;
+}
+
+/** Null when the text cannot name a coin. */
+export function parseCoin(text: string): Coin | null {
+  return namePattern.test(text) ? (text as Coin) : null;
+}
+
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,19}$/;
+
+/** Decimals that are shown at least, and quoted of what has no peg: 6 for tokens whatever their own, 8 for native coins. */
 export function quoteDecimals(asset: Pick<Asset, 'currency'>): number {
   return asset.currency === 'native' ? 8 : 6;
 }
@@ -36,29 +81,3 @@ export function quoteDecimals(asset: Pick<Asset, 'currency'>): number {
 export function assetSymbol(asset: Pick<Asset, 'coin'>): string {
   return asset.coin.toUpperCase();
 }
-
-export const nativeCoin: Record<Network, { coin: Coin; decimals: number }> = {
-  bsc: { coin: 'bnb', decimals: 18 },
-  ethereum: { coin: 'eth', decimals: 18 },
-  tron: { coin: 'trx', decimals: 6 },
-};
-
-type TokenInfo = { address: string; decimals: number; enabled: boolean };
-
-/** The issuers' contracts. Decimals are checked against the chain at every start, never trusted. */
-export const canonicalTokens: Record<Network, Partial<Record<Exclude<Currency, 'native'>, TokenInfo>>> = {
-  ethereum: {
-    usdt: { address: '0xdAC17F958D2ee523a2206206994597C13D831ec7', decimals: 6, enabled: true },
-    usdc: { address: '0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48', decimals: 6, enabled: true },
-    busd: { address: '0x4Fabb145d64652a948d72533023f6E7A623C7C53', decimals: 18, enabled: true },
-  },
-  bsc: {
-    usdt: { address: '0x55d398326f99059fF775485246999027B3197955', decimals: 18, enabled: true },
-    usdc: { address: '0x8AC76a51cc950d9822D68b83fE1Ad97B32Cd580d', decimals: 18, enabled: true },
-    busd: { address: '0xe9e7CEA3DedcA5984780Bafc599bD69ADd087D56', decimals: 18, enabled: true },
-  },
-  tron: {
-    usdt: { address: 'TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t', decimals: 6, enabled: true },
-    usdc: { address: 'TEkxiTehnzSmSe2XqrBj4w32RUN966rdz8', decimals: 6, enabled: false },
-  },
-};

@@ -30,6 +30,8 @@ type CommonPayment = {
   merchantId: string;
   status: PaymentStatus;
   reason: PaymentReason | null;
+  /** The name people read of where it is paid, and the `chain` of its webhooks. */
+  chain: string;
   currency: Currency;
   /** Decimals of every amount of this payment. */
   decimals: number;

@@ -1,6 +1,6 @@
-import { type Currency, canonicalTokens, nativeCoin } from '../core/assets.ts';
+import type { Currency, KnownToken } from '../core/assets.ts';
+import { knownChains } from '../core/chains/known.ts';
 import { parseAmount } from '../core/money.ts';
-import { networks } from '../core/networks.ts';
 import { CommandError } from '../errors.ts';
 import { type Anvil, startAnvil } from './anvil.ts';
 import { mintCall, placeToken, transferCall } from './token.ts';
@@ -24,11 +24,11 @@ export async function startDemoChain(
   network: DemoNetwork,
   { blockSeconds, folder }: { blockSeconds: number; folder: string },
 ): Promise<DemoChain> {
-  const { chainId } = networks[network];
+  const { chainId } = knownChains[network];
   const anvil = await startAnvil({ chainId, slotsInAnEpoch: 1, blockSeconds, folder, withParent: true });
   try {
     const customer = await firstAccount(anvil);
-    for (const token of Object.values(canonicalTokens[network])) {
+    for (const token of Object.values(knownChains[network].tokens)) {
       await placeToken(anvil, token.address, token.decimals);
       await send(anvil, customer, mintCall(token.address, customer, 10n ** BigInt(token.decimals + 9)));
     }
@@ -48,9 +48,9 @@ export async function startDemoChain(
 type Call = { to: string; data?: string; value?: string };
 
 function transfer(network: DemoNetwork, currency: Currency, to: string, decimal: string): Call {
-  const token = currency === 'native' ? null : canonicalTokens[network][currency];
+  const token = currency === 'native' ? null : knownChains[network].tokens[currency as KnownToken];
   if (token === undefined) throw new CommandError(`there is no ${currency} on ${network}`);
-  const amount = parseAmount(decimal, token?.decimals ?? nativeCoin[network].decimals);
+  const amount = parseAmount(decimal, token?.decimals ?? knownChains[network].native.decimals);
   if (amount === null) throw new CommandError(`${decimal} is not an amount of ${currency}`);
   return token === null ? { to, value: `0x${amount.toString(16)}` } : transferCall(token.address, to, amount);
 }

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
-import { assetSymbol, type Currency, nativeCoin } from '../core/assets.ts';
-import { networks } from '../core/networks.ts';
+import { assetSymbol, type Currency } from '../core/assets.ts';
+import { knownChains } from '../core/chains/known.ts';
 import { CommandError } from '../errors.ts';
 import type { DemoNetwork } from './chain.ts';
 import type { Caller } from './http.ts';
@@ -61,9 +61,9 @@ async function playOrder(
   { chains, shop, app }: Stage,
   { screen, signal }: DemoOptions,
 ): Promise<void> {
-  const symbol = currency === 'native' ? assetSymbol(nativeCoin[network]) : currency.toUpperCase();
+  const symbol = currency === 'native' ? assetSymbol(knownChains[network].native) : currency.toUpperCase();
   const dollars = `$${(usdCents / 100).toFixed(2)}`;
-  screen.step(`A customer buys ${item} for ${dollars}, in ${symbol} on ${networks[network].chain}`);
+  screen.step(`A customer buys ${item} for ${dollars}, in ${symbol} on ${knownChains[network].name}`);
   const payment = await app.post<Payment>('/api/v1/payments/', {
     amount_usd_cents: usdCents,
     network,
@@ -78,7 +78,7 @@ async function playOrder(
   const seen = await untilPayment(app, path, signal, (now) => now.tx_hash !== '');
   screen.detail('seen', `${seen.tx_hash.slice(0, 26)}…${seen.tx_hash.slice(-8)}`);
 
-  const required = networks[network].requiredConfirmations;
+  const required = knownChains[network].requiredConfirmations;
   const counter = screen.counter('confirmations', required);
   try {
     await untilPayment(app, path, signal, (now) => {

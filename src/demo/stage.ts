@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Currency } from '../core/assets.ts';
-import { networks } from '../core/networks.ts';
+import { knownChains } from '../core/chains/known.ts';
 import { CommandError } from '../errors.ts';
 import { type DemoChain, type DemoNetwork, startDemoChain } from './chain.ts';
 import { freePort, startDemoDaemon } from './daemon.ts';
@@ -63,8 +63,8 @@ export async function setUpStage(
   };
   const chains = { bsc: await startChain('bsc'), ethereum: await startChain('ethereum') };
   for (const { network, url } of Object.values(chains)) {
-    const { chain, chainId } = networks[network];
-    screen.detail(network, `${chain}, chain id ${chainId}, node ${url}`);
+    const { name, chainId } = knownChains[network];
+    screen.detail(network, `${name}, chain id ${chainId}, node ${url}`);
   }
 
   screen.step('The daemon: depositd serve');

@@ -2,7 +2,6 @@ import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client'
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EventType } from '../core/events.ts';
-import { networkNames } from '../core/networks.ts';
 import { type PaymentStatus, paymentStatuses } from '../core/payment.ts';
 import { describePools } from '../pool/status.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
@@ -54,7 +53,7 @@ export function createDatabaseMetrics(
   }: { db: Db; config: Pick<Config, 'chains' | 'payments'>; clock: Clock; timeOf?: DatabaseTime },
 ): void {
   const registers = [registry];
-  const networks = networkNames.filter((network) => config.chains[network] !== undefined);
+  const networks = Object.values(config.chains).map(({ network }) => network);
   let marks: Marks | null = null;
   let poolsDueAt = Number.NEGATIVE_INFINITY;
   let refreshing: Promise<void> | null = null;

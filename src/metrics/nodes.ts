@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from '@prometheus-io/client';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import { type Network, networkNames } from '../core/networks.ts';
+import type { Network } from '../core/networks.ts';
 import type { NodeStatus } from '../core/node.ts';
 
 export type NodesOf = (network: Network) => readonly NodeStatus[];
@@ -11,7 +11,7 @@ export function createNodeMetrics(
   registry: Registry,
   { config, clock, nodesOf }: { config: Pick<Config, 'chains'>; clock: Clock; nodesOf: NodesOf },
 ): void {
-  const configured = networkNames.filter((network) => config.chains[network] !== undefined);
+  const configured = Object.values(config.chains).map(({ network }) => network);
 
   function eachNode(gauge: Gauge<'network' | 'host'>, read: (node: NodeStatus) => number | null): void {
     gauge.reset();

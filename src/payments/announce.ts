@@ -1,5 +1,4 @@
-import { nativeCoin } from '../core/assets.ts';
-import type { Transfer } from '../core/chain.ts';
+import type { ChainConfig } from '../config.ts';
 import type { Deposit } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
@@ -9,6 +8,11 @@ import { appendEvent } from '../storage/webhooks/events.ts';
 import { unmatchedEventBody } from './event-body.ts';
 import type { Recorded } from './record.ts';
 import { announcePayment, type SettleContext } from './settle.ts';
+
+export type AnnounceContext = Pick<SettleContext, 'publicUrl' | 'now'> & {
+  /** The chain that what was recorded is on. */
+  chain: Pick<ChainConfig, 'name' | 'native'>;
+};
 
 /** Unmatched deposits of one merchant that are told one by one. What else came at the same time is told in one event. */
 const mostUnmatched = 50;
@@ -20,7 +24,7 @@ const mostUnmatched = 50;
 export async function announceAll(
   trx: Trx,
   all: readonly Recorded[],
-  context: Pick<SettleContext, 'publicUrl' | 'now'>,
+  context: AnnounceContext,
 ): Promise<void> {
   const told = new Set<string>();
   for (const { event, paymentId } of all) {
@@ -30,21 +34,25 @@ export async function announceAll(
   }
   const unmatched = all.filter(({ event, paymentId }) => event !== null && paymentId === null);
   for (const ofOne of Map.groupBy(unmatched, ({ deposit }) => deposit.merchantId).values()) {
-    await announceUnmatched(trx, ofOne, context.now);
+    await announceUnmatched(trx, ofOne, context);
   }
 }
 
 /** The largest by themselves, in the order in which they came; all others together. */
-async function announceUnmatched(trx: Trx, unmatched: readonly Recorded[], now: number): Promise<void> {
+async function announceUnmatched(
+  trx: Trx,
+  unmatched: readonly Recorded[],
+  context: AnnounceContext,
+): Promise<void> {
   if (unmatched.length <= mostUnmatched) {
-    for (const one of unmatched) await announceDeposit(trx, one, [], now);
+    for (const one of unmatched) await announceDeposit(trx, one, [], context);
     return;
   }
   const bySize = unmatched.toSorted((a, b) => compareSize(b.deposit, a.deposit));
   const single = new Set(bySize.slice(0, mostUnmatched));
-  for (const one of unmatched) if (single.has(one)) await announceDeposit(trx, one, [], now);
+  for (const one of unmatched) if (single.has(one)) await announceDeposit(trx, one, [], context);
   const [largest, ...others] = bySize.slice(mostUnmatched);
-  if (largest !== undefined) await announceDeposit(trx, largest, others, now);
+  if (largest !== undefined) await announceDeposit(trx, largest, others, context);
 }
 
 /** In whole coins, whatever these are worth. */
@@ -58,7 +66,7 @@ async function announceDeposit(
   trx: Trx,
   { deposit, expectedId }: Recorded,
   others: readonly Recorded[],
-  now: number,
+  { chain, now }: AnnounceContext,
 ): Promise<void> {
   const expected = expectedId === null ? null : await findPaymentById(trx, expectedId);
   const shown = await Promise.all(
@@ -66,11 +74,12 @@ async function announceDeposit(
       async (each) => [each, await addressOf(trx, each)] as const,
     ),
   );
+  const coin = deposit.currency === 'native' ? chain.native.coin : deposit.currency;
   await appendEvent(trx, {
     merchantId: deposit.merchantId,
     type: 'deposit.unmatched',
     paymentId: null,
-    body: unmatchedEventBody(shown, 1 + others.length, coinOf(deposit), expected),
+    body: unmatchedEventBody(shown, 1 + others.length, { chain: chain.name, coin }, expected),
     at: now,
   });
 }
@@ -80,8 +89,4 @@ async function addressOf(trx: Trx, deposit: Deposit): Promise<string> {
   const address = recipients.find((recipient) => recipient.id === deposit.addressId);
   if (address === undefined) throw new InvariantError('a deposit at an address that nobody listed');
   return address.address;
-}
-
-function coinOf(transfer: Pick<Transfer, 'network' | 'currency'>): string {
-  return transfer.currency === 'native' ? nativeCoin[transfer.network].coin : transfer.currency;
 }

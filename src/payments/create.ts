@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, steadyClock } from '../clock.ts';
-import type { Config } from '../config.ts';
-import { keyOfHex } from '../core/address.ts';
+import type { ChainConfig, Config } from '../config.ts';
 import type { Asset, Currency } from '../core/assets.ts';
 import { chainTimeAt, clockSkew, describeSkew, skewLimits } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
@@ -75,13 +74,13 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
 
     const chain = config.chains[request.network];
     const asset = chain?.assets.find((candidate) => candidate.currency === request.currency);
-    if (chain === undefined || asset === undefined) return { outcome: 'no_address' };
+    if (!chain?.enabled || asset === undefined) return { outcome: 'no_address' };
 
     const quote = quotePrice(rates, asset, request.amountUsdCents, config.payments.toleranceBps);
-    let outcome = await inTransaction(db, (trx) => createIn(trx, request, asset, quote, now));
+    let outcome = await inTransaction(db, (trx) => createIn(trx, request, { chain, asset, quote }, now));
     // What has not been read yet, because the daemon has just come, is no reason to turn a customer away.
     if (outcome.outcome === 'chain_unavailable' && (await untilRead?.(request.network)) === true)
-      outcome = await inTransaction(db, (trx) => createIn(trx, request, asset, quote, clock()));
+      outcome = await inTransaction(db, (trx) => createIn(trx, request, { chain, asset, quote }, clock()));
     const pool = poolOf(request);
     switch (outcome.outcome) {
       case 'created':
@@ -98,8 +97,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
   async function createIn(
     trx: Trx,
     request: CreateRequest,
-    asset: Asset,
-    quote: PriceQuote | null,
+    { chain, asset, quote }: { chain: ChainConfig; asset: Asset; quote: PriceQuote | null },
     now: number,
   ): Promise<CreateOutcome> {
     if (request.idempotency !== null) {
@@ -123,7 +121,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
       return { outcome: 'clock_skew', reason: wrong };
     }
-    const free = await chooseAddress(trx, pool, config.payments, now);
+    const free = await chooseAddress(trx, { ...pool, family: chain.family }, config.payments, now);
     if (free === null) {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
       return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
@@ -132,6 +130,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     const payment = await insertPayment(trx, {
       ...newPayment(request, asset, quote, now),
       ...lockUnder(state, steadyNow, now, config.payments.lifetimeSeconds),
+      chain: chain.name,
       addressId: free.id,
       address: free.address,
     });
@@ -178,7 +177,7 @@ function newPayment(
   asset: Asset,
   quote: PriceQuote,
   now: number,
-): Omit<Payment, 'id' | 'addressId' | 'address' | keyof Lock> {
+): Omit<Payment, 'id' | 'chain' | 'addressId' | 'address' | keyof Lock> {
   return {
     paymentNumber: newPaymentNumber(now),
     merchantId: request.merchantId,
@@ -188,7 +187,7 @@ function newPayment(
     network: request.network,
     currency: request.currency,
     coin: asset.coin,
-    token: asset.token === null ? 'native' : keyOfHex(asset.token),
+    token: asset.token,
     decimals: asset.decimals,
     price: { minorUnits: request.amountUsdCents, currency: 'USD' },
     amountUsdCents: request.amountUsdCents,

@@ -1,6 +1,5 @@
 import { assetSymbol } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
-import { networks } from '../core/networks.ts';
 import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { presentExpectation } from './expected.ts';
@@ -19,7 +18,7 @@ export function paymentEventBody(event: EventType, view: PaymentView, publicUrl:
     external_order_id: payment.externalOrderId,
     amount: shownAmount(view),
     currency: assetSymbol(payment),
-    chain: networks[payment.network].chain,
+    chain: payment.chain,
     tx_hash: shownDeposit(view)?.txHash ?? '',
     confirmed_at: payment.confirmedAt === null ? null : offsetTime(payment.confirmedAt),
     status: payment.status,
@@ -38,7 +37,7 @@ export function paymentEventBody(event: EventType, view: PaymentView, publicUrl:
 export function unmatchedEventBody(
   shown: readonly (readonly [deposit: Deposit, address: string])[],
   total: number,
-  coin: string,
+  { chain, coin }: { chain: string; coin: string },
   expected: Payment | null,
 ): string {
   const [first] = shown;
@@ -50,7 +49,7 @@ export function unmatchedEventBody(
     external_order_id: '',
     amount: showAmount(deposit, deposit.amount),
     currency: coin.toUpperCase(),
-    chain: networks[deposit.network].chain,
+    chain,
     tx_hash: deposit.txHash,
     confirmed_at: null,
     status: 'unmatched',

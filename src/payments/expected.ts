@@ -1,4 +1,4 @@
-import { networks } from '../core/networks.ts';
+import { familyOf } from '../core/address.ts';
 import type { Deposit, Payment } from '../core/payment.ts';
 import { findLatestPaymentAt } from '../storage/payments/payments.ts';
 import { findRecipients } from '../storage/pool/recipients.ts';
@@ -21,11 +21,13 @@ export type Expectation = {
  */
 export async function findExpected(
   db: Db,
-  deposit: Pick<Deposit, 'network' | 'recipient'>,
+  deposit: Pick<Deposit, 'addressId' | 'recipient'>,
 ): Promise<Payment | null> {
-  const { family } = networks[deposit.network];
   const recipients = await findRecipients(db, deposit.recipient);
-  const ids = recipients.filter((one) => networks[one.network].family === family).map((one) => one.id);
+  const own = recipients.find(({ id }) => id === deposit.addressId);
+  if (own === undefined) return null;
+  const family = familyOf(own.address);
+  const ids = recipients.filter(({ address }) => familyOf(address) === family).map(({ id }) => id);
   return findLatestPaymentAt(db, ids);
 }
 

@@ -1,6 +1,6 @@
-import type { AddressKey } from '../core/address.ts';
+import { familyOf } from '../core/address.ts';
 import type { Transfer } from '../core/chain.ts';
-import { networks } from '../core/networks.ts';
+import type { ChainFamily } from '../core/networks.ts';
 import type { Payment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import {
@@ -27,19 +27,21 @@ export type Holders = {
 };
 
 /**
- * Who holds the addresses that transfers reach. Each address and payment is read once, however many transfers reach it:
+ * Who holds the addresses that transfers on a chain of this family reach. Each address and payment is read once, however many transfers reach it:
  * nobody else changes them while this transaction holds them, and it settles them after the last transfer.
  */
-export function createHolders(trx: Trx): Holders {
+export function createHolders(trx: Trx, family: ChainFamily): Holders {
   const candidates = new Map<string, Promise<Recipient[]>>();
   const latest = new Map<number, Promise<Payment | null>>();
   const elsewhere = new Map<string, Promise<Payment | null>>();
   const before = new Map<string, Promise<number | null>>();
   const payments = new Map<number, Promise<Payment>>();
 
-  function candidatesOf({ recipient, network }: Transfer): Promise<Recipient[]> {
-    const { family } = networks[network];
-    return once(candidates, `${family} ${recipient}`, () => listOfFamily(trx, recipient, family));
+  function candidatesOf({ recipient }: Transfer): Promise<Recipient[]> {
+    return once(candidates, recipient, async () => {
+      const all = await findRecipients(trx, recipient);
+      return all.filter(({ address }) => familyOf(address) === family);
+    });
   }
 
   async function addressOf(transfer: Transfer): Promise<Recipient> {
@@ -93,11 +95,6 @@ export function createHolders(trx: Trx): Holders {
   }
 
   return { addressOf, matchNew, matchMissed: matchAsMissed, payment };
-}
-
-async function listOfFamily(trx: Trx, key: AddressKey, family: string): Promise<Recipient[]> {
-  const all = await findRecipients(trx, key);
-  return all.filter((address) => networks[address.network].family === family);
 }
 
 function once<K, T>(known: Map<K, Promise<T>>, key: K, read: () => Promise<T>): Promise<T> {

@@ -20,7 +20,7 @@ export function quotePrice(
 ): PriceQuote | null {
   const quote = rates.quote(asset.coin);
   if (quote === null) return null;
-  const places = Math.min(quoteDecimals(asset), asset.decimals);
+  const places = Math.min(asset.rate.peg === null ? 8 : quoteDecimals(asset), asset.decimals);
   const expectedAmount = quoteUp(amountUsdCents, quote.usdPerCoin, places, asset.decimals);
   return {
     expectedAmount,

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Asset, nativeCoin } from '../core/assets.ts';
+import type { ChainConfig } from '../config.ts';
 import type { Transfer, TxHash } from '../core/chain.ts';
 import type { EventType } from '../core/events.ts';
 import type { Deposit } from '../core/payment.ts';
@@ -29,8 +29,8 @@ export type Recorded = {
 };
 
 export type RecordContext = {
-  /** What the transfers' chain is configured with. */
-  assets: readonly Asset[];
+  /** The transfers' chain. */
+  chain: Pick<ChainConfig, 'family' | 'assets' | 'native'>;
   /** Host name of the node whose word a transfer is. */
   reportedBy: (transfer: Transfer) => string;
   now: number;
@@ -54,7 +54,7 @@ export async function recordTransfers(
   transfers: readonly Transfer[],
   context: RecordContext,
 ): Promise<Recorded[]> {
-  const holders = createHolders(trx);
+  const holders = createHolders(trx, context.chain.family);
   const known = createKnown(trx);
   const recorded: Recorded[] = [];
   for (let start = 0; start < transfers.length; start += portion) {
@@ -110,7 +110,7 @@ async function newDeposit(
   trx: Trx,
   transfer: Transfer,
   match: Match,
-  { holders, assets, reportedBy, now }: Portion,
+  { holders, chain, reportedBy, now }: Portion,
 ): Promise<Omit<Recorded, 'deposit'> & { deposit: Omit<Deposit, 'id'> }> {
   const given = await explainSurplus(trx, transfer);
   const address = await holders.addressOf(transfer);
@@ -119,7 +119,7 @@ async function newDeposit(
     txHash: transfer.txHash,
     token: transfer.token,
     currency: transfer.currency,
-    decimals: decimalsOf(transfer, assets),
+    decimals: decimalsOf(transfer, chain),
     recipient: transfer.recipient,
     ordinal: transfer.ordinal,
     amount: transfer.amount,
@@ -222,8 +222,8 @@ export function identityOf({
   return `${txHash} ${token} ${recipient} ${ordinal}`;
 }
 
-function decimalsOf(transfer: Transfer, assets: readonly Asset[]): number {
-  if (transfer.currency === 'native') return nativeCoin[transfer.network].decimals;
+function decimalsOf(transfer: Transfer, { assets, native }: RecordContext['chain']): number {
+  if (transfer.currency === 'native') return native.decimals;
   const asset = assets.find((candidate) => candidate.currency === transfer.currency);
   if (asset === undefined) throw new InvariantError(`a transfer of ${transfer.currency}, which is off`);
   return asset.decimals;

@@ -1,4 +1,5 @@
-import { type Network, networkNames, networks } from '../core/networks.ts';
+import { knownChains } from '../core/chains/known.ts';
+import type { Network } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import { decodeText, type Separator, separators, splitFields, splitLines } from './csv.ts';
 import type { AddressRow } from './import.ts';
@@ -163,7 +164,7 @@ function readRow(content: string, separator: Separator, layout: Layout, defaults
 /** By its name or its chain id; what is neither stays as it is, to be refused by name. */
 function networkOf(text: string): string {
   const name = text.toLowerCase();
-  return networkNames.find((network) => String(networks[network].chainId) === name) ?? name;
+  return Object.values(knownChains).find(({ chainId }) => String(chainId) === name)?.network ?? name;
 }
 
 /** `0x…`, `0x…, label`, or several addresses. */

@@ -1,5 +1,6 @@
 import { type ParsedAddress, parseAddress } from '../core/address.ts';
-import { type Network, networkNames, networks } from '../core/networks.ts';
+import { knownChain, knownChains } from '../core/chains/known.ts';
+import type { ChainFamily, Network } from '../core/networks.ts';
 
 /** `hasChecksum`: one wrong character would have been noticed. */
 export type ReadAddress = ParsedAddress & { hasChecksum: boolean };
@@ -11,7 +12,10 @@ const unseen = /^[\p{C}\p{Z}\p{M}\u115f\u1160\u3164]$/u;
  * Reads a receive address as people paste it: behind the apostrophe with which spreadsheets mark text, or the
  * short name of its chain (`bnb:0x…`, EIP-3770), which must fit. What only looks like an address is named.
  */
-export function readAddressText(network: Network, text: string): ReadAddress | { error: string } {
+export function readAddressText(
+  { network, family }: { network: Network; family: ChainFamily },
+  text: string,
+): ReadAddress | { error: string } {
   const pasted = text.trim().replace(/^'/, '');
   if (/^[^\s:]+\.[a-z]{2,}$/iu.test(pasted)) {
     return { error: 'this is a name (ENS); expected the address that it stands for' };
@@ -19,11 +23,10 @@ export function readAddressText(network: Network, text: string): ReadAddress | {
   const foreign = foreignCharacter(pasted);
   if (foreign !== null) return { error: foreign };
   const prefix = /^([a-z0-9-]+):/i.exec(pasted)?.[1]?.toLowerCase();
-  if (prefix !== undefined && prefix !== networks[network].shortName) {
+  if (prefix !== undefined && prefix !== knownChain(network)?.shortName) {
     return { error: prefixFault(prefix, network) };
   }
   const written = prefix === undefined ? pasted : pasted.slice(prefix.length + 1);
-  const { family } = networks[network];
   const parsed = parseAddress(family, written);
   if ('error' in parsed) return family === 'evm' ? { error: evmFault(written) ?? parsed.error } : parsed;
   return { ...parsed, hasChecksum: parsed.address === written };
@@ -41,10 +44,10 @@ function foreignCharacter(text: string): string | null {
 }
 
 function prefixFault(prefix: string, network: Network): string {
-  const owner = networkNames.find((name) => networks[name].shortName === prefix);
-  const { shortName } = networks[network];
+  const owner = Object.values(knownChains).find(({ shortName }) => shortName === prefix);
+  const shortName = knownChain(network)?.shortName ?? null;
   const expected = shortName === null ? 'none' : `${shortName}: or none`;
-  return `the prefix ${prefix.slice(0, 20)}: is ${owner === undefined ? 'unknown' : `that of ${owner}`}; expected ${expected} on ${network}`;
+  return `the prefix ${prefix.slice(0, 20)}: is ${owner === undefined ? 'unknown' : `that of ${owner.network}`}; expected ${expected} on ${network}`;
 }
 
 /** More than that it is not one, where more can be said. */

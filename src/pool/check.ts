@@ -1,8 +1,9 @@
 import type { Config } from '../config.ts';
 import { type Address, type AddressKey, parseAddress } from '../core/address.ts';
-import { type Currency, canonicalTokens, currencies } from '../core/assets.ts';
+import { type Currency, parseCurrency } from '../core/assets.ts';
+import { knownChain, knownChains } from '../core/chains/known.ts';
 import { labelFault } from '../core/labels.ts';
-import { type Network, networkNames, networks } from '../core/networks.ts';
+import { type ChainFamily, type Network, parseNetwork } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import { readAddressText } from './address-text.ts';
 import type { AddressRow } from './import.ts';
@@ -22,26 +23,24 @@ export type CheckedAddress = {
 /** What the configuration says about addresses, looked up quickly. */
 export type AddressRules = {
   /** What can be paid with on each network that is on. */
-  offered: ReadonlyMap<Network, ReadonlySet<Currency>>;
+  offered: ReadonlyMap<Network, { family: ChainFamily; currencies: ReadonlySet<Currency> }>;
   /** Contracts of known tokens, by key: nobody holds a key to these. */
   tokens: ReadonlyMap<AddressKey, Currency>;
 };
 
 export function addressRules(config: Pick<Config, 'chains'>): AddressRules {
-  const offered = new Map<Network, ReadonlySet<Currency>>();
+  const offered: Map<Network, { family: ChainFamily; currencies: ReadonlySet<Currency> }> = new Map();
   const tokens = new Map<AddressKey, Currency>();
-  const note = (network: Network, currency: Currency, contract: string | null) => {
-    const parsed = contract === null ? null : parseAddress(networks[network].family, contract);
-    if (parsed !== null && !('error' in parsed)) tokens.set(parsed.key, currency);
-  };
-  for (const network of networkNames) {
-    for (const currency of currencies) {
-      if (currency !== 'native') note(network, currency, canonicalTokens[network][currency]?.address ?? null);
+  for (const { family, tokens: known } of Object.values(knownChains)) {
+    for (const [currency, { address }] of Object.entries(known)) {
+      const parsed = parseAddress(family, address);
+      if (!('error' in parsed)) tokens.set(parsed.key, currency as Currency);
     }
-    const chain = config.chains[network];
-    if (chain === undefined) continue;
-    for (const asset of chain.assets) note(network, asset.currency, asset.token);
-    offered.set(network, new Set(chain.assets.map((asset) => asset.currency)));
+  }
+  for (const chain of Object.values(config.chains)) {
+    for (const { token, currency } of chain.assets) if (token !== 'native') tokens.set(token, currency);
+    const currencies = new Set(chain.assets.map((asset) => asset.currency));
+    offered.set(chain.network, { family: chain.family, currencies });
   }
   return { offered, tokens };
 }
@@ -52,22 +51,24 @@ export function checkAddressRow(rules: AddressRules, row: AddressRow): CheckedAd
   const secret = texts.map(privateKeyIn).find((kind) => kind !== null);
   if (secret != null) return { error: privateKeyRefusal(secret) };
 
-  const network = networkNames.find((name) => name === row.network);
-  if (network === undefined) {
-    return { error: `unknown network ${quote(row.network)}; expected ${listing(networkNames)}` };
+  const network = parseNetwork(row.network);
+  const chain = network === null ? undefined : rules.offered.get(network);
+  if (network === null || chain === undefined) {
+    if (network !== null && knownChain(network) !== null) {
+      return { error: `${network} is off: the configuration has no chains.${network}` };
+    }
+    return { error: `unknown network ${quote(row.network)}; expected ${listing([...rules.offered.keys()])}` };
   }
-  const offered = rules.offered.get(network);
-  if (offered === undefined)
-    return { error: `${network} is off: the configuration has no chains.${network}` };
+  const offered = chain.currencies;
 
-  const currency = row.currency === '' ? null : currencies.find((name) => name === row.currency);
-  if (currency === undefined || (currency !== null && !offered.has(currency))) {
+  const currency = row.currency === '' ? null : parseCurrency(row.currency);
+  if (row.currency !== '' && (currency === null || !offered.has(currency))) {
     return {
       error: `${quote(row.currency)} cannot be paid on ${network}; expected ${listing([...offered])}, or none for all`,
     };
   }
 
-  const parsed = readAddressText(network, row.address);
+  const parsed = readAddressText({ network, family: chain.family }, row.address);
   if ('error' in parsed) return parsed;
   const token = rules.tokens.get(parsed.key);
   if (token !== undefined) return { error: `this is the ${token} token contract, not an address of yours` };

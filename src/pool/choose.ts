@@ -1,7 +1,7 @@
 import type { PaymentPolicy } from '../config.ts';
 import { type AccountKey, parseAccountKey } from '../core/account-key.ts';
 import type { Address } from '../core/address.ts';
-import { networks } from '../core/networks.ts';
+import type { ChainFamily } from '../core/networks.ts';
 import { InvariantError } from '../errors.ts';
 import { serializeInserts } from '../storage/database.ts';
 import { findAddressHolders } from '../storage/pool/addresses.ts';
@@ -20,13 +20,13 @@ import type { Trx } from '../storage/schema.ts';
  */
 export async function chooseAddress(
   trx: Trx,
-  pool: Pool,
+  { family, ...pool }: Pool & { family: ChainFamily },
   { quarantine, quarantineSeconds }: Pick<PaymentPolicy, 'quarantine' | 'quarantineSeconds'>,
   now: number,
 ): Promise<{ id: number; address: Address } | null> {
   const rested = await findFreeAddress(trx, pool, now - quarantineSeconds * 1000);
   if (rested !== null) return rested;
-  const derived = await deriveAddress(trx, pool, now);
+  const derived = await deriveAddress(trx, pool, family, now);
   if (derived !== null) return derived;
   return quarantine === 'strict' ? null : findFreeAddress(trx, pool, null);
 }
@@ -38,13 +38,13 @@ export async function chooseAddress(
 async function deriveAddress(
   trx: Trx,
   pool: Pool,
+  family: ChainFamily,
   now: number,
 ): Promise<{ id: number; address: Address } | null> {
   for (;;) {
     const source = await lockPoolWithRoom(trx, pool);
     if (source === null) return null;
     await serializeInserts(trx, 'addresses');
-    const { family } = networks[source.network];
     const account = accountOf(source);
     for (let index = source.nextIndex; index < source.limit; index++) {
       const parsed = account.addressAt(family, index);

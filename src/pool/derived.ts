@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { ChainConfig, Config } from '../config.ts';
 import { type AccountKey, parseAccountKey } from '../core/account-key.ts';
 import type { Address } from '../core/address.ts';
-import { currencies } from '../core/assets.ts';
+import { parseCurrency } from '../core/assets.ts';
 import { labelFault } from '../core/labels.ts';
-import { type Network, networks } from '../core/networks.ts';
+import type { Network } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import { inTransaction, serializeInserts } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
@@ -56,16 +56,17 @@ export async function createDerivedPool(
   if (secret !== null) return { field: 'xpub', error: privateKeyRefusal(secret) };
   const account = parseAccountKey(xpub);
   if ('error' in account) return { field: 'xpub', error: account.error };
-  const offered = addressRules(config).offered.get(network);
-  if (offered === undefined)
+  const chain = config.chains[network];
+  const offered = addressRules(config).offered.get(network)?.currencies;
+  if (chain === undefined || offered === undefined)
     return { field: 'network', error: `${network} is off: the configuration has no chains.${network}` };
-  const currency = currencies.find((name) => name === request.currency) ?? null;
+  const currency = parseCurrency(request.currency);
   if (request.currency !== '' && (currency === null || !offered.has(currency)))
     return {
       field: 'currency',
       error: `this cannot be paid on ${network}; expected ${[...offered].join(', ')}`,
     };
-  const doubt = confirmationFault(account, network, request.confirmFirst);
+  const doubt = confirmationFault(account, chain, request.confirmFirst);
   if (doubt !== null) return { field: 'confirm_first', error: doubt };
   const fault = labelFault(label);
   if (fault !== null) return { field: 'label', error: fault };
@@ -94,19 +95,23 @@ export async function createDerivedPool(
   const indexes = Array.from({ length: shownAddresses }, (_, index) => index);
   return {
     pool: added,
-    firstAddresses: indexes.map((index) => account.addressAt(networks[network].family, index).address),
+    firstAddresses: indexes.map((index) => account.addressAt(chain.family, index).address),
   };
 }
 
 /** What the operator must still say or see before money is sent below this key; null: nothing. */
-function confirmationFault(account: AccountKey, network: Network, given: string | undefined): string | null {
+function confirmationFault(
+  account: AccountKey,
+  chain: Pick<ChainConfig, 'network' | 'family'>,
+  given: string | undefined,
+): string | null {
   if (given === undefined) {
     if (account.isAccount) return null;
     return `this key is not where wallets have accounts (it lies ${account.depth} levels below the master key): it may be of another coin or program. Give the first address that your wallet shows for it, to be compared (--confirm-first)`;
   }
-  const read = readAddressText(network, given);
+  const read = readAddressText(chain, given);
   if ('error' in read) return read.error;
-  if (read.key === account.addressAt(networks[network].family, 0).key) return null;
+  if (read.key === account.addressAt(chain.family, 0).key) return null;
   return 'the first address below this key is another one: this is not the key of that account';
 }
 

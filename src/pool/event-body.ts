@@ -1,6 +1,5 @@
-import { nativeCoin } from '../core/assets.ts';
+import type { ChainConfig } from '../config.ts';
 import type { EventType } from '../core/events.ts';
-import { networks } from '../core/networks.ts';
 import type { PoolLoad } from '../storage/pool/counts.ts';
 import type { Pool } from '../storage/pool/locks.ts';
 
@@ -9,6 +8,7 @@ export function poolEventBody(
   event: Extract<EventType, 'pool.low' | 'pool.exhausted'>,
   { network, currency }: Pool,
   { total, held }: PoolLoad,
+  chain: Pick<ChainConfig, 'name' | 'native'>,
   at: number,
 ): string {
   return JSON.stringify({
@@ -16,8 +16,8 @@ export function poolEventBody(
     payment_id: null,
     external_order_id: '',
     amount: null,
-    currency: (currency === 'native' ? nativeCoin[network].coin : currency).toUpperCase(),
-    chain: networks[network].chain,
+    currency: (currency === 'native' ? chain.native.coin : currency).toUpperCase(),
+    chain: chain.name,
     tx_hash: '',
     confirmed_at: null,
     status: event === 'pool.low' ? 'low' : 'exhausted',

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { PaymentPolicy } from '../config.ts';
+import type { Config, PaymentPolicy } from '../config.ts';
 import type { EventType } from '../core/events.ts';
 import type { Logger } from '../log.ts';
 import { inTransaction } from '../storage/database.ts';
@@ -26,6 +26,7 @@ export type PoolHealthDeps = {
   clock: Clock;
   log: Logger;
   policy: Pick<PaymentPolicy, 'quarantine' | 'quarantineSeconds'>;
+  chains: Config['chains'];
   /** Called when something was committed that causes webhooks. */
   onEvents?: () => void;
 };
@@ -49,7 +50,7 @@ const recoveredTenths = 3;
 /** What is known of a pool without counting: `free` falls with each lock and is corrected by the next count. */
 type Estimate = { total: number; free: number; countedAt: number; counting: boolean };
 
-export function createPoolHealth({ db, clock, log, policy, onEvents }: PoolHealthDeps): PoolHealth {
+export function createPoolHealth({ db, clock, log, policy, chains, onEvents }: PoolHealthDeps): PoolHealth {
   const estimates = new Map<string, Estimate>();
   const exhaustedLines = createThrottle(clock, logMs);
   /** Pools that this process knows to be low, or to have recovered; after a start it knows of none. */
@@ -101,11 +102,13 @@ export function createPoolHealth({ db, clock, log, policy, onEvents }: PoolHealt
   /** Writes the event, once until the pool has recovered. */
   async function tell(level: PoolLevel, pool: Pool, load: PoolLoad): Promise<void> {
     if (known.get(keyOf(pool)) === 'recovered') known.delete(keyOf(pool));
+    const chain = chains[pool.network];
+    if (chain === undefined) return;
     const at = clock();
     const type: EventType = `pool.${level}`;
     const told = await inTransaction(db, async (trx) => {
       if (!(await notePoolLevel(trx, pool, level, at))) return false;
-      const body = poolEventBody(type, pool, load, at);
+      const body = poolEventBody(type, pool, load, chain, at);
       await appendEvent(trx, { merchantId: pool.merchantId, type, paymentId: null, body, at });
       return true;
     });

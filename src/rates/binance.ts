@@ -1,32 +1,23 @@
 import { z } from 'zod';
-import type { Coin } from '../core/assets.ts';
 import type { PriceClient } from './http.ts';
 import { midPrice } from './json.ts';
-import { answerOf, type Price, type PriceSource } from './source.ts';
+import { answerOf, type Price, type PriceSource, type Symbols } from './source.ts';
 
 /** Serves public market data only, also where the trading host refuses whole countries. */
 export const binanceUrl = 'https://data-api.binance.vision';
 
-/** Binance trades against Tether; BUSD is no longer listed. */
-const symbols: Partial<Record<Coin, string>> = {
-  usdc: 'USDCUSDT',
-  bnb: 'BNBUSDT',
-  eth: 'ETHUSDT',
-  trx: 'TRXUSDT',
-};
-
 const bookTickers = z.array(z.object({ symbol: z.string(), bidPrice: z.string(), askPrice: z.string() }));
 
-/** https://developers.binance.com/docs/binance-spot-api-docs/rest-api (symbol order book ticker) */
-export function createBinance(client: PriceClient, baseUrl = binanceUrl): PriceSource {
-  const coins = Object.keys(symbols) as Coin[];
+/** Trades against Tether. https://developers.binance.com/docs/binance-spot-api-docs/rest-api (symbol order book ticker) */
+export function createBinance(client: PriceClient, symbols: Symbols, baseUrl = binanceUrl): PriceSource {
+  const coins = [...symbols.keys()];
   return {
     name: 'binance',
     host: new URL(baseUrl).host,
     coins,
     ask: async (needed, signal) => {
       const asked = coins.filter((coin) => needed.includes(coin));
-      const list = JSON.stringify(asked.map((coin) => symbols[coin]));
+      const list = JSON.stringify(asked.map((coin) => symbols.get(coin)));
       const url = `${baseUrl}/api/v3/ticker/bookTicker?symbols=${encodeURIComponent(list)}`;
       const answer = await client.get(url, signal);
       if (answer.kind === 'failed') return answer;
@@ -34,7 +25,7 @@ export function createBinance(client: PriceClient, baseUrl = binanceUrl): PriceS
       if (!read.success) return { kind: 'failed', reason: 'unexpected answer', retryAfterMs: null };
       return answerOf(
         asked.flatMap((coin): Price[] => {
-          const book = read.data.find(({ symbol }) => symbol === symbols[coin]);
+          const book = read.data.find(({ symbol }) => symbol === symbols.get(coin));
           const price = book === undefined ? null : midPrice(book.bidPrice, book.askPrice);
           return price === null ? [] : [{ coin, price, quotedIn: 'usdt', observedAt: answer.observedAt }];
         }),

@@ -1,11 +1,11 @@
 import type { RatesConfig } from '../config.ts';
-import type { Coin } from '../core/assets.ts';
-import { type Rate, rateDecimals } from '../core/money.ts';
+import { type Coin, knownCoins } from '../core/assets.ts';
+import { parityRate, type Rate, rateDecimals } from '../core/money.ts';
 import { type Consensus, findConsensus, type Opinion, peg } from './consensus.ts';
 import { fixedRates } from './fixed.ts';
 import { isPlausible, type Judge, type Memory, remember } from './plausibility.ts';
 import type { Quote } from './rates.ts';
-import type { Price, SourceName } from './source.ts';
+import type { Price, PricedCoin, SourceName } from './source.ts';
 
 /** What can be said of a coin's rate at one moment. */
 export type Finding = {
@@ -23,7 +23,7 @@ export type Rejected = { source: SourceName; usdPerCoin: Rate };
 /** The last price of each source and coin, and what follows from them. Does no I/O and reads no clock. */
 export type Board = {
   /** The coins whose prices it needs, Tether first because others may be built on it. */
-  readonly coins: readonly Coin[];
+  readonly coins: readonly PricedCoin[];
   /** Newer prices replace older ones of the same coin; the rest counts until it is too old. */
   put(source: SourceName, prices: readonly Price[]): void;
   /** To be called after every answer: remembers what is believed now. */
@@ -34,20 +34,44 @@ export type Board = {
 
 export function createBoard(
   config: RatesConfig,
-  coins: readonly Coin[],
+  coins: readonly PricedCoin[],
   everyoneAsked: () => boolean,
 ): Board {
   const maxAgeMs = config.maxAgeSeconds * 1000;
   const fixed = fixedRates(config);
   const needed = coinsNeeded(
-    coins.filter((coin) => !fixed.has(coin)),
+    coins.filter(({ coin, rate }) => !fixed.has(coin) && Object.keys(rate.symbols).length > 0),
     config.sources.includes('binance') && !fixed.has('usdt'),
   );
   const prices = new Map<SourceName, Map<Coin, Price>>();
-  const memories = new Map<Coin, Memory>(needed.map((coin) => [coin, { reference: null, at: 0 }]));
+  const memories = new Map<Coin, Memory>(needed.map(({ coin }) => [coin, { reference: null, at: 0 }]));
+  const pegs = new Map([...needed, ...coins].map(({ coin, rate }) => [coin, rate.peg]));
 
   function judgeOf(coin: Coin): Judge {
-    return { coin, pegBandBps: config.pegBandBps, everyoneAsked: everyoneAsked() };
+    return { parity: parityOf(coin), pegBandBps: config.pegBandBps, everyoneAsked: everyoneAsked() };
+  }
+
+  /** What a coin is pegged to, in dollars; null for a coin without a peg, or while nobody knows. */
+  function parityOf(coin: Coin): Rate | null {
+    const peg = pegs.get(coin) ?? null;
+    switch (peg) {
+      case null:
+        return null;
+      case 'usd':
+        return parityRate;
+      case 'eur':
+        return fixed.get('eur') ?? null;
+      default:
+        return peg satisfies never;
+    }
+  }
+
+  /** Of a coin that no source prices: what it is pegged to. */
+  function pegged(coin: Coin, now: number): Finding {
+    const parity = parityOf(coin);
+    const quote = parity === null ? null : { usdPerCoin: parity, sources: ['peg'], fetchedAt: now };
+    const reason = quote === null ? `no rate of what it is pegged to (${pegs.get(coin) ?? 'nothing'})` : null;
+    return { quote, reason, outliers: [], rejected: null };
   }
 
   function consensusOn(coin: Coin, now: number): Consensus {
@@ -89,6 +113,7 @@ export function createBoard(
       const quote = { usdPerCoin: own, sources: ['fixed'], fetchedAt: now };
       return { quote, reason: null, outliers: [], rejected: null };
     }
+    if (!memories.has(coin)) return pegged(coin, now);
     const consensus = consensusOn(coin, now);
     if (consensus.kind === 'none') {
       const reason = lacksTether(coin, now) ? 'no dollar price of Tether' : consensus.reason;
@@ -119,14 +144,15 @@ export function createBoard(
     find: (coin, now) => {
       const finding = marketRate(coin, now);
       if (finding.quote === null) return finding;
-      const usdPerCoin = peg(coin, finding.quote.usdPerCoin, config.pegBandBps);
+      const usdPerCoin = peg(parityOf(coin), finding.quote.usdPerCoin, config.pegBandBps);
       return { ...finding, quote: { ...finding.quote, usdPerCoin } };
     },
   };
 }
 
-function coinsNeeded(coins: readonly Coin[], sourceQuotesInTether: boolean): Coin[] {
-  const others = coins.filter((coin) => coin !== 'usdt');
-  const needsTether = coins.includes('usdt') || (sourceQuotesInTether && others.length > 0);
-  return needsTether ? ['usdt', ...others] : others;
+function coinsNeeded(coins: readonly PricedCoin[], sourceQuotesInTether: boolean): PricedCoin[] {
+  const others = coins.filter(({ coin }) => coin !== 'usdt');
+  const own = coins.find(({ coin }) => coin === 'usdt');
+  const tether = own ?? { coin: 'usdt', rate: knownCoins.usdt };
+  return own !== undefined || (sourceQuotesInTether && others.length > 0) ? [tether, ...others] : others;
 }

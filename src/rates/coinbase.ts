@@ -2,12 +2,9 @@ import { z } from 'zod';
 import type { Coin } from '../core/assets.ts';
 import type { PriceClient } from './http.ts';
 import { midPrice } from './json.ts';
-import { type Answer, answerOf, type Price, type PriceSource } from './source.ts';
+import { type Answer, answerOf, type Price, type PriceSource, type Symbols } from './source.ts';
 
 export const coinbaseUrl = 'https://api.exchange.coinbase.com';
-
-/** Coinbase takes USDC for dollars, so that it has no market of them; TRX is not listed. */
-const products: Partial<Record<Coin, string>> = { usdt: 'USDT-USD', bnb: 'BNB-USD', eth: 'ETH-USD' };
 
 const ticker = z.object({ bid: z.string(), ask: z.string(), time: z.iso.datetime() });
 
@@ -15,11 +12,11 @@ const ticker = z.object({ bid: z.string(), ask: z.string(), time: z.iso.datetime
  * https://docs.cdp.coinbase.com/exchange/reference/exchangerestapi_getproductticker
  * Each product is a request of its own, so one that is missing costs only its coin.
  */
-export function createCoinbase(client: PriceClient, baseUrl = coinbaseUrl): PriceSource {
-  const coins = Object.keys(products) as Coin[];
+export function createCoinbase(client: PriceClient, products: Symbols, baseUrl = coinbaseUrl): PriceSource {
+  const coins = [...products.keys()];
 
   async function askFor(coin: Coin, signal: AbortSignal): Promise<Answer> {
-    const answer = await client.get(`${baseUrl}/products/${products[coin]}/ticker`, signal);
+    const answer = await client.get(`${baseUrl}/products/${products.get(coin)}/ticker`, signal);
     if (answer.kind === 'failed') return answer;
     const read = ticker.safeParse(answer.body);
     if (!read.success) return { kind: 'failed', reason: 'unexpected answer', retryAfterMs: null };

@@ -1,19 +1,9 @@
 import { z } from 'zod';
-import type { Coin } from '../core/assets.ts';
 import type { PriceClient } from './http.ts';
 import { readPrice } from './json.ts';
-import { answerOf, type Price, type PriceSource } from './source.ts';
+import { answerOf, type Price, type PriceSource, type Symbols } from './source.ts';
 
 export const coingeckoUrl = 'https://api.coingecko.com';
-
-const ids: Record<Coin, string> = {
-  usdt: 'tether',
-  usdc: 'usd-coin',
-  busd: 'binance-usd',
-  bnb: 'binancecoin',
-  eth: 'ethereum',
-  trx: 'tron',
-};
 
 /** `last_updated_at` in Unix seconds. A coin without a price has `null` or no key. */
 const simplePrices = z.record(
@@ -31,8 +21,8 @@ const simplePrices = z.record(
  * https://docs.coingecko.com/v3.0.1/reference/simple-price
  * Renewed about once a minute: with a `maxAgeSeconds` of 60 its prices are often too old to count.
  */
-export function createCoingecko(client: PriceClient, baseUrl = coingeckoUrl): PriceSource {
-  const coins = Object.keys(ids) as Coin[];
+export function createCoingecko(client: PriceClient, ids: Symbols, baseUrl = coingeckoUrl): PriceSource {
+  const coins = [...ids.keys()];
   return {
     name: 'coingecko',
     host: new URL(baseUrl).host,
@@ -40,7 +30,7 @@ export function createCoingecko(client: PriceClient, baseUrl = coingeckoUrl): Pr
     ask: async (needed, signal) => {
       const asked = coins.filter((coin) => needed.includes(coin));
       const query = new URLSearchParams({
-        ids: asked.map((coin) => ids[coin]).join(','),
+        ids: asked.map((coin) => ids.get(coin)).join(','),
         vs_currencies: 'usd',
         include_last_updated_at: 'true',
         precision: 'full',
@@ -51,7 +41,7 @@ export function createCoingecko(client: PriceClient, baseUrl = coingeckoUrl): Pr
       if (!read.success) return { kind: 'failed', reason: 'unexpected answer', retryAfterMs: null };
       return answerOf(
         asked.flatMap((coin): Price[] => {
-          const { usd, last_updated_at: updated } = read.data[ids[coin]] ?? {};
+          const { usd, last_updated_at: updated } = read.data[ids.get(coin) ?? ''] ?? {};
           const price = usd == null ? null : readPrice(usd);
           if (price === null) return [];
           const observedAt = Math.min(answer.observedAt, updated == null ? Infinity : Number(updated) * 1000);

@@ -1,5 +1,4 @@
-import { type Coin, isStablecoin } from '../core/assets.ts';
-import { parityRate, type Rate } from '../core/money.ts';
+import type { Rate } from '../core/money.ts';
 import type { SourceName } from './source.ts';
 
 /** A source's price in US dollars. */
@@ -55,10 +54,9 @@ export function differsAtMost(rate: Rate, reference: Rate, bps: bigint): boolean
   return distance * 10_000n <= reference * bps;
 }
 
-/** The price that is quoted: a stablecoin within `pegBandBps` of one dollar is one dollar. */
-export function peg(coin: Coin, usdPerCoin: Rate, pegBandBps: number): Rate {
-  const pegged = isStablecoin(coin) && differsAtMost(usdPerCoin, parityRate, BigInt(pegBandBps));
-  return pegged ? parityRate : usdPerCoin;
+/** The price that is quoted: within `pegBandBps` of what a coin is pegged to, it is just that. */
+export function peg(parity: Rate | null, usdPerCoin: Rate, pegBandBps: number): Rate {
+  return parity !== null && differsAtMost(usdPerCoin, parity, BigInt(pegBandBps)) ? parity : usdPerCoin;
 }
 
 /** Of an even number the mean of the two in the middle, rounded down. */

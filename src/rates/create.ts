@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { RatesConfig } from '../config.ts';
+import type { Config, RatesConfig } from '../config.ts';
 import type { Coin } from '../core/assets.ts';
 import { formatRate } from '../core/money.ts';
 import type { Logger } from '../log.ts';
@@ -10,12 +10,12 @@ import { createCoingecko } from './coingecko.ts';
 import { createPriceClient, type PriceClient } from './http.ts';
 import { createKraken } from './kraken.ts';
 import type { Rates } from './rates.ts';
-import type { AskedSourceName, PriceSource, SourceName } from './source.ts';
+import type { AskedSourceName, PricedCoin, PriceSource, SourceName, Symbols } from './source.ts';
 
 export type RatesOptions = {
   config: RatesConfig;
   /** What the configured chains can be paid with; nothing else is asked for. */
-  coins: readonly Coin[];
+  coins: readonly PricedCoin[];
   clock: Clock;
   log: Logger;
   /** Other hosts to ask, in tests. */
@@ -62,15 +62,16 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
     allowHosts: Object.values(baseUrls).map((url) => new URL(url).hostname),
   });
   const board = createBoard(config, coins, () => seats.every(({ asked }) => asked));
-  const seats = createSources(client, config.sources, baseUrls)
-    .filter((source) => source.coins.some((coin) => board.coins.includes(coin)))
+  const needed = board.coins.map(({ coin }) => coin);
+  const seats = createSources(client, config.sources, board.coins, baseUrls)
+    .filter((source) => source.coins.length > 0)
     .map((source): Seat => ({ source, asked: false, status: unheard(source.name, source.host) }));
   const reported = new Map<string, string>();
 
   async function ask(seat: Seat, signal: AbortSignal): Promise<void> {
     const { source, status } = seat;
     if (status.restingUntil !== null && clock() < status.restingUntil) return;
-    const answer = await source.ask(board.coins, signal);
+    const answer = await source.ask(needed, signal);
     if (signal.aborted) return;
     seat.asked = true;
     const fields = { source: source.name, host: source.host };
@@ -94,14 +95,15 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
 
   /** Logs what changed since the last refresh. */
   function report(): void {
-    for (const coin of coins) {
+    for (const { coin } of coins) {
       const { quote, reason, outliers, rejected } = board.find(coin, clock());
       if (changed(`${coin} rejected`, rejected?.source ?? '') && rejected !== null) {
         const fields = { coin, source: rejected.source, usd_per_coin: formatRate(rejected.usdPerCoin) };
         log.warn(fields, 'rate jump rejected');
       }
       const [only, ...more] = quote?.sources ?? [];
-      const alone = only !== undefined && only !== 'fixed' && more.length === 0 && canBePricedByMore(coin);
+      const asked = seats.some(({ source }) => source.name === only);
+      const alone = only !== undefined && asked && more.length === 0 && canBePricedByMore(coin);
       if (changed(`${coin} alone`, alone ? only : '') && alone) {
         log.warn({ coin, source: only }, 'rate from one source alone');
       }
@@ -138,7 +140,7 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
         ...(config.sources.includes('fixed') ? [{ ...unheard('fixed', null), answeredAt: clock() }] : []),
         ...seats.map(({ status }) => status),
       ],
-      coins: coins.map((coin) => ({ coin, ...board.find(coin, clock()) })),
+      coins: coins.map(({ coin }) => ({ coin, ...board.find(coin, clock()) })),
     }),
     close: client.close,
   };
@@ -151,22 +153,38 @@ function unheard(name: SourceName, host: string | null): SourceStatus {
 function createSources(
   client: PriceClient,
   names: RatesConfig['sources'],
+  coins: readonly PricedCoin[],
   baseUrls: Partial<Record<AskedSourceName, string>>,
 ): PriceSource[] {
   return [...new Set(names)].flatMap((name): PriceSource[] => {
     switch (name) {
       case 'binance':
-        return [createBinance(client, baseUrls.binance)];
+        return [createBinance(client, symbolsAt('binance', coins), baseUrls.binance)];
       case 'coinbase':
-        return [createCoinbase(client, baseUrls.coinbase)];
+        return [createCoinbase(client, symbolsAt('coinbase', coins), baseUrls.coinbase)];
       case 'kraken':
-        return [createKraken(client, baseUrls.kraken)];
+        return [createKraken(client, symbolsAt('kraken', coins), baseUrls.kraken)];
       case 'coingecko':
-        return [createCoingecko(client, baseUrls.coingecko)];
+        return [createCoingecko(client, symbolsAt('coingecko', coins), baseUrls.coingecko)];
       case 'fixed':
         return [];
       default:
         return name satisfies never;
     }
   });
+}
+
+/** What the configured chains can be paid with, each coin once. */
+export function coinsOf(chains: Config['chains']): PricedCoin[] {
+  const assets = Object.values(chains).flatMap((chain) => chain.assets);
+  return [...new Map(assets.map(({ coin, rate }) => [coin, { coin, rate }])).values()];
+}
+
+function symbolsAt(source: AskedSourceName, coins: readonly PricedCoin[]): Symbols {
+  return new Map(
+    coins.flatMap(({ coin, rate }) => {
+      const symbol = rate.symbols[source];
+      return symbol === undefined ? [] : [[coin, symbol] as const];
+    }),
+  );
 }

@@ -1,19 +1,9 @@
 import { z } from 'zod';
-import type { Coin } from '../core/assets.ts';
 import type { PriceClient } from './http.ts';
 import { midPrice } from './json.ts';
-import { answerOf, type Price, type PriceSource } from './source.ts';
+import { answerOf, type Price, type PriceSource, type Symbols } from './source.ts';
 
 export const krakenUrl = 'https://api.kraken.com';
-
-/** How a pair is asked for, first, and how the answer may spell it. */
-const pairs: Partial<Record<Coin, readonly [string, ...string[]]>> = {
-  usdt: ['USDTUSD', 'USDTZUSD', 'USDT/USD'],
-  usdc: ['USDCUSD', 'USDC/USD'],
-  bnb: ['BNBUSD', 'BNB/USD'],
-  eth: ['ETHUSD', 'XETHZUSD', 'ETH/USD'],
-  trx: ['TRXUSD', 'TRX/USD'],
-};
 
 /** `a` and `b` are ask and bid: price, then volumes. Errors arrive with HTTP 200. */
 const tickers = z.object({
@@ -27,15 +17,15 @@ const tickers = z.object({
 });
 
 /** https://docs.kraken.com/api/docs/rest-api/get-ticker-information */
-export function createKraken(client: PriceClient, baseUrl = krakenUrl): PriceSource {
-  const coins = Object.keys(pairs) as Coin[];
+export function createKraken(client: PriceClient, pairs: Symbols, baseUrl = krakenUrl): PriceSource {
+  const coins = [...pairs.keys()];
   return {
     name: 'kraken',
     host: new URL(baseUrl).host,
     coins,
     ask: async (needed, signal) => {
       const asked = coins.filter((coin) => needed.includes(coin));
-      const list = asked.map((coin) => pairs[coin]?.[0]).join(',');
+      const list = asked.map((coin) => pairs.get(coin)).join(',');
       const answer = await client.get(`${baseUrl}/0/public/Ticker?pair=${list}`, signal);
       if (answer.kind === 'failed') return answer;
       const read = tickers.safeParse(answer.body);
@@ -44,13 +34,21 @@ export function createKraken(client: PriceClient, baseUrl = krakenUrl): PriceSou
       if (error.length > 0) return { kind: 'failed', reason: refusalPhrase(error), retryAfterMs: null };
       return answerOf(
         asked.flatMap((coin): Price[] => {
-          const book = pairs[coin]?.map((name) => result[name]).find((found) => found !== undefined);
+          const book = spellings(pairs.get(coin) ?? '')
+            .map((name) => result[name])
+            .find((found) => found !== undefined);
           const price = book === undefined ? null : midPrice(book.b[0], book.a[0]);
           return price === null ? [] : [{ coin, price, quotedIn: 'usd', observedAt: answer.observedAt }];
         }),
       );
     },
   };
+}
+
+/** How the answer may spell a pair: `ETHUSD` comes as `XETHZUSD`. */
+function spellings(pair: string): string[] {
+  const base = pair.slice(0, -'USD'.length);
+  return [pair, `${base}ZUSD`, `X${base}ZUSD`, `${base}/USD`];
 }
 
 /** Its own words when they are of the documented form, such as `EAPI:Rate limit exceeded`. */

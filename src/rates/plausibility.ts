@@ -1,6 +1,4 @@
-import type { Coin } from '../core/assets.ts';
-import { isStablecoin } from '../core/assets.ts';
-import { parityRate, type Rate } from '../core/money.ts';
+import type { Rate } from '../core/money.ts';
 import { type Consensus, differsAtMost } from './consensus.ts';
 
 /*
@@ -31,8 +29,9 @@ const longestDriftMs = 3_600_000;
 const dayMs = 86_400_000n;
 
 export type Judge = {
-  coin: Coin;
-  /** How far from one dollar a stablecoin is still taken for one. */
+  /** What the coin is pegged to, in dollars; null for a coin without a peg. */
+  parity: Rate | null;
+  /** How far from it a price is still taken for it. */
   pegBandBps: number;
   /** Whether every source has answered or failed since the start: the others may be about to contradict the first. */
   everyoneAsked: boolean;
@@ -46,11 +45,11 @@ export type Judge = {
 export function isPlausible(
   consensus: Consensus,
   reference: Rate | null,
-  { coin, pegBandBps, everyoneAsked }: Judge,
+  { parity, pegBandBps, everyoneAsked }: Judge,
 ): boolean {
   if (consensus.kind === 'none') return false;
   if (consensus.sources.length > 1) return true;
-  if (isStablecoin(coin)) return differsAtMost(consensus.usdPerCoin, parityRate, BigInt(pegBandBps));
+  if (parity !== null) return differsAtMost(consensus.usdPerCoin, parity, BigInt(pegBandBps));
   if (reference === null) return everyoneAsked;
   return differsAtMost(consensus.usdPerCoin, reference, jumpBps);
 }

@@ -1,5 +1,5 @@
 import type { RatesConfig } from '../config.ts';
-import type { Coin } from '../core/assets.ts';
+import type { Coin, CoinRate, RateSource } from '../core/assets.ts';
 import type { Rate } from '../core/money.ts';
 
 /*
@@ -9,7 +9,13 @@ import type { Rate } from '../core/money.ts';
  */
 
 export type SourceName = RatesConfig['sources'][number];
-export type AskedSourceName = Exclude<SourceName, 'fixed'>;
+export type AskedSourceName = RateSource;
+
+/** A coin that the configured chains can be paid with. */
+export type PricedCoin = { coin: Coin; rate: CoinRate };
+
+/** What a source calls the coins that it can price. */
+export type Symbols = ReadonlyMap<Coin, string>;
 
 /** One price as its source states it. */
 export type Price = {

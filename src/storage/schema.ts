@@ -79,6 +79,8 @@ export type Schema = {
     status: string;
     reason: string | null;
     network: string;
+    /** The name people read of the network when the payment was made. */
+    chain: string;
     currency: string;
     decimals: number;
     expected_amount: string;

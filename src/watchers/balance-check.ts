@@ -79,7 +79,7 @@ export function createBalanceCheck(
       if (recorded !== null) raised.push(recorded);
     }
     const { publicUrl } = deps;
-    await announceAll(trx, raised, { publicUrl, now: clock() });
+    await announceAll(trx, raised, { chain: deps.chain, publicUrl, now: clock() });
     return raised;
   }
 

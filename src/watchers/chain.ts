@@ -3,9 +3,9 @@ import { type LoopOptions, runLoop } from '../loop.ts';
 import { createNodeNotes } from '../nodes/snapshot.ts';
 import { hasPendingPayment } from '../storage/payments/payments.ts';
 import { listenForHeads } from './evm/new-heads.ts';
-import { createEvmSource } from './evm/source.ts';
 import { createLeader } from './leader.ts';
 import { createRecheck, type RecheckDeps } from './recheck/recheck.ts';
+import { createSource } from './sources.ts';
 import { createWatcher, type StepOutcome } from './watcher.ts';
 
 /** One chain being watched. */
@@ -29,7 +29,7 @@ export function watchChain(
 ): ChainWatch {
   const { db, chain, clock, onEvents, failed = () => {} } = deps;
   const log = deps.log.child({ network: chain.network });
-  const source = createEvmSource({ chain, clock, log: deps.log });
+  const source = createSource({ chain, clock, log: deps.log });
   const watcher = createWatcher({ ...deps, source, log });
   const leader = createLeader({ db, name: `chain ${chain.network}`, clock });
   const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });

@@ -86,7 +86,7 @@ export async function commitSpan(
 
   const orphaned = await orphanBlocks(trx, chain.network, span.vanished);
   const reportedBy = (transfer: Transfer) => tellerOf(span, transfer);
-  const recorded = await recordTransfers(trx, span.transfers, { assets: chain.assets, reportedBy, now });
+  const recorded = await recordTransfers(trx, span.transfers, { chain, reportedBy, now });
   const overdue = await listOverduePayments(trx, chain.network, {
     now,
     blockTime: span.to.time,

@@ -1,22 +1,8 @@
 import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
-import type { Network } from '../core/networks.ts';
 import type { Logger } from '../log.ts';
 import type { ChainState } from '../storage/chains/chains.ts';
 import type { Span } from './source.ts';
-
-/** A head that has not risen for so long, ms, is worth a question to another node: twenty blocks and more, five of Ethereum. */
-const questionMs: Record<Network, number> = { bsc: 15_000, ethereum: 60_000, tron: 60_000 };
-
-/**
- * Finality that has not advanced for so long, ms, has stalled. BSC's trails by seconds; Ethereum's advances once an
- * epoch, every 6.4 minutes.
- */
-const finalityStalledMs: Record<Network, number> = {
-  bsc: 60_000,
-  ethereum: 20 * 60_000,
-  tron: 5 * 60_000,
-};
 
 /** After so long, ms, and as often, it is said. */
 const reportMs = 60_000;
@@ -35,8 +21,13 @@ export type Standstill = {
  * Notices that what a node shows does not rise any more. Nothing it says is wrong, and so it goes on being asked: only
  * another node can tell whether the chain stands still or the node.
  */
-export function createStandstill(deps: { network: Network; clock: Clock; log: Logger }): Standstill {
-  const { network, log } = deps;
+export function createStandstill(deps: {
+  chain: Pick<ChainConfig, 'stallSeconds' | 'finalityStallSeconds'>;
+  clock: Clock;
+  log: Logger;
+}): Standstill {
+  const { chain, log } = deps;
+  const questionMs = chain.stallSeconds * 1000;
   const clock = steadyClock(deps.clock);
   const last = { head: -1, finalized: -1 };
   const risenAt = { head: 0, finalized: 0 };
@@ -58,11 +49,12 @@ export function createStandstill(deps: { network: Network; clock: Clock; log: Lo
       reportedAt = null;
     }
     const stoodMs = now - risenAt.head;
-    const unfinalized = finalizedHeight !== null && now - risenAt.finalized >= finalityStalledMs[network];
-    const stands = stoodMs >= questionMs[network];
+    const unfinalized =
+      finalizedHeight !== null && now - risenAt.finalized >= chain.finalityStallSeconds * 1000;
+    const stands = stoodMs >= questionMs;
     if (!stands && !unfinalized) return false;
     // A chain that stands still for good is no reason to ask others as often as the first.
-    const pauseMs = stands && stoodMs < 2 * reportMs ? questionMs[network] : reportMs;
+    const pauseMs = stands && stoodMs < 2 * reportMs ? questionMs : reportMs;
     if (now - questionedAt < pauseMs) return false;
     questionedAt = now;
     return true;
@@ -104,7 +96,7 @@ export function createFinalityAlarm(deps: { chain: ChainConfig; clock: Clock; lo
       return;
     }
     // A chain that makes no blocks finalizes none.
-    if (head.height <= last.head || now - last.at < finalityStalledMs[chain.network]) return;
+    if (head.height <= last.head || now - last.at < chain.finalityStallSeconds * 1000) return;
     if (saidAt !== null && now - saidAt < reportMs) return;
     saidAt = now;
     const stalledSeconds = Math.floor((now - last.at) / 1000);

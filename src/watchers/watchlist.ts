@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { type ChainFamily, networkNames, networks } from '../core/networks.ts';
+import type { ChainFamily } from '../core/networks.ts';
 import {
   hasRetiredAddress,
   latestReturn,
@@ -34,7 +34,6 @@ const rebuildMs = 24 * 60 * 60 * 1000;
  * use, because a late transfer to it must still be found; without `retirement` it is never forgotten.
  */
 export function createWatchlist(family: ChainFamily, retirement: Retirement | null = null): TableWatchlist {
-  const members = networkNames.filter((network) => networks[network].family === family);
   let table: Reading = { addresses: createAddressSet(), lastId: 0, lastReturn: 0 };
   let builtAt = Number.NEGATIVE_INFINITY;
   let running: Promise<void> = Promise.resolve();
@@ -43,12 +42,12 @@ export function createWatchlist(family: ChainFamily, retirement: Retirement | nu
     const usedAfter = retirement === null ? null : retirement.clock() - retirement.afterMs;
     for (let more = true; more; ) {
       // Ids appear in the order of commits (serializeInserts), so none below the last can follow later.
-      const page = await listWatchedAddresses(db, members, { afterId: into.lastId, usedAfter }, pageSize);
+      const page = await listWatchedAddresses(db, family, { afterId: into.lastId, usedAfter }, pageSize);
       for (const { key } of page.addresses) into.addresses.add(key);
       into.lastId = page.lastId;
       more = page.more;
     }
-    for (const { id, key } of await listReturnedAddresses(db, members, into.lastReturn)) {
+    for (const { id, key } of await listReturnedAddresses(db, family, into.lastReturn)) {
       into.addresses.add(key);
       into.lastReturn = id;
     }

@@ -11,7 +11,9 @@ import {
   parseAddress,
   writeAddress,
 } from '../../src/core/address.ts';
-import { canonicalTokens } from '../../src/core/assets.ts';
+import { knownChains } from '../../src/core/chains/known.ts';
+import type { KnownNetwork } from '../../src/core/networks.ts';
+
 import { describeRealData, readRealData, realDataPath } from '../support/real-data.ts';
 
 function parsed(text: string): ParsedAddress {
@@ -164,7 +166,7 @@ describe('a TRON address', () => {
 
 test('the canonical tokens of the EVM chains are written with their checksums', () => {
   for (const network of ['bsc', 'ethereum'] as const) {
-    for (const token of Object.values(canonicalTokens[network])) {
+    for (const token of Object.values(knownChains[network as KnownNetwork].tokens)) {
       expect(parsed(token.address).address).toBe(token.address);
     }
   }

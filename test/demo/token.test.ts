@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { decodeFunctionResult, encodeFunctionData } from 'viem';
 import { expect, test } from 'vitest';
-import { canonicalTokens } from '../../src/core/assets.ts';
+import { knownChains } from '../../src/core/chains/known.ts';
+
 import { tokenAbi } from '../../src/demo/token.ts';
 import { anvilForTest, type TestAnvil } from '../support/anvil.ts';
 import { describeRealData } from '../support/real-data.ts';
@@ -27,10 +28,10 @@ test('the bytecode in the repository is what the compiler makes of the contracts
 test("tokens stand at the issuers' addresses with the issuers' decimals", async () => {
   const anvil = await anvilForTest();
   const tokens = await placeTokens(anvil, 'bsc');
-  expect(tokens.usdt).toBe(canonicalTokens.bsc.usdt?.address);
+  expect(tokens.usdt).toBe(knownChains.bsc.tokens.usdt?.address);
   expect(await decimalsOf(anvil, tokens.usdt)).toBe(18);
   await placeTokens(anvil, 'ethereum');
-  expect(await decimalsOf(anvil, canonicalTokens.ethereum.usdt?.address as string)).toBe(6);
+  expect(await decimalsOf(anvil, knownChains.ethereum.tokens.usdt?.address as string)).toBe(6);
 });
 
 test('a transfer, one by a third party and a batch emit one Transfer for each payment', async () => {
@@ -65,8 +66,8 @@ test('a look-alike has the same code at another address', async () => {
 describeRealData("the issuers' own contracts", 'contracts/INDEX.json', () => {
   test('pay when placed on a local chain', async () => {
     const anvil = await anvilForTest({ chainId: 1 });
-    const usdt = canonicalTokens.ethereum.usdt?.address as string;
-    const usdc = canonicalTokens.ethereum.usdc?.address as string;
+    const usdt = knownChains.ethereum.tokens.usdt?.address as string;
+    const usdc = knownChains.ethereum.tokens.usdc?.address as string;
     await placeRealUsdt(anvil, usdt);
     await placeRealUsdc(anvil, usdc);
     const inTether = await transferToken(anvil, usdt, customer, 1_234_567n);

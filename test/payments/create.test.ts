@@ -46,7 +46,7 @@ async function setUp(db: Db, { pools = [{ count: 10 }], policy = {}, rates, chai
   const defaults = testConfig();
   const config = { ...defaults, payments: { ...defaults.payments, ...policy } };
   const { log, lines } = captureLog();
-  const health = createPoolHealth({ db, clock, log, policy: config.payments });
+  const health = createPoolHealth({ db, clock, log, policy: config.payments, chains: config.chains });
   const woken: Network[] = [];
   const creator = createPayments({
     db,

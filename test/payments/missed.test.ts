@@ -41,7 +41,7 @@ async function setUp(db: Db, changes: Partial<Payment> = {}) {
 }
 
 async function record(db: Db, transfer: Transfer = testTransfer(), as: 'missed' | 'new' = 'missed') {
-  const context = { assets: testChain('bsc').assets, reportedBy: () => 'node.example', now };
+  const context = { chain: testChain('bsc'), reportedBy: () => 'node.example', now };
   const [one = null] = await inTransaction(db, (trx) =>
     recordTransfers(trx, [transfer], { ...context, missed: as === 'missed' }),
   );

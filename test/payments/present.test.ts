@@ -200,7 +200,7 @@ describe('the body of a payment event', () => {
     ['ethereum', 'eth', 'ETH', 'Ethereum'],
     ['tron', 'trx', 'TRX', 'TRON'],
   ] as const)('names the native coin of %s and its chain', (network, coin, symbol, chain) => {
-    const of = view({ ...native, network, coin });
+    const of = view({ ...native, network, coin, chain });
     expect(body('payment.expired', of)).toMatchObject({ currency: symbol, chain });
   });
 });
@@ -215,7 +215,12 @@ describe('the body of deposit.unmatched', () => {
       currency: 'usdc',
       amount: usdt(7),
     });
-    const text = unmatchedEventBody([[deposit, evmAddress(1)]], 1, 'usdc', null);
+    const text = unmatchedEventBody(
+      [[deposit, evmAddress(1)]],
+      1,
+      { chain: 'BNB Smart Chain', coin: 'usdc' },
+      null,
+    );
     expect(Object.entries(JSON.parse(text)).slice(0, 8)).toEqual([
       ['event', 'deposit.unmatched'],
       ['payment_id', null],
@@ -236,7 +241,12 @@ describe('the body of deposit.unmatched', () => {
 
   test('shows a native coin with at least 8 decimals', () => {
     const deposit = testDeposit({ currency: 'native', token: 'native', amount: usdt(7), paymentId: null });
-    const text = unmatchedEventBody([[deposit, evmAddress(1)]], 1, 'bnb', null);
+    const text = unmatchedEventBody(
+      [[deposit, evmAddress(1)]],
+      1,
+      { chain: 'BNB Smart Chain', coin: 'bnb' },
+      null,
+    );
     expect(JSON.parse(text)).toMatchObject({ amount: '7.00000000', currency: 'BNB' });
   });
 });

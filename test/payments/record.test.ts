@@ -44,8 +44,8 @@ async function newPayment(db: Db, changes: Partial<Payment>): Promise<Payment> {
 }
 
 async function record(db: Db, transfer: Transfer) {
-  const { assets } = testChain(transfer.network);
-  const context = { assets, reportedBy: () => 'node.example', now: createdAt + 61_000 };
+  const chain = testChain(transfer.network);
+  const context = { chain, reportedBy: () => 'node.example', now: createdAt + 61_000 };
   const [one = null] = await inTransaction(db, (trx) => recordTransfers(trx, [transfer], context));
   return one;
 }

@@ -3,11 +3,12 @@ import { expect, test } from 'vitest';
 import type { Network } from '../../src/core/networks.ts';
 import { readAddressText } from '../../src/pool/address-text.ts';
 import { evmAddress, evmKey } from '../support/addresses.ts';
+import { testChain } from '../support/config.ts';
 
 const address = evmAddress(1);
 
 const faultOf = (text: string, network: Network = 'bsc') => {
-  const read = readAddressText(network, text);
+  const read = readAddressText(testChain(network), text);
   return 'error' in read ? read.error : null;
 };
 
@@ -19,13 +20,13 @@ test.each([
   `BNB:${address}`,
   `'bnb:${address}`,
 ])('the address in %j is read, and its checksum is known to be right', (text) => {
-  expect(readAddressText('bsc', text)).toEqual({ address, key: evmKey(1), hasChecksum: true });
+  expect(readAddressText(testChain('bsc'), text)).toEqual({ address, key: evmKey(1), hasChecksum: true });
 });
 
 test.each([address.toLowerCase(), `0x${address.slice(2).toUpperCase()}`, `bnb:${address.toLowerCase()}`])(
   'the address %s has no checksum',
   (text) => {
-    expect(readAddressText('bsc', text)).toEqual({ address, key: evmKey(1), hasChecksum: false });
+    expect(readAddressText(testChain('bsc'), text)).toEqual({ address, key: evmKey(1), hasChecksum: false });
   },
 );
 
@@ -78,7 +79,7 @@ test('whatever is read as an address of a chain has its 40 digits in it', () => 
         fc.string({ unit: 'binary' }),
       ),
       (text) => {
-        const read = readAddressText('bsc', text);
+        const read = readAddressText(testChain('bsc'), text);
         if ('error' in read) expect(read.error).not.toBe('');
         else expect(text.toLowerCase()).toContain(read.key);
       },

@@ -24,7 +24,8 @@ async function openPool(db: Db, policy: Partial<PaymentPolicy> = {}) {
   await checkAndAddAddresses({ db, config, clock }, { merchantId, rows, actor: 'cli' });
   const pool = { merchantId, network: 'bsc', currency: 'usdt' } as const;
   const { log, lines } = captureLog();
-  const start = () => createPoolHealth({ db, clock, log, policy: { ...config.payments, ...policy } });
+  const start = () =>
+    createPoolHealth({ db, clock, log, policy: { ...config.payments, ...policy }, chains: config.chains });
   let health = start();
   return {
     restart: () => {

@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
-import { canonicalTokens } from '../../src/core/assets.ts';
+import { knownCoins } from '../../src/core/assets.ts';
+import { knownChains } from '../../src/core/chains/known.ts';
+
 import { type AddressRow, checkAndAddAddresses } from '../../src/pool/import.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listAudit } from '../../src/storage/operators/audit.ts';
 import { addMerchant } from '../../src/storage/operators/merchants.ts';
 import { listAddresses } from '../../src/storage/pool/addresses.ts';
 import type { Db } from '../../src/storage/schema.ts';
-import { evmAddress } from '../support/addresses.ts';
+import { evmAddress, evmKey } from '../support/addresses.ts';
 import { testChain, testConfig } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
 
@@ -119,8 +121,8 @@ describeDatabases('importing addresses', (openTestDb) => {
       row('bsc', 'TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t'),
       row('bsc', `0x${'0'.repeat(40)}`),
       row('bsc', 'somewhere'),
-      row('bsc', canonicalTokens.bsc.usdt?.address ?? ''),
-      row('bsc', canonicalTokens.ethereum.usdc?.address ?? ''),
+      row('bsc', knownChains.bsc.tokens.usdt?.address ?? ''),
+      row('bsc', knownChains.ethereum.tokens.usdc?.address ?? ''),
       row('solana', evmAddress(3)),
       row('tron', 'TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t'),
       row('bsc', evmAddress(4), 'doge'),
@@ -135,7 +137,7 @@ describeDatabases('importing addresses', (openTestDb) => {
       'not an address: expected 0x and 40 hex digits',
       'this is the usdt token contract, not an address of yours',
       'this is the usdc token contract, not an address of yours',
-      'unknown network "solana"; expected bsc, ethereum, tron',
+      'unknown network "solana"; expected bsc, ethereum',
       'tron is off: the configuration has no chains.tron',
       '"doge" cannot be paid on bsc; expected usdt, usdc, busd, native, or none for all',
       'label: line breaks and control characters are not allowed',
@@ -152,7 +154,8 @@ describeDatabases('importing addresses', (openTestDb) => {
       network: 'bsc',
       currency: 'usdt',
       coin: 'usdt',
-      token: evmAddress(7),
+      rate: knownCoins.usdt,
+      token: evmKey(7),
       decimals: 18,
     } as const;
     const config = testConfig({

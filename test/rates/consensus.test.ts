@@ -188,20 +188,20 @@ describe('the peg', () => {
   test.each(['1', '0.995', '1.005', '0.9999', '1.0012'])(
     'a stablecoin at %s counts as one dollar',
     (price) => {
-      expect(peg('usdt', rate(price), 50)).toBe(parityRate);
+      expect(peg(parityRate, rate(price), 50)).toBe(parityRate);
     },
   );
 
   test.each(['0.994999', '1.005001', '0.05', '10'])('a stablecoin at %s is quoted at that', (price) => {
-    expect(peg('usdc', rate(price), 50)).toBe(rate(price));
+    expect(peg(parityRate, rate(price), 50)).toBe(rate(price));
   });
 
   test('a band of nothing pegs only the exact dollar', () => {
-    expect(peg('usdt', rate('1.000000000000000001'), 0)).toBe(rate('1.000000000000000001'));
-    expect(peg('usdt', rate('1'), 0)).toBe(parityRate);
+    expect(peg(parityRate, rate('1.000000000000000001'), 0)).toBe(rate('1.000000000000000001'));
+    expect(peg(parityRate, rate('1'), 0)).toBe(parityRate);
   });
 
   test('other coins are never pegged', () => {
-    expect(peg('trx', rate('1.001'), 50)).toBe(rate('1.001'));
+    expect(peg(null, rate('1.001'), 50)).toBe(rate('1.001'));
   });
 });

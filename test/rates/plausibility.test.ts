@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseRate, type Rate } from '../../src/core/money.ts';
+import { parityRate, parseRate, type Rate } from '../../src/core/money.ts';
 import type { Consensus } from '../../src/rates/consensus.ts';
 import {
   driftBpsPerDay,
@@ -16,8 +16,8 @@ const start = 1_700_000_000_000;
 const second = 1000;
 const hour = 3_600 * second;
 const day = 24 * hour;
-const eth: Judge = { coin: 'eth', pegBandBps: 50, everyoneAsked: true };
-const busd: Judge = { ...eth, coin: 'busd' };
+const eth: Judge = { parity: null, pegBandBps: 50, everyoneAsked: true };
+const busd: Judge = { ...eth, parity: parityRate };
 
 function rate(text: string): Rate {
   return parseRate(text) ?? 0n;

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RatesConfig } from '../../src/config.ts';
-import type { Coin } from '../../src/core/assets.ts';
+import { type Coin, type KnownCoin, knownCoins } from '../../src/core/assets.ts';
 import { formatRate } from '../../src/core/money.ts';
 import { createRates, type RatesService } from '../../src/rates/create.ts';
 import type { AskedSourceName } from '../../src/rates/source.ts';
@@ -31,7 +31,7 @@ const names: AskedSourceName[] = ['binance', 'coinbase', 'kraken', 'coingecko'];
 
 async function scene(
   config: Partial<RatesConfig> = {},
-  coins: readonly Coin[] = ['usdt', 'usdc', 'bnb', 'eth'],
+  coins: readonly KnownCoin[] = ['usdt', 'usdc', 'bnb', 'eth'],
   prices: Quoted['prices'] = { usdt: '0.9999', usdc: '1.0001', bnb: '600', eth: '3000' },
 ): Promise<Scene> {
   let now = noon;
@@ -46,7 +46,7 @@ async function scene(
   const { log, lines } = captureLog();
   const rates = createRates({
     config: { sources: names, maxAgeSeconds: 60, pegBandBps: 50, fixed: {}, ...config },
-    coins,
+    coins: coins.map((coin) => ({ coin, rate: knownCoins[coin] })),
     clock: () => now,
     log,
     baseUrls: Object.fromEntries(names.map((name) => [name, exchanges[name].url])),

@@ -1,25 +1,38 @@
 import { createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Coin } from '../../src/core/assets.ts';
+import { type Coin, knownCoins } from '../../src/core/assets.ts';
 import { formatRate } from '../../src/core/money.ts';
 import { createBinance } from '../../src/rates/binance.ts';
 import { createCoinbase } from '../../src/rates/coinbase.ts';
 import { createCoingecko } from '../../src/rates/coingecko.ts';
 import { createPriceClient, type PriceClient } from '../../src/rates/http.ts';
 import { createKraken } from '../../src/rates/kraken.ts';
-import type { Answer, AskedSourceName, PriceSource } from '../../src/rates/source.ts';
+import type { Answer, AskedSourceName, PriceSource, Symbols } from '../../src/rates/source.ts';
 import { type Handler, json, priceServer, quoting, text } from '../support/price-server.ts';
 import { describeRealData, readRealData } from '../support/real-data.ts';
 
 const now = Date.UTC(2026, 10, 20, 12, 0, 0);
 
-const makers: Record<AskedSourceName, (client: PriceClient, baseUrl: string) => PriceSource> = {
+const makers: Record<
+  AskedSourceName,
+  (client: PriceClient, symbols: Symbols, baseUrl: string) => PriceSource
+> = {
   binance: createBinance,
   coinbase: createCoinbase,
   kraken: createKraken,
   coingecko: createCoingecko,
 };
 const names = Object.keys(makers) as AskedSourceName[];
+
+/** What a source calls the coins that the program knows. */
+function symbolsAt(name: AskedSourceName): Symbols {
+  const symbols = Object.entries(knownCoins).map(
+    ([coin, { symbols }]) => [coin as Coin, symbols[name]] as const,
+  );
+  return new Map(
+    symbols.flatMap(([coin, symbol]) => (symbol === undefined ? [] : [[coin, symbol] as const])),
+  );
+}
 
 function clientForTest(timeoutMs = 5_000): PriceClient {
   const client = createPriceClient({ clock: () => now, timeoutMs, allowHosts: ['127.0.0.1'] });
@@ -34,7 +47,10 @@ async function ask(
   timeoutMs?: number,
 ): Promise<Answer> {
   const server = await priceServer(handler);
-  return makers[name](clientForTest(timeoutMs), server.url).ask(coins, new AbortController().signal);
+  return makers[name](clientForTest(timeoutMs), symbolsAt(name), server.url).ask(
+    coins,
+    new AbortController().signal,
+  );
 }
 
 /** `{ eth: '3000' }`, and of a failure its reason. */
@@ -146,7 +162,7 @@ describe.each(names)('%s', (name) => {
 
   test('a host that refuses the connection fails with a phrase', async () => {
     const port = await closedPort();
-    const source = makers[name](clientForTest(), `http://127.0.0.1:${port}`);
+    const source = makers[name](clientForTest(), symbolsAt(name), `http://127.0.0.1:${port}`);
     expect(plain(await source.ask(['eth'], new AbortController().signal))).toBe('connection refused');
   });
 
@@ -159,7 +175,10 @@ describe.each(names)('%s', (name) => {
     const server = await priceServer(quoting(name, { prices: { eth: '1' }, at: now }));
     const client = createPriceClient({ clock: () => now, timeoutMs: 5_000, allowHosts: [] });
     onTestFinished(() => client.close());
-    const answer = await makers[name](client, server.url).ask(['eth'], new AbortController().signal);
+    const answer = await makers[name](client, symbolsAt(name), server.url).ask(
+      ['eth'],
+      new AbortController().signal,
+    );
     expect(plain(answer)).toBe('the host name leads to a private address');
     expect(server.asked).toEqual([]);
   });
@@ -167,13 +186,16 @@ describe.each(names)('%s', (name) => {
   test('stops asking when it is told to', async () => {
     const stop = new AbortController();
     const server = await priceServer(() => stop.abort());
-    const answer = await makers[name](clientForTest(), server.url).ask(['eth'], stop.signal);
+    const answer = await makers[name](clientForTest(), symbolsAt(name), server.url).ask(['eth'], stop.signal);
     expect(answer.kind).toBe('failed');
   });
 
   test('says who asks, and asks for nothing that is not needed', async () => {
     const server = await priceServer(quoting(name, { prices: { eth: '3000' }, at: now }));
-    await makers[name](clientForTest(), server.url).ask(['eth', 'busd'], new AbortController().signal);
+    await makers[name](clientForTest(), symbolsAt(name), server.url).ask(
+      ['eth', 'busd'],
+      new AbortController().signal,
+    );
     expect(server.headers[0]?.['user-agent']).toBe('depositd');
     const paths: Record<AskedSourceName, string> = {
       binance: '/api/v3/ticker/bookTicker?symbols=%5B%22ETHUSDT%22%5D',

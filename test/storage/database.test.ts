@@ -79,6 +79,7 @@ async function addPayment(
     status: releasedAt === null ? 'pending' : 'expired',
     reason: null,
     network: 'bsc',
+    chain: 'BNB Smart Chain',
     currency: 'usdt',
     decimals: 18,
     expected_amount: '50000000000000000000',

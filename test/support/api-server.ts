@@ -7,7 +7,7 @@ import type { Config } from '../../src/config.ts';
 import type { Coin, Currency } from '../../src/core/assets.ts';
 import type { BlockHash } from '../../src/core/chain.ts';
 import { parityRate } from '../../src/core/money.ts';
-import { type Network, networkNames } from '../../src/core/networks.ts';
+import type { Network } from '../../src/core/networks.ts';
 import type { NodeStatus } from '../../src/core/node.ts';
 import { createLogger } from '../../src/log.ts';
 import { createSecrets } from '../../src/notify/secrets.ts';
@@ -98,7 +98,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
       return price === undefined ? null : { usdPerCoin: price, sources: ['test'], fetchedAt: now };
     },
   };
-  const pools = createPoolHealth({ db, clock, log, policy: config.payments });
+  const pools = createPoolHealth({ db, clock, log, policy: config.payments, chains: config.chains });
   const payments = createPayments({
     db,
     config,
@@ -149,8 +149,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
   const url = `http://127.0.0.1:${(api.server.address() as AddressInfo).port}`;
 
   const states = new Map<Network, ChainState>();
-  for (const network of networkNames) {
-    if (config.chains[network] === undefined) continue;
+  for (const { network } of Object.values(config.chains)) {
     const block = { height: 1000, hash: `0x${'a'.repeat(64)}` as BlockHash, time: Math.floor(start / 1000) };
     const state: ChainState = {
       network,

@@ -1,34 +1,47 @@
 import type { ChainConfig, Config } from '../../src/config.ts';
-import { type Asset, type Currency, canonicalTokens, nativeCoin } from '../../src/core/assets.ts';
-import { type Network, networks } from '../../src/core/networks.ts';
+import { parseAddress } from '../../src/core/address.ts';
+import { type Asset, type KnownToken, knownCoins } from '../../src/core/assets.ts';
+import { knownChains } from '../../src/core/chains/known.ts';
+import type { KnownNetwork, Network } from '../../src/core/networks.ts';
 
 /** A chain as the defaults configure it, paid with the canonical tokens and the native coin. Its node does not exist. */
 export function testChain(network: Network, changes: Partial<ChainConfig> = {}): ChainConfig {
-  const info = networks[network];
-  const tokens = Object.entries(canonicalTokens[network]).filter(([, token]) => token.enabled);
-  const assets: Asset[] = tokens.map(([currency, token]) => ({
-    network,
-    currency: currency as Exclude<Currency, 'native'>,
-    coin: currency as Exclude<Currency, 'native'>,
-    token: token.address,
-    decimals: token.decimals,
-  }));
-  assets.push({ network, currency: 'native', token: null, ...nativeCoin[network] });
+  const known = knownChains[network as KnownNetwork];
+  const native = { ...known.native, rate: knownCoins[known.native.coin] };
+  const assets = knownTokens(network).filter(({ currency }) => known.tokens[currency as KnownToken]?.enabled);
+  assets.push({ network, currency: 'native', token: 'native', ...native });
   return {
     network,
+    name: known.name,
+    family: known.family,
+    enabled: true,
     rpc: [
       { url: 'http://127.0.0.1:1/', headers: {}, requestsPerSecond: null, maxLogRange: null, wsUrl: null },
     ],
-    chainId: info.chainId,
-    requiredConfirmations: info.requiredConfirmations,
-    finality: info.finality,
-    pollSeconds: info.pollSeconds,
+    chainId: known.chainId,
+    requiredConfirmations: known.requiredConfirmations,
+    finality: known.finality,
+    pollSeconds: known.pollSeconds,
     idlePollSeconds: 15,
     recheckSeconds: 60,
     assets,
     startBlock: 'latest',
+    native,
+    stallSeconds: known.stallSeconds,
+    finalityStallSeconds: known.finalityStallSeconds,
     ...changes,
   };
+}
+
+/** Every token that the program knows on a chain. */
+export function knownTokens(network: Network): Asset[] {
+  const { family, tokens } = knownChains[network as KnownNetwork];
+  return Object.entries(tokens).map(([name, { address, decimals }]): Asset => {
+    const parsed = parseAddress(family, address);
+    if ('error' in parsed) throw new Error(`${network} ${name}: ${parsed.error}`);
+    const coin = name as KnownToken;
+    return { network, currency: coin, coin, rate: knownCoins[coin], token: parsed.key, decimals };
+  });
 }
 
 /** The admin token of {@link testConfig}. */

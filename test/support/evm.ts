@@ -2,12 +2,13 @@ import { onTestFinished } from 'vitest';
 import type { Clock } from '../../src/clock.ts';
 import type { ChainConfig, RpcEndpoint } from '../../src/config.ts';
 import type { AddressKey } from '../../src/core/address.ts';
-import { type Asset, type Currency, canonicalTokens, nativeCoin } from '../../src/core/assets.ts';
+import type { Asset } from '../../src/core/assets.ts';
 import type { BlockRef } from '../../src/core/chain.ts';
 import type { Finality } from '../../src/core/networks.ts';
 import type { Logger } from '../../src/log.ts';
 import { createEvmSource } from '../../src/watchers/evm/source.ts';
 import type { ChainSource, PollRequest, Span, Watchlist } from '../../src/watchers/source.ts';
+import { knownTokens, testChain } from './config.ts';
 import { silentLog } from './log.ts';
 
 /** A clock that stands still until it is moved. */
@@ -28,14 +29,8 @@ export function endpointOf(url: string, more: Partial<RpcEndpoint> = {}): RpcEnd
 
 /** The issuers' tokens and the coin of a network. */
 export function assetsOf(network: 'bsc' | 'ethereum'): Asset[] {
-  const tokens = Object.entries(canonicalTokens[network]).map(([currency, { address, decimals }]) => ({
-    network,
-    currency: currency as Exclude<Currency, 'native'>,
-    coin: currency as Exclude<Currency, 'native'>,
-    token: address,
-    decimals,
-  }));
-  return [...tokens, { network, currency: 'native', token: null, ...nativeCoin[network] }];
+  const { native } = testChain(network);
+  return [...knownTokens(network), { network, currency: 'native', token: 'native', ...native }];
 }
 
 export type TestChainOptions = {
@@ -47,18 +42,8 @@ export type TestChainOptions = {
 
 export function chainConfig(rpc: readonly RpcEndpoint[], options: TestChainOptions = {}): ChainConfig {
   const { network = 'bsc', chainId = network === 'bsc' ? 56 : 1, finality = 'finalized' } = options;
-  return {
-    network,
-    rpc,
-    chainId,
-    requiredConfirmations: 15,
-    finality,
-    pollSeconds: 1,
-    idlePollSeconds: 15,
-    recheckSeconds: 60,
-    assets: options.assets ?? assetsOf(network),
-    startBlock: 'latest',
-  };
+  const { assets = assetsOf(network) } = options;
+  return testChain(network, { rpc, chainId, requiredConfirmations: 15, finality, pollSeconds: 1, assets });
 }
 
 export type TestSourceOptions = TestChainOptions & { clock?: Clock; log?: Logger; timeoutMs?: number };

@@ -1,8 +1,9 @@
-import { type AddressKey, keyOfHex } from '../../src/core/address.ts';
-import { type Coin, type Currency, canonicalTokens } from '../../src/core/assets.ts';
+import { type AddressKey, parseAddress } from '../../src/core/address.ts';
+import type { Coin, Currency, KnownToken } from '../../src/core/assets.ts';
 import type { BlockHash, BlockRef, Transfer, TxHash } from '../../src/core/chain.ts';
+import { knownChains } from '../../src/core/chains/known.ts';
 import { parityRate } from '../../src/core/money.ts';
-import type { Network } from '../../src/core/networks.ts';
+import type { KnownNetwork, Network } from '../../src/core/networks.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
 import type { Rates } from '../../src/rates/rates.ts';
 import { type ChainState, insertChain, updateChain } from '../../src/storage/chains/chains.ts';
@@ -25,9 +26,11 @@ export const usdtOnBsc = tokenKey('bsc', 'usdt');
 
 export function tokenKey(network: Network, currency: Currency): AddressKey | 'native' {
   if (currency === 'native') return 'native';
-  const token = canonicalTokens[network][currency];
+  const token = knownChains[network as KnownNetwork].tokens[currency as KnownToken];
   if (token === undefined) throw new Error(`${network} has no ${currency}`);
-  return keyOfHex(token.address);
+  const parsed = parseAddress(knownChains[network as KnownNetwork].family, token.address);
+  if ('error' in parsed) throw new Error(parsed.error);
+  return parsed.key;
 }
 
 /** 32 bytes of hex that are told apart by `n`. */
@@ -49,6 +52,7 @@ export function testPayment(changes: Partial<Payment> = {}): Payment {
     status: 'pending',
     reason: null,
     network: 'bsc',
+    chain: 'BNB Smart Chain',
     currency: 'usdt',
     coin: 'usdt',
     token: usdtOnBsc,
@@ -139,7 +143,7 @@ export function usdt(coins: number): bigint {
 
 /** Stablecoins at one dollar, native coins at whole prices; `null` has none. */
 export function testRates(changes: Partial<Record<Coin, bigint | null>> = {}): Rates {
-  const prices: Record<Coin, bigint | null> = {
+  const prices: Partial<Record<Coin, bigint | null>> = {
     usdt: parityRate,
     usdc: parityRate,
     busd: parityRate,
@@ -150,7 +154,7 @@ export function testRates(changes: Partial<Record<Coin, bigint | null>> = {}): R
   };
   return {
     quote(coin) {
-      const usdPerCoin = prices[coin];
+      const usdPerCoin = prices[coin] ?? null;
       return usdPerCoin === null ? null : { usdPerCoin, sources: ['test'], fetchedAt: createdAt };
     },
   };

@@ -56,7 +56,7 @@ export function json(body: unknown): Handler {
 /** Prices as text; `at` in Unix ms is the time that the source states, where it states one. */
 export type Quoted = { prices: Partial<Record<Coin, string>>; at: number };
 
-const coingeckoIds: Record<Coin, string> = {
+const coingeckoIds: Partial<Record<Coin, string>> = {
   usdt: 'tether',
   usdc: 'usd-coin',
   busd: 'binance-usd',

@@ -1,8 +1,10 @@
 import { getAddress, keccak256, toHex } from 'viem';
-import { canonicalTokens, nativeCoin } from '../../src/core/assets.ts';
+import type { KnownToken } from '../../src/core/assets.ts';
+import { knownChains } from '../../src/core/chains/known.ts';
 import { eventTypes } from '../../src/core/events.ts';
 import { parseAmount } from '../../src/core/money.ts';
-import { networks } from '../../src/core/networks.ts';
+import type { KnownNetwork } from '../../src/core/networks.ts';
+
 import { transferCall } from '../../src/demo/token.ts';
 import { startTestAnvil, type TestAnvil, type TransactionRequest } from './anvil.ts';
 import { type Api, createAdminApi, createApi, type PaymentBody } from './api.ts';
@@ -93,8 +95,8 @@ export function amountOf(payment: PaymentBody, decimal: string): bigint {
 }
 
 export function decimalsOf(network: EvmNetwork, currency: Currency): number {
-  if (currency === 'native') return nativeCoin[network].decimals;
-  const token = canonicalTokens[network][currency];
+  if (currency === 'native') return knownChains[network as KnownNetwork].native.decimals;
+  const token = knownChains[network as KnownNetwork].tokens[currency as KnownToken];
   if (token === undefined) throw new Error(`no ${currency} on ${network}`);
   return token.decimals;
 }
@@ -111,7 +113,7 @@ export async function startScenario(options: ScenarioOptions = {}): Promise<Scen
 
 async function build(options: ScenarioOptions, closers: (() => Promise<unknown>)[]): Promise<Scenario> {
   const startChain = async (network: EvmNetwork): Promise<TestChain> => {
-    const { chainId, requiredConfirmations } = networks[network];
+    const { chainId, requiredConfirmations } = knownChains[network as KnownNetwork];
     const anvil = await startTestAnvil({ chainId, slotsInAnEpoch: options.slotsInAnEpoch ?? 1 });
     closers.push(anvil.stop);
     const tokens = await placeTokens(anvil, network);

@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { AddressKey } from '../../src/core/address.ts';
-import { canonicalTokens } from '../../src/core/assets.ts';
-import { networks } from '../../src/core/networks.ts';
+import { knownChains } from '../../src/core/chains/known.ts';
+import type { KnownNetwork } from '../../src/core/networks.ts';
+
 import { transferTopic } from '../../src/watchers/evm/calls.ts';
 import type {
   NodeView,
@@ -72,7 +73,7 @@ function resultOf(
   const found = () => findTx(branch, first);
   switch (method) {
     case 'eth_chainId':
-      return hex(networks[chain.network].chainId ?? 0);
+      return hex(knownChains[chain.network as KnownNetwork].chainId ?? 0);
     case 'eth_blockNumber':
       return hex(head.height);
     case 'eth_call':
@@ -214,7 +215,7 @@ function findTx(
 
 function decimalsOf({ network }: ScriptedChain, address: string): bigint {
   const key = address.slice(2).toLowerCase() as AddressKey;
-  const tokens = Object.values(canonicalTokens[network]);
+  const tokens = Object.values(knownChains[network as KnownNetwork].tokens);
   return BigInt(tokens.find((token) => token.address.slice(2).toLowerCase() === key)?.decimals ?? 0);
 }
 

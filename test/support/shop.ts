@@ -193,7 +193,7 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
       chains[network].mine([
         {
           txHash,
-          token: asset.token === null ? 'native' : keyOfHex(asset.token),
+          token: asset.token,
           currency: asset.currency,
           recipient: keyOfHex(payment.address),
           ordinal: 0,

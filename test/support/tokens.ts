@@ -1,5 +1,7 @@
 import { encodeAbiParameters, keccak256, pad } from 'viem';
-import { canonicalTokens } from '../../src/core/assets.ts';
+import { knownChains } from '../../src/core/chains/known.ts';
+import type { KnownNetwork } from '../../src/core/networks.ts';
+
 import {
   approveCall,
   batchCall,
@@ -21,7 +23,7 @@ const supply = 10n ** 40n;
  * Takes one block, so that no reorg of later blocks undoes it.
  */
 export async function placeTokens(anvil: TestAnvil, network: 'bsc' | 'ethereum'): Promise<TestTokens> {
-  const { usdt, usdc, busd } = canonicalTokens[network];
+  const { usdt, usdc, busd } = knownChains[network as KnownNetwork].tokens;
   if (usdt === undefined || usdc === undefined || busd === undefined)
     throw new Error(`no tokens on ${network}`);
   for (const { address, decimals } of [usdt, usdc, busd]) {

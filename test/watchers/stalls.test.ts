@@ -5,6 +5,7 @@ import type { Db } from '../../src/storage/schema.ts';
 import { createEvmSource } from '../../src/watchers/evm/source.ts';
 import { createStandstill } from '../../src/watchers/stalls.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
+import { testChain } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { endpointOf, testClock } from '../support/evm.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
@@ -136,7 +137,7 @@ describeDatabases('L1: a node that stands still', (openTestDb) => {
 test('a head that a node made up is forgotten: a chain that rises from below it does not stand still', () => {
   const clock = testClock();
   const { log, lines } = captureLog();
-  const standstill = createStandstill({ network: 'bsc', clock, log });
+  const standstill = createStandstill({ chain: testChain('bsc'), clock, log });
   const suspected = [1_000_000, ...Array.from({ length: 20 }, (_, n) => 100 + n)].map((height) => {
     clock.advance(10_000);
     const shown = { head: { height, hash: '0x' as BlockHash, time: 0 }, finalizedHeight: height - 2 };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
-import { type Network, networkNames, networks } from '../../core/networks.ts';
+import type { Network } from '../../core/networks.ts';
 import type { NodeLimits, NodeStatus } from '../../core/node.ts';
 import { isoTime } from '../../payments/present.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
@@ -96,11 +96,13 @@ export function registerChainRoutes(api: Api, deps: ChainRouteDeps): void {
       const states = await readChains(db);
       const now = await timeOf(db, clock);
       const noted = await listNodes(db);
-      const configured = networkNames.filter((network) => config.chains[network] !== undefined);
-      const coverages = await readCoverages(db, configured);
-      const data = configured.flatMap((network): z.output<typeof chainSchema>[] => {
-        const chain = config.chains[network];
-        if (chain === undefined) return [];
+      const configured = Object.values(config.chains);
+      const coverages = await readCoverages(
+        db,
+        configured.map(({ network }) => network),
+      );
+      const data = configured.flatMap((chain): z.output<typeof chainSchema>[] => {
+        const { network } = chain;
         const coverage = coverages.get(network) ?? null;
         const state = states.find((candidate) => candidate.network === network) ?? null;
         const reason = chainUnavailable(state, now);
@@ -108,7 +110,7 @@ export function registerChainRoutes(api: Api, deps: ChainRouteDeps): void {
         return [
           {
             network,
-            chain: networks[network].chain,
+            chain: chain.name,
             available: reason === null,
             reason,
             confirmations: chain.requiredConfirmations,

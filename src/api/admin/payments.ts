@@ -34,7 +34,7 @@ const operatorPaymentSchema = paymentSchema
 /** Every merchant's payments. */
 export function registerAdminPaymentRoutes(
   api: Api,
-  { db, config, clock }: { db: Db; config: Pick<Config, 'publicUrl'>; clock: Clock },
+  { db, config, clock }: { db: Db; config: Pick<Config, 'chains' | 'publicUrl'>; clock: Clock },
 ): void {
   api.route({
     method: 'GET',
@@ -49,7 +49,7 @@ export function registerAdminPaymentRoutes(
     handler: async (request) => {
       const id = request.query.merchant_id;
       const merchantId = id === undefined ? null : (await requireMerchant(db, id)).id;
-      const page = await listPayments(db, { merchantId, ...paymentFilter(request.query) });
+      const page = await listPayments(db, { merchantId, ...paymentFilter(request.query, config.chains) });
       return { data: page.views.map(present), next_cursor: encodeCursor(page.nextId) };
     },
   });

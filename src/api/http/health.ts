@@ -127,7 +127,8 @@ async function findFaults({
     ...[...unpriced].map((coin) => ({ part: `rate:${coin}`, reason: 'no trustworthy rate' })),
   ];
   const payable = configured.some(
-    ({ network, assets }) => !unavailable.has(network) && assets.some(({ coin }) => !unpriced.has(coin)),
+    ({ enabled, network, assets }) =>
+      enabled && !unavailable.has(network) && assets.some(({ coin }) => !unpriced.has(coin)),
   );
   return payable && trouble === null
     ? { reasons: [], degraded: [...reasons, ...late] }

@@ -1,13 +1,19 @@
 import { z } from 'zod';
 import type { Config } from '../../config.ts';
-import { networks } from '../../core/networks.ts';
 import type { CreateOutcome, PaymentCreator } from '../../payments/create.ts';
 import { presentPayment } from '../../payments/present.ts';
 import { fieldError, type HttpError, serviceError } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
 import { createInFlight, fingerprintOf, readIdempotencyKey } from './idempotency.ts';
 import { createPaymentSchema } from './payment-request.ts';
-import { bodyErrors, detailSchema, fieldErrorsSchema, paymentSchema, serviceErrorSchema } from './schemas.ts';
+import {
+  bodyErrors,
+  detailSchema,
+  fieldErrorsSchema,
+  paymentSchema,
+  requireNetwork,
+  serviceErrorSchema,
+} from './schemas.ts';
 
 export type CreateRouteDeps = {
   config: Pick<Config, 'chains' | 'publicUrl'>;
@@ -44,7 +50,9 @@ export function registerCreateRoute(api: Api, { config, payments }: CreateRouteD
     handler: async (request, reply) => {
       const { body, merchantId } = request;
       const key = readIdempotencyKey(request.headers['idempotency-key']);
-      if (!config.chains[body.network]?.assets.some((asset) => asset.currency === body.currency)) {
+      const chain = config.chains[body.network];
+      requireNetwork(body.network, config.chains);
+      if (!chain?.enabled || !chain.assets.some((asset) => asset.currency === body.currency)) {
         throw fieldError('currency', `${body.currency} on ${body.network} is not offered here`);
       }
       const outcome = await inFlight.exclusively(key === null ? null : `${merchantId} ${key}`, () =>
@@ -60,7 +68,7 @@ export function registerCreateRoute(api: Api, { config, payments }: CreateRouteD
           idempotency: key === null ? null : { key, fingerprint: fingerprintOf(body) },
         }),
       );
-      if (!('view' in outcome)) throw refusal(outcome, body);
+      if (!('view' in outcome)) throw refusal(outcome, body, chain.name);
       const payment = presentPayment(outcome.view, config.publicUrl);
       reply.header('location', `/api/v1/payments/${payment.payment_number}/`);
       if (outcome.outcome === 'replayed') reply.header('idempotency-replayed', 'true');
@@ -71,8 +79,12 @@ export function registerCreateRoute(api: Api, { config, payments }: CreateRouteD
 
 type Refusal = Exclude<CreateOutcome, { outcome: 'created' | 'replayed' }>;
 
-function refusal(outcome: Refusal, { network, currency }: z.output<typeof createPaymentSchema>): HttpError {
-  const pair = `${currency} on ${networks[network].chain}`;
+function refusal(
+  outcome: Refusal,
+  { currency }: z.output<typeof createPaymentSchema>,
+  chainName: string,
+): HttpError {
+  const pair = `${currency} on ${chainName}`;
   switch (outcome.outcome) {
     case 'idempotency_key_reused':
       return serviceError(
@@ -106,7 +118,7 @@ function refusal(outcome: Refusal, { network, currency }: z.output<typeof create
       return serviceError(
         503,
         'chain_unavailable',
-        `${networks[network].chain} cannot be used at the moment: ${outcome.reason}.`,
+        `${chainName} cannot be used at the moment: ${outcome.reason}.`,
         { 'retry-after': '30' },
       );
     case 'clock_skew':

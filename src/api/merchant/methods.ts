@@ -3,7 +3,6 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { Asset } from '../../core/assets.ts';
 import { describeSkew, skewLimits } from '../../core/chain-time.ts';
-import { networkNames, networks } from '../../core/networks.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import { readClockSkews } from '../../storage/chains/clock.ts';
@@ -57,9 +56,9 @@ export function registerMethodRoutes(api: Api, deps: MethodRouteDeps): void {
       const readNow = await timeOf(db, clock);
       const skews = await readClockSkews(db, clock, timeOf);
       const methods: z.output<typeof methodSchema>[] = [];
-      for (const network of networkNames) {
-        const chain = config.chains[network];
-        if (chain === undefined) continue;
+      for (const chain of Object.values(config.chains)) {
+        if (!chain.enabled) continue;
+        const { network } = chain;
         const state = chains.find((candidate) => candidate.network === network) ?? null;
         const skewed = describeSkew(skews.get(network) ?? null, skewLimits.refuseMs);
         const chainReason = chainUnavailable(state, readNow) ?? skewed;
@@ -78,7 +77,7 @@ export function registerMethodRoutes(api: Api, deps: MethodRouteDeps): void {
           const reason = chainReason ?? (await poolReason(pool, free)) ?? rateReason(asset);
           methods.push({
             network,
-            chain: networks[network].chain,
+            chain: chain.name,
             currency: asset.currency,
             confirmations: chain.requiredConfirmations,
             available: reason === null,

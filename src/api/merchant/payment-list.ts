@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Config } from '../../config.ts';
 import { decodeCursor } from '../http/cursors.ts';
 import {
   currencySchema,
@@ -7,6 +8,7 @@ import {
   momentSchema,
   networkSchema,
   plainText,
+  requireNetwork,
   statusSchema,
 } from './schemas.ts';
 
@@ -23,7 +25,8 @@ export const paymentListQuery = z.strictObject({
 });
 
 /** What the storage is asked for, without the fields that were not given. */
-export function paymentFilter(query: z.output<typeof paymentListQuery>) {
+export function paymentFilter(query: z.output<typeof paymentListQuery>, chains: Config['chains']) {
+  if (query.network !== undefined) requireNetwork(query.network, chains);
   const beforeId = decodeCursor(query.cursor, 'cursor');
   return {
     limit: query.limit,

@@ -62,7 +62,7 @@ export function registerPaymentRoutes(api: Api, { db, config, clock }: PaymentRo
     handler: async (request) => {
       const page = await listPayments(db, {
         merchantId: request.merchantId,
-        ...paymentFilter(request.query),
+        ...paymentFilter(request.query, config.chains),
       });
       return {
         data: page.views.map((view) => presentPayment(view, config.publicUrl)),

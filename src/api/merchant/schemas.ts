@@ -1,16 +1,39 @@
 import { z } from 'zod';
-import { currencies } from '../../core/assets.ts';
-import { networkNames } from '../../core/networks.ts';
+import type { Config } from '../../config.ts';
+import { type Currency, parseCurrency } from '../../core/assets.ts';
+import { knownChain } from '../../core/chains/known.ts';
+import { type Network, networkPattern, parseNetwork } from '../../core/networks.ts';
 import { paymentStatuses } from '../../core/payment.ts';
 import { privateKeyIn, privateKeyRefusal } from '../../core/private-keys.ts';
-import { errorCodes } from '../http/errors.ts';
+import { errorCodes, fieldError } from '../http/errors.ts';
 
 /*
  * What requests and answers are made of. An `id` names a component of the OpenAPI documents.
  */
 
-export const networkSchema = z.enum(networkNames);
-export const currencySchema = z.enum(currencies).describe("`native` is the chain's own coin.");
+export const networkSchema = z
+  .custom<Network>((value) => typeof value === 'string' && parseNetwork(value) !== null, 'expected a network')
+  .meta({
+    type: 'string',
+    pattern: networkPattern.source,
+    example: 'bsc',
+    description: 'A chain of the configuration, as in `methods/`.',
+  });
+export const currencySchema = z
+  .custom<Currency>(
+    (value) => typeof value === 'string' && parseCurrency(value) !== null,
+    'expected a currency',
+  )
+  .meta({ type: 'string', example: 'usdt', description: "A token, or `native`: the chain's own coin." });
+/** @throws HttpError for a name that no chain has. */
+export function requireNetwork(network: Network, chains: Config['chains']): void {
+  if (chains[network] !== undefined || knownChain(network) !== null) return;
+  throw fieldError(
+    'network',
+    `there is no such network here; expected one of ${Object.keys(chains).join(', ')}`,
+  );
+}
+
 export const statusSchema = z.enum(paymentStatuses);
 export const countSchema = z.int().min(0);
 

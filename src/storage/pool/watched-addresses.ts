@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { AddressKey } from '../../core/address.ts';
-import type { Network } from '../../core/networks.ts';
+import { type Address, type AddressKey, familyOf } from '../../core/address.ts';
+import type { ChainFamily } from '../../core/networks.ts';
 import type { Db } from '../schema.ts';
 
 export type WatchedPage = {
@@ -11,25 +11,25 @@ export type WatchedPage = {
 };
 
 /**
- * Addresses of `networks` with an id above `afterId`, of the next `limit` ones in the order of their ids. With
+ * Addresses of a chain family with an id above `afterId`, of the next `limit` ones in the order of their ids. With
  * `usedAfter` (Unix ms), of those out of service only the ones that were added, or let go by a payment, later.
  */
 export async function listWatchedAddresses(
   db: Db,
-  networks: readonly Network[],
+  family: ChainFamily,
   { afterId, usedAfter }: { afterId: number; usedAfter: number | null },
   limit: number,
 ): Promise<WatchedPage> {
   const rows = await db
     .selectFrom('addresses')
-    .select(['id', 'network', 'address_key', 'active', 'locked_by', 'released_at', 'created_at'])
+    .select(['id', 'address', 'address_key', 'active', 'locked_by', 'released_at', 'created_at'])
     .where('id', '>', afterId)
     .orderBy('id')
     .limit(limit)
     .execute();
   const watched = rows.filter(
     (row) =>
-      networks.includes(row.network as Network) &&
+      familyOf(row.address as Address) === family &&
       (usedAfter === null ||
         row.active === 1 ||
         row.locked_by !== null ||
@@ -64,19 +64,20 @@ export async function latestReturn(db: Db): Promise<number> {
   return row?.id ?? 0;
 }
 
-/** Addresses of `networks` that were put back into service since the return with the id `after`, in that order. */
+/** Addresses of a chain family that were put back into service since the return with the id `after`, in that order. */
 export async function listReturnedAddresses(
   db: Db,
-  networks: readonly Network[],
+  family: ChainFamily,
   after: number,
 ): Promise<{ id: number; key: AddressKey }[]> {
   const rows = await db
     .selectFrom('address_returns')
     .innerJoin('addresses', 'addresses.id', 'address_returns.address_id')
-    .select(['address_returns.id', 'addresses.address_key'])
+    .select(['address_returns.id', 'addresses.address', 'addresses.address_key'])
     .where('address_returns.id', '>', after)
-    .where('addresses.network', 'in', networks)
     .orderBy('address_returns.id')
     .execute();
-  return rows.map((row) => ({ id: row.id, key: row.address_key as AddressKey }));
+  return rows
+    .filter((row) => familyOf(row.address as Address) === family)
+    .map((row) => ({ id: row.id, key: row.address_key as AddressKey }));
 }

@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { ChainConfig, Config, RpcEndpoint } from '../../config.ts';
 import type { Address } from '../../core/address.ts';
-import { networks } from '../../core/networks.ts';
 import { systemSleep } from '../../loop.ts';
 import { NodeError } from '../../nodes/fault.ts';
 import { createRpcClient } from '../../nodes/json-rpc.ts';
@@ -20,7 +19,7 @@ const delegation = /^0xef0100[0-9a-f]{40}$/i;
 export function createCodeLook(deps: { config: Pick<Config, 'chains'>; clock: Clock }): CodeLook {
   return async (network, addresses) => {
     const chain = deps.config.chains[network];
-    if (chain === undefined || networks[network].family !== 'evm') {
+    if (chain === undefined || chain.family !== 'evm') {
       return { unchecked: 'this chain is not asked for contracts' };
     }
     const reasons: string[] = [];

@@ -26,7 +26,7 @@ export function createPoll(
   deps: PollDeps,
 ): (request: PollRequest, finalizedHeight: number) => Promise<PollOutcome> {
   const { endpoints, context, contractPayments, askFresh, clock, log } = deps;
-  const standstill = createStandstill({ network: context.chain.network, clock, log });
+  const standstill = createStandstill({ chain: context.chain, clock, log });
 
   async function poll(request: PollRequest, finalizedHeight: number): Promise<PollOutcome> {
     try {

@@ -1,5 +1,5 @@
 import type { ChainConfig } from '../../config.ts';
-import type { Asset } from '../../core/assets.ts';
+import { type Address, writeAddress } from '../../core/address.ts';
 import { contradiction, NodeError } from '../../nodes/fault.ts';
 import type { RpcAnswer, RpcClient } from '../../nodes/json-rpc.ts';
 import { getChainId, getCode, getDecimals } from './calls.ts';
@@ -27,7 +27,9 @@ export async function findOtherTokens(
   chain: ChainConfig,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const tokens = chain.assets.filter((asset): asset is Asset & { token: string } => asset.token !== null);
+  const tokens = chain.assets.flatMap(({ token, ...asset }) =>
+    token === 'native' ? [] : [{ ...asset, token: writeAddress('evm', token) }],
+  );
   const calls = tokens.flatMap(({ token }) => [getDecimals(token), getCode(token)]);
   const answers = await client.send(calls, signal);
   return tokens.flatMap((asset, i) => {
@@ -38,7 +40,7 @@ export async function findOtherTokens(
 
 /** What is wrong with a token; null when its contract agrees with the configuration. */
 function judgeToken(
-  { token, decimals }: Asset & { token: string },
+  { token, decimals }: { token: Address; decimals: number },
   decimalsAnswer: RpcAnswer | undefined,
   codeAnswer: RpcAnswer | undefined,
 ): string | null {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { ChainConfig } from '../../config.ts';
-import { keyOfHex } from '../../core/address.ts';
+import { writeAddress } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
 import type { NodeAnswer } from '../../core/node.ts';
 import { ConfigError } from '../../errors.ts';
@@ -35,11 +35,11 @@ export type EvmSourceOptions = {
 export function createEvmSource(options: EvmSourceOptions): ChainSource {
   const { chain, clock, timeoutMs, sleep = systemSleep } = options;
   const log = options.log.child({ network: chain.network });
-  const tokens = chain.assets.flatMap(({ token }) => (token === null ? [] : [token]));
+  const tokens = chain.assets.flatMap(({ token }) =>
+    token === 'native' ? [] : [writeAddress('evm', token)],
+  );
   const currencies = new Map(
-    chain.assets.flatMap(({ token, currency }) =>
-      token === null ? [] : [[keyOfHex(token), currency] as const],
-    ),
+    chain.assets.flatMap(({ token, currency }) => (token === 'native' ? [] : [[token, currency] as const])),
   );
   const nodes = chain.rpc.map((endpoint) => {
     const node = createEvmNode({ endpoint, clock, sleep, ...(timeoutMs === undefined ? {} : { timeoutMs }) });

@@ -51,7 +51,7 @@ export async function commitReading(
   const found = await recordTransfers(
     trx,
     owed.map(({ transfer }) => transfer),
-    { assets: chain.assets, reportedBy: (transfer) => tellerOf(reading.span, transfer), now, missed: true },
+    { chain, reportedBy: (transfer) => tellerOf(reading.span, transfer), now, missed: true },
   );
   const recorded = found.map((one) => ({ ...one, agreed: agreed.has(identityOf(one.deposit)) }));
   const touched = [

@@ -1,5 +1,4 @@
 import type { ChainConfig } from '../../config.ts';
-import { keyOfHex } from '../../core/address.ts';
 import { type BlockRef, type Cursor, noTransaction, type Transfer } from '../../core/chain.ts';
 import type { Capability } from '../../core/node.ts';
 import type { Deposit } from '../../core/payment.ts';
@@ -112,7 +111,7 @@ export async function reread(
 function isAskedFor(deposit: Deposit, { chain, watch }: RereadDeps, native: boolean): boolean {
   if (!watch.has(deposit.recipient) || deposit.txHash === noTransaction) return false;
   if (deposit.token === 'native') return native;
-  return chain.assets.some(({ token }) => token !== null && keyOfHex(token) === deposit.token);
+  return chain.assets.some(({ token }) => token === deposit.token);
 }
 
 /** What is shown and not recorded at its place, and what is recorded and not shown. */

@@ -1,8 +1,8 @@
 import { HDKey } from '@scure/bip32';
 import { expect, test } from 'vitest';
 import { keyOfHex } from '../../../src/core/address.ts';
-import { canonicalTokens } from '../../../src/core/assets.ts';
 import type { BlockHash, TxHash } from '../../../src/core/chain.ts';
+import { knownChains } from '../../../src/core/chains/known.ts';
 import type { Deposit } from '../../../src/core/payment.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { insertDeposit } from '../../../src/storage/deposits/deposits.ts';
@@ -117,7 +117,7 @@ describeDatabases('the audit log', (openTestDb) => {
     });
     await addDeposit(api, shop.id, {
       txHash: `0x${'2'.repeat(64)}` as TxHash,
-      token: keyOfHex(canonicalTokens.bsc.usdt?.address ?? ''),
+      token: keyOfHex(knownChains.bsc.tokens.usdt?.address ?? ''),
       role: 'counted',
       unmatchedReason: null,
       paymentId: await findPaymentId(api.db, second.body.payment_number),

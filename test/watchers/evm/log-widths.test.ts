@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { canonicalTokens } from '../../../src/core/assets.ts';
 import type { BlockHash } from '../../../src/core/chain.ts';
+import { knownChains } from '../../../src/core/chains/known.ts';
 import { transferTopic } from '../../../src/watchers/evm/calls.ts';
 import { evmSourceForTest, pollOf, testClock, watching } from '../../support/evm.ts';
 import { startLoopback } from '../../support/loopback.ts';
@@ -188,7 +188,7 @@ function resultOf(method: string, [first]: unknown[]): unknown {
   return heights
     .filter((height) => height % payEvery === 0)
     .map((height) => ({
-      address: canonicalTokens.bsc.usdt?.address,
+      address: knownChains.bsc.tokens.usdt?.address,
       topics: [transferTopic, hashOf(1), `0x${customer.slice(2).padStart(64, '0')}`],
       data: hashOf(5),
       blockNumber: hex(height),

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { canonicalTokens } from '../../../src/core/assets.ts';
+import { keyOfHex } from '../../../src/core/address.ts';
 import type { BlockHash, BlockRef } from '../../../src/core/chain.ts';
+import { knownChains } from '../../../src/core/chains/known.ts';
 import { ConfigError } from '../../../src/errors.ts';
 import { transferTopic } from '../../../src/watchers/evm/calls.ts';
 import type { ChainSource, PollOutcome } from '../../../src/watchers/source.ts';
@@ -39,7 +40,7 @@ test('where every block pays, no more are read at once than can be asked about i
   const heightOf = (block: unknown) =>
     block === 'latest' ? top : block === 'finalized' ? top - 2 : Number(block);
   const payment = (height: number) => ({
-    address: canonicalTokens.bsc.usdt?.address,
+    address: knownChains.bsc.tokens.usdt?.address,
     topics: [transferTopic, hashOf(1), `0x${customer.slice(2).padStart(64, '0')}`],
     data: hashOf(5),
     blockNumber: hex(height),
@@ -174,7 +175,9 @@ test.each<[string, string, RegExp]>([
   const chain = await open();
   // Code that does nothing and returns nothing.
   const token = address.startsWith('0x') ? address : await chain.anvil.deploy('0x6001600c60003960016000f300');
-  const assets = assetsOf('bsc').map((asset) => (asset.currency === 'usdt' ? { ...asset, token } : asset));
+  const assets = assetsOf('bsc').map((asset) =>
+    asset.currency === 'usdt' ? { ...asset, token: keyOfHex(token) } : asset,
+  );
   const source = evmSourceForTest([chain.anvil.url], { assets });
   const failure = await source.verify(new AbortController().signal).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(ConfigError);
@@ -183,7 +186,9 @@ test.each<[string, string, RegExp]>([
 
 test('every wrong token is named at once, with what its contract says', async () => {
   const chain = await open();
-  const assets = assetsOf('bsc').map((asset) => (asset.token === null ? asset : { ...asset, decimals: 6 }));
+  const assets = assetsOf('bsc').map((asset) =>
+    asset.token === 'native' ? asset : { ...asset, decimals: 6 },
+  );
   const source = evmSourceForTest([chain.anvil.url], { assets });
   const failure = await source.verify(new AbortController().signal).catch((error: unknown) => error);
   expect((failure as ConfigError).faults).toEqual(

@@ -1,3 +1,4 @@
+import type { AddressKey } from '../../../src/core/address.ts';
 import type { BlockHash } from '../../../src/core/chain.ts';
 import { batchCall, transferCall } from '../../../src/demo/token.ts';
 import { type ContractChain, describeSource } from '../../contracts/source.ts';
@@ -50,7 +51,9 @@ describeSource('the EVM source', async (): Promise<ContractChain> => {
         case 'decimals':
           return evmSourceForTest([url], { assets: [{ ...first, decimals: 6 }, ...rest] });
         case 'token':
-          return evmSourceForTest([url], { assets: [{ ...first, token: `0x${'9'.repeat(40)}` }, ...rest] });
+          return evmSourceForTest([url], {
+            assets: [{ ...first, token: '9'.repeat(40) as AddressKey }, ...rest],
+          });
         default:
           return what satisfies never;
       }
