@@ -1,5 +1,5 @@
+import { parseConfig } from '../../src/config/load.ts';
 import type { ChainConfig } from '../../src/config.ts';
-import { parseConfig } from '../../src/config.ts';
 
 /** BSC as the defaults configure it, paid in tether alone, over these nodes. */
 export function benchChain(urls: readonly string[], changes: Partial<ChainConfig> = {}): ChainConfig {

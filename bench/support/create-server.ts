@@ -5,7 +5,7 @@ import { Registry } from '@prometheus-io/client';
 import Sqlite from 'better-sqlite3';
 import Fastify from 'fastify';
 import { createApi } from '../../src/api/http/server.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/load.ts';
 import type { BlockHash } from '../../src/core/chain.ts';
 import { parityRate } from '../../src/core/money.ts';
 import { createLogger } from '../../src/log.ts';

@@ -1,6 +1,7 @@
 import { systemClock } from '../clock.ts';
+import { loadConfig } from '../config/load.ts';
 import { createScrubber } from '../config/scrub.ts';
-import { type Config, loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
 import { CommandError, ConfigError } from '../errors.ts';
 import { checkOnline, type OnlineReport } from './check-online.ts';
 import { print, printJson, printTable } from './output.ts';

@@ -1,6 +1,6 @@
 import { within } from '../clock.ts';
+import { loadConfig } from '../config/load.ts';
 import { secretsOf } from '../config/scrub.ts';
-import { loadConfig } from '../config.ts';
 import { type Daemon, firstReadMs, startDaemon } from '../daemon.ts';
 import { DepositdError } from '../errors.ts';
 import { createLogger, type Logger, writeTo } from '../log.ts';

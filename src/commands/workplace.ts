@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts';
+import { loadConfig } from '../config/load.ts';
 import { createScrubber, secretsOf } from '../config/scrub.ts';
-import { type Config, loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
 import { CommandError, DepositdError, reasonOf } from '../errors.ts';
 import { openDatabase } from '../storage/database.ts';
 import { getMerchant, type Merchant } from '../storage/operators/merchants.ts';

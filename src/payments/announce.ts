@@ -5,8 +5,8 @@ import { findPaymentById } from '../storage/payments/payments.ts';
 import { findRecipients } from '../storage/pool/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
+import type { Recorded } from './arrivals.ts';
 import { unmatchedEventBody } from './event-body.ts';
-import type { Recorded } from './record.ts';
 import { announcePayment, type SettleContext } from './settle.ts';
 
 export type AnnounceContext = Pick<SettleContext, 'publicUrl' | 'now'> & {

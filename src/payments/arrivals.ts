@@ -1,7 +1,19 @@
+import type { EventType } from '../core/events.ts';
+import type { Deposit } from '../core/payment.ts';
 import { sumsOfPayment } from '../storage/deposits/sums.ts';
 import type { Trx } from '../storage/schema.ts';
 import type { Holders } from './holders.ts';
-import type { Recorded } from './record.ts';
+
+/** What recording a transfer means for a payment. */
+export type Recorded = {
+  deposit: Deposit;
+  /** To settle; null for an unmatched deposit. */
+  paymentId: number | null;
+  /** Of an unmatched deposit: the payment that it was probably meant for. */
+  expectedId: number | null;
+  /** To announce once the payments are settled: see announce.ts. */
+  event: Extract<EventType, 'payment.detected' | 'payment.late' | 'deposit.unmatched'> | null;
+};
 
 /**
  * Leaves of the events of what was recorded in one go those that say something: one for each payment, that it is the

@@ -17,7 +17,8 @@ import {
 } from '../storage/payments/idempotency.ts';
 import { findPaymentById, insertPayment } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
-import { earliestExpiry, hasActiveAddress, lockAddress, type Pool } from '../storage/pool/locks.ts';
+import { hasActiveAddress } from '../storage/pool/counts.ts';
+import { earliestExpiry, lockAddress, type Pool } from '../storage/pool/locks.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type PriceQuote, quotePrice } from './quote.ts';
 

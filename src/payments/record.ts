@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ChainConfig } from '../config.ts';
 import type { Transfer, TxHash } from '../core/chain.ts';
-import type { EventType } from '../core/events.ts';
 import type { Deposit } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { takePlaceOf } from '../storage/chains/balance-marks.ts';
@@ -12,21 +11,10 @@ import {
   setDepositRole,
 } from '../storage/deposits/deposits.ts';
 import type { Trx } from '../storage/schema.ts';
-import { keepOneEvent } from './arrivals.ts';
+import { keepOneEvent, type Recorded } from './arrivals.ts';
 import { createHolders, type Holders } from './holders.ts';
 import { isInTime, type Match } from './match.ts';
 import { explainSurplus } from './surplus.ts';
-
-/** What recording a transfer means for a payment. */
-export type Recorded = {
-  deposit: Deposit;
-  /** To settle; null for an unmatched deposit. */
-  paymentId: number | null;
-  /** Of an unmatched deposit: the payment that it was probably meant for. */
-  expectedId: number | null;
-  /** To announce once the payments are settled: see announce.ts. */
-  event: Extract<EventType, 'payment.detected' | 'payment.late' | 'deposit.unmatched'> | null;
-};
 
 export type RecordContext = {
   /** The transfers' chain. */

@@ -9,7 +9,7 @@ import {
 import { findDeposit, insertDeposit, moveDeposit } from '../storage/deposits/deposits.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
 import type { Trx } from '../storage/schema.ts';
-import type { Recorded } from './record.ts';
+import type { Recorded } from './arrivals.ts';
 
 /*
  * Native coins may come in ways that no reading of blocks shows. What an address gained while a payment held it, and no

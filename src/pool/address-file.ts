@@ -1,8 +1,8 @@
 import { knownChains } from '../core/chains/known.ts';
 import type { Network } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
+import type { AddressRow } from './check.ts';
 import { decodeText, type Separator, separators, splitFields, splitLines } from './csv.ts';
-import type { AddressRow } from './import.ts';
 
 /** A row of the file with its line, counted from 1. */
 export type FileRow = AddressRow & { line: number };

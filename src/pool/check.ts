@@ -6,7 +6,9 @@ import { labelFault } from '../core/labels.ts';
 import { type ChainFamily, type Network, parseNetwork } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import { readAddressText } from './address-text.ts';
-import type { AddressRow } from './import.ts';
+
+/** One address as somebody wrote it: nothing in it has been checked. */
+export type AddressRow = { network: string; address: string; currency: string; label: string };
 
 /** A row that is right in itself; whether somebody has the address already only the database knows. */
 export type CheckedAddress = {

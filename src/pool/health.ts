@@ -4,8 +4,13 @@ import type { EventType } from '../core/events.ts';
 import type { Logger } from '../log.ts';
 import { inTransaction } from '../storage/database.ts';
 import { isStorageFault } from '../storage/faults.ts';
-import { countPool, type PoolLoad } from '../storage/pool/counts.ts';
-import { clearPoolLevels, notePoolLevel, type PoolLevel } from '../storage/pool/levels.ts';
+import {
+  clearPoolLevels,
+  countPool,
+  notePoolLevel,
+  type PoolLevel,
+  type PoolLoad,
+} from '../storage/pool/counts.ts';
 import type { Pool } from '../storage/pool/locks.ts';
 import type { Db } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';

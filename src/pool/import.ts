@@ -6,11 +6,14 @@ import { inTransaction, serializeInserts } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { type AddressHolder, addAddresses, findAddressHolders } from '../storage/pool/addresses.ts';
 import type { Db, Trx } from '../storage/schema.ts';
-import { type AddressRules, addressRules, type CheckedAddress, checkAddressRow } from './check.ts';
+import {
+  type AddressRow,
+  type AddressRules,
+  addressRules,
+  type CheckedAddress,
+  checkAddressRow,
+} from './check.ts';
 import { type CodeLook, createExaminer } from './contracts.ts';
-
-/** One address as somebody wrote it: nothing in it has been checked. */
-export type AddressRow = { network: string; address: string; currency: string; label: string };
 
 export type AddressResult =
   | { address: string; status: 'added'; reason: null; id: number }

@@ -1,8 +1,8 @@
 import type { RatesConfig } from '../config.ts';
 import { type Coin, knownCoins } from '../core/assets.ts';
-import { parityRate, type Rate, rateDecimals } from '../core/money.ts';
+import { parityRate, parseRate, type Rate, rateDecimals } from '../core/money.ts';
+import { InvariantError } from '../errors.ts';
 import { type Consensus, findConsensus, type Opinion, peg } from './consensus.ts';
-import { fixedRates } from './fixed.ts';
 import { isPlausible, type Judge, type Memory, remember } from './plausibility.ts';
 import type { Quote } from './rates.ts';
 import type { Price, PricedCoin, SourceName } from './source.ts';
@@ -155,4 +155,19 @@ function coinsNeeded(coins: readonly PricedCoin[], sourceQuotesInTether: boolean
   const own = coins.find(({ coin }) => coin === 'usdt');
   const tether = own ?? { coin: 'usdt', rate: knownCoins.usdt };
   return own !== undefined || (sourceQuotesInTether && others.length > 0) ? [tether, ...others] : others;
+}
+
+/**
+ * The operator's own prices, where `sources` lists `fixed`. For a coin named there it is the only price: no
+ * market is asked or mixed in, it holds from the first moment, and it is never too old.
+ */
+function fixedRates(config: RatesConfig): ReadonlyMap<string, Rate> {
+  const rates = new Map<string, Rate>();
+  if (!config.sources.includes('fixed')) return rates;
+  for (const [coin, text] of Object.entries(config.fixed)) {
+    const rate = parseRate(text);
+    if (rate === null) throw new InvariantError(`rates.fixed.${coin} is not a positive decimal`);
+    rates.set(coin, rate);
+  }
+  return rates;
 }

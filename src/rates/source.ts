@@ -4,7 +4,7 @@ import type { Rate } from '../core/money.ts';
 
 /*
  * The contract of a price source. A source asks one host, once, and reads the answer: it remembers nothing,
- * retries nothing and never throws. Prices that the operator fixed are no such source (see fixed.ts): there
+ * retries nothing and never throws. Prices that the operator fixed are no such source (see board.ts): there
  * is nobody to ask, and they are never too old.
  */
 

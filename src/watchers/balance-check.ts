@@ -1,7 +1,7 @@
 import { steadyClock } from '../clock.ts';
 import { formatAmount } from '../core/money.ts';
 import { announceAll } from '../payments/announce.ts';
-import type { Recorded } from '../payments/record.ts';
+import type { Recorded } from '../payments/arrivals.ts';
 import { recordSurplus } from '../payments/surplus.ts';
 import {
   type BalanceMark,

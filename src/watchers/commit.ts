@@ -4,7 +4,8 @@ import { nextReference, type ShownHead, type TimeReference } from '../core/chain
 import type { Network } from '../core/networks.ts';
 import type { Deposit, Payment, PaymentStatus } from '../core/payment.ts';
 import { announceAll } from '../payments/announce.ts';
-import { type Recorded, recordTransfers } from '../payments/record.ts';
+import type { Recorded } from '../payments/arrivals.ts';
+import { recordTransfers } from '../payments/record.ts';
 import { type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
 import { deleteMarksOfBlock } from '../storage/chains/balance-marks.ts';
 import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains/chains.ts';

@@ -2,8 +2,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generatedFiles } from '../../scripts/generated-files.ts';
+import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { secretsOf } from '../../src/config/scrub.ts';
-import { type Config, loadConfig, parseConfig } from '../../src/config.ts';
+import type { Config } from '../../src/config.ts';
 import { testFolder } from '../support/databases.ts';
 import { faultsOf, minimal, parse } from './support.ts';
 

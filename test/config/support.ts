@@ -1,4 +1,5 @@
-import { type Config, parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import type { Config } from '../../src/config.ts';
 import { ConfigError } from '../../src/errors.ts';
 
 type Env = Record<string, string>;

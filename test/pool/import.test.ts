@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { knownCoins } from '../../src/core/assets.ts';
 import { knownChains } from '../../src/core/chains/known.ts';
 
-import { type AddressRow, checkAndAddAddresses } from '../../src/pool/import.ts';
+import type { AddressRow } from '../../src/pool/check.ts';
+import { checkAndAddAddresses } from '../../src/pool/import.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listAudit } from '../../src/storage/operators/audit.ts';
 import { addMerchant } from '../../src/storage/operators/merchants.ts';

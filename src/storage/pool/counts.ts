@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
-import type { Db } from '../schema.ts';
+import type { Db, Trx } from '../schema.ts';
 import { countDerivable, listDerivedPools } from './derived-pools.ts';
 import type { Pool } from './locks.ts';
 
@@ -161,4 +161,55 @@ function compare(a: string, b: string): number {
 
 function toCurrency(text: string): Currency | null {
   return text === '' ? null : (text as Currency);
+}
+
+/** Whether the pool has an active address at all, free or not, or can derive one. */
+export async function hasActiveAddress(db: Db, pool: Pool): Promise<boolean> {
+  for (const currency of [pool.currency, '']) {
+    const row = await db
+      .selectFrom('addresses')
+      .select('id')
+      .where('merchant_id', '=', pool.merchantId)
+      .where('network', '=', pool.network)
+      .where('currency', '=', currency)
+      .where('active', '=', 1)
+      .limit(1)
+      .executeTakeFirst();
+    if (row !== undefined) return true;
+  }
+  return (await countDerivable(db, pool)) > 0;
+}
+
+/** How bad it is with a pool that somebody was told about. */
+export type PoolLevel = 'low' | 'exhausted';
+
+/**
+ * Notes that somebody was told of a pool, until {@link clearPoolLevels}.
+ *
+ * @returns false when it was noted already, by whatever process: then nobody is told again.
+ */
+export async function notePoolLevel(trx: Trx, pool: Pool, level: PoolLevel, at: number): Promise<boolean> {
+  const result = await trx
+    .insertInto('pool_levels')
+    .values({
+      merchant_id: pool.merchantId,
+      network: pool.network,
+      currency: pool.currency,
+      level,
+      since: at,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}
+
+/** @returns whether anything was noted. */
+export async function clearPoolLevels(trx: Trx, pool: Pool): Promise<boolean> {
+  const result = await trx
+    .deleteFrom('pool_levels')
+    .where('merchant_id', '=', pool.merchantId)
+    .where('network', '=', pool.network)
+    .where('currency', '=', pool.currency)
+    .executeTakeFirst();
+  return result.numDeletedRows > 0n;
 }

@@ -5,7 +5,6 @@ import type { Network } from '../../core/networks.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
-import { countDerivable } from './derived-pools.ts';
 
 /** The addresses of one merchant that can be given to payments in one currency of one chain. */
 export type Pool = { merchantId: string; network: Network; currency: Currency };
@@ -86,23 +85,6 @@ export async function releaseAddress(
     .where('payment_id', '=', paymentId)
     .where('released_at', 'is', null)
     .execute();
-}
-
-/** Whether the pool has an active address at all, free or not, or can derive one. */
-export async function hasActiveAddress(db: Db, pool: Pool): Promise<boolean> {
-  for (const currency of [pool.currency, '']) {
-    const row = await db
-      .selectFrom('addresses')
-      .select('id')
-      .where('merchant_id', '=', pool.merchantId)
-      .where('network', '=', pool.network)
-      .where('currency', '=', currency)
-      .where('active', '=', 1)
-      .limit(1)
-      .executeTakeFirst();
-    if (row !== undefined) return true;
-  }
-  return (await countDerivable(db, pool)) > 0;
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { AddressKey } from '../../core/address.ts';
 import type { Deposit } from '../../core/payment.ts';
 import { announceAll } from '../../payments/announce.ts';
-import { identityOf, type Recorded, recordTransfers } from '../../payments/record.ts';
+import type { Recorded } from '../../payments/arrivals.ts';
+import { identityOf, recordTransfers } from '../../payments/record.ts';
 import type { Settlement } from '../../payments/settle.ts';
 import { lockChain } from '../../storage/chains/chains.ts';
 import { type RecheckMark, readRecheckMark } from '../../storage/chains/recheck-marks.ts';
