@@ -65,6 +65,7 @@ function createProgram(exitWith: (code: number) => void): Command {
   addKeyCommands(program);
   addAddressCommands(program);
   addWebhookCommands(program);
+  addChainCommands(program);
   return program;
 }
 
@@ -72,6 +73,27 @@ function readNetwork(text: string): Network {
   const network = parseNetwork(text);
   if (network === null) throw new InvalidArgumentError('expected the name of a chain in the configuration');
   return network;
+}
+
+function addChainCommands(program: Command): void {
+  const chain = group(program, 'chain', 'What an operator decides about a chain that is stopped.');
+  onConfig(
+    chain,
+    'accept-fork',
+    'Go on with the branch that the nodes show, and take back what it takes back.',
+    {
+      json: true,
+    },
+  )
+    .requiredOption('--network <name>', 'the chain', readNetwork)
+    .requiredOption('--reason <text>', 'why, for the audit log')
+    .action(async (options) => (await import('./chain.ts')).chainAcceptFork(options));
+  onConfig(chain, 'set-cursor', 'Read on from another block.', { json: true })
+    .requiredOption('--network <name>', 'the chain', readNetwork)
+    .requiredOption('--height <height>', 'the block up to which everything counts as read', readHeight)
+    .requiredOption('--reason <text>', 'why, for the audit log')
+    .option('--skip', 'go forwards, and never read the blocks between')
+    .action(async (options) => (await import('./chain.ts')).chainSetCursor(options));
 }
 
 function readHeight(text: string): number {

@@ -87,7 +87,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   const readOn = createPoll({ endpoints, context, contractPayments, askFresh, clock, log });
 
   function poll(request: PollRequest): Promise<PollOutcome> {
-    finalizedHeight = Math.max(finalizedHeight, request.finalizedHeight ?? 0);
+    // What is stored counts: an operator may have overruled what was final before.
+    finalizedHeight = request.finalizedHeight ?? 0;
     return readOn(request, finalizedHeight);
   }
 
