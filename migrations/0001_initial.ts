@@ -117,11 +117,16 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       ended_at ${int},
       accepted_at ${int}
     )`,
-    sql`create index payments_created on payments (created_at)`,
+    // Each serves one list, newest first: a filter that fits few must not search through all the others.
+    sql`create index payments_created on payments (created_at, id)`,
+    sql`create index payments_status on payments (status, created_at, id)`,
+    sql`create index payments_merchant on payments (merchant_id, created_at, id)`,
+    sql`create index payments_merchant_status on payments (merchant_id, status, created_at, id)`,
+    sql`create index payments_merchant_network on payments (merchant_id, network, created_at, id)`,
+    sql`create index payments_merchant_currency on payments (merchant_id, currency, created_at, id)`,
+    sql`create index payments_order on payments (merchant_id, external_order_id, created_at, id)`,
     sql`create index payments_pending on payments (network, expires_at) where status = 'pending'`,
     sql`create index payments_native_ended on payments (network, ended_at) where currency = 'native'`,
-    sql`create index payments_merchant on payments (merchant_id, id)`,
-    sql`create index payments_order on payments (merchant_id, external_order_id, id)`,
 
     // Of payments to an address on a chain: the quote and the lock. The network stands here again for the index.
     sql`create table onchain_payments (
@@ -175,7 +180,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index deposits_height on deposits (network, height)`,
     sql`create index deposits_seen on deposits (network, height) where status = 'seen'`,
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
-    sql`create index deposits_unmatched on deposits (id) where role = 'unmatched'`,
+    sql`create index deposits_role on deposits (role, id)`,
 
     // What a payment's address held of the native coin when it was locked, and whether that was compared at the end.
     sql`create table balance_marks (
@@ -278,7 +283,14 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`,
     sql`create index events_merchant on events (merchant_id, sequence)`,
     sql`create index events_created on events (merchant_id, created_at)`,
+    sql`create index events_age on events (created_at)`,
     sql`create index events_payment on events (payment_id) where payment_id is not null`,
+
+    // Up to which of its events a merchant's were deleted.
+    sql`create table pruned_events (
+      merchant_id text primary key references merchants (id),
+      sequence ${int} not null
+    )`,
 
     sql`create table webhook_endpoints (
       id text primary key,
@@ -329,6 +341,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index deliveries_merchant on deliveries (merchant_id, id)`,
     sql`create index deliveries_endpoint on deliveries (endpoint_id, id)`,
     sql`create index deliveries_failed on deliveries (endpoint_id, id) where state = 'failed'`,
+    sql`create index deliveries_failed_merchant on deliveries (merchant_id, id) where state = 'failed'`,
     // What may still be sent again, oldest first.
     sql`create index deliveries_undelivered on deliveries (endpoint_id, repeated, id, finished_at)
       where state in ('failed', 'cancelled')`,

@@ -66,6 +66,8 @@ export type WebhookConfig = {
   /** How long a delivery is kept after it ended. */
   retentionDays: number;
   replayOnRecovery: boolean;
+  /** How long an event is kept, where that is longer. */
+  eventRetentionDays: number;
 };
 
 /** The configuration as the program uses it: defaults filled in, `${NAME}` replaced, paths absolute. */

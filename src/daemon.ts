@@ -14,8 +14,8 @@ import { createPayments } from './payments/create.ts';
 import { createPoolHealth } from './pool/health.ts';
 import { coinsOf, createRates } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
-import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
-import { deleteOldIdempotencyKeys } from './storage/payments/idempotency.ts';
+import { isPostgres, openDatabase } from './storage/database.ts';
+import { forgetOnce, refreshStatistics } from './storage/retention.ts';
 import type { Db } from './storage/schema.ts';
 import { claimDaemon } from './storage/webhooks/claim.ts';
 import { findSealedSecret } from './storage/webhooks/endpoints.ts';
@@ -41,6 +41,10 @@ const hourMs = 60 * 60 * 1000;
 
 /** How long the start, and a payment made right after it, wait for the first reading of a chain, ms. */
 export const firstReadMs = 5_000;
+
+/** Between two looks for what may be forgotten, and between two batches of it: others have their turn, ms. */
+const forgetEveryMs = 10 * 60 * 1000;
+const forgetAgainMs = 100;
 
 /** How long the start waits for the first prices, ms. */
 const firstRatesMs = 1_000;
@@ -103,8 +107,11 @@ async function start(
   // Whoever asks right after "ready" should get a price; sources that are slow are asked again by the loop.
   await rates.refresh(AbortSignal.timeout(firstRatesMs));
   keep({ name: 'rates', step: rates.refresh, delay: () => rates.intervalMs });
-  const forget = () => inTransaction(db, (trx) => deleteOldIdempotencyKeys(trx, clock()));
-  keep({ name: 'upkeep', step: forget, delay: () => hourMs });
+  const { eventRetentionDays, retentionDays } = config.webhooks;
+  const eventRetentionMs = Math.max(eventRetentionDays, retentionDays) * 24 * hourMs;
+  const forget = () => forgetOnce(db, { now: clock(), eventRetentionMs });
+  keep({ name: 'upkeep', step: forget, delay: (more) => (more ? forgetAgainMs : forgetEveryMs) });
+  keep({ name: 'statistics', step: () => refreshStatistics(db), delay: () => 24 * hourMs });
 
   const notifier = startNotifier(config, { db, secrets, metrics, clock, log }, closers);
   const onEvents = () => notifier.wake();

@@ -290,8 +290,11 @@ export const configSchema = section({
       ),
     retentionDays: wholeNumber(1, 3650)
       .default(90)
+      .describe('How long deliveries and their attempts are kept after they ended.'),
+    eventRetentionDays: wholeNumber(1, 36_500)
+      .default(90)
       .describe(
-        'How long deliveries and their attempts are kept after they ended. Events are kept for ever.',
+        'How long events are kept, in the feed and for sending them again; never shorter than `retentionDays`.',
       ),
   }).prefault({}),
   api: section({

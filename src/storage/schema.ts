@@ -249,6 +249,9 @@ export type Schema = {
     created_at: number;
   };
 
+  /** The last of a merchant's events that was deleted. */
+  pruned_events: { merchant_id: string; sequence: number };
+
   webhook_endpoints: {
     id: string;
     merchant_id: string;

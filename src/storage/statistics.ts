@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Currency } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
 import type { Network } from '../core/networks.ts';
@@ -13,7 +14,7 @@ export async function countPendingPayments(db: Db): Promise<{ network: Network; 
   const rows = await db
     .selectFrom('payments')
     .select((eb) => ['network', eb.fn.countAll<number>().as('n')])
-    .where('status', '=', 'pending')
+    .where('status', '=', sql.lit('pending'))
     .groupBy('network')
     .orderBy('network')
     .execute();

@@ -41,6 +41,7 @@ describe('the files that come with the project', () => {
         secretKey: null,
         retentionDays: 90,
         replayOnRecovery: true,
+        eventRetentionDays: 90,
       },
       api: { requestsPerSecond: 100 },
       log: { level: 'info' },

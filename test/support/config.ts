@@ -72,6 +72,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
       secretKey: null,
       retentionDays: 90,
       replayOnRecovery: true,
+      eventRetentionDays: 90,
     },
     api: { requestsPerSecond: 100 },
     log: { level: 'info' },

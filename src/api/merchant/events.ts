@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { isoTime } from '../../payments/present.ts';
 import type { Db } from '../../storage/schema.ts';
-import { listEvents } from '../../storage/webhooks/events.ts';
+import { lastPrunedEvent, listEvents } from '../../storage/webhooks/events.ts';
+import { serviceError } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
-import { commonErrors, countSchema, limitSchema, timeSchema } from './schemas.ts';
+
+import { commonErrors, countSchema, limitSchema, serviceErrorSchema, timeSchema } from './schemas.ts';
 import { webhookBodySchema } from './webhook-body.ts';
 
 const eventSchema = z.object({
@@ -28,11 +30,12 @@ export function registerEventRoutes(api: Api, { db }: { db: Db }): void {
           .string()
           .regex(/^[0-9]{1,15}$/, 'expected the next_cursor of an earlier answer')
           .default('0')
-          .describe('A `next_cursor` of an earlier answer; from the first event without it.'),
+          .describe('A `next_cursor` of an earlier answer; from the oldest event that is kept without it.'),
         limit: limitSchema,
       }),
       response: {
         ...commonErrors,
+        410: serviceErrorSchema,
         200: z.object({
           data: z.array(eventSchema),
           next_cursor: z
@@ -45,6 +48,15 @@ export function registerEventRoutes(api: Api, { db }: { db: Db }): void {
     handler: async (request) => {
       const { after, limit } = request.query;
       const events = await listEvents(db, request.merchantId, Number(after), limit);
+      // Asked for after the list: what is deleted in between is not missed without a word.
+      const pruned = await lastPrunedEvent(db, request.merchantId);
+      if (after !== '0' && Number(after) < pruned) {
+        throw serviceError(
+          410,
+          'cursor_expired',
+          'Events after this cursor were deleted. List the payments, then follow the events without a cursor.',
+        );
+      }
       const last = events.at(-1);
       return {
         data: events.map((event) => ({

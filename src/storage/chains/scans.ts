@@ -90,6 +90,17 @@ export async function joinOldScans(trx: Trx, network: Network, upTo: number): Pr
   for (const scan of joined) await insertScan(trx, scan);
 }
 
+/** The same for those whose last commit was before `before` (Unix ms), however far the second reading has come. */
+export async function joinScansBefore(trx: Trx, network: Network, before: number): Promise<void> {
+  const row = await trx
+    .selectFrom('chain_scans')
+    .select((eb) => eb.fn.max('to_height').as('height'))
+    .where('network', '=', network)
+    .where('until_at', '<', before)
+    .executeTakeFirst();
+  if (row?.height != null) await joinOldScans(trx, network, row.height);
+}
+
 function join(first: Scan, second: Scan): Scan {
   return {
     ...first,

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Db, Trx } from '../schema.ts';
 
 /** How long an idempotency key is remembered, ms. */
@@ -42,9 +43,12 @@ export async function rememberIdempotencyKey(
     .execute();
 }
 
-export async function deleteOldIdempotencyKeys(trx: Trx, now: number): Promise<void> {
-  await trx
-    .deleteFrom('idempotency_keys')
-    .where('created_at', '<=', now - idempotencyLifeMs)
-    .execute();
+/** Deletes keys that are remembered no longer, up to `limit`; answers how many. */
+export async function pruneIdempotencyKeys(trx: Trx, now: number, limit: number): Promise<number> {
+  const result = await sql`
+    delete from idempotency_keys where (merchant_id, key) in (
+      select merchant_id, key from idempotency_keys
+      where created_at <= ${now - idempotencyLifeMs} order by created_at limit ${limit}
+    )`.execute(trx);
+  return Number(result.numAffectedRows ?? 0);
 }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Payment, PaymentStatus, PaymentView } from '../../core/payment.ts';
@@ -36,7 +37,7 @@ export type PaymentFilter = {
   createdAfter?: number;
   createdBefore?: number;
   limit: number;
-  /** Only payments older than the one with this id. */
+  /** Only payments that come after the one with this id: the last of the page before. */
   beforeId?: number;
 };
 
@@ -46,6 +47,7 @@ export async function listPayments(
   filter: PaymentFilter,
 ): Promise<{ views: PaymentView[]; nextId: number | null }> {
   let query = selectPayments(db)
+    .orderBy('payments.created_at', 'desc')
     .orderBy('payments.id', 'desc')
     .limit(filter.limit + 1);
   if (filter.merchantId !== null) query = query.where('payments.merchant_id', '=', filter.merchantId);
@@ -58,7 +60,13 @@ export async function listPayments(
   if (filter.createdAfter !== undefined) query = query.where('payments.created_at', '>', filter.createdAfter);
   if (filter.createdBefore !== undefined)
     query = query.where('payments.created_at', '<', filter.createdBefore);
-  if (filter.beforeId !== undefined) query = query.where('payments.id', '<', filter.beforeId);
+  if (filter.beforeId !== undefined) {
+    const last = db
+      .selectFrom('payments as last')
+      .select('last.created_at')
+      .where('last.id', '=', filter.beforeId);
+    query = query.where(sql<boolean>`(payments.created_at, payments.id) < (${last}, ${filter.beforeId})`);
+  }
   const rows = await query.execute();
   const page = rows.slice(0, filter.limit).map(toPayment);
   const last = page.at(-1);

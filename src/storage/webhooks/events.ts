@@ -64,3 +64,56 @@ export async function listEvents(
     createdAt: row.created_at,
   }));
 }
+
+/**
+ * Deletes events that happened before `before` (Unix ms), up to `limit`, but those that a delivery may still need;
+ * answers how many. Notes for each merchant how far, so that nobody who follows the feed misses any without a word.
+ */
+export async function pruneEvents(trx: Trx, before: number, limit: number): Promise<number> {
+  const deleted = await trx
+    .deleteFrom('events')
+    .where('sequence', 'in', (eb) =>
+      eb
+        .selectFrom('events as old')
+        .select('old.sequence')
+        .where('old.created_at', '<', before)
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('deliveries')
+                .select('deliveries.id')
+                .whereRef('deliveries.event_sequence', '=', 'old.sequence'),
+            ),
+          ),
+        )
+        .orderBy('old.created_at')
+        .limit(limit),
+    )
+    .returning(['merchant_id', 'sequence'])
+    .execute();
+  const last = new Map<string, number>();
+  for (const { merchant_id: id, sequence } of deleted) last.set(id, Math.max(sequence, last.get(id) ?? 0));
+  for (const [merchantId, sequence] of [...last].sort()) {
+    await trx
+      .insertInto('pruned_events')
+      .values({ merchant_id: merchantId, sequence })
+      .onConflict((conflict) =>
+        conflict
+          .column('merchant_id')
+          .doUpdateSet({ sequence })
+          .where('pruned_events.sequence', '<', sequence),
+      )
+      .execute();
+  }
+  return deleted.length;
+}
+
+/** The last of a merchant's events that was deleted; 0 while none was. */
+export async function lastPrunedEvent(db: Db, merchantId: string): Promise<number> {
+  const row = await db
+    .selectFrom('pruned_events')
+    .select('sequence')
+    .where('merchant_id', '=', merchantId)
+    .executeTakeFirst();
+  return row?.sequence ?? 0;
+}

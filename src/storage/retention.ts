@@ -1,0 +1,116 @@
+import { sql } from 'kysely';
+import { noTransaction } from '../core/chain.ts';
+import { readChains } from './chains/chains.ts';
+import { joinScansBefore } from './chains/scans.ts';
+import { inTransaction, isPostgres } from './database.ts';
+import { pruneIdempotencyKeys } from './payments/idempotency.ts';
+import type { Db, Trx } from './schema.ts';
+import { pruneEvents } from './webhooks/events.ts';
+
+/*
+ * What is forgotten, and when. Payments, deposits, addresses and what operators did are kept for ever: they are the
+ * books. Deliveries are the notifier's own to forget.
+ */
+
+/** Rows in one transaction: nobody waits for more than them. */
+const atOnce = 500;
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+/** Nodes have forgotten what an address held, and no fork reaches back, long before this, ms. */
+const markRetentionMs = 30 * dayMs;
+
+/** Who read which block matters while it may be read again by somebody else, ms. */
+const scanRetentionMs = 30 * dayMs;
+
+/** Whoever watches addresses has taken in those that came back, ms. */
+const returnRetentionMs = 30 * dayMs;
+
+/**
+ * Forgets a batch of everything whose time is over, each in a transaction of its own.
+ *
+ * @returns whether there may be more.
+ */
+export async function forgetOnce(
+  db: Db,
+  { now, eventRetentionMs }: { now: number; eventRetentionMs: number },
+): Promise<boolean> {
+  const prunings = [
+    (trx: Trx) => pruneIdempotencyKeys(trx, now, atOnce),
+    (trx: Trx) => pruneEvents(trx, now - eventRetentionMs, atOnce),
+    (trx: Trx) => pruneBalanceMarks(trx, now - markRetentionMs, atOnce),
+    (trx: Trx) => pruneReturns(trx, now - returnRetentionMs, atOnce),
+  ];
+  let more = false;
+  for (const prune of prunings) {
+    const pruned = await inTransaction(db, prune);
+    more ||= pruned === atOnce;
+  }
+  for (const { network } of await readChains(db)) {
+    await inTransaction(db, (trx) => joinScansBefore(trx, network, now - scanRetentionMs));
+  }
+  return more;
+}
+
+/**
+ * Lets SQLite see how full its tables are, so that it chooses indexes well; a moment, however large they are.
+ * PostgreSQL does so by itself.
+ */
+export async function refreshStatistics(db: Db): Promise<void> {
+  if (isPostgres(db)) return;
+  // With 0x10000 also tables that were never looked at.
+  await inTransaction(db, (trx) => sql.raw('pragma optimize = 0x10002').execute(trx));
+}
+
+/**
+ * Deletes marks of payments that ended before `before` (Unix ms). Not where a surplus was found over one: a transfer
+ * that is found later must be known as a part of it, or it would count twice.
+ */
+async function pruneBalanceMarks(trx: Trx, before: number, limit: number): Promise<number> {
+  const ended = trx
+    .selectFrom('balance_marks')
+    .innerJoin('payments', 'payments.id', 'balance_marks.payment_id')
+    .select('balance_marks.payment_id')
+    // The first of them that is too young ends the search, without looking at those after it.
+    .where('balance_marks.payment_id', '<=', (eb) =>
+      eb
+        .selectFrom('payments as old')
+        .select('old.id')
+        .where('old.created_at', '<', before)
+        .orderBy('old.created_at', 'desc')
+        .limit(1),
+    )
+    .where('payments.ended_at', '<', before)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('deposits')
+            .select('deposits.id')
+            .whereRef('deposits.network', '=', 'balance_marks.network')
+            .where('deposits.tx_hash', '=', noTransaction)
+            .where('deposits.token', '=', 'native')
+            .whereRef('deposits.ordinal', '=', 'balance_marks.payment_id'),
+        ),
+      ),
+    )
+    .orderBy('balance_marks.payment_id')
+    .limit(limit);
+  const result = await trx.deleteFrom('balance_marks').where('payment_id', 'in', ended).executeTakeFirst();
+  return Number(result.numDeletedRows);
+}
+
+/** Deletes notes of addresses that came back into service before `before` (Unix ms). */
+async function pruneReturns(trx: Trx, before: number, limit: number): Promise<number> {
+  const old = trx
+    .selectFrom('address_returns')
+    .select('id')
+    .where('at', '<', before)
+    // The last one tells a watcher that begins where it stands.
+    .where('id', '<', (eb) =>
+      eb.selectFrom('address_returns as last').select(({ fn }) => fn.max('last.id').as('id')),
+    )
+    .orderBy('id')
+    .limit(limit);
+  const result = await trx.deleteFrom('address_returns').where('id', 'in', old).executeTakeFirst();
+  return Number(result.numDeletedRows);
+}
