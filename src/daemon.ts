@@ -22,6 +22,7 @@ import { findSealedSecret } from './storage/webhooks/endpoints.ts';
 import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
 import { createCodeLook } from './watchers/evm/code-check.ts';
+import { chainsToWatch } from './watchers/retired-assets.ts';
 import { createWatchlist, type TableWatchlist } from './watchers/watchlist.ts';
 
 export type Daemon = {
@@ -100,7 +101,7 @@ async function start(
     closers.push(() => loop.stop());
   };
 
-  const chains = Object.values(config.chains);
+  const chains = await chainsToWatch(db, config, { now: clock(), log });
   const rates = createRates({ config: config.rates, coins: coinsOf(config.chains), clock, log });
   closers.push(() => rates.close());
   createRateMetrics(metrics.registry, rates);

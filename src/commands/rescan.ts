@@ -9,6 +9,7 @@ import { recordAudit } from '../storage/operators/audit.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import type { Db } from '../storage/schema.ts';
 import { type RescanReport, rescan } from '../watchers/recheck/rescan.ts';
+import { chainsToWatch } from '../watchers/retired-assets.ts';
 import { createSource } from '../watchers/sources.ts';
 import { createWatchlist } from '../watchers/watchlist.ts';
 import { print, printJson, printTable, say } from './output.ts';
@@ -42,9 +43,10 @@ async function rescanAt(
   { config, db, clock }: Workplace,
   { network, from, to, native = false }: RescanOptions,
 ): Promise<RescanReport> {
-  const chain = config.chains[network];
-  if (chain === undefined) throw new CommandError(`${network} is not configured`);
   const log = createLogger({ level: 'warn', write: writeTo(2), secrets: secretsOf(config) });
+  const watched = await chainsToWatch(db, config, { now: clock(), log });
+  const chain = watched.find((one) => one.network === network);
+  if (chain === undefined) throw new CommandError(`${network} is not configured`);
   const source = createSource({ chain, clock, log });
   const interrupt = new AbortController();
   const onSignal = () =>

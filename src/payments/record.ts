@@ -212,7 +212,7 @@ export function identityOf({
 
 function decimalsOf(transfer: Transfer, { assets, native }: RecordContext['chain']): number {
   if (transfer.currency === 'native') return native.decimals;
-  const asset = assets.find((candidate) => candidate.currency === transfer.currency);
+  const asset = assets.find((candidate) => candidate.token === transfer.token);
   if (asset === undefined) throw new InvariantError(`a transfer of ${transfer.currency}, which is off`);
   return asset.decimals;
 }

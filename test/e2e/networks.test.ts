@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { knownChains } from '../../src/core/chains/known.ts';
 import { eventTypes } from '../../src/core/events.ts';
@@ -6,7 +7,7 @@ import type { KnownNetwork } from '../../src/core/networks.ts';
 import { mintCall, placeToken, transferCall } from '../../src/demo/token.ts';
 import { startTestAnvil, type TestAnvil } from '../support/anvil.ts';
 import { type Api, createAdminApi, createApi, type PaymentBody } from '../support/api.ts';
-import { adminToken, createDaemonHome } from '../support/daemon.ts';
+import { adminToken, createDaemonHome, type DaemonHome } from '../support/daemon.ts';
 import { type Receiver, startReceiver, webhookBody } from '../support/receiver.ts';
 import { testAddress } from '../support/scenario.ts';
 import { waitFor } from '../support/wait.ts';
@@ -22,6 +23,8 @@ type Shop = {
   anvils: Record<string, TestAnvil>;
   api: Api;
   receiver: Receiver;
+  home: DaemonHome;
+  config: { rates: { fixed: Record<string, string> }; chains: { mychain: object } & Record<string, object> };
   confirmed(payment: PaymentBody): Promise<Record<string, unknown>>;
 };
 
@@ -58,7 +61,7 @@ async function open(closers: (() => Promise<unknown>)[]): Promise<Shop> {
   const anvils = { polygon, base, mychain };
 
   const fast = { pollSeconds: 0.1, idlePollSeconds: 0.1 };
-  const home = createDaemonHome({
+  const config = {
     publicUrl: 'https://pay.example.com',
     listen: { host: '127.0.0.1', port: 0 },
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax
@@ -82,7 +85,8 @@ async function open(closers: (() => Promise<unknown>)[]): Promise<Shop> {
       },
     },
     webhooks: { allowHosts: ['127.0.0.1'] },
-  });
+  };
+  const home = createDaemonHome(config);
   closers.push(home.remove);
   await home.start();
   const url = () => home.current().url;
@@ -112,7 +116,7 @@ async function open(closers: (() => Promise<unknown>)[]): Promise<Shop> {
         .find((one) => webhookBody(one).payment_id === payment.payment_number);
       return told?.verified === true ? webhookBody(told) : null;
     });
-  return { anvils, api: createApi(url, merchant.api_key), receiver, confirmed };
+  return { anvils, home, config, api: createApi(url, merchant.api_key), receiver, confirmed };
 }
 
 async function create(network: string, currency: string): Promise<PaymentBody> {
@@ -181,5 +185,32 @@ describe('any EVM chain and any token, by configuration', () => {
       ['mychain', 'My Own Chain', 'native'],
     ]);
     expect(body.data.every(({ available }) => available)).toBe(true);
+  });
+
+  test('a payment in a token that is turned off afterwards is still confirmed; its chain cannot be removed', async () => {
+    const { home, config } = shop;
+    const payment = await create('mychain', 'eurs');
+    await home.current().stop();
+    const { mychain, ...others } = config.chains;
+    const { myc, ...fixed } = config.rates.fixed;
+    const rates = { ...config.rates, fixed };
+    writeFileSync(home.configPath, JSON.stringify({ ...config, rates, chains: others }));
+    expect(await home.run('serve')).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('chains.mychain: missing, though 1 payment is open on it'),
+    });
+    const without = { ...mychain, tokens: {} };
+    writeFileSync(home.configPath, JSON.stringify({ ...config, chains: { ...others, mychain: without } }));
+    await home.start();
+    expect(home.logs).toContainEqual(
+      expect.objectContaining({
+        msg: 'token still watched',
+        network: 'mychain',
+        currency: 'eurs',
+        open_payments: 1,
+      }),
+    );
+    await pay(payment, 'mychain', custom.token, 2);
+    expect(await shop.confirmed(payment)).toMatchObject({ status: 'confirmed', currency: 'EURS' });
   });
 });

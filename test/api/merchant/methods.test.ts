@@ -20,6 +20,19 @@ async function methodsOf(api: ApiServer, shop: TestMerchant): Promise<Record<str
 }
 
 describeDatabases('what can be paid with', (openTestDb) => {
+  test('nothing is offered on a chain that is not enabled, and no payment is made on it', async () => {
+    const chains = { bsc: testChain('bsc', { enabled: false }), ethereum: testChain('ethereum') };
+    const api = await openApiServer(await openTestDb(), { chains });
+    const shop = await api.addMerchant();
+    await api.addAddresses(shop, 'bsc', 2);
+    expect(Object.keys(await methodsOf(api, shop)).filter((method) => method.startsWith('bsc'))).toEqual([]);
+    const json = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' };
+    expect(await api.send('POST', '/api/v1/payments/', { key: shop.key, json })).toMatchObject({
+      status: 400,
+      body: { errors: { currency: [expect.any(String)] } },
+    });
+  });
+
   test('every pair that the configuration offers is listed, with its chain, confirmations and free addresses', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
