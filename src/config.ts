@@ -27,6 +27,8 @@ export type ChainConfig = {
   pollSeconds: number;
   idlePollSeconds: number;
   recheckSeconds: number;
+  /** How long a fact waits for a second node while all others are silent. */
+  secondNodeWaitSeconds: number;
   /** Everything that can be paid on this chain, the native coin included where it is on. */
   assets: readonly Asset[];
   startBlock: number | 'latest';

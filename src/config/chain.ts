@@ -70,6 +70,7 @@ function commonConfig(network: Network, file: ChainFile) {
     pollSeconds: file.pollSeconds,
     idlePollSeconds: file.idlePollSeconds,
     recheckSeconds: file.recheckSeconds,
+    secondNodeWaitSeconds: file.secondNodeWaitSeconds,
     startBlock: file.startBlock,
   };
 }

@@ -117,6 +117,11 @@ function settings({ finality, pollSeconds }: Omit<Defaults, 'requiredConfirmatio
     recheckSeconds: number(0.1, 86_400)
       .default(60)
       .describe('How often finalized blocks are read a second time, from another node where there is one.'),
+    secondNodeWaitSeconds: number(0, 3600)
+      .default(60)
+      .describe(
+        'How long a fact waits for a second node while all others are silent: once for each outage, not for each payment.',
+      ),
     startBlock: z
       .union([z.literal('latest'), wholeNumber(0, Number.MAX_SAFE_INTEGER)], {
         error: '"latest" or the height of a block',

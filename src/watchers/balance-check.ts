@@ -1,5 +1,7 @@
-import { steadyClock } from '../clock.ts';
+import { type Clock, steadyClock } from '../clock.ts';
+import type { ChainConfig } from '../config.ts';
 import { formatAmount } from '../core/money.ts';
+import type { Logger } from '../log.ts';
 import { announceAll } from '../payments/announce.ts';
 import type { Recorded } from '../payments/arrivals.ts';
 import { recordSurplus } from '../payments/surplus.ts';
@@ -14,9 +16,20 @@ import {
 import { type ChainState, lockChain } from '../storage/chains/chains.ts';
 import { inTransaction } from '../storage/database.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
+import type { Db } from '../storage/schema.ts';
 import { sameBlock } from './commit.ts';
-import type { Balances } from './source.ts';
-import type { WatcherDeps } from './watcher.ts';
+import type { Balances, ChainSource } from './source.ts';
+
+export type BalanceCheckDeps = {
+  db: Db;
+  chain: ChainConfig;
+  source: Pick<ChainSource, 'balances'>;
+  publicUrl: string;
+  clock: Clock;
+  log: Logger;
+  /** Called when something was committed that causes webhooks. */
+  onEvents: () => void;
+};
 
 /** Looks at the balances of payments' addresses, in the course of reading a chain. */
 export type BalanceCheck = {
@@ -32,9 +45,7 @@ const restMs = 10_000;
  * ends unpaid, the balance is compared, and what no recorded transfer explains is raised as an unmatched deposit. One
  * request for all addresses that are due at a block, none where none is.
  */
-export function createBalanceCheck(
-  deps: Pick<WatcherDeps, 'db' | 'chain' | 'source' | 'publicUrl' | 'clock' | 'log' | 'onEvents'>,
-): BalanceCheck {
+export function createBalanceCheck(deps: BalanceCheckDeps): BalanceCheck {
   const { db, chain, source, clock, log } = deps;
   const { network } = chain;
   const steady = steadyClock(clock);

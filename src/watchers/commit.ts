@@ -10,9 +10,11 @@ import { type SettleContext, type Settlement, settlePayment } from '../payments/
 import { deleteMarksOfBlock } from '../storage/chains/balance-marks.ts';
 import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains/chains.ts';
 import { recordScan } from '../storage/chains/scans.ts';
-import { type DepositBlock, orphanDepositsOfBlock } from '../storage/deposits/deposits.ts';
+import { orphanDepositsOfBlock } from '../storage/deposits/deposits.ts';
+import { listDepositsIn } from '../storage/deposits/range.ts';
 import { listOverduePayments, lockPayments } from '../storage/payments/payments.ts';
 import type { Trx } from '../storage/schema.ts';
+import { confirmedIn, type JudgedBlock } from './agreement/block.ts';
 import { surplusAnchors } from './anchors.ts';
 import type { Span } from './source.ts';
 
@@ -27,7 +29,7 @@ export type CheckedSpan = Span & {
   /** Whether its blocks were read whole. */
   native: boolean;
   /** Blocks in its range of which deposits are recorded though the chain no longer has them. */
-  vanished: readonly DepositBlock[];
+  vanished: readonly JudgedBlock[];
   /** When the answer came, both as by `databaseTime`: by the clock, and by one that nobody sets. */
   answered: { at: number; steadyAt: number };
   news: ShownHead['news'];
@@ -47,7 +49,7 @@ const overdueLimit = 200;
 /**
  * Writes a span and everything it implies, in the caller's transaction: deposits, what follows for payments,
  * events, the cursor. Null when the cursor is no longer where the span begins, because another process has
- * read on: then nothing is written.
+ * read on, or when a deposit was confirmed since it was decided what vanished: then nothing is written.
  */
 export async function commitSpan(
   trx: Trx,
@@ -58,6 +60,7 @@ export async function commitSpan(
   const { chain, now } = context;
   const before = await lockChain(trx, chain.network);
   if (before === null || !sameBlock(before.cursor, from)) return null;
+  if (!(await areAsJudged(trx, chain.network, span.vanished))) return null;
 
   const state: ChainState = {
     network: chain.network,
@@ -115,11 +118,25 @@ function timeAfter(before: ChainState, { head, answered, news }: CheckedSpan): T
   return nextReference(before.time, { head, at: answered.steadyAt, news });
 }
 
+/** Whether nothing in these blocks was confirmed since it was decided that they may be taken back. */
+export async function areAsJudged(
+  trx: Trx,
+  network: Network,
+  blocks: readonly JudgedBlock[],
+): Promise<boolean> {
+  for (const block of blocks) {
+    const range = { above: block.height - 1, upTo: block.height };
+    const confirmed = confirmedIn(block, await listDepositsIn(trx, network, range));
+    if (![...confirmed].every((id) => block.confirmed.has(id))) return false;
+  }
+  return true;
+}
+
 /** Takes back what lay in blocks that the chain no longer has; returns the payments to settle. */
 export async function orphanBlocks(
   trx: Trx,
   network: Network,
-  blocks: readonly DepositBlock[],
+  blocks: readonly JudgedBlock[],
 ): Promise<number[]> {
   const touched: number[] = [];
   for (const block of blocks) {

@@ -15,6 +15,7 @@ import { cutScans } from '../storage/chains/scans.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import type { Db, Trx } from '../storage/schema.ts';
+import { judgeNow } from './agreement/block.ts';
 import { commitFork, findFork, firstAnchors } from './reorg.ts';
 import type { WatcherDeps } from './watcher.ts';
 
@@ -80,7 +81,8 @@ export async function acceptFork(
 
   async function forkOf() {
     try {
-      return await findFork(db, source, { ...state, finalizedHeight: null }, signal);
+      const found = await findFork(db, source, { ...state, finalizedHeight: null }, signal);
+      return { ...found, disconnected: await judgeNow(db, chain.network, found.disconnected) };
     } catch (error) {
       if (error instanceof FinalityViolation)
         throw new CommandError(`${error.message} "depositd chain set-cursor" says where to read on.`);

@@ -14,8 +14,15 @@ import { cutScans } from '../storage/chains/scans.ts';
 import type { DepositBlock } from '../storage/deposits/deposits.ts';
 import { listDepositsIn } from '../storage/deposits/range.ts';
 import type { Db, Trx } from '../storage/schema.ts';
-import { type CommitContext, orphanBlocks, sameBlock, settleAll, settleContext } from './commit.ts';
-import { blockOf, hostsOf } from './one-node.ts';
+import type { JudgedBlock } from './agreement/block.ts';
+import {
+  areAsJudged,
+  type CommitContext,
+  orphanBlocks,
+  sameBlock,
+  settleAll,
+  settleContext,
+} from './commit.ts';
 import type { ChainSource, Span } from './source.ts';
 
 /** What a reorg did to what we had recorded. */
@@ -179,13 +186,13 @@ async function refuseUpheld(
   why: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const hosts = hostsOf(source);
+  if (source.endpoints().length < 2) return;
   const others: string[] = [];
   let upheld = false;
-  for (const host of hosts.length > 1 ? hosts : []) {
-    const block = await blockOf(source, host, { height, reach: height }, signal);
+  for (const answer of await source.blocksOfEach([height], signal)) {
+    const block = answer.kind === 'answered' ? answer.value.get(height) : null;
     if (block?.hash === hash) upheld = true;
-    else if (block !== null) others.push(host);
+    else if (block != null) others.push(answer.host);
   }
   if (upheld) {
     for (const host of others) source.distrust(host, `it has another block at ${height}, ${why} elsewhere`);
@@ -220,16 +227,17 @@ export async function findMisread(
 
 /**
  * Takes back what the fork disconnected and sets the cursor to the fork point, in the caller's transaction.
- * Null when another process has moved the cursor meanwhile.
+ * Null when another process has moved the cursor meanwhile, or confirmed what was not when that was decided.
  */
 export async function commitFork(
   trx: Trx,
   state: ChainState,
-  fork: Fork,
+  fork: Pick<Fork, 'forkPoint'> & { disconnected: readonly JudgedBlock[] },
   context: CommitContext,
 ): Promise<Settlement[] | null> {
   const before = await lockChain(trx, state.network);
   if (before === null || !sameBlock(before.cursor, state.cursor)) return null;
+  if (!(await areAsJudged(trx, state.network, fork.disconnected))) return null;
 
   const after: ChainState = { ...before, cursor: fork.forkPoint, head: fork.forkPoint };
   await updateChain(trx, after);

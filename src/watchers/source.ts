@@ -77,9 +77,12 @@ export type PollOutcome =
 export type NodeHead = { latest: BlockRef; finalized: BlockRef | null };
 
 export type Inclusion =
-  /** The transaction succeeded and the transfer is in this block of the chain of a node whose head is `head`. */
-  | { kind: 'included'; block: BlockRef; head: number }
-  /** The node's chain has another block at that height, or the transaction is not in it. */
+  /**
+   * The transaction succeeded and moves `amount` there, in this block of the chain of a node whose head is `head`. `weak`
+   * where only nothing speaks against it: the node can no longer tell how the transaction ran, nor what it moved.
+   */
+  | { kind: 'included'; block: BlockRef; amount: bigint; head: number; weak?: true }
+  /** The node's chain has another block at that height, or the transaction or the transfer is not in it. */
   | { kind: 'absent' }
   /** All is in place but for what the recipient's balance shows, which speaks against it. */
   | { kind: 'doubtful'; reason: string }

@@ -19,6 +19,7 @@ import { type DatabaseTime, databaseTime, inTransaction } from '../storage/datab
 import { hasSeenDeposit } from '../storage/deposits/deposits.ts';
 import { hasPendingPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
+import { createBlockAgreement } from './agreement/block.ts';
 import { thinOutAnchors } from './anchors.ts';
 import { createBalanceCheck } from './balance-check.ts';
 import { createSkewAlarm } from './clock-skew.ts';
@@ -31,10 +32,8 @@ import {
   isRead,
   sameBlock,
 } from './commit.ts';
-import { commitConfirmed, listDeepDeposits } from './confirm.ts';
-import { createFreshLooks } from './fresh-looks.ts';
+import { commitConfirmed, createConfirmations } from './confirmations.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
-import { createSecondWord } from './second-word.ts';
 import type { ChainSource, Span, Watchlist } from './source.ts';
 import { createFinalityAlarm } from './stalls.ts';
 
@@ -89,8 +88,8 @@ const longestWaitMs = 15_000;
 
 /**
  * Watches one chain. A step reads what a node shows, with no transaction open; writes it, everything it
- * implies and the new cursor in one transaction; then looks afresh at deposits that are deep enough and
- * confirms them in another. Killed at any line, the next step begins from the cursor and nothing is lost;
+ * implies and the new cursor in one transaction; then asks every node about deposits that are deep enough and
+ * confirms what they agree on in another. Killed at any line, the next step begins from the cursor and nothing is lost;
  * repeated, it changes nothing.
  */
 export function createWatcher(deps: WatcherDeps): Watcher {
@@ -106,8 +105,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   let headShownAt = Number.NEGATIVE_INFINITY;
   /** The highest head since we began to watch without a pause, and whether one has appeared since. */
   let watched: { height: number; at: number; appeared: boolean } | null = null;
-  const looks = createFreshLooks(deps);
-  const secondWord = createSecondWord(deps);
+  const confirmations = createConfirmations(deps);
+  const blockAgreement = createBlockAgreement(deps);
   const finality = createFinalityAlarm(deps);
   const skew = createSkewAlarm(deps);
   const balances = createBalanceCheck(deps);
@@ -191,8 +190,9 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     answeredAt: number,
     signal: AbortSignal,
   ): Promise<StepOutcome> {
-    const vanished = await findVanished(db, source, before, span, signal);
-    await secondWord.ask({ blocks: vanished, cursor: before.cursor, reach: span.to.height }, signal);
+    const blocks = await findVanished(db, source, before, span, signal);
+    const { cursor } = before;
+    const vanished = await blockAgreement.agree({ blocks, cursor, reach: span.to.height }, signal);
     const news = newsOf(span.head, answeredAt);
     /** By how much the time that is stored is ahead of our steady clock. */
     let aheadMs = 0;
@@ -227,16 +227,16 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     return { kind: moved ? 'advanced' : 'unmoved', ...pace };
   }
 
-  /** @returns whether more deposits wait for their fresh look. */
+  /** @returns whether more deposits wait to be agreed on. */
   async function confirmDeep(state: ChainState, signal: AbortSignal): Promise<boolean> {
-    const deposits = await listDeepDeposits(db, state, chain, looks.resting);
-    if (deposits.length === 0) return false;
-    const { proven, gone } = await looks.prove(deposits, signal);
-    if (proven.length + gone.length === 0) return false;
-    const settled = await inTransaction(db, (trx) => commitConfirmed(trx, { proven, gone }, context()));
+    const agreed = await confirmations.agree(state, signal);
+    const { confirmed, gone } = agreed;
+    if (confirmed.length + gone.length === 0) return false;
+    const settled = await inTransaction(db, (trx) => commitConfirmed(trx, agreed, context()));
+    const deposits = confirmed.map(({ deposit }) => deposit);
     log.info(
-      { height: state.cursor.height, ...describeDeposits(proven), ...describeSettlements(settled) },
-      proven.length > 0 ? 'deposits confirmed' : 'payments repaired',
+      { height: state.cursor.height, ...describeDeposits(deposits), ...describeSettlements(settled) },
+      confirmed.length > 0 ? 'deposits confirmed' : 'payments repaired',
     );
     if (settled.length > 0) onEvents();
     return true;
@@ -262,8 +262,11 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
     const fork = await findFork(db, source, state, signal);
     const { cursor } = state;
-    await secondWord.ask({ blocks: fork.disconnected, cursor, reach: cursor.height }, signal);
-    const settled = await inTransaction(db, (trx) => commitFork(trx, state, fork, context()));
+    const replaced = { blocks: fork.disconnected, cursor, reach: cursor.height };
+    const disconnected = await blockAgreement.agree(replaced, signal);
+    const settled = await inTransaction(db, (trx) =>
+      commitFork(trx, state, { ...fork, disconnected }, context()),
+    );
     if (settled === null) return { kind: 'stale', nextAt: clock(), idle: false };
     failures = 0;
     const fields = {

@@ -67,6 +67,7 @@ describe('a chain', () => {
       pollSeconds: 1,
       idlePollSeconds: 15,
       recheckSeconds: 60,
+      secondNodeWaitSeconds: 60,
       startBlock: 'latest',
     });
     expect(ethereum).toMatchObject({

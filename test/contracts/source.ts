@@ -374,17 +374,26 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       const head = await chain.height();
       const looks = await chain.source.inclusions(transfers, never);
       for (const transfer of transfers) {
-        expect(looks.get(transfer)).toEqual({ kind: 'included', block: transfer.block, head });
+        expect(looks.get(transfer)).toEqual({
+          kind: 'included',
+          block: transfer.block,
+          amount: transfer.amount,
+          head,
+        });
       }
       const [token] = transfers as [Transfer];
       const wrong: InclusionQuery[] = [
-        { ...token, amount: token.amount + 1n },
         { ...token, ordinal: 2 },
         { ...token, recipient: bob },
       ];
       expect([...(await chain.source.inclusions(wrong, never)).values()]).toEqual(
         wrong.map(() => ({ kind: 'absent' })),
       );
+
+      const more = { ...token, amount: token.amount + 1n };
+      expect((await chain.source.inclusions([more], never)).get(more)).toMatchObject({
+        amount: token.amount,
+      });
 
       await chain.reorg(3);
       const after = await chain.source.inclusions(transfers, never);

@@ -24,6 +24,7 @@ export function testChain(network: Network, changes: Partial<ChainConfig> = {}):
     pollSeconds: known.pollSeconds,
     idlePollSeconds: 15,
     recheckSeconds: 60,
+    secondNodeWaitSeconds: 60,
     assets,
     startBlock: 'latest',
     native,

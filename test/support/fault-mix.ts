@@ -363,7 +363,7 @@ function hadNoOther({ lines }: World, txHash: string): boolean {
   return lines.some(
     ({ msg, lacks, tx_hash }) =>
       (msg === 'rpc endpoint limited' && lacks === 'receipts') ||
-      (msg === 'deposit confirmed by one node alone' && tx_hash === txHash),
+      (msg === 'deposit confirmed without second node' && tx_hash === txHash),
   );
 }
 

@@ -69,7 +69,7 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
         const there = block?.transfers.some((transfer) => transfer.txHash === query.txHash) ?? false;
         const inclusion: Inclusion =
           block !== undefined && there && block.hash === query.block.hash
-            ? { kind: 'included', block: refOf(block), head: head().height }
+            ? { kind: 'included', block: refOf(block), amount: query.amount, head: head().height }
             : { kind: 'absent' };
         return [query, inclusion];
       }),

@@ -50,6 +50,8 @@ export type ScriptedNode = {
   denies: Set<TxHash>;
   /** What it lists and swears to, though nobody else has it. */
   invents: Transfer[];
+  /** Wrong times, Unix seconds, that it gives for blocks. */
+  times: Map<BlockHash, number>;
   /** What it refuses to serve: `logs` for reading, `receipts` for fresh looks. */
   lacks: Capability[];
 };
@@ -159,6 +161,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     hides: new Set(),
     denies: new Set(),
     invents: [],
+    times: new Map(),
     lacks: [],
   }));
   let preferred = 0;
@@ -260,9 +263,14 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return new Map(
       heights.map((height) => {
         const block = ancestor(head, height);
-        return [height, block === null ? null : refOf(block)];
+        return [height, block === null ? null : tell(node, block)];
       }),
     );
+  }
+
+  /** A block as this node tells of it. */
+  function tell({ times }: ScriptedNode, block: BlockRef): BlockRef {
+    return { ...refOf(block), time: times.get(block.hash) ?? block.time };
   }
 
   async function poll(request: PollRequest): Promise<PollOutcome> {
@@ -314,8 +322,8 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
         kind: 'span',
         span: {
           host: node.name,
-          to: refOf(to),
-          head: refOf(head),
+          to: tell(node, to),
+          head: tell(node, head),
           finalizedHeight: finalized === null ? null : Math.min(finalized, to.height),
           transfers,
           anchors: distinct([
@@ -330,9 +338,11 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
   }
 
   /** What a node lists of a block. */
-  function listed({ hides, invents }: ScriptedNode, block: Block): Transfer[] {
+  function listed(node: ScriptedNode, block: Block): Transfer[] {
+    const { hides, invents } = node;
     const known = block.transfers.filter(({ txHash }) => !hides.has(txHash));
-    return [...known, ...invents.filter((transfer) => transfer.block.hash === block.hash)];
+    const all = [...known, ...invents.filter((transfer) => transfer.block.hash === block.hash)];
+    return all.map((transfer) => ({ ...transfer, block: tell(node, transfer.block) }));
   }
 
   function lookUp(query: InclusionQuery, node: ScriptedNode): Inclusion {
@@ -342,7 +352,9 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     if (query.txHash === noTransaction) {
       const { block } = query;
       const stands = ancestor(head, block.height)?.hash === block.hash;
-      return stands ? { kind: 'included', block, head: head.height } : { kind: 'absent' };
+      return stands
+        ? { kind: 'included', block, amount: query.amount, head: head.height }
+        : { kind: 'absent' };
     }
     if (node.denies.has(query.txHash)) return { kind: 'absent' };
     const found = branch(head, -1, head.height)
@@ -355,11 +367,10 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
           transfer.txHash === query.txHash &&
           transfer.token === query.token &&
           transfer.recipient === query.recipient &&
-          transfer.ordinal === query.ordinal &&
-          transfer.amount === query.amount,
+          transfer.ordinal === query.ordinal,
       );
     if (found === undefined) return { kind: 'absent' };
-    return { kind: 'included', block: found.block, head: head.height };
+    return { kind: 'included', block: tell(node, found.block), amount: found.amount, head: head.height };
   }
 
   const source: ChainSource = {

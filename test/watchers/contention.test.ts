@@ -137,7 +137,7 @@ describeDatabases('two processes that read one chain', (openTestDb) => {
   /** Lets a second watcher take whole steps while the first one's question to the node is under way. */
   async function overtaken(
     world: World,
-    method: 'poll' | 'inclusions' | 'blocksAt',
+    method: 'poll' | 'inclusionsOfEach' | 'blocksAt',
     work: () => Promise<void>,
   ) {
     const original = world.chain.source[method] as (...args: never[]) => Promise<unknown>;
@@ -185,7 +185,7 @@ describeDatabases('two processes that read one chain', (openTestDb) => {
     expect(await world.events(payment)).toEqual(['payment.expired']);
   });
 
-  test('do not confirm a deposit that the other one took back after the fresh look', async () => {
+  test('do not confirm a deposit that the other one took back after nodes had agreed on it', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();
     const payment = await world.create();
@@ -195,7 +195,7 @@ describeDatabases('two processes that read one chain', (openTestDb) => {
     world.mine(1);
     const other = world.secondWatcher();
     // The first step reads the third block and looks at the deposit.
-    const outcome = await overtaken(world, 'inclusions', async () => {
+    const outcome = await overtaken(world, 'inclusionsOfEach', async () => {
       world.chain.reorg({ depth: 3, place: () => null });
       expect((await other()).kind).toBe('reorged');
     });

@@ -496,15 +496,9 @@ describeDatabases('a deposit', (openTestDb) => {
     const old = world.chain.nodes[0];
     if (old !== undefined) old.view = { stuckAt: world.chain.head().hash };
     world.chain.reorg({ depth: 4, blocks: 8, place: () => 1 });
-    const { inclusions } = world.chain.source;
-    world.chain.source.inclusions = async (queries, signal) => {
-      world.chain.prefer(1);
-      return inclusions(queries, signal).finally(() => world.chain.prefer(0));
-    };
     await world.read();
     expect(await world.deposits(payment)).toMatchObject([{ status: 'seen', blockHash: first.hash }]);
     world.chain.prefer(1);
-    world.chain.source.inclusions = inclusions;
     if (old !== undefined) old.view = 'tip';
     world.pass(5);
     await world.read();
@@ -518,11 +512,11 @@ describeDatabases('a deposit', (openTestDb) => {
     const payment = await world.create();
     world.pay(payment);
     world.mine(3);
-    const { inclusions } = world.chain.source;
+    const { inclusionsOfEach } = world.chain.source;
     const node = world.chain.nodes[0];
-    world.chain.source.inclusions = async (queries, signal) => {
+    world.chain.source.inclusionsOfEach = async (queries, signal) => {
       if (node !== undefined) node.up = false;
-      return inclusions(queries, signal).finally(() => {
+      return inclusionsOfEach(queries, signal).finally(() => {
         if (node !== undefined) node.up = true;
       });
     };
@@ -533,7 +527,7 @@ describeDatabases('a deposit', (openTestDb) => {
     await world.read();
     expect(await cursorOf(world)).toBe(world.chain.head().height);
     expect(await world.status(payment)).toMatchObject({ status: 'pending' });
-    world.chain.source.inclusions = inclusions;
+    world.chain.source.inclusionsOfEach = inclusionsOfEach;
     world.pass(5);
     await world.read();
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
@@ -567,11 +561,13 @@ describeDatabases('a deposit', (openTestDb) => {
     const unknown = world.pay(first);
     world.pay(second);
     world.mine(3);
-    const { inclusions } = world.chain.source;
-    world.chain.source.inclusions = async (queries, signal) => {
-      const all = await inclusions(queries, signal);
+    const { inclusionsOfEach } = world.chain.source;
+    world.chain.source.inclusionsOfEach = async (queries, signal) => {
+      const all = await inclusionsOfEach(queries, signal);
       for (const query of queries) {
-        if (query.txHash === unknown) all.set(query, { kind: 'unknown', reason: 'not indexed' });
+        if (query.txHash !== unknown) continue;
+        for (const answer of all)
+          if (answer.kind === 'answered') answer.value.set(query, { kind: 'unknown', reason: 'not indexed' });
       }
       return all;
     };

@@ -150,24 +150,54 @@ export async function listDepositsOfPayments(db: Db, paymentIds: readonly number
   return rows.map(toDeposit);
 }
 
-/** Deposits that await the fresh look: seen, in a block at or below `height`. */
+/**
+ * Deposits that nodes have yet to agree on: seen, in a block at or below `height`, all of those of at most
+ * `transactions` transactions. Those with which a payment is complete come first, then by height: dust, however much of
+ * it, must not hold up who has paid.
+ */
 export async function listDepositsToConfirm(
   db: Db,
   network: Network,
   height: number,
-  limit: number,
+  transactions: number,
 ): Promise<Deposit[]> {
+  // Only an order hangs on these sums: floating point will do.
+  const paid = sql`(select sum(cast(d.amount as double precision)) from deposits d
+    where d.payment_id = deposits.payment_id and d.status <> 'orphaned' and d.role in ('counted', 'accepted'))`;
+  const completes = sql<number>`case when exists (select 1 from payments p
+    join onchain_payments o on o.payment_id = p.id where p.id = deposits.payment_id and p.status = 'pending'
+    and ${paid} >= cast(o.required_amount as double precision)) then 0 else 1 end`;
+  const first = await db
+    .selectFrom('deposits')
+    .select(['tx_hash', 'block_hash', sql<number>`min(${completes})`.as('turn')])
+    .where('network', '=', network)
+    .where('status', '=', sql.lit('seen'))
+    .where('height', '<=', height)
+    .groupBy(['tx_hash', 'block_hash'])
+    .orderBy('turn')
+    .orderBy((eb) => eb.fn.min('height'))
+    .orderBy((eb) => eb.fn.min('id'))
+    .limit(transactions)
+    .execute();
+  if (first.length === 0) return [];
   const rows = await db
     .selectFrom('deposits')
     .select(depositColumns)
     .where('network', '=', network)
     .where('status', '=', sql.lit('seen'))
     .where('height', '<=', height)
-    .orderBy('height')
+    .where((eb) =>
+      eb.or(
+        first.map(({ tx_hash, block_hash }) =>
+          eb.and([eb('tx_hash', '=', tx_hash), eb('block_hash', '=', block_hash)]),
+        ),
+      ),
+    )
     .orderBy('id')
-    .limit(limit)
     .execute();
-  return rows.map(toDeposit);
+  const turns = new Map(first.map(({ tx_hash, block_hash }, turn) => [`${tx_hash} ${block_hash}`, turn]));
+  const turnOf = ({ txHash, blockHash }: Deposit) => turns.get(`${txHash} ${blockHash}`) ?? 0;
+  return rows.map(toDeposit).toSorted((one, other) => turnOf(one) - turnOf(other));
 }
 
 /** Whether a payment's deposit is on its way to being confirmed. */
@@ -237,19 +267,45 @@ export async function confirmDeposits(trx: Trx, deposits: readonly Placed[]): Pr
   });
 }
 
-/** Takes back deposits that still lie in these blocks; answers the ids of those. */
-export async function orphanDeposits(trx: Trx, deposits: readonly Placed[]): Promise<Set<number>> {
-  return changeInBlocks(deposits, async (blockHash, ids) => {
-    const rows = await trx
-      .updateTable('deposits')
-      .set({ status: 'orphaned' })
-      .where('id', 'in', ids)
-      .where('status', '!=', 'orphaned')
-      .where('block_hash', '=', blockHash)
-      .returning('id')
-      .execute();
-    return rows.map(({ id }) => id);
-  });
+/** Takes back deposits that are still as they were judged: in these blocks, in this state; answers the ids of those. */
+export async function orphanDeposits(
+  trx: Trx,
+  deposits: readonly (Placed & Pick<Deposit, 'status'>)[],
+): Promise<Set<number>> {
+  const changed = new Set<number>();
+  for (const [status, judged] of Map.groupBy(deposits, (deposit) => deposit.status)) {
+    const ids = await changeInBlocks(judged, async (blockHash, some) => {
+      const rows = await trx
+        .updateTable('deposits')
+        .set({ status: 'orphaned' })
+        .where('id', 'in', some)
+        .where('status', '=', status)
+        .where('block_hash', '=', blockHash)
+        .returning('id')
+        .execute();
+      return rows.map(({ id }) => id);
+    });
+    for (const id of ids) changed.add(id);
+  }
+  return changed;
+}
+
+/** Writes another time and amount than were recorded, and whose money the deposit is with that. */
+export async function setDepositAgreed(
+  trx: Trx,
+  { id, blockTime, amount, role, unmatchedReason, paymentId }: Deposit,
+): Promise<void> {
+  await trx
+    .updateTable('deposits')
+    .set({
+      block_time: blockTime,
+      amount: amount.toString(),
+      role,
+      unmatched_reason: unmatchedReason,
+      payment_id: paymentId,
+    })
+    .where('id', '=', id)
+    .execute();
 }
 
 /** A deposit in the block where it was found. */

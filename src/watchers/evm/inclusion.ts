@@ -56,20 +56,15 @@ export async function lookAfresh(
 }
 
 /** The same by each node, with nobody else's help. */
-export async function lookAtEach(
+export function lookAtEach(
   deps: LookDeps,
   queries: readonly InclusionQuery[],
   signal: AbortSignal,
 ): Promise<NodeAnswer<Looks>[]> {
   const look = createLook(deps, queries, signal);
-  const answers = await deps.endpoints.askEach(look, signal, { needs: ['receipts'] });
-  return Promise.all(
-    answers.map(async (answer) => {
-      if (answer.kind === 'silent') return answer;
-      const others = ({ host }: EvmNode) => host !== answer.host;
-      return { ...answer, value: await lookInside(deps, answer.value, signal, others) };
-    }),
-  );
+  const work = async (node: EvmNode, seen: Seen) =>
+    lookInside(deps, await look(node, seen), signal, ({ host }) => host !== node.host);
+  return deps.endpoints.askEach(work, signal, { needs: ['receipts'] });
 }
 
 type Judged = (readonly [InclusionQuery, Judgement])[];
@@ -109,47 +104,71 @@ async function lookInside(
   const calls = new Map(inner.map(([{ txHash }, { call }]): [string, ContractCall] => [txHash, call]));
   const watched = (key: AddressKey) => recipients.has(key);
   const { traced } = await deps.tracer.trace({ calls: [...calls.values()], watched, signal, except });
-  for (const [query, { head, call }] of inner) {
+  const untraced: [InclusionQuery, Inner][] = [];
+  for (const [query, judgement] of inner) {
     const shown = traced.get(query.txHash);
     if (shown === undefined) {
-      looks.set(query, await lookAtBalance(deps, query, head, all, signal, except));
+      untraced.push([query, judgement]);
       continue;
     }
-    const found = shown.transfers.some(
-      ({ recipient, ordinal, amount }) =>
-        recipient === query.recipient && ordinal === query.ordinal && amount === query.amount,
+    const found = shown.transfers.find(
+      ({ recipient, ordinal }) => recipient === query.recipient && ordinal === query.ordinal,
     );
-    looks.set(query, found ? { kind: 'included', block: call.block, head } : { kind: 'absent' });
+    const { head, call } = judgement;
+    looks.set(
+      query,
+      found === undefined
+        ? { kind: 'absent' }
+        : { kind: 'included', block: call.block, amount: found.amount, head },
+    );
   }
+  for (const [query, look] of await lookAtBalances(deps, untraced, all, signal, except))
+    looks.set(query, look);
   return looks;
 }
 
 /**
  * Without traces: a transaction that succeeded in the same block did there what it did before. What can be checked is
  * that the recipient gained no less in that block than all that is asked about; where the node has forgotten how much
- * that was, nothing speaks against it.
+ * that was, nothing speaks against it. One question for all that lie in one block.
  */
-async function lookAtBalance(
+async function lookAtBalances(
   { endpoints }: LookDeps,
-  { recipient, block }: InclusionQuery,
-  head: number,
+  untraced: readonly [InclusionQuery, Inner][],
   all: readonly InclusionQuery[],
   signal: AbortSignal,
   except: (node: EvmNode) => boolean,
-): Promise<Inclusion> {
-  const together = all.filter(
-    (other) => other.token === 'native' && other.recipient === recipient && other.block.hash === block.hash,
-  );
-  const claimed = together.reduce((sum, { amount }) => sum + amount, 0n);
-  const queries = [block.height - 1, block.height].map((height) => ({ key: recipient, height }));
-  const balances = await readBalances(endpoints, { queries, on: block, signal, except });
-  const [before = 0n, after = 0n] = balances ?? [];
-  if (balances !== null && after - before < claimed)
-    return {
-      kind: 'doubtful',
-      reason: 'no node can trace the transaction, and the balance does not show it',
-    };
-  return { kind: 'included', block, head };
+): Promise<Looks> {
+  const looks: Looks = new Map();
+  const claims = new Map<string, bigint>();
+  const spotOf = ({ block, recipient }: InclusionQuery) => `${block.hash} ${recipient}`;
+  for (const query of all) {
+    if (query.token === 'native') claims.set(spotOf(query), (claims.get(spotOf(query)) ?? 0n) + query.amount);
+  }
+  const blocks = new Map(untraced.map(([{ block }]) => [block.hash, block]));
+  for (const block of blocks.values()) {
+    const here = untraced.filter(([query]) => query.block.hash === block.hash);
+    const recipients = [...new Set(here.map(([{ recipient }]) => recipient))];
+    const queries = recipients.flatMap((key) => [
+      { key, height: block.height - 1 },
+      { key, height: block.height },
+    ]);
+    const balances = await readBalances(endpoints, { queries, on: block, signal, except });
+    for (const [query, { head }] of here) {
+      const at = 2 * recipients.indexOf(query.recipient);
+      const [before = 0n, after = 0n] = balances?.slice(at, at + 2) ?? [];
+      const { amount } = query;
+      if (balances === null) looks.set(query, { kind: 'included', block, amount, head, weak: true });
+      else if (after - before >= (claims.get(spotOf(query)) ?? 0n))
+        looks.set(query, { kind: 'included', block, amount, head });
+      else
+        looks.set(query, {
+          kind: 'doubtful',
+          reason: 'no node can trace the transaction, and the balance does not show it',
+        });
+    }
+  }
+  return looks;
 }
 
 /** A node's answers about one transfer: results, or undefined where it gave none. */
@@ -227,7 +246,8 @@ export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers)
   if (block.hash !== query.block.hash) return { kind: 'absent' };
 
   // What a balance shows is true as long as its block stands.
-  if (query.txHash === noTransaction) return { kind: 'included', block: refOf(block), head: answers.head };
+  if (query.txHash === noTransaction)
+    return { kind: 'included', block: refOf(block), amount: query.amount, head: answers.head };
 
   const receipt = readReceipt(answers.receipt);
   const found = receipt !== null && receipt.txHash === query.txHash ? receipt : null;
@@ -239,8 +259,9 @@ export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers)
   if (!found.succeeded) return { kind: 'absent' };
 
   if (query.token === 'native') return judgeNative(query, refOf(block), answers);
-  if (tokenAmount(query, found.logs) !== query.amount) return { kind: 'absent' };
-  return { kind: 'included', block: refOf(block), head: answers.head };
+  const amount = amountsOf(found.logs).get(placeOf(query)) ?? null;
+  if (amount === null) return { kind: 'absent' };
+  return { kind: 'included', block: refOf(block), amount, head: answers.head };
 }
 
 /** Whether a block, as it is told without its transactions, names this one; null where it names none in any shape known. */
@@ -250,16 +271,26 @@ function lists(block: unknown, txHash: string): boolean | null {
   return hashes === null || hashes.includes(null) ? null : hashes.some((hash) => hash === txHash);
 }
 
-/** What the recorded transfer moves according to the receipt; null when there is no such transfer. */
-function tokenAmount(query: InclusionQuery, logs: readonly unknown[]): bigint | null {
+/** What was found in the logs of a receipt: one may hold thousands of transfers that are asked about together. */
+const foundInLogs = new WeakMap<readonly unknown[], ReadonlyMap<string, bigint>>();
+
+/** What each transfer among these logs moves. */
+function amountsOf(logs: readonly unknown[]): ReadonlyMap<string, bigint> {
+  const known = foundInLogs.get(logs);
+  if (known !== undefined) return known;
   const transfers = logs.flatMap((value) => {
     const log = readTransferLog(value);
-    const match = log === null ? null : matchLog(log, (key) => key === query.recipient);
-    const wanted = match?.token === query.token && match.txHash === query.txHash;
-    return match !== null && wanted ? [match] : [];
+    const match = log === null ? null : matchLog(log, () => true);
+    return match === null ? [] : [match];
   });
-  const inOrder = transfers.toSorted((a, b) => a.logIndex - b.logIndex);
-  return withOrdinals(inOrder).find(({ ordinal }) => ordinal === query.ordinal)?.amount ?? null;
+  const inOrder = withOrdinals(transfers.toSorted((a, b) => a.logIndex - b.logIndex));
+  const amounts = new Map(inOrder.map((transfer) => [placeOf(transfer), transfer.amount]));
+  foundInLogs.set(logs, amounts);
+  return amounts;
+}
+
+function placeOf(transfer: Pick<InclusionQuery, 'txHash' | 'token' | 'recipient' | 'ordinal'>): string {
+  return [transfer.txHash, transfer.token, transfer.recipient, transfer.ordinal].join(' ');
 }
 
 /** The transaction pays the recipient by its own value first, by what contracts do with it after that. */
@@ -270,7 +301,7 @@ function judgeNative(query: InclusionQuery, block: BlockRef, answers: InclusionA
     return unknown('the node has no such transaction');
   const { hash, to, value, input } = transaction;
   if (to === query.recipient && value > 0n && query.ordinal === 0)
-    return value === query.amount ? { kind: 'included', block, head } : { kind: 'absent' };
+    return { kind: 'included', block, amount: value, head };
   // Only what names a watched address is ever traced: with nothing said to it no contract is known to have paid.
   if (input === '0x') return { kind: 'absent' };
   return { kind: 'inner', call: { txHash: hash, to, value, block }, head };

@@ -1,11 +1,11 @@
 import type { ChainConfig } from '../../config.ts';
 import { type BlockRef, type Cursor, noTransaction, type Transfer } from '../../core/chain.ts';
-import type { Capability } from '../../core/node.ts';
+import type { Capability, NodeAnswer } from '../../core/node.ts';
 import type { Deposit } from '../../core/payment.ts';
-import { RpcError } from '../../errors.ts';
 import { listDepositsIn } from '../../storage/deposits/range.ts';
 import type { Db } from '../../storage/schema.ts';
-import { queryOf } from '../confirm.ts';
+import { inclusionOf, type Outages, queryOf } from '../agreement/ask.ts';
+import { decideLeftOut, type LeftOutVote } from '../agreement/left-out.ts';
 import type { ChainSource, Hosts, Inclusion, InclusionQuery, Span, Watchlist } from '../source.ts';
 
 /*
@@ -28,11 +28,8 @@ export type Piece = {
 /** A transfer of which nothing is recorded where it stands; `agreed` when another node has it too. */
 export type Missed = { transfer: Transfer; agreed: boolean };
 
-/**
- * A recorded deposit that this answer leaves out, though nobody says that it is gone. `upheld` by a third node, by the
- * one that showed it before, or by nobody who could be asked.
- */
-export type Disputed = { deposit: Deposit; upheld: 'by third' | 'by first' | 'not yet' };
+/** A recorded deposit that this answer leaves out and that is not known to be gone; who has it, of those asked. */
+export type Disputed = { deposit: Deposit; hadBy: 'third node' | 'earlier reader' | 'nobody yet' };
 
 /** What reading blocks again has shown. */
 export type Reading = {
@@ -47,7 +44,13 @@ export type Reading = {
   disputed: Disputed[];
 };
 
-export type RereadDeps = { db: Db; chain: ChainConfig; source: ChainSource; watch: Watchlist };
+export type RereadDeps = {
+  db: Db;
+  chain: ChainConfig;
+  source: ChainSource;
+  watch: Watchlist;
+  outages: Outages;
+};
 
 export type RereadOutcome =
   | { kind: 'reading'; reading: Reading }
@@ -80,31 +83,61 @@ export async function reread(
   const { missed, known } = compared;
   const absent = compared.absent.filter(({ token, txHash }) => token !== 'native' || !untraced.has(txHash));
 
-  const queries = [...missed, ...absent.map(queryOf)];
-  const parties = [span.host, ...piece.hosts];
-  const { looks, neutral, alone } = await lookElsewhere(source, queries, parties, signal);
-  const lookOf = (i: number) => looks.get(queries[i] as InclusionQuery)?.kind ?? 'unknown';
-  // Where who read these blocks before serves no receipts, this answer alone takes back nothing that is confirmed.
-  const unheard = alone && source.endpoints().some(({ host }) => host !== span.host && piece.hosts.has(host));
-  const absentLooks = absent.map((deposit, i) => {
-    const look = lookOf(missed.length + i);
-    const weak = unheard && deposit.status === 'confirmed' && look === 'absent';
-    return { deposit, look: weak ? 'unknown' : look };
-  });
-  const upheld = neutral ? 'by third' : 'by first';
-  return {
-    kind: 'reading',
-    reading: {
-      piece,
-      span,
-      known,
-      missed: missed.map((transfer, i) => ({ transfer, agreed: lookOf(i) === 'included' })),
-      vanished: absentLooks.filter(({ look }) => look === 'absent').map(({ deposit }) => deposit),
-      disputed: absentLooks
-        .filter(({ look }) => look !== 'absent')
-        .map(({ deposit, look }) => ({ deposit, upheld: look === 'included' ? upheld : 'not yet' })),
-    },
-  };
+  const left = absent.map((deposit) => ({ deposit, query: queryOf(deposit) }));
+  const queries = [...missed, ...left.map(({ query }) => query)];
+  const answers = queries.length === 0 ? [] : await source.inclusionsOfEach(queries, signal);
+  noteOutages(deps.outages, answers, queries);
+  const others = answers.filter(({ host }) => host !== span.host);
+  const reading: Reading = { piece, span, known, missed: [], vanished: [], disputed: [] };
+  for (const transfer of missed) {
+    const agreed = others.some((answer) => voteOn(transfer, answer) === 'has');
+    reading.missed.push({ transfer, agreed });
+  }
+  for (const { deposit, query } of left) {
+    const votesOf = (who: (host: string) => boolean) =>
+      answers.filter(({ host }) => who(host)).map((answer) => voteOn(query, answer));
+    const verdict = decideLeftOut({
+      third: votesOf((host) => host !== span.host && !piece.hosts.has(host)),
+      earlier: votesOf((host) => host !== span.host && piece.hosts.has(host)),
+      reader: votesOf((host) => host === span.host)[0] ?? 'silent',
+      confirmed: deposit.status === 'confirmed',
+      waited: deps.outages.haveLasted(others.map(({ host }) => host)),
+    });
+    if (verdict.kind === 'vanished') reading.vanished.push(deposit);
+    else if (verdict.kind === 'undecided') reading.disputed.push({ deposit, hadBy: 'nobody yet' });
+    else reading.disputed.push({ deposit, hadBy: verdict.byThird ? 'third node' : 'earlier reader' });
+  }
+  return { kind: 'reading', reading };
+}
+
+type Answer = NodeAnswer<Map<InclusionQuery, Inclusion>>;
+
+/** What a node says of a transfer in its block: another amount, or another block, is another transfer. */
+function voteOn(query: InclusionQuery, answer: Answer): LeftOutVote {
+  const inclusion = inclusionOf(answer, query);
+  switch (inclusion.kind) {
+    case 'included':
+      return inclusion.block.hash === query.block.hash && inclusion.amount === query.amount
+        ? 'has'
+        : 'denies';
+    case 'absent':
+      return 'denies';
+    // What a balance alone speaks against is not gone.
+    case 'doubtful':
+    case 'unknown':
+      return 'silent';
+    default:
+      return inclusion satisfies never;
+  }
+}
+
+function noteOutages(outages: Outages, answers: readonly Answer[], queries: readonly InclusionQuery[]): void {
+  for (const answer of answers) {
+    outages.note(
+      answer.host,
+      queries.every((query) => voteOn(query, answer) === 'silent'),
+    );
+  }
 }
 
 /** Whether a node that was asked for everything watched would show this deposit. */
@@ -141,46 +174,4 @@ type Identity = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'a
 
 function placeOf({ txHash, token, recipient, ordinal, amount }: Identity, block: string): string {
   return [block, txHash, token, recipient, ordinal, amount].join(' ');
-}
-
-/**
- * What others say: nodes that are not party to it first, then those that read the blocks before, and only where there
- * is no other node at all the one that answered. `parties` begins with that one.
- */
-async function lookElsewhere(
-  source: ChainSource,
-  queries: readonly InclusionQuery[],
-  parties: readonly string[],
-  signal: AbortSignal,
-): Promise<{ looks: Looks; neutral: boolean; alone: boolean }> {
-  const nothing = { looks: new Map(), neutral: false, alone: false };
-  if (queries.length === 0) return nothing;
-  const hosts = hostsServing(source, 'receipts');
-  const answerer = parties.slice(0, 1);
-  for (const excluded of [parties, answerer]) {
-    if (hosts.every((host) => excluded.includes(host))) continue;
-    const looks = await lookUnlessDown(source, queries, new Set(excluded), signal);
-    if ([...looks.values()].some(({ kind }) => kind === 'included' || kind === 'absent'))
-      return { looks, neutral: excluded === parties, alone: false };
-  }
-  const alone = hosts.every((host) => answerer.includes(host));
-  return alone
-    ? { looks: await lookUnlessDown(source, queries, new Set(), signal), neutral: false, alone }
-    : nothing;
-}
-
-type Looks = Map<InclusionQuery, Inclusion>;
-
-async function lookUnlessDown(
-  source: ChainSource,
-  queries: readonly InclusionQuery[],
-  except: Hosts,
-  signal: AbortSignal,
-): Promise<Looks> {
-  try {
-    return await source.inclusions(queries, signal, except);
-  } catch (error) {
-    if (!(error instanceof RpcError)) throw error;
-    return new Map();
-  }
 }

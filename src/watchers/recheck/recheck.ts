@@ -1,3 +1,4 @@
+import { steadyClock } from '../../clock.ts';
 import type { Network } from '../../core/networks.ts';
 import { RpcError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
@@ -7,8 +8,9 @@ import { type RecheckMark, readRecheckMark, updateRecheckMark } from '../../stor
 import { joinOldScans } from '../../storage/chains/scans.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { findPaymentById } from '../../storage/payments/payments.ts';
+import { createOutages } from '../agreement/ask.ts';
 import { describeSettlements, sameBlock } from '../commit.ts';
-import { settledHeight } from '../confirm.ts';
+import { settledHeight } from '../confirmations.ts';
 import { commitFork, findMisread } from '../reorg.ts';
 import type { Hosts } from '../source.ts';
 import type { WatcherDeps } from '../watcher.ts';
@@ -43,6 +45,7 @@ const joinEvery = 64;
 export function createRecheck(deps: RecheckDeps): Recheck {
   const { db, chain, source, watch, clock, log, onEvents } = deps;
   const { network } = chain;
+  const outages = createOutages(steadyClock(clock), source, chain.secondNodeWaitSeconds * 1000);
   let failures = 0;
   let rechecks = 0;
   /** Nodes whose reading of the next piece was of no use, in this window. */
@@ -64,7 +67,7 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     await watch.refresh(db);
     const except = nextExcept(piece);
     if (except === null) return failed('no node serves logs');
-    const outcome = await reread(deps, piece, except, signal);
+    const outcome = await reread({ ...deps, outages }, piece, except, signal);
     if (outcome.kind !== 'reading') {
       if (outcome.kind === 'forked' && failures >= patience) await stepBack(mark);
       const asked = hostsServing(source, 'logs').filter((host) => !except.has(host));
@@ -167,8 +170,8 @@ export function createRecheck(deps: RecheckDeps): Recheck {
       const what = await describe(deposit, deposit.paymentId);
       log.warn({ ...what, ...by }, 'recorded transfer not on the chain');
     }
-    for (const { deposit, upheld } of disputed) {
-      if (upheld === 'not yet') continue;
+    for (const { deposit, hadBy } of disputed) {
+      if (hadBy === 'nobody yet') continue;
       deps.found(network, 'disputed');
       log.warn({ ...(await describe(deposit, deposit.paymentId)), ...by }, 'nodes disagree about a transfer');
     }
@@ -186,7 +189,7 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     if (leftOut && first !== undefined && others.length === 0 && first !== span.host) {
       source.distrust(first, `it left out a transfer below block ${span.to.height + 1}`);
     }
-    if (disputed.some(({ upheld }) => upheld === 'by third')) {
+    if (disputed.some(({ hadBy }) => hadBy === 'third node')) {
       source.distrust(span.host, `it left out a transfer below block ${span.to.height + 1}`);
     }
   }

@@ -1,3 +1,4 @@
+import { steadyClock } from '../../clock.ts';
 import type { Cursor } from '../../core/chain.ts';
 import type { HeightRange } from '../../core/coverage.ts';
 import type { Deposit, Payment, PaymentStatus } from '../../core/payment.ts';
@@ -8,8 +9,10 @@ import { type ChainState, readChain } from '../../storage/chains/chains.ts';
 import { readRecheckMark } from '../../storage/chains/recheck-marks.ts';
 import { recordMissingScan } from '../../storage/chains/scans.ts';
 import { inTransaction } from '../../storage/database.ts';
+import { findPaymentById } from '../../storage/payments/payments.ts';
+import { createOutages } from '../agreement/ask.ts';
 import type { CommitContext } from '../commit.ts';
-import { commitConfirmed, isProven, lookAt, settledHeight } from '../confirm.ts';
+import { agreeAtOnce, commitConfirmed, settledHeight } from '../confirmations.ts';
 import type { WatcherDeps } from '../watcher.ts';
 import { commitReading, type Repair } from './apply.ts';
 import { nextPiece } from './pieces.ts';
@@ -63,6 +66,7 @@ export async function rescan(deps: RescanDeps, request: RescanRequest): Promise<
 
   const report: RescanReport = { ranges: [], known: 0, found: [], takenBack: [], disputed: [], payments: [] };
   const settled: Settlement[] = [];
+  const before = new Map<number, PaymentStatus>();
   let position = await blockAt(deps, from - 1, signal);
   while (position.height < to) {
     signal.throwIfAborted();
@@ -77,10 +81,12 @@ export async function rescan(deps: RescanDeps, request: RescanRequest): Promise<
     }
     add(report, piece, done.reading, done.repair);
     settled.push(...done.repair.settled);
+    for (const [id, status] of done.before) before.set(id, before.get(id) ?? status);
     position = done.reading.span.to;
     request.progress(position.height);
   }
   settled.push(...(await confirmFound(deps, report.found, signal)));
+  settled.push(...(await settledMeanwhile(deps, before, settled)));
   return { ...report, payments: changes(settled) };
 }
 
@@ -108,10 +114,11 @@ async function rereadAndRepair(
   deps: RescanDeps,
   piece: Piece,
   signal: AbortSignal,
-): Promise<{ reading: Reading; repair: Repair } | null> {
+): Promise<{ reading: Reading; repair: Repair; before: Map<number, PaymentStatus> } | null> {
   const { db, chain, clock } = deps;
   const { forks } = (await readRecheckMark(db, chain.network)) ?? { forks: 0 };
   const reading = await readStubbornly(deps, piece, signal);
+  const before = new Map<number, PaymentStatus>();
   const repair = await inTransaction(db, async (trx) => {
     const context = { ...contextOf(deps), forks, owedOnly: false };
     const done = await commitReading(trx, reading, context);
@@ -120,18 +127,22 @@ async function rereadAndRepair(
     const { host } = reading.span;
     const { native } = piece;
     await recordMissingScan(trx, { network: chain.network, ...range, host, native, at: clock() });
+    for (const { paymentId } of done.recorded) {
+      if (paymentId !== null) before.set(paymentId, (await findPaymentById(trx, paymentId)).status);
+    }
     return done;
   });
-  return repair === null ? null : { reading, repair };
+  return repair === null ? null : { reading, repair, before };
 }
 
 /** From another node than the first time where one answers, else from any. */
 async function readStubbornly(deps: RescanDeps, piece: Piece, signal: AbortSignal): Promise<Reading> {
   const { source, clock } = deps;
+  const outages = createOutages(steadyClock(clock), source, deps.chain.secondNodeWaitSeconds * 1000);
   const others = hostsServing(source, 'logs').some((host) => !piece.hosts.has(host));
   for (let failures = 0; ; failures++) {
     const except = others && failures % 2 === 0 ? piece.hosts : new Set<string>();
-    const outcome = await reread(deps, piece, except, signal);
+    const outcome = await reread({ ...deps, outages }, piece, except, signal);
     signal.throwIfAborted();
     if (outcome.kind === 'reading') return outcome.reading;
     if (failures >= mostFailures) {
@@ -144,21 +155,33 @@ async function readStubbornly(deps: RescanDeps, piece: Piece, signal: AbortSigna
   }
 }
 
-/** The fresh look for what is deep enough, so that the payments it completes need not wait for the daemon. */
+/** Confirms what the nodes agree on at once, so that the payments it completes need not wait for the daemon. */
 async function confirmFound(
   deps: RescanDeps,
   found: readonly Deposit[],
   signal: AbortSignal,
 ): Promise<Settlement[]> {
-  const { db, chain, source } = deps;
+  const { db, chain } = deps;
   const state = await readChain(db, chain.network);
   if (state === null) return [];
   const deep = found.filter(({ height }) => height <= settledHeight(state, chain));
   if (deep.length === 0) return [];
-  const looks = await lookAt(source, deep, signal);
-  const proven = looks.filter((look) => isProven(look, chain.requiredConfirmations));
-  const deposits = proven.map(({ deposit }) => deposit);
-  return inTransaction(db, (trx) => commitConfirmed(trx, { proven: deposits, gone: [] }, contextOf(deps)));
+  const agreed = await agreeAtOnce(deps, deep, signal);
+  return inTransaction(db, (trx) => commitConfirmed(trx, agreed, contextOf(deps)));
+}
+
+/** What a running daemon, which may be faster than we are, has made meanwhile of payments that were in these states. */
+async function settledMeanwhile(
+  { db }: RescanDeps,
+  before: ReadonlyMap<number, PaymentStatus>,
+  settled: readonly Settlement[],
+): Promise<Settlement[]> {
+  const meanwhile: Settlement[] = [];
+  for (const [id, from] of before) {
+    if (settled.some(({ payment }) => payment.id === id)) continue;
+    meanwhile.push({ payment: await findPaymentById(db, id), from });
+  }
+  return meanwhile;
 }
 
 function contextOf({ chain, latePolicy, publicUrl, clock }: RescanDeps): CommitContext {

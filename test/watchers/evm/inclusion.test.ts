@@ -28,7 +28,7 @@ describe('a token transfer', () => {
   const honest: InclusionAnswers = { head: 120, block, receipt: receipt({ logs }), transaction: undefined };
 
   test('is included where its block and its log stand', () => {
-    expect(judgeInclusion(query, honest)).toEqual({ kind: 'included', block: ref, head: 120 });
+    expect(judgeInclusion(query, honest)).toEqual({ kind: 'included', block: ref, amount: 5n, head: 120 });
   });
 
   test('is found by its number among those of its token to its recipient, whatever the order of the logs', () => {
@@ -46,13 +46,14 @@ describe('a token transfer', () => {
     expect(judgeInclusion({ ...query, ordinal: 2 }, answers)).toEqual({ kind: 'absent' });
   });
 
+  test('is told with the amount that its log moves', () => {
+    const answers = { ...honest, receipt: receipt({ logs: [logs[0], log({ index: 8, amount: 6n })] }) };
+    expect(judgeInclusion(query, answers)).toMatchObject({ kind: 'included', amount: 6n });
+  });
+
   test.each<[string, Partial<InclusionAnswers>]>([
     ['another block stands at its height', { block: { ...block, hash: elsewhere } }],
     ['its transaction failed', { receipt: receipt({ logs, status: '0x0' }) }],
-    [
-      'its log moves another amount',
-      { receipt: receipt({ logs: [logs[0], log({ index: 8, amount: 6n })] }) },
-    ],
     ['its log is not there', { receipt: receipt({ logs: logs.slice(0, 1) }) }],
     ['its block names others', { block: { ...block, transactions: [elsewhere] }, receipt: null }],
     ['its block is empty', { block: { ...block, transactions: [] }, receipt: null }],
@@ -108,12 +109,16 @@ describe('a native transfer', () => {
   const honest: InclusionAnswers = { head: 120, block, receipt: receipt({ logs: [] }), transaction: sent };
 
   test('is included where its transaction succeeded with its value', () => {
-    expect(judgeInclusion(query, honest)).toEqual({ kind: 'included', block: ref, head: 120 });
+    expect(judgeInclusion(query, honest)).toEqual({ kind: 'included', block: ref, amount: 5n, head: 120 });
+  });
+
+  test('is told with the value that its transaction carries', () => {
+    const answers = { ...honest, transaction: { ...sent, value: '0x6' } };
+    expect(judgeInclusion(query, answers)).toMatchObject({ kind: 'included', amount: 6n });
   });
 
   test.each<[string, Partial<InclusionAnswers>]>([
     ['failed', { receipt: receipt({ logs: [], status: '0x0' }) }],
-    ['carries another value', { transaction: { ...sent, value: '0x6' } }],
     ['pays somebody else', { transaction: { ...sent, to: `0x${bob}` } }],
     ['creates a contract', { transaction: { ...sent, to: null } }],
   ])('is absent when its transaction %s', (_, answers) => {

@@ -61,7 +61,9 @@ describe.each(traceMethods)('a contract, traced by %s,', (method) => {
     }
     const looks = await chain.source.inclusions(transfers, never);
     const head = end.height;
-    expect([...looks.values()]).toEqual(transfers.map(() => ({ kind: 'included', block, head })));
+    expect([...looks.values()]).toEqual(
+      transfers.map(({ amount }) => ({ kind: 'included', block, amount, head })),
+    );
   });
 });
 
@@ -125,13 +127,14 @@ describe('a payment by a contract', () => {
     expect([...looks.values()].map(({ kind }) => kind)).toEqual(Array(3).fill('included'));
   });
 
-  test('is absent afresh with another amount, ordinal or recipient, and once a reorg took it back', async () => {
+  test('is told with its own amount, is absent with another ordinal or recipient, and once a reorg took it back', async () => {
     const chain = await open();
     await chain.anvil.send(chain.payer.batch(to(alice, 5n), to(stranger, 6n)));
     await chain.anvil.mine(2);
     const [transfer] = (await chain.read()).transfers as [Transfer];
+    const more = { ...transfer, amount: 6n };
+    expect((await chain.source.inclusions([more], never)).get(more)).toMatchObject({ amount: 5n });
     const wrong = [
-      { ...transfer, amount: 6n },
       { ...transfer, ordinal: 1 },
       { ...transfer, recipient: bob.slice(2) as Transfer['recipient'] },
     ];

@@ -131,7 +131,7 @@ test('S1: what two nodes have no longer is taken back at once, and found where i
   const ends = [first, second].map((node) => forkFrom(node, height - 1));
   await live(10);
   expect(await shown()).toEqual(['orphaned']);
-  expect(told('confirmed deposits taken back by one node alone')).toEqual([]);
+  expect(told('confirmed deposits taken back without second node')).toEqual([]);
   for (const end of ends) end();
   await live(60);
   expect(await shown()).toEqual(['confirmed']);
@@ -142,11 +142,11 @@ test('S1: the other node does not hold it up for ever when it is away', async ()
   const { first, second, live, shown, told, cursor, host, height, close } = await open();
   forkFrom(first, height - 1);
   second.inject({ kind: 'status', status: 502 });
-  await live(290);
+  await live(50);
   expect(await shown()).toEqual(['confirmed']);
   await live(60);
   expect(await shown()).toEqual(['orphaned']);
-  expect(told('confirmed deposits taken back by one node alone')).toMatchObject([
+  expect(told('confirmed deposits taken back without second node')).toMatchObject([
     { height, denied_by: [host(first)] },
   ]);
   expect(await cursor()).toMatchObject({ stands: false });

@@ -4,6 +4,7 @@ import type { Payment } from '../../../src/core/payment.ts';
 import { readCoverage, readRecheckMark } from '../../../src/storage/chains/recheck-marks.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
+import { createOutages } from '../../../src/watchers/agreement/ask.ts';
 import { reread } from '../../../src/watchers/recheck/read.ts';
 import { evmKey } from '../../support/addresses.ts';
 import { openWorld, type World, type WorldOptions } from '../../support/chain-world.ts';
@@ -464,8 +465,13 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
     const others = world.chain.nodes.slice(1);
     for (const other of others) other.lacks = ['receipts'];
     await world.read();
+    for (let passed = 0; passed <= 60; passed += 5) {
+      world.pass(5);
+      await world.step();
+    }
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
     for (const other of others) other.lacks = [];
+    world.lines.length = 0;
     return { world, payment };
   }
 
@@ -558,7 +564,7 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
     const { db, chainConfig: chain } = world;
     const { source } = world.chain;
     const outcome = await reread(
-      { db, chain, source, watch },
+      { db, chain, source, watch, outages: createOutages(world.clock, source, 0) },
       piece,
       new Set(),
       new AbortController().signal,

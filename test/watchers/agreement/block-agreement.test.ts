@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import type { Payment } from '../../src/core/payment.ts';
-import { deleteAnchors, readChain } from '../../src/storage/chains/chains.ts';
-import { inTransaction } from '../../src/storage/database.ts';
-import type { Db } from '../../src/storage/schema.ts';
-import { openWorld, type World } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
-import type { ScriptedNode } from '../support/scripted-chain.ts';
+import type { Payment } from '../../../src/core/payment.ts';
+import { deleteAnchors, readChain } from '../../../src/storage/chains/chains.ts';
+import { inTransaction } from '../../../src/storage/database.ts';
+import type { Db } from '../../../src/storage/schema.ts';
+import { openWorld, type World } from '../../support/chain-world.ts';
+import { describeDatabases } from '../../support/databases.ts';
+import type { ScriptedNode } from '../../support/scripted-chain.ts';
 
 /*
  * A fork below a confirmed deposit: whose word takes it back. The first node of several is asked first.
@@ -20,7 +20,7 @@ function node({ chain }: World, n: number): ScriptedNode {
 const confirmed = { status: 'confirmed', reason: null };
 const reverted = { status: 'failed', reason: 'reorged' };
 const disagree = 'nodes disagree about a block';
-const alone = 'confirmed deposits taken back by one node alone';
+const alone = 'confirmed deposits taken back without second node';
 
 const messages = ({ lines }: World, msg: string) =>
   lines.filter((line) => line.msg === msg && line.level !== 'debug');
@@ -123,7 +123,7 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
       const { world, payment } = await openForked(await openTestDb(), 2);
       mislead(world, 0);
       away(node(world, 1));
-      await live(world, 270);
+      await live(world, 50);
       expect(await world.status(payment)).toEqual(confirmed);
       expect(world.chain.distrusted).toEqual([]);
       Object.assign(node(world, 1), { up: true, view: 'tip' });
@@ -140,13 +140,13 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
     ['behind', (other: ScriptedNode) => Object.assign(other, { view: { behind: 100 } })],
     // As far as we have read, and no further: its word counts for as long as the chain may just be slow.
     ['stuck', () => {}],
-  ])('is believed of one node after five minutes while the other is %s', async (_, away) => {
+  ])('is believed of one node after a minute while the other is %s', async (_, away) => {
     const { world, payment } = await openForked(await openTestDb(), 2);
     const former = world.chain.head();
     away(node(world, 1));
     if (node(world, 1).view === 'tip') node(world, 1).view = { stuckAt: former.hash };
     world.chain.reorg({ depth: 4, blocks: 5, place: () => null });
-    for (let passed = 0; passed < 300; passed += 10) {
+    for (let passed = 0; passed < 60; passed += 10) {
       await world.step();
       expect(await world.status(payment)).toEqual(confirmed);
       world.mine(1);
@@ -176,10 +176,10 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
     const { world, payment } = await openForked(await openTestDb(), 2);
     node(world, 1).up = false;
     world.chain.reorg({ depth: 4, place: () => null });
-    await live(world, 100);
+    await live(world, 20);
     world.pass(-86_400);
     world.mine(1);
-    await live(world, 310);
+    await live(world, 70);
     expect(await world.status(payment)).toEqual(reverted);
   });
 

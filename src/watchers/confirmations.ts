@@ -1,0 +1,277 @@
+import { type Clock, steadyClock } from '../clock.ts';
+import type { ChainConfig } from '../config.ts';
+import type { BlockHash } from '../core/chain.ts';
+import { deepEnoughHeight } from '../core/confirmations.ts';
+import type { Network } from '../core/networks.ts';
+import type { Deposit } from '../core/payment.ts';
+import type { Logger } from '../log.ts';
+import type { RecheckFinding } from '../metrics.ts';
+import { doubled } from '../nodes/backoff.ts';
+import { announceAll } from '../payments/announce.ts';
+import { recordAgreed } from '../payments/record-agreed.ts';
+import type { Settlement } from '../payments/settle.ts';
+import { type ChainState, lockChain } from '../storage/chains/chains.ts';
+import { confirmDeposits, listDepositsToConfirm, orphanDeposits } from '../storage/deposits/deposits.ts';
+import type { Db, Trx } from '../storage/schema.ts';
+import { askAbout, createOutages } from './agreement/ask.ts';
+import {
+  type AgreedDeposit,
+  type DepositVerdict,
+  type DepositVote,
+  decideDeposit,
+  type GoneDeposit,
+} from './agreement/deposit.ts';
+import { type CommitContext, settleAll, settleContext } from './commit.ts';
+import type { ChainSource } from './source.ts';
+
+export type ConfirmationsDeps = {
+  db: Db;
+  chain: ChainConfig;
+  source: ChainSource;
+  clock: Clock;
+  log: Logger;
+  /** Told of each finding, for metrics. */
+  found?: (network: Network, finding: RecheckFinding) => void;
+};
+
+/** What the nodes agree on, to be committed. */
+export type Agreed = { confirmed: AgreedDeposit[]; gone: GoneDeposit[] };
+
+export type Confirmations = {
+  /** Asks each node about deposits that are deep enough; what is not agreed on yet is asked about again later. */
+  agree(state: ChainState, signal: AbortSignal): Promise<Agreed>;
+};
+
+/** Transactions whose deposits are asked about in one step; the others follow in the next. */
+const transactionsPerStep = 50;
+
+/** What everybody denies, so long, ms, after all of them did so first, was never on the chain, or is no longer. */
+const goneMs = 30_000;
+
+/** A deposit about which nobody could say is asked about again after so long, ms, at first and at most. */
+const firstPauseMs = 500;
+const longestPauseMs = 5_000;
+
+/** The same for one that a node denies: it is the chain that changes, or a node lies. */
+const firstDisputePauseMs = 5_000;
+const longestDisputePauseMs = 60_000;
+
+/** What was not asked about for so long, ms, is forgotten. */
+const forgottenMs = 10 * 60_000;
+
+/** What is remembered of a deposit that could not be confirmed yet, in the block where it lies. */
+type Pending = {
+  blockHash: BlockHash;
+  /** When it was first asked about, and until when it is left alone. */
+  since: number;
+  until: number;
+  /** Times it was asked about, and those in which a node denied it. */
+  asked: number;
+  disputes: number;
+  deniedBy: ReadonlySet<string>;
+  /** Since when everybody who was asked has denied it; null while anybody has it. */
+  goneSince: number | null;
+};
+
+/**
+ * The highest block in which a deposit can be confirmed now: `requiredConfirmations` below the head and, where the
+ * chain has finality of its own and the operator asks for it, at or below the finalized height.
+ */
+export function settledHeight(state: ChainState, chain: ChainConfig): number {
+  const deep = deepEnoughHeight(state.head.height, chain.requiredConfirmations);
+  return chain.finality === 'finalized' ? Math.min(deep, state.finalizedHeight ?? -1) : deep;
+}
+
+/** Each node is asked about the deposits that are deep enough, and {@link decideDeposit} says what follows. */
+export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
+  const { db, chain, source, log } = deps;
+  const clock = steadyClock(deps.clock);
+  const waitMs = chain.secondNodeWaitSeconds * 1000;
+  const outages = createOutages(clock, source, waitMs);
+  const pending = new Map<number, Pending>();
+  /** What the log has told in this step: one transaction may hold thousands of deposits. */
+  const told = new Set<string>();
+
+  async function agree(state: ChainState, signal: AbortSignal): Promise<Agreed> {
+    forgetOld();
+    const deposits = await listDue(state);
+    return deposits.length === 0 ? { confirmed: [], gone: [] } : decideAll(deposits, signal);
+  }
+
+  async function listDue(state: ChainState): Promise<Deposit[]> {
+    const height = settledHeight(state, chain);
+    const all = await listDepositsToConfirm(db, chain.network, height, transactionsPerStep + pending.size);
+    const due = all.filter((deposit) => pendingOf(deposit).until <= clock());
+    const transactions = [...new Set(due.map(({ txHash }) => txHash))].slice(0, transactionsPerStep);
+    return due.filter(({ txHash }) => transactions.includes(txHash));
+  }
+
+  async function decideAll(deposits: readonly Deposit[], signal: AbortSignal): Promise<Agreed> {
+    const { votes, reasons } = await askAbout(source, deposits, chain.requiredConfirmations, signal);
+    noteOutages([...votes.values()]);
+    const agreed: Agreed = { confirmed: [], gone: [] };
+    told.clear();
+    for (const [deposit, ballot] of votes) {
+      const before = pendingOf(deposit);
+      const waited = hasWaited(deposit, ballot, before);
+      const verdict = decideDeposit(deposit, { votes: ballot, deniedBy: before.deniedBy, waited });
+      if (verdict.kind === 'confirm') {
+        agreed.confirmed.push(verdict.agreed);
+        if (verdict.alone)
+          report(deposit, 'info', reasons.get(deposit), 'deposit confirmed without second node');
+        pending.delete(deposit.id);
+        continue;
+      }
+      const now = remember(deposit, before, ballot, verdict);
+      if (verdict.kind === 'gone' && now.goneSince !== null && clock() - now.goneSince >= goneMs) {
+        agreed.gone.push(verdict.agreed);
+        pending.delete(deposit.id);
+        reportGone(verdict.agreed);
+        continue;
+      }
+      reportOpen(deposit, before, now, reasons.get(deposit));
+    }
+    return agreed;
+  }
+
+  /** A node that can say something of any of them is there. */
+  function noteOutages(ballots: readonly ReadonlyMap<string, DepositVote>[]): void {
+    const hosts = new Set(ballots.flatMap((ballot) => [...ballot.keys()]));
+    for (const host of hosts) outages.note(host, !ballots.some((ballot) => !isSilent(ballot.get(host))));
+  }
+
+  function hasWaited(
+    { reportedBy }: Deposit,
+    ballot: ReadonlyMap<string, DepositVote>,
+    { since }: Pending,
+  ): boolean {
+    const others = [...ballot.keys()].filter((host) => host !== reportedBy);
+    if (!others.every((host) => isSilent(ballot.get(host)))) return false;
+    return clock() - Math.min(since, outages.since(others) ?? since) >= waitMs;
+  }
+
+  function pendingOf({ id, blockHash }: Deposit): Pending {
+    const known = pending.get(id);
+    if (known !== undefined && known.blockHash === blockHash) return known;
+    const times = { since: clock(), until: clock(), asked: 0, disputes: 0 };
+    return { blockHash, ...times, deniedBy: new Set(), goneSince: null };
+  }
+
+  function remember(
+    { id }: Deposit,
+    before: Pending,
+    ballot: ReadonlyMap<string, DepositVote>,
+    { kind }: DepositVerdict,
+  ): Pending {
+    const deniers = [...ballot].flatMap(([host, vote]) => (vote.kind === 'denies' ? [host] : []));
+    const disputed = kind === 'disputed' || kind === 'gone';
+    const pauseMs = disputed
+      ? doubled(firstDisputePauseMs, before.disputes, longestDisputePauseMs)
+      : doubled(firstPauseMs, before.asked, longestPauseMs);
+    const now: Pending = {
+      ...before,
+      until: clock() + pauseMs,
+      asked: before.asked + 1,
+      disputes: before.disputes + Number(disputed),
+      deniedBy: new Set([...before.deniedBy, ...deniers]),
+      goneSince: kind === 'gone' ? (before.goneSince ?? clock()) : null,
+    };
+    pending.set(id, now);
+    return now;
+  }
+
+  /** A reorg that is under way shows here first, and the next poll finds it. What is said twice is another matter. */
+  function reportOpen(deposit: Deposit, before: Pending, now: Pending, reason: string | undefined): void {
+    const denied = [...now.deniedBy];
+    const why = denied.length > 0 ? `denied by ${denied.join(', ')}` : reason;
+    report(deposit, before.asked === 0 ? 'warn' : 'debug', why, 'deposit not confirmed yet');
+    if (now.disputes !== 2 || before.disputes !== 1) return;
+    const { txHash, height, reportedBy } = deposit;
+    const fields = { tx_hash: txHash, height, reported_by: reportedBy, denied_by: denied };
+    tell('warn', fields, 'nodes disagree about a transfer');
+  }
+
+  function reportGone({ deposit, deniedBy }: GoneDeposit): void {
+    const { txHash, height, reportedBy } = deposit;
+    deps.found?.(chain.network, 'vanished');
+    const fields = { tx_hash: txHash, height, reported_by: reportedBy, denied_by: deniedBy };
+    tell('warn', fields, 'recorded transfer not on the chain');
+  }
+
+  function report(
+    { txHash, height }: Deposit,
+    level: 'info' | 'warn' | 'debug',
+    reason: string | undefined,
+    msg: string,
+  ): void {
+    tell(level, { tx_hash: txHash, height, reason }, msg);
+  }
+
+  function tell(
+    level: 'info' | 'warn' | 'debug',
+    fields: { tx_hash: string; height: number; [field: string]: unknown },
+    msg: string,
+  ): void {
+    const what = `${fields.tx_hash} ${msg}`;
+    if (!told.has(what)) log[level](fields, msg);
+    told.add(what);
+  }
+
+  function forgetOld(): void {
+    for (const [id, { until }] of pending) if (until + forgottenMs < clock()) pending.delete(id);
+  }
+
+  return { agree };
+}
+
+/** What these nodes agree on at once: nothing is waited for, and nothing taken back. */
+export async function agreeAtOnce(
+  { source, chain }: Pick<ConfirmationsDeps, 'source' | 'chain'>,
+  deposits: readonly Deposit[],
+  signal: AbortSignal,
+): Promise<Agreed> {
+  const { votes } = await askAbout(source, deposits, chain.requiredConfirmations, signal);
+  const confirmed = [...votes].flatMap(([deposit, ballot]) => {
+    const verdict = decideDeposit(deposit, { votes: ballot, deniedBy: new Set(), waited: false });
+    return verdict.kind === 'confirm' ? [verdict.agreed] : [];
+  });
+  return { confirmed, gone: [] };
+}
+
+/** Confirms what is agreed on, takes back what is gone and settles their payments, in the caller's transaction. */
+export async function commitConfirmed(
+  trx: Trx,
+  { confirmed, gone }: Agreed,
+  context: CommitContext,
+): Promise<Settlement[]> {
+  const state = await lockChain(trx, context.chain.network);
+  if (state === null) return [];
+  const confirmedIds = await confirmDeposits(
+    trx,
+    confirmed.map(({ deposit }) => deposit),
+  );
+  const goneIds = await orphanDeposits(
+    trx,
+    gone.map(({ deposit }) => deposit),
+  );
+  const otherwise = confirmed.flatMap(({ deposit, statement: { time, amount } }) =>
+    confirmedIds.has(deposit.id) && (time !== deposit.blockTime || amount !== deposit.amount)
+      ? [{ deposit, time, amount }]
+      : [],
+  );
+  const changed = await recordAgreed(trx, otherwise, context.chain.family);
+  const touched = [
+    ...[...confirmed, ...gone]
+      .map(({ deposit }) => deposit)
+      .filter(({ id }) => confirmedIds.has(id) || goneIds.has(id)),
+    ...changed,
+  ].flatMap(({ paymentId }) => paymentId ?? []);
+  const settled = await settleAll(trx, touched, settleContext(state, context));
+  await announceAll(trx, changed, context);
+  return settled;
+}
+
+/** One that has it, but not as deep as required yet, says neither yes nor no. */
+function isSilent(vote: DepositVote | undefined): boolean {
+  return vote === undefined || vote.kind === 'silent' || (vote.kind === 'has' && !vote.deep);
+}
