@@ -20,7 +20,8 @@ RUN printf '#!/bin/sh\nexec node /app/dist/src/cli.js "$@"\n' > /usr/local/bin/d
 USER node
 VOLUME /var/lib/depositd
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+ENV DEPOSITD_CONFIG=/etc/depositd/config.json
+# Asks the port that is configured.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["depositd", "health"]
 ENTRYPOINT ["depositd"]
-CMD ["serve", "--config", "/etc/depositd/config.json"]
+CMD ["serve"]

@@ -266,6 +266,15 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (network, rank)
     )`,
 
+    sql`create table daemons (
+      id text primary key,
+      version text not null,
+      started_at ${int} not null,
+      seen_at ${int} not null,
+      stopped_at ${int},
+      prices text not null
+    )`,
+
     sql`create table leases (
       name text primary key,
       holder text not null,

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createApi } from './api/http/server.ts';
 import { type Clock, systemClock, within } from './clock.ts';
 import type { Config } from './config.ts';
+import { formatRate } from './core/money.ts';
 import type { ChainFamily, Network } from './core/networks.ts';
 import { CommandError, reasonOf } from './errors.ts';
 import type { Logger } from './log.ts';
@@ -12,9 +14,10 @@ import { openSecrets, type Secrets } from './notify/secrets.ts';
 import { createOutbound } from './outbound.ts';
 import { createPayments } from './payments/create.ts';
 import { createPoolHealth } from './pool/health.ts';
-import { coinsOf, createRates } from './rates/create.ts';
+import { coinsOf, createRates, type RatesService } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
-import { isPostgres, openDatabase } from './storage/database.ts';
+import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
+import { heartbeatMs, type NotedPrice, noteDaemon, noteDaemonStopped } from './storage/operators/daemons.ts';
 import { forgetOnce, refreshStatistics } from './storage/retention.ts';
 import type { Db } from './storage/schema.ts';
 import { claimDaemon } from './storage/webhooks/claim.ts';
@@ -114,6 +117,14 @@ async function start(
   keep({ name: 'upkeep', step: forget, delay: (more) => (more ? forgetAgainMs : forgetEveryMs) });
   keep({ name: 'statistics', step: () => refreshStatistics(db), delay: () => 24 * hourMs });
 
+  const id = randomUUID();
+  const beat = { id, version: programVersion(), startedAt: clock() };
+  const live = () =>
+    inTransaction(db, (trx) => noteDaemon(trx, { ...beat, seenAt: clock(), prices: pricesOf(rates) }));
+  await live();
+  closers.push(() => inTransaction(db, (trx) => noteDaemonStopped(trx, id, clock())).catch(() => {}));
+  keep({ name: 'heartbeat', step: live, delay: () => heartbeatMs });
+
   const notifier = startNotifier(config, { db, secrets, metrics, clock, log }, closers);
   const onEvents = () => notifier.wake();
 
@@ -182,6 +193,15 @@ async function start(
   const { port } = api.server.address() as AddressInfo;
   const chainsRead = Promise.all([...watches.values()].map(({ firstRead }) => firstRead));
   return { address: { host: config.listen.host, port }, chainsRead };
+}
+
+function pricesOf(rates: RatesService): NotedPrice[] {
+  return rates.status().coins.map(({ coin, quote, reason }) => ({
+    coin,
+    usd: quote === null ? null : formatRate(quote.usdPerCoin),
+    sources: quote?.sources ?? [],
+    reason,
+  }));
 }
 
 function startNotifier(

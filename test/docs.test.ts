@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { createProgram } from '../src/commands/program.ts';
 import { defaultEventTypes, eventTypes } from '../src/core/events.ts';
 import { generateSecret } from '../src/notify/secrets.ts';
 import { signPayload } from '../src/notify/signature.ts';
@@ -110,6 +111,38 @@ describe('the documentation', () => {
     const shown =
       /(-H|--header)\s+["']?(Authorization|X-API-Key)|\benv \$\(|[A-Z_]+TOKEN=\S+ +\S*(depositd|curl)/i;
     expect(lines.filter((line) => shown.test(line))).toEqual([]);
+  });
+
+  test('shows only commands and options that exist', () => {
+    const program = createProgram(() => {});
+    const commands = pages().flatMap((page) => {
+      const text = readFileSync(join(root, page), 'utf8');
+      const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block);
+      const lines = blocks.flatMap((block) => block.replace(/\\\n\s*/g, ' ').split('\n'));
+      const inline = [...text.matchAll(/`(depositd [^`]+)`/g)].map(([, command = '']) => command);
+      return [...lines, ...inline].flatMap((line) => {
+        const command = /^(?:sudo -u depositd |docker exec depositd )?(?:\.\/)?depositd (.+)$/.exec(
+          line.trim(),
+        )?.[1];
+        return command === undefined ? [] : [{ page, command: command.replace(/\s+# .*$/, '') }];
+      });
+    });
+    expect(commands.length).toBeGreaterThan(25);
+    const wrong = commands.filter((shown) => {
+      const words = shown.command.split(' ');
+      let at = program;
+      for (const word of words) {
+        const next = at.commands.find((one) => one.name() === word);
+        if (next === undefined) break;
+        at = next;
+      }
+      // "address pools" alone lists them.
+      const command = at.commands.find((one) => one.name() === 'list') ?? at;
+      const known = command.options.flatMap((option) => [option.short, option.long]);
+      const options = words.filter((word) => word.startsWith('-')).map((word) => word.split('=')[0]);
+      return command.commands.length > 0 || options.some((option) => !known.includes(option));
+    });
+    expect(wrong).toEqual([]);
   });
 
   test('shows JSON that is JSON', () => {

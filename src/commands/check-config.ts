@@ -54,8 +54,10 @@ function showOnline({ nodes, prices }: OnlineReport): void {
 function summary(path: string, config: Config): string[] {
   const chains = Object.values(config.chains).map((chain) => {
     const nodes = chain.rpc.length === 1 ? '1 node' : `${chain.rpc.length} nodes`;
+    const required = chain.requiredConfirmations;
+    const confirmations = required === 1 ? '1 confirmation' : `${required} confirmations`;
     const currencies = chain.assets.map((asset) => asset.currency).join(', ');
-    return `  ${chain.network}: ${nodes}, ${chain.requiredConfirmations} confirmations, ${currencies}`;
+    return `  ${chain.network}: ${nodes}, ${confirmations}, ${currencies}`;
   });
   return [
     `${path} is right`,

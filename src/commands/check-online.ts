@@ -43,12 +43,13 @@ async function askNode(
   const [endpoint] = chain.rpc;
   // The rest of the URL may be a key.
   const host = endpoint === undefined ? '' : new URL(endpoint.url).host;
+  const signal = AbortSignal.timeout(patienceMs);
   try {
-    const signal = AbortSignal.timeout(patienceMs);
     await source.verify(signal);
     return { network, host, height: (await source.start('latest', signal)).head.height, fault: null };
   } catch (error) {
-    return { network, host, height: null, fault: reasonOf(error) };
+    const fault = signal.aborted ? `no answer within ${patienceMs / 1000} seconds` : reasonOf(error);
+    return { network, host, height: null, fault };
   } finally {
     await source.close();
   }

@@ -1,5 +1,6 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type Network, parseNetwork } from '../core/networks.ts';
+import { depositRoles, paymentStatuses } from '../core/payment.ts';
 import { ConfigError, DepositdError, reasonOf } from '../errors.ts';
 import { programVersion } from '../version.ts';
 import { say } from './output.ts';
@@ -22,7 +23,8 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-function createProgram(exitWith: (code: number) => void): Command {
+/** The commands and their options; the docs' commands are held against it. */
+export function createProgram(exitWith: (code: number) => void): Command {
   const program = new Command('depositd')
     .description('Self-hosted, non-custodial crypto payments: receive addresses in, signed webhooks out.')
     .version(programVersion(), '-v, --version')
@@ -51,6 +53,29 @@ function createProgram(exitWith: (code: number) => void): Command {
     .requiredOption('--to <height>', 'the last block', readHeight)
     .option('--native', 'read whole blocks for the chain’s own coin, also where that was not done before')
     .action(async (options) => (await import('./rescan.ts')).rescanBlocks(options));
+  onConfig(
+    program,
+    'health',
+    'Ask the running daemon whether it answers; for the checks of containers.',
+  ).action(async (options) => (await import('./health.ts')).health(options));
+  onConfig(
+    program,
+    'backup <file>',
+    'Copy the database into a file, beside a running daemon, and verify it.',
+    {
+      json: true,
+    },
+  ).action(async (file, options) => (await import('./backup.ts')).backup(file, options));
+  onConfig(
+    program,
+    'restore <file>',
+    'Put a backup in the place of the database; the daemon must be stopped.',
+    {
+      json: true,
+    },
+  )
+    .option('--check', 'only say whether it could be restored')
+    .action(async (file, options) => (await import('./backup.ts')).restore(file, options));
   program
     .command('demo')
     .description(
@@ -62,6 +87,8 @@ function createProgram(exitWith: (code: number) => void): Command {
     .option('--debug', 'show where an unexpected error came from')
     .action(async (options) => (await import('./demo.ts')).demo(options));
   addMerchantCommands(program);
+  addPaymentCommands(program);
+  addDepositCommands(program);
   addKeyCommands(program);
   addAddressCommands(program);
   addWebhookCommands(program);
@@ -113,6 +140,17 @@ function readCount(text: string): number {
   throw new InvalidArgumentError('Expected a whole number up to 1000000.');
 }
 
+function readRowId(text: string): number {
+  if (/^[0-9]{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected the number of a deposit.');
+}
+
+function readListLength(text: string): number {
+  const count = Number(text);
+  if (/^[0-9]{1,5}$/.test(text) && count >= 1 && count <= 10_000) return count;
+  throw new InvalidArgumentError('Expected a whole number from 1 to 10000.');
+}
+
 function readOverlapHours(text: string): number {
   const hours = Number(text);
   if (/^[0-9]{1,3}$/.test(text) && hours <= 720) return hours;
@@ -127,6 +165,44 @@ function addMerchantCommands(program: Command): void {
   onConfig(merchant, 'list', 'List all merchants.', { json: true }).action(async (options) =>
     (await import('./merchant.ts')).merchantList(options),
   );
+}
+
+const listLength = () =>
+  new Option('--limit <count>', 'at most so many, newest first').argParser(readListLength).default(50);
+
+function addPaymentCommands(program: Command): void {
+  const payment = group(program, 'payment', 'Payments: what customers were asked for, and what came.');
+  const reason = ['--reason <text>', 'why, for the audit log'] as const;
+  onConfig(payment, 'list', 'List payments, newest first.', { json: true })
+    .option('--merchant <id>', 'of one merchant')
+    .addOption(new Option('--status <name>', 'in one state').choices(paymentStatuses))
+    .option('--order <id>', 'for an order of the shop')
+    .addOption(listLength())
+    .action(async (options) => (await import('./payment.ts')).paymentList(options));
+  onConfig(payment, 'show <number>', 'Show one payment and what came for it.', { json: true }).action(
+    async (number, options) => (await import('./payment.ts')).paymentShow(number, options),
+  );
+  onConfig(payment, 'accept <number>', 'Take what came, late or too little, as enough.', { json: true })
+    .requiredOption(...reason)
+    .action(async (number, options) => (await import('./payment.ts')).paymentAccept(number, options));
+  onConfig(payment, 'cancel <number>', 'Cancel a payment for which nothing has come yet.', {
+    json: true,
+  }).action(async (number, options) => (await import('./payment.ts')).paymentCancel(number, options));
+}
+
+function addDepositCommands(program: Command): void {
+  const deposit = group(program, 'deposit', 'Deposits: everything that reached an address of a merchant.');
+  onConfig(deposit, 'list', 'List deposits, newest first.', { json: true })
+    .addOption(new Option('--status <name>', 'of one kind').choices(depositRoles))
+    .addOption(listLength())
+    .action(async (options) => (await import('./deposit.ts')).depositList(options));
+  onConfig(deposit, 'attach', 'Give an unmatched deposit to the payment that it was meant for.', {
+    json: true,
+  })
+    .addArgument(new Argument('<deposit-id>', 'as "deposit list" shows it').argParser(readRowId))
+    .argument('<payment-number>')
+    .requiredOption('--reason <text>', 'why, for the audit log')
+    .action(async (id, number, options) => (await import('./deposit.ts')).depositAttach(id, number, options));
 }
 
 function addKeyCommands(program: Command): void {

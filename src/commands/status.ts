@@ -1,10 +1,12 @@
 import type { NodeStatus } from '../core/node.ts';
+import { CommandError } from '../errors.ts';
 import { isoTime } from '../payments/present.ts';
 import { describePools } from '../pool/status.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
 import { listNodes, type NotedNode } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
 import { databaseTime } from '../storage/database.ts';
+import { isAlive, listDaemons } from '../storage/operators/daemons.ts';
 import { countPendingPayments } from '../storage/statistics.ts';
 import { getDeliveryBacklog } from '../storage/webhooks/upkeep.ts';
 import { print, printJson, printTable } from './output.ts';
@@ -16,6 +18,13 @@ export async function status(options: CommandOptions): Promise<void> {
     const found = await readStatus(workplace);
     if (options.json) printJson(found);
     else show(found);
+    const { running, last_seen_at } = found.daemon;
+    if (running) return;
+    throw new CommandError(
+      last_seen_at === null
+        ? 'no daemon has run on this database yet: depositd serve'
+        : `no daemon is running since ${last_seen_at}; what is shown is what it left`,
+    );
   });
 }
 
@@ -31,11 +40,21 @@ async function readStatus({ config, db, clock }: Workplace) {
   const configured = Object.values(config.chains).map(({ network }) => network);
   const coverages = await readCoverages(db, configured);
   const nodes = await listNodes(db);
+  const daemons = await listDaemons(db);
+  const [last] = daemons;
+  const running = daemons.filter((daemon) => isAlive(daemon, now));
+  const priced = running[0] ?? null;
   return {
+    daemon: {
+      running: running.length > 0,
+      processes: running.length,
+      version: priced?.version ?? null,
+      last_seen_at: last === undefined ? null : isoTime(last.seenAt),
+    },
     chains: configured.map((network) => {
       const coverage = coverages.get(network) ?? null;
       const state = states.find((one) => one.network === network) ?? null;
-      const reason = chainUnavailable(state, readNow);
+      const reason = running.length === 0 ? 'no daemon reads it' : chainUnavailable(state, readNow);
       return {
         network,
         available: reason === null,
@@ -60,10 +79,12 @@ async function readStatus({ config, db, clock }: Workplace) {
       free: pool.free,
       held: pool.held,
       quarantined: pool.quarantined,
-      inactive: pool.inactive,
+      retired: pool.retired,
       derivable: pool.derivable,
       exhausted_in_seconds: pool.forecast.exhaustedInSeconds,
     })),
+    // Old ones are no prices.
+    prices: priced?.prices ?? [],
     deliveries: {
       due: backlog.due,
       oldest_due_at: backlog.oldestDueAt === null ? null : isoTime(backlog.oldestDueAt),
@@ -78,7 +99,7 @@ function describeNode(node: NotedNode) {
     lacks: node.lacks,
     head: node.head,
     lag: node.lag,
-    latency_ms: node.latencyMs,
+    latency_ms: node.latencyMs === null ? null : Math.round(node.latencyMs),
     answered_at: node.answeredAt === null ? null : isoTime(node.answeredAt),
     backoff_until: node.backoffUntil === null ? null : isoTime(node.backoffUntil),
     last_error: node.lastError,
@@ -86,7 +107,7 @@ function describeNode(node: NotedNode) {
   };
 }
 
-function show({ chains, pools, deliveries }: Status): void {
+function show({ chains, pools, prices, deliveries }: Status): void {
   printTable(
     ['CHAIN', 'COMPLETE TO', 'RECHECKED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
     chains.map((chain) => [
@@ -108,7 +129,7 @@ function show({ chains, pools, deliveries }: Status): void {
   if (pools.length === 0) print('no receive addresses yet: depositd address add');
   else
     printTable(
-      ['POOL OF', 'NETWORK', 'FOR', 'FREE', 'HELD', 'RESTING', 'DERIVABLE', 'OUT OF SERVICE', 'STATE'],
+      ['POOL OF', 'NETWORK', 'FOR', 'FREE', 'HELD', 'QUARANTINED', 'DERIVABLE', 'RETIRED', 'STATE'],
       pools.map((pool) => [
         pool.merchant_id,
         pool.network,
@@ -117,11 +138,22 @@ function show({ chains, pools, deliveries }: Status): void {
         String(pool.held),
         String(pool.quarantined),
         String(pool.derivable),
-        String(pool.inactive),
+        String(pool.retired),
         poolState(pool),
       ]),
     );
   print('');
+  if (prices.length > 0) {
+    printTable(
+      ['PRICE OF', 'USD', 'FROM'],
+      prices.map(({ coin, usd, sources, reason }) => [
+        coin,
+        usd ?? '–',
+        usd === null ? (reason ?? '') : sources.join(', '),
+      ]),
+    );
+    print('');
+  }
   print(
     deliveries.oldest_due_at === null
       ? 'no webhook is due'

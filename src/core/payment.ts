@@ -85,6 +85,8 @@ export type DepositStatus = 'seen' | 'confirmed' | 'orphaned';
  */
 export type DepositRole = 'counted' | 'late' | 'accepted' | 'unmatched';
 
+export const depositRoles: readonly DepositRole[] = ['counted', 'late', 'accepted', 'unmatched'];
+
 /** `unexplained`: the balance grew by more than transfers explain. */
 export type UnmatchedReason = 'no_payment' | 'wrong_token' | 'wrong_network' | 'before_lock' | 'unexplained';
 

@@ -248,7 +248,7 @@ export function createDatabaseMetrics(
     exhaustedIn.reset();
     for (const pool of counts) {
       const labels = { merchant: pool.merchantId, network: pool.network, currency: pool.currency ?? 'all' };
-      for (const state of ['free', 'held', 'quarantined', 'inactive', 'derivable'] as const) {
+      for (const state of ['free', 'held', 'quarantined', 'retired', 'derivable'] as const) {
         pools.set({ ...labels, state }, pool[state]);
       }
       const { exhaustedInSeconds } = pool.forecast;

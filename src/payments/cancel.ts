@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { PaymentView } from '../core/payment.ts';
 import { inTransaction } from '../storage/database.ts';
 import { listDepositsOfPayments } from '../storage/deposits/deposits.ts';
+import { recordAudit } from '../storage/operators/audit.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
 import { findPayment, viewOf } from '../storage/payments/views.ts';
 import type { Db } from '../storage/schema.ts';
@@ -12,10 +13,10 @@ export type CancelOutcome =
   | { outcome: 'not_found' }
   | { outcome: 'not_cancellable' };
 
-/** Cancels a merchant's payment while it is pending and nothing has been received for it. */
+/** Cancels a merchant's payment while it is pending and nothing has been received for it. An operator's act is audited. */
 export async function cancelPayment(
   { db, clock, publicUrl }: { db: Db; clock: Clock; publicUrl: string },
-  { merchantId, paymentNumber }: { merchantId: string; paymentNumber: string },
+  { merchantId, paymentNumber, actor }: { merchantId: string; paymentNumber: string; actor?: string },
 ): Promise<CancelOutcome> {
   const found = await findPayment(db, merchantId, paymentNumber);
   if (found === null) return { outcome: 'not_found' };
@@ -31,6 +32,16 @@ export async function cancelPayment(
       { publicUrl, now: clock() },
     );
     if (cancelled === null) return { outcome: 'not_cancellable' };
+    if (actor !== undefined) {
+      const detail = { payment: paymentNumber };
+      await recordAudit(trx, {
+        at: clock(),
+        actor,
+        action: 'payment.cancelled',
+        subject: merchantId,
+        detail,
+      });
+    }
     return { outcome: 'cancelled', view: await viewOf(trx, cancelled) };
   });
 }

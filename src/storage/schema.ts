@@ -234,6 +234,16 @@ export type Schema = {
     rechecked_at: number;
   };
 
+  /** The processes that serve this database, see storage/operators/daemons.ts. */
+  daemons: {
+    id: string;
+    version: string;
+    started_at: number;
+    seen_at: number;
+    stopped_at: number | null;
+    prices: string;
+  };
+
   /** Which of several processes does a job, see storage/chains/leases.ts. */
   leases: { name: string; holder: string; until: number };
 

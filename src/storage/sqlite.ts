@@ -16,7 +16,7 @@ import { CommandError, reasonOf } from '../errors.ts';
 import type { Db, Schema } from './schema.ts';
 
 /** Marks a SQLite file as ours ("depo" in ASCII). */
-const applicationId = 0x6465706f;
+export const applicationId = 0x6465706f;
 
 /** How long another process may bring the tables up to date before our start gives up, ms. */
 const startTimeoutMs = 10_000;

@@ -319,12 +319,18 @@ test('status tells what is read, what is free and what waits, before anything ha
   const home = commandHome();
   const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
   await home.run('address', 'add', '--merchant', id, '--network', 'bsc', evmAddress(1));
-  expect(await home.runJson('status')).toEqual({
+  const { code, stdout, stderr } = await home.run('status', '--json');
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: 'depositd: no daemon has run on this database yet: depositd serve\n',
+  });
+  expect(JSON.parse(stdout)).toEqual({
+    daemon: { running: false, processes: 0, version: null, last_seen_at: null },
     chains: [
       {
         network: 'bsc',
         available: false,
-        reason: 'the chain has not been read yet',
+        reason: 'no daemon reads it',
         height: null,
         complete_from: null,
         complete_to: null,
@@ -346,11 +352,12 @@ test('status tells what is read, what is free and what waits, before anything ha
         free: 1,
         held: 0,
         quarantined: 0,
-        inactive: 0,
+        retired: 0,
         derivable: 0,
         exhausted_in_seconds: null,
       },
     ],
+    prices: [],
     deliveries: { due: 0, oldest_due_at: null },
   });
 });

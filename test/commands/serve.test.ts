@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { freePort } from '../../src/demo/daemon.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { createApi } from '../support/api.ts';
 import { adminToken } from '../support/daemon.ts';
@@ -73,6 +74,31 @@ describe('serve', () => {
         `^depositd: cannot listen on 127\\.0\\.0\\.1:${taken} \\("listen" in the configuration\\): another program listens there \\(EADDRINUSE\\)\\n$`,
       ),
     );
+  });
+
+  test('is shown as running with its prices by status, and as gone since when after it', async () => {
+    const home = commandHome({ ...offline, listen: { port: await freePort() } });
+    const daemon = await home.start();
+    expect(await home.run('health')).toMatchObject({ code: 0, stderr: '' });
+    expect(await home.runJson('status')).toMatchObject({
+      daemon: { running: true, processes: 1 },
+      prices: expect.arrayContaining([{ coin: 'usdt', usd: '1', sources: ['fixed'], reason: null }]),
+    });
+    await daemon.stop();
+    expect(await home.run('health')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^depositd: the daemon does not answer: /),
+    });
+    const { code, stdout, stderr } = await home.run('status', '--json');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^depositd: no daemon is running since \d{4}-[^ ]+Z; what is shown is what it left\n$/,
+    );
+    expect(JSON.parse(stdout)).toMatchObject({
+      daemon: { running: false },
+      chains: [{ available: false, reason: 'no daemon reads it' }],
+      prices: [],
+    });
   });
 
   test('notices what commands change beside it: a merchant, its key and its revocation', async () => {

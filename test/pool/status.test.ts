@@ -27,15 +27,15 @@ describeDatabases('the state of a pool', (openTestDb) => {
         free: 3,
         held: 1,
         quarantined: 1,
-        inactive: 1,
+        retired: 1,
         derivable: 0,
       },
     });
     shop.passTime(601);
     await shop.read();
-    expect(await poolOf(shop)).toMatchObject({ free: 4, held: 1, quarantined: 0, inactive: 1 });
+    expect(await poolOf(shop)).toMatchObject({ free: 4, held: 1, quarantined: 0, retired: 1 });
     await shop.setInService(held.address, false);
-    expect(await poolOf(shop)).toMatchObject({ total: 4, free: 4, held: 0, inactive: 2 });
+    expect(await poolOf(shop)).toMatchObject({ total: 4, free: 4, held: 0, retired: 2 });
     expect(await poolOf(shop, 'ethereum')).toMatchObject({ total: 6, free: 6 });
   });
 

@@ -33,7 +33,7 @@ const nodeSchema = z.object({
     })
     .nullable()
     .describe('What it was found to take at once.'),
-  latency_ms: z.number().nullable(),
+  latency_ms: countSchema.nullable(),
   backoff_until: timeSchema.nullable(),
   last_error: z.string().nullable(),
 });
@@ -153,7 +153,7 @@ function presentNode(node: NodeStatus): z.output<typeof nodeSchema> {
     answered_at: node.answeredAt === null ? null : isoTime(node.answeredAt),
     lacks: node.lacks,
     limits: node.limits === null ? null : presentLimits(node.limits),
-    latency_ms: node.latencyMs,
+    latency_ms: node.latencyMs === null ? null : Math.round(node.latencyMs),
     backoff_until: node.backoffUntil === null ? null : isoTime(node.backoffUntil),
     last_error: node.lastError,
   };

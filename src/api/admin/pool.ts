@@ -18,7 +18,7 @@ const poolSchema = z.object({
   free: countSchema.describe('Held by no payment, and rested.'),
   held: countSchema.describe('By pending payments.'),
   quarantined: countSchema.describe('Let go by a payment a short time ago.'),
-  inactive: countSchema.describe('Out of service.'),
+  retired: countSchema.describe('Out of service; a payment may still hold one.'),
   derivable: countSchema.describe('Could still be derived from a public key.'),
   forecast: z
     .object({
@@ -67,7 +67,7 @@ function present(pool: PoolStatus): z.output<typeof poolSchema> {
     free: pool.free,
     held: pool.held,
     quarantined: pool.quarantined,
-    inactive: pool.inactive,
+    retired: pool.retired,
     derivable: pool.derivable,
     forecast: {
       payments_last_day: pool.paymentsLastDay,

@@ -25,6 +25,7 @@ export const errorCodes = [
   'not_cancellable',
   'rate_unavailable',
   'storage_unavailable',
+  'unknown_cursor',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { isoTime } from '../../payments/present.ts';
 import type { Db } from '../../storage/schema.ts';
-import { lastPrunedEvent, listEvents } from '../../storage/webhooks/events.ts';
+import { hasEvent, lastPrunedEvent, listEvents } from '../../storage/webhooks/events.ts';
 import { serviceError } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
-
 import { commonErrors, countSchema, limitSchema, serviceErrorSchema, timeSchema } from './schemas.ts';
 import { webhookBodySchema } from './webhook-body.ts';
 
@@ -28,13 +27,16 @@ export function registerEventRoutes(api: Api, { db }: { db: Db }): void {
       querystring: z.strictObject({
         after: z
           .string()
-          .regex(/^[0-9]{1,15}$/, 'expected the next_cursor of an earlier answer')
-          .default('0')
+          .regex(cursorPattern, 'expected the next_cursor of an earlier answer')
+          .optional()
           .describe('A `next_cursor` of an earlier answer; from the oldest event that is kept without it.'),
         limit: limitSchema,
       }),
       response: {
         ...commonErrors,
+        409: serviceErrorSchema.describe(
+          '`unknown_cursor`: the cursor is not of this database, such as after a restore from a backup.',
+        ),
         410: serviceErrorSchema,
         200: z.object({
           data: z.array(eventSchema),
@@ -47,10 +49,10 @@ export function registerEventRoutes(api: Api, { db }: { db: Db }): void {
     },
     handler: async (request) => {
       const { after, limit } = request.query;
-      const events = await listEvents(db, request.merchantId, Number(after), limit);
+      const place = after === undefined ? null : await placeOf(request.merchantId, after);
+      const events = await listEvents(db, request.merchantId, place ?? 0, limit);
       // Asked for after the list: what is deleted in between is not missed without a word.
-      const pruned = await lastPrunedEvent(db, request.merchantId);
-      if (after !== '0' && Number(after) < pruned) {
+      if (place !== null && place < (await lastPrunedEvent(db, request.merchantId))) {
         throw serviceError(
           410,
           'cursor_expired',
@@ -65,8 +67,30 @@ export function registerEventRoutes(api: Api, { db }: { db: Db }): void {
           created_at: isoTime(event.createdAt),
           body: JSON.parse(event.body) as z.output<typeof webhookBodySchema>,
         })),
-        next_cursor: last === undefined ? null : String(last.sequence),
+        next_cursor:
+          last === undefined ? null : `${last.sequence}-${last.id.slice('evt_'.length, cursorIdEnd)}`,
       };
     },
   });
+
+  /** @throws HttpError 409 when there is no such event: then those after it cannot be told from others. */
+  async function placeOf(merchantId: string, cursor: string): Promise<number> {
+    const [, number, id] = cursorPattern.exec(cursor) ?? [];
+    const sequence = Number(number);
+    if (await hasEvent(db, merchantId, { sequence, idPrefix: `evt_${id}` })) return sequence;
+    // It was deleted with its id; whether others after it were is asked for later.
+    if (sequence > 0 && sequence <= (await lastPrunedEvent(db, merchantId))) return sequence;
+    throw serviceError(
+      409,
+      'unknown_cursor',
+      'This cursor is of an event that is not in this database, which was restored from a backup or is another one. Ask again without a cursor or with an older one, and leave out what you handled by its id and its payment.',
+    );
+  }
 }
+
+/**
+ * The event's sequence and the beginning of its id. After a restore a sequence is given again, to another event: by the
+ * number alone a shop would go on behind events that it never saw.
+ */
+const cursorPattern = /^([0-9]{1,15})-([0-9a-f]{8})$/;
+const cursorIdEnd = 'evt_'.length + 8;

@@ -18,7 +18,7 @@ export type PoolCount = PoolKey & {
   /** In service and held by pending payments. */
   held: number;
   /** Out of service; a payment may still hold one. */
-  inactive: number;
+  retired: number;
   /** Could still be derived. */
   derivable: number;
 };
@@ -45,7 +45,7 @@ export async function countPools(db: Db, merchantId: string | null, restedAt: nu
       free: group.active - held - quarantined,
       quarantined,
       held,
-      inactive: group.retired,
+      retired: group.retired,
       derivable: room.reduce((sum, pool) => sum + Math.max(0, pool.limit - pool.nextIndex), 0),
     });
   }

@@ -41,6 +41,21 @@ export async function insertEvent(trx: Trx, event: NewEvent): Promise<number> {
   return sequence;
 }
 
+/** Whether a merchant's event with this sequence has an id that begins so. */
+export async function hasEvent(
+  db: Db,
+  merchantId: string,
+  event: { sequence: number; idPrefix: string },
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('events')
+    .select('id')
+    .where('sequence', '=', event.sequence)
+    .where('merchant_id', '=', merchantId)
+    .executeTakeFirst();
+  return row?.id.startsWith(event.idPrefix) ?? false;
+}
+
 /** A merchant's events after `sequence`, in commit order. */
 export async function listEvents(
   db: Db,

@@ -89,7 +89,7 @@ describeDatabases("the operator's addresses", (openTestDb) => {
     const json = { amount_usd_cents: 100, network: 'bsc', currency: 'usdt' };
     await api.send('POST', '/api/v1/payments/', { key: shop.key, json });
     const { body } = await api.send(`GET`, `/admin/v1/pool/?merchant_id=${shop.id}`, { admin: true });
-    const pool = { merchant_id: shop.id, network: 'bsc', quarantined: 0, inactive: 0, derivable: 0 };
+    const pool = { merchant_id: shop.id, network: 'bsc', quarantined: 0, retired: 0, derivable: 0 };
     expect(body).toMatchObject({
       data: [
         { ...pool, currency: null, level: 'ok', total: 2, free: 2, held: 0 },

@@ -83,12 +83,42 @@ describeDatabases('the events feed', (openTestDb) => {
     expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
+  test('a cursor of another database, of the future or of another merchant is refused, and none is skipped', async () => {
+    const api = await openApiServer(await openTestDb());
+    const [shop, rival] = [await api.addMerchant(), await api.addMerchant('Rival')];
+    await append(api, shop, 1);
+    await append(api, shop, 2);
+    await append(api, rival, 3);
+    const cursorOf = async (key: string) =>
+      (await api.send<Page>('GET', '/api/v1/events/', { key })).body.next_cursor ?? '';
+    const [own, foreign] = [await cursorOf(shop.key), await cursorOf(rival.key)];
+    const ask = (after: string) => api.send('GET', `/api/v1/events/?after=${after}`, { key: shop.key });
+    expect(await ask(own)).toMatchObject({ status: 200, body: { data: [], next_cursor: null } });
+    // A restore took the last event back, and its sequence is given to another one.
+    await inTransaction(api.db, async (trx) => {
+      const id = `evt_${'0'.repeat(32)}`;
+      await trx.deleteFrom('deliveries').execute();
+      await trx
+        .updateTable('events')
+        .set({ id })
+        .where('sequence', '=', Number(own.split('-')[0]))
+        .execute();
+    });
+    for (const cursor of [own, foreign, '999-00000000', '0-00000000']) {
+      expect(await ask(cursor), cursor).toMatchObject({
+        status: 409,
+        body: { code: 'unknown_cursor', error: expect.stringContaining('restored from a backup') },
+      });
+    }
+  });
+
   test('a cursor that is none, or another field, is a field error', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
     for (const [query, field] of [
       ['after=x', 'after'],
       ['after=-1', 'after'],
+      ['after=17', 'after'],
       ['after=99999999999999999999', 'after'],
       ['cursor=1', 'cursor'],
     ] as const) {

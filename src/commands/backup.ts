@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import { systemClock } from '../clock.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config.ts';
+import { CommandError } from '../errors.ts';
+import { backUp, type RowCounts, restoreBackup, verifyBackup } from '../storage/backup.ts';
+import { inTransaction, openDatabase } from '../storage/database.ts';
+import { recordAudit } from '../storage/operators/audit.ts';
+import { claimDaemon } from '../storage/webhooks/claim.ts';
+import { print, printJson, say } from './output.ts';
+import { actor, type CommandOptions } from './workplace.ts';
+
+/** Copies the database into a file, beside a running daemon. */
+export async function backup(file: string, options: CommandOptions): Promise<void> {
+  const config = readConfig(options);
+  const counts = await backUp(sqlitePathOf(config, postgresBackup), file);
+  tell(options, { file, tables: counts }, [`${file} is a backup, verified: ${summary(counts)}`]);
+  if (options.json !== true && config.webhooks.secretKey === null) {
+    say(
+      `Keep ${join(config.dataFolder, 'depositd.key')} as well, apart from it: without it no webhook can be signed.`,
+    );
+  }
+}
+
+/** Puts a backup in the place of the database; with `check` only looks whether it could. */
+export async function restore(file: string, options: CommandOptions & { check?: boolean }): Promise<void> {
+  const config = readConfig(options);
+  const path = sqlitePathOf(config, postgresRestore);
+  const counts = verifyBackup(file);
+  if (options.check === true) {
+    return tell(options, { file, tables: counts }, [`${file} can be restored: ${summary(counts)}`]);
+  }
+  const claim = await claimDaemon(config.database);
+  try {
+    const stamp = new Date(systemClock()).toISOString().replace(/[:.]/g, '-');
+    const kept = restoreBackup(file, path, stamp);
+    const db = await openDatabase(config.database);
+    try {
+      const entry = { at: systemClock(), actor, action: 'database.restored', subject: 'database' };
+      await inTransaction(db, (trx) =>
+        recordAudit(trx, { ...entry, detail: { payments: counts.payments ?? 0 } }),
+      );
+    } finally {
+      await db.destroy();
+    }
+    const lines = [`${path} is restored: ${summary(counts)}`];
+    if (kept !== null) lines.push(`what was there before is ${kept}`);
+    tell(options, { file, tables: counts, kept }, lines);
+  } finally {
+    claim.release();
+  }
+}
+
+function readConfig({ config }: CommandOptions): Config {
+  return loadConfig(config, process.env, { adminToken: 'unused' });
+}
+
+const postgresBackup =
+  'the database is PostgreSQL, whose own tools make backups: pg_dump --format=custom --file=FILE, with the server and password in PGSERVICE and ~/.pgpass';
+const postgresRestore =
+  'the database is PostgreSQL, whose own tools restore it: stop every daemon, then pg_restore --clean --if-exists --dbname=NAME FILE';
+
+function sqlitePathOf({ database }: Config, otherwise: string): string {
+  if (!database.startsWith('sqlite:')) throw new CommandError(otherwise);
+  return database.slice('sqlite:'.length);
+}
+
+const oneOf: Record<string, string> = {
+  merchants: 'merchant',
+  addresses: 'address',
+  payments: 'payment',
+  deposits: 'deposit',
+  events: 'event',
+};
+
+function summary(counts: RowCounts): string {
+  return Object.keys(oneOf)
+    .map((table) => (counts[table] === 1 ? `1 ${oneOf[table]}` : `${counts[table] ?? 0} ${table}`))
+    .join(', ');
+}
+
+function tell(options: CommandOptions, json: object, lines: readonly string[]): void {
+  if (options.json) printJson(json);
+  else for (const line of lines) print(line);
+}

@@ -1,0 +1,120 @@
+import type { PaymentStatus, PaymentView } from '../core/payment.ts';
+import { CommandError } from '../errors.ts';
+import { acceptPayment } from '../payments/accept.ts';
+import { cancelPayment } from '../payments/cancel.ts';
+import { presentPayment } from '../payments/present.ts';
+import { findPaymentId } from '../storage/payments/numbers.ts';
+import { findPaymentById } from '../storage/payments/payments.ts';
+import { listPayments, viewOf } from '../storage/payments/views.ts';
+import { print, printJson, printTable } from './output.ts';
+import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
+
+type ListOptions = CommandOptions & {
+  merchant?: string;
+  status?: PaymentStatus;
+  order?: string;
+  limit: number;
+};
+
+/** Newest first. */
+export async function paymentList(options: ListOptions): Promise<void> {
+  await atWork(options, async ({ db, config }) => {
+    const { merchant, status, order, limit } = options;
+    const { views } = await listPayments(db, {
+      merchantId: merchant === undefined ? null : (await requireMerchant(db, merchant)).id,
+      limit,
+      ...(status === undefined ? {} : { status }),
+      ...(order === undefined ? {} : { externalOrderId: order }),
+    });
+    const payments = views.map((view) => present(view, config.publicUrl));
+    if (options.json) return printJson({ data: payments });
+    printTable(
+      ['PAYMENT', 'STATUS', 'EXPECTED', 'RECEIVED', '', 'NETWORK', 'ORDER', 'CREATED'],
+      payments.map((payment) => [
+        payment.payment_number,
+        payment.reason === null ? payment.status : `${payment.status} (${payment.reason})`,
+        payment.expected_crypto_amount,
+        payment.actual_crypto_amount ?? '–',
+        payment.currency,
+        payment.network,
+        payment.external_order_id,
+        payment.created_at,
+      ]),
+    );
+  });
+}
+
+export async function paymentShow(number: string, options: CommandOptions): Promise<void> {
+  await atWork(options, async (workplace) => show(await findView(workplace, number), workplace, options));
+}
+
+/** Takes what came for a payment as enough. */
+export async function paymentAccept(
+  number: string,
+  options: CommandOptions & { reason: string },
+): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const { db, clock, config } = workplace;
+    const outcome = await acceptPayment(
+      { db, clock, publicUrl: config.publicUrl },
+      { paymentNumber: number, reason: options.reason, actor },
+    );
+    if (outcome.outcome === 'not_found') throw noPayment(number);
+    if (outcome.outcome === 'not_acceptable') {
+      throw new CommandError(`the payment cannot be accepted: ${outcome.why}`);
+    }
+    show(outcome.view, workplace, options);
+  });
+}
+
+export async function paymentCancel(number: string, options: CommandOptions): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const { db, clock, config } = workplace;
+    const { merchantId } = (await findView(workplace, number)).payment;
+    const outcome = await cancelPayment(
+      { db, clock, publicUrl: config.publicUrl },
+      { merchantId, paymentNumber: number, actor },
+    );
+    if (outcome.outcome === 'not_found') throw noPayment(number);
+    if (outcome.outcome === 'not_cancellable') {
+      throw new CommandError(
+        'the payment cannot be cancelled: it has ended, or something was received for it',
+      );
+    }
+    show(outcome.view, workplace, options);
+  });
+}
+
+async function findView({ db }: Workplace, number: string): Promise<PaymentView> {
+  const id = await findPaymentId(db, number);
+  if (id === null) throw noPayment(number);
+  return viewOf(db, await findPaymentById(db, id));
+}
+
+function noPayment(number: string): CommandError {
+  return new CommandError(`there is no payment ${JSON.stringify(number.slice(0, 60))}`);
+}
+
+/** Without the two values that open the checkout. */
+function present(view: PaymentView, publicUrl: string) {
+  const { payment_token, checkout_url, ...shown } = presentPayment(view, publicUrl);
+  return { ...shown, merchant_id: view.payment.merchantId };
+}
+
+function show(view: PaymentView, { config }: Workplace, options: CommandOptions): void {
+  const payment = present(view, config.publicUrl);
+  if (options.json) {
+    printJson(payment);
+    return;
+  }
+  const { deposits, metadata, ...fields } = payment;
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== null && value !== '') print(`${name.replaceAll('_', ' ').padEnd(24)}${value}`);
+  }
+  if (deposits.length === 0) return;
+  print('');
+  printTable(
+    ['DEPOSIT', 'AMOUNT', 'CONFIRMATIONS', 'STATUS'],
+    deposits.map((one) => [one.tx_hash, one.amount, String(one.confirmations), one.status]),
+  );
+}

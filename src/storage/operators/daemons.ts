@@ -1,0 +1,70 @@
+import type { Db, Trx } from '../schema.ts';
+
+/** A price as a daemon had it. */
+export type NotedPrice = {
+  coin: string;
+  usd: string | null;
+  sources: readonly string[];
+  reason: string | null;
+};
+
+/** A process that serves this database, or did. Times are Unix ms. */
+export type NotedDaemon = {
+  id: string;
+  version: string;
+  startedAt: number;
+  /** When it last said that it lives. */
+  seenAt: number;
+  /** When it was stopped in an orderly way; null: it was not. */
+  stoppedAt: number | null;
+  prices: readonly NotedPrice[];
+};
+
+/** How often a daemon says that it lives, ms. */
+export const heartbeatMs = 10_000;
+
+/** One that has not said so for this long is dead, or its database was away, ms. */
+const patienceMs = 3.5 * heartbeatMs;
+
+/** Those that ended are remembered for so long, ms. */
+const memoryMs = 7 * 24 * 60 * 60 * 1000;
+
+/** Says that a daemon lives, and forgets those that ended long ago. */
+export async function noteDaemon(trx: Trx, daemon: Omit<NotedDaemon, 'stoppedAt'>): Promise<void> {
+  const { id, version, startedAt, seenAt } = daemon;
+  const prices = JSON.stringify(daemon.prices);
+  await trx
+    .insertInto('daemons')
+    .values({ id, version, started_at: startedAt, seen_at: seenAt, stopped_at: null, prices })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: seenAt, prices }))
+    .execute();
+  await trx
+    .deleteFrom('daemons')
+    .where('seen_at', '<', seenAt - memoryMs)
+    .execute();
+}
+
+export async function noteDaemonStopped(trx: Trx, id: string, at: number): Promise<void> {
+  await trx.updateTable('daemons').set({ stopped_at: at, seen_at: at }).where('id', '=', id).execute();
+}
+
+/** The last seen first. */
+export async function listDaemons(db: Db): Promise<NotedDaemon[]> {
+  const rows = await db
+    .selectFrom('daemons')
+    .select(['id', 'version', 'started_at', 'seen_at', 'stopped_at', 'prices'])
+    .orderBy('seen_at', 'desc')
+    .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    version: row.version,
+    startedAt: row.started_at,
+    seenAt: row.seen_at,
+    stoppedAt: row.stopped_at,
+    prices: JSON.parse(row.prices) as NotedPrice[],
+  }));
+}
+
+export function isAlive({ seenAt, stoppedAt }: NotedDaemon, now: number): boolean {
+  return stoppedAt === null && now - seenAt <= patienceMs;
+}
