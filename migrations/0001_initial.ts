@@ -71,6 +71,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       where locked_by is not null`,
 
     sql`create index addresses_retired on addresses (id) where active = 0`,
+    // What a transfer may matter to now, however many addresses there are.
+    sql`create index addresses_held on addresses (locked_by, address_key, address) where locked_by is not null`,
+    sql`create index addresses_released on addresses (released_at, address_key, address) where released_at > 0`,
 
     // Pools that somebody was told about, until they have recovered: each is told once.
     sql`create table pool_levels (

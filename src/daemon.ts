@@ -26,7 +26,7 @@ import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
 import { createCodeLook } from './watchers/evm/code-check.ts';
 import { chainsToWatch } from './watchers/retired-assets.ts';
-import { createWatchlist, type TableWatchlist } from './watchers/watchlist.ts';
+import { createWatchlist, type TableWatchlist, usedLatelyMs } from './watchers/watchlist.ts';
 
 export type Daemon = {
   address: { host: string; port: number };
@@ -130,9 +130,10 @@ async function start(
 
   // One list for all chains of a family: the same key holds an address on each of them.
   const afterMs = config.payments.watchRetiredDays * 24 * hourMs;
+  const latelyMs = Math.max(usedLatelyMs, config.payments.quarantineSeconds * 1000);
   const watchlists = new Map<ChainFamily, TableWatchlist>();
   const watchlistOf = (family: ChainFamily) => {
-    const watch = watchlists.get(family) ?? createWatchlist(family, { afterMs, clock });
+    const watch = watchlists.get(family) ?? createWatchlist(family, { afterMs, clock }, latelyMs);
     watchlists.set(family, watch);
     return watch;
   };

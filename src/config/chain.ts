@@ -75,6 +75,11 @@ function commonConfig(network: Network, file: ChainFile) {
   };
 }
 
+/** The slowest pace, seconds, at which a chain is read: while no address is in use nothing is waited for. */
+export function restPaceSeconds({ pollSeconds, idlePollSeconds }: ChainConfig): number {
+  return Math.max(pollSeconds, idlePollSeconds, Math.min(60, 4 * idlePollSeconds));
+}
+
 function rpcEndpoint(entry: ChainFile['rpc'][number], chainHeaders: Record<string, string>): RpcEndpoint {
   const endpoint = typeof entry === 'string' ? { url: entry } : entry;
   const url = new URL(endpoint.url);

@@ -113,7 +113,9 @@ function settings({ finality, pollSeconds }: Omit<Defaults, 'requiredConfirmatio
     pollSeconds: number(0.1, 3600).default(pollSeconds).describe('The pace while payments are open.'),
     idlePollSeconds: number(0.1, 3600)
       .default(15)
-      .describe('The pace while none is. Creating one wakes the chain.'),
+      .describe(
+        'The pace while none is; four times as slow, but no slower than a minute for it, while no address is in use. Creating one wakes the chain.',
+      ),
     recheckSeconds: number(0.1, 86_400)
       .default(60)
       .describe('How often finalized blocks are read a second time, from another node where there is one.'),

@@ -90,6 +90,8 @@ export function watchChain(
       if (!last.idle) return;
       last = { ...last, idle: false };
       loop.wake();
+      // At rest it reads seldom too.
+      recheckLoop.wake();
     },
     firstRead: firstRead.promise,
     endpoints: source.endpoints,

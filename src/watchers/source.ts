@@ -20,7 +20,10 @@ export type Watchlist = {
 export type PollRequest = {
   /** Everything up to here was read. */
   cursor: Cursor;
-  /** The head that an earlier poll showed, or the cursor; nothing above it is read now, so that this poll proves it. */
+  /**
+   * The head that an earlier poll showed, or the cursor. Where this answer proves more, more may be read: a block that is
+   * not yet known to exist costs no request of its own.
+   */
   head: BlockRef;
   /** Nothing above this height is read now either. */
   upTo?: number;
@@ -28,6 +31,13 @@ export type PollRequest = {
   finalizedHeight: number | null;
   /** Show the node's own head, also where the blocks read now lie far below it. */
   showHead?: boolean;
+  /**
+   * The addresses to which a transfer may matter now. Others of the watchlist need not be asked for: the second reading
+   * finds what was paid to them. If not given, all of them are asked for.
+   */
+  inUse?: ReadonlySet<AddressKey>;
+  /** Whether to ask how far the chain is final; if not given, so it is. */
+  finality?: boolean;
   watch: Watchlist;
   /** Read whole blocks too, for transfers of the chain's own coin. */
   native: boolean;
@@ -49,12 +59,14 @@ export type Hosts = ReadonlySet<string>;
 
 /** What one poll proved: everything that reached a watched address in `(cursor, to]`. */
 export type Span = {
+  /** Whether there may be blocks in it that were mined after it was asked for. */
+  young?: boolean;
   /** The host name of the node that answered. */
   host: string;
   to: BlockRef;
   /** The head the answering node showed, at or above `to`. */
   head: BlockRef;
-  /** At most the height of `to`; null where the chain's nodes do not tell. */
+  /** At most the height of `to`; null where the chain's nodes do not tell, or were not asked. */
   finalizedHeight: number | null;
   /** In chain order. */
   transfers: Transfer[];

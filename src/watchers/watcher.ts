@@ -1,5 +1,7 @@
 import { type Clock, steadyClock } from '../clock.ts';
+import { restPaceSeconds } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
+import type { AddressKey } from '../core/address.ts';
 import type { BlockRef } from '../core/chain.ts';
 import { nextReference, type ShownHead } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
@@ -36,12 +38,13 @@ import { commitConfirmed, createConfirmations } from './confirmations.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import type { ChainSource, Span, Watchlist } from './source.ts';
 import { createFinalityAlarm } from './stalls.ts';
+import type { TableWatchlist } from './watchlist.ts';
 
 export type WatcherDeps = {
   db: Db;
   chain: ChainConfig;
   source: ChainSource;
-  watch: Watchlist & { refresh(db: Db): Promise<void> };
+  watch: Pick<TableWatchlist, keyof Watchlist | 'refresh' | 'inUse'>;
   latePolicy: 'flag' | 'confirm';
   publicUrl: string;
   clock: Clock;
@@ -83,6 +86,12 @@ const watchedMs = 60_000;
 /** After this many failures in a row the head we know is doubted: the chain may have become shorter. */
 const doubtAfter = 3;
 
+/** How far the chain is final is asked this often, ms, where no deposit waits for it. */
+const finalityMs = 15_000;
+
+/** Blocks younger than this, ms, are read as what happens now: what matters to them is what matters now. */
+const nowMs = 2 * 60_000;
+
 /** The longest wait between two tries while nothing can be read, ms. */
 const longestWaitMs = 15_000;
 
@@ -105,6 +114,9 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   let headShownAt = Number.NEGATIVE_INFINITY;
   /** The highest head since we began to watch without a pause, and whether one has appeared since. */
   let watched: { height: number; at: number; appeared: boolean } | null = null;
+  let finalityAskedAt = Number.NEGATIVE_INFINITY;
+  /** Whether a payment was made while the last answer was on its way. */
+  let overtaken = false;
   const confirmations = createConfirmations(deps);
   const blockAgreement = createBlockAgreement(deps);
   const finality = createFinalityAlarm(deps);
@@ -155,6 +167,11 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function readOn(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
     // After the head was fixed and before a node is asked: an address added later was locked after this head.
     await watch.refresh(db);
+    const isNow = clock() - state.cursor.time * 1000 < nowMs;
+    const inUse = isNow ? await watch.inUse(db, clock()) : null;
+    // Blocks that are mined after that are for what is known then: not where a payment has just overtaken an answer.
+    const known = inUse === null || overtaken ? state.head.height : Number.POSITIVE_INFINITY;
+    overtaken = false;
     // After an outage the blocks are older than the clock says: what came soon in the chain's time is not missed.
     const above = await nativeMattersAbove(db, network, Math.min(clock(), state.cursor.time * 1000));
     const native = above !== null && above <= state.cursor.height;
@@ -163,10 +180,12 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       cursor: state.cursor,
       head: doubtful ? state.cursor : state.head,
       finalizedHeight: state.finalizedHeight,
+      finality: await asksFinality(),
       // What lies below the first payment that can be paid in the coin is read as fast as the rest.
-      ...(above !== null && !native ? { upTo: above } : {}),
+      upTo: above !== null && !native ? Math.min(above, known) : known,
       showHead: steady() - headShownAt >= headShownMs,
       watch,
+      ...(inUse === null ? {} : { inUse }),
       native,
       signal,
     });
@@ -178,16 +197,23 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       case 'reorg':
         return reorganize(state, signal);
       case 'span':
-        return advance(state, { ...outcome.span, native }, answeredAt, signal);
+        return advance(state, { ...outcome.span, native }, { inUse, answeredAt }, signal);
       default:
         return outcome satisfies never;
     }
   }
 
+  async function asksFinality(): Promise<boolean> {
+    const due = steady() - finalityAskedAt >= finalityMs;
+    if (!due && !(await hasSeenDeposit(db, network))) return false;
+    finalityAskedAt = steady();
+    return true;
+  }
+
   async function advance(
     before: ChainState,
     span: Span & { native: boolean },
-    answeredAt: number,
+    { inUse, answeredAt }: { inUse: ReadonlySet<AddressKey> | null; answeredAt: number },
     signal: AbortSignal,
   ): Promise<StepOutcome> {
     const blocks = await findVanished(db, source, before, span, signal);
@@ -197,10 +223,13 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     /** By how much the time that is stored is ahead of our steady clock. */
     let aheadMs = 0;
     const committed = await inTransaction(db, async (trx) => {
+      overtaken = span.young === true && inUse !== null && (await isOvertaken(trx, span, inUse));
+      if (overtaken) return null;
       const answered = await timesOf(trx, answeredAt);
       aheadMs = answered.steadyAt - answeredAt;
       return commitSpan(trx, before.cursor, { ...span, vanished, answered, news }, context());
     });
+    if (overtaken) return { kind: 'stale', nextAt: clock(), idle: false };
     if (committed === null) return { kind: 'stale', ...(await paceOf()) };
     // Where the blocks cannot be read a head that can is no success.
     if (isRead(before.cursor, span)) failures = 0;
@@ -225,6 +254,21 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const moved = !sameBlock(before.cursor, state.cursor);
     const pace = behind || more ? { nextAt: clock(), idle: false } : await paceOf();
     return { kind: moved ? 'advanced' : 'unmoved', ...pace };
+  }
+
+  /**
+   * Whether a payment was made after the node was asked that blocks of this answer may pay, and could not be asked for.
+   * Whatever is mined after a later one is not in the answer.
+   */
+  async function isOvertaken(
+    trx: Trx,
+    { native, to }: Pick<CheckedSpan, 'native' | 'to'>,
+    inUse: ReadonlySet<AddressKey>,
+  ): Promise<boolean> {
+    for (const key of await watch.inUse(trx, clock())) if (!inUse.has(key)) return true;
+    if (native) return false;
+    const above = await nativeMattersAbove(trx, network, clock());
+    return above !== null && above < to.height;
   }
 
   /** @returns whether more deposits wait to be agreed on. */
@@ -316,7 +360,9 @@ export function createWatcher(deps: WatcherDeps): Watcher {
 
   async function paceOf(): Promise<Pick<StepOutcome, 'nextAt' | 'idle'>> {
     const open = (await hasPendingPayment(db, network)) || (await hasSeenDeposit(db, network));
-    const seconds = open ? chain.pollSeconds : Math.max(chain.pollSeconds, chain.idlePollSeconds);
+    const used = open || (await watch.inUse(db, clock())).size > 0;
+    const idleSeconds = used ? Math.max(chain.pollSeconds, chain.idlePollSeconds) : restPaceSeconds(chain);
+    const seconds = open ? chain.pollSeconds : idleSeconds;
     return { nextAt: clock() + seconds * 1000, idle: !open };
   }
 

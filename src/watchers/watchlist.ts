@@ -1,9 +1,11 @@
 import type { Clock } from '../clock.ts';
+import type { AddressKey } from '../core/address.ts';
 import type { ChainFamily } from '../core/networks.ts';
 import {
   hasRetiredAddress,
   latestReturn,
   listReturnedAddresses,
+  listUsedAddresses,
   listWatchedAddresses,
 } from '../storage/pool/watched-addresses.ts';
 import type { Db } from '../storage/schema.ts';
@@ -14,7 +16,15 @@ import type { Watchlist } from './source.ts';
 export type TableWatchlist = Watchlist & {
   /** Takes in what was added since the last time: everything committed before this call is watched after it. */
   refresh(db: Db): Promise<void>;
+  /** Those to which a transfer may matter now (Unix ms): payments hold them, or let them go lately, on any chain. */
+  inUse(db: Db, now: number): Promise<ReadonlySet<AddressKey>>;
 };
+
+/** For so long after a payment has let go of an address, ms, what comes to it is looked for at the head. */
+export const usedLatelyMs = 60 * 60 * 1000;
+
+/** So few addresses are asked for at the head whether they are in use or not: leaving some out saves nothing. */
+export const fewAddresses = 32;
 
 /** How long an address that was taken out of service is watched after its last use. */
 export type Retirement = { afterMs: number; clock: Clock };
@@ -33,7 +43,11 @@ const rebuildMs = 24 * 60 * 60 * 1000;
  * of them, and customers confuse networks. One that is out of service is watched for some time after its last
  * use, because a late transfer to it must still be found; without `retirement` it is never forgotten.
  */
-export function createWatchlist(family: ChainFamily, retirement: Retirement | null = null): TableWatchlist {
+export function createWatchlist(
+  family: ChainFamily,
+  retirement: Retirement | null = null,
+  lately = usedLatelyMs,
+): TableWatchlist {
   let table: Reading = { addresses: createAddressSet(), lastId: 0, lastReturn: 0 };
   let builtAt = Number.NEGATIVE_INFINITY;
   let running: Promise<void> = Promise.resolve();
@@ -83,5 +97,6 @@ export function createWatchlist(family: ChainFamily, retirement: Retirement | nu
       running = turn;
       return turn;
     },
+    inUse: async (db, now) => new Set(await listUsedAddresses(db, family, now - lately)),
   };
 }

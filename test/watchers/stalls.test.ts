@@ -94,7 +94,8 @@ describeDatabases('L1: a node that stands still', (openTestDb) => {
       },
       { matches: ({ params }: RpcRequest) => params[0] === 'finalized' },
     );
-    await live(shop, 10);
+    // How far the chain is final is asked every fifteen seconds.
+    await live(shop, 20);
     const payment = await world.create();
     world.pay(payment);
     await live(shop, 50);

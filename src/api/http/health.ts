@@ -1,7 +1,8 @@
 import type { Registry } from '@prometheus-io/client';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import type { ChainConfig, Config } from '../../config.ts';
+import { restPaceSeconds } from '../../config/chain.ts';
+import type { Config } from '../../config.ts';
 import { describeSkew, skewLimits } from '../../core/chain-time.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Rates } from '../../rates/rates.ts';
@@ -113,7 +114,7 @@ async function findFaults({
   for (const chain of configured) {
     const state = states.find(({ network }) => network === chain.network) ?? null;
     const reason = chainUnavailable(state, now);
-    const lateness = state === null ? null : chainDegraded(state, paceMsOf(chain), now);
+    const lateness = state === null ? null : chainDegraded(state, restPaceSeconds(chain) * 1000, now);
     if (reason !== null) unavailable.set(chain.network, reason);
     else if (lateness !== null) late.push({ part: `chain:${chain.network}`, reason: lateness });
     const wrong = describeSkew(skews.get(chain.network) ?? null, skewLimits.warnMs);
@@ -133,11 +134,6 @@ async function findFaults({
   return payable && trouble === null
     ? { reasons: [], degraded: [...reasons, ...late] }
     : { reasons, degraded: [] };
-}
-
-/** How long a chain may rest between two readings, ms. */
-function paceMsOf({ pollSeconds, idlePollSeconds }: ChainConfig): number {
-  return Math.max(pollSeconds, idlePollSeconds) * 1000;
 }
 
 /** Null when the answer fails or takes too long. */

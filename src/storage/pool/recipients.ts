@@ -47,3 +47,23 @@ export async function findHolderBefore(
     .executeTakeFirst();
   return row?.payment_id ?? null;
 }
+
+/** Whether a payment held one of the addresses with this key at a time (Unix ms), or had let go of it not long before. */
+export async function wasInUse(db: Db, key: AddressKey, at: number, latelyMs: number): Promise<boolean> {
+  const row = await db
+    .selectFrom('addresses')
+    .innerJoin('onchain_payments', 'onchain_payments.address_id', 'addresses.id')
+    .innerJoin('payments', 'payments.id', 'onchain_payments.payment_id')
+    .select('payments.id')
+    .where('addresses.address_key', '=', key)
+    .where('payments.created_at', '<=', at)
+    .where((eb) =>
+      eb.or([
+        eb('onchain_payments.released_at', 'is', null),
+        eb('onchain_payments.released_at', '>', at - latelyMs),
+      ]),
+    )
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}

@@ -42,6 +42,39 @@ export async function listWatchedAddresses(
   };
 }
 
+/**
+ * Addresses of a chain family that a payment holds, or has let go after `releasedAfter` (Unix ms). Costs as much as there
+ * are of these.
+ */
+export async function listUsedAddresses(
+  db: Db,
+  family: ChainFamily,
+  releasedAfter: number,
+): Promise<AddressKey[]> {
+  const rows = [
+    ...(await heldAddresses(db).execute()),
+    ...(await releasedAddresses(db, releasedAfter).execute()),
+  ];
+  return rows
+    .filter(({ address }) => familyOf(address as Address) === family)
+    .map((row) => row.address_key as AddressKey);
+}
+
+export function heldAddresses(db: Db) {
+  return db.selectFrom('addresses').select(['address', 'address_key']).where('locked_by', 'is not', null);
+}
+
+export function releasedAddresses(db: Db, after: number) {
+  return (
+    db
+      .selectFrom('addresses')
+      .select(['address', 'address_key'])
+      // As the index says it.
+      .where('released_at', '>', sql.lit(0))
+      .where('released_at', '>', after)
+  );
+}
+
 /** Whether any address is out of service. */
 export async function hasRetiredAddress(db: Db): Promise<boolean> {
   const row = await db

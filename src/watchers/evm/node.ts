@@ -12,6 +12,8 @@ export type EvmNode = {
   range: RangeControl;
   /** Whether it takes a list of recipients in the filter. */
   recipientFilter: boolean;
+  /** The height of what it showed to be final last. */
+  finalized: number | null;
   latencyMs(): number | null;
   limits(): NodeLimits;
   close(): Promise<void>;
@@ -26,6 +28,7 @@ export function createEvmNode(options: RpcClientOptions): EvmNode {
     prefetch: createPrefetch(client),
     range: createRangeControl(endpoint.maxLogRange),
     recipientFilter: true,
+    finalized: null,
     latencyMs: client.latencyMs,
     limits: () => ({
       blocksPerQuery: node.range.width(),

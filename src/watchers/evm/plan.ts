@@ -3,8 +3,9 @@ import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
 import type { PollRequest } from '../source.ts';
+import { fewAddresses } from '../watchlist.ts';
 import { getFullBlock, getHeader, getTransfers } from './calls.ts';
-import type { Header } from './decode.ts';
+import { type Header, refOf } from './decode.ts';
 import type { RateAlarm } from './log-gaps.ts';
 import type { TokenCurrencies } from './logs.ts';
 import { mostFullBlocks } from './native.ts';
@@ -20,8 +21,22 @@ export type ReadContext = {
   rates: RateAlarm;
 };
 
-/** A poll, or a reading of what lies below a block that is known: up to `upTo`, by a node that has that block. */
-export type ReadRequest = PollRequest & { below?: { upTo: number; landmark: BlockRef } };
+/**
+ * A poll, whose chain must have reached the height `expected` by now, or a reading of what lies below a block that is
+ * known: up to `upTo`, by a node that has that block.
+ */
+export type ReadRequest = PollRequest & {
+  expected?: number;
+  below?: { upTo: number; landmark: BlockRef };
+};
+
+/** What a node has shown of itself in this very poll, in answers that did not suffice. */
+export type Shown = {
+  /** Its latest block. */
+  latest: Header;
+  /** Whether that is known to be on another branch than the head seen before. */
+  replaced: boolean;
+};
 
 /** geth takes at most this many values at one place of a filter. */
 const mostRecipients = 1000;
@@ -30,8 +45,16 @@ const mostRecipients = 1000;
 export type Plan = {
   calls: RpcCall[];
   expected: Expectation;
-  /** `latest` where an earlier answer showed the block to read to, else that block. */
+  /** The block to read to, where it is known. */
+  end: BlockRef | null;
+  /** The node's latest block as it has shown it in this poll. */
+  latest: Header | null;
+  /** `latest` where an earlier answer showed the block to read to, or this one should; else that block. */
   top: 'latest' | 'block';
+  /** Where in `calls` these are; null when they are not asked for. */
+  finalizedAt: number | null;
+  topAt: number;
+  cursorAt: number | null;
   recipients: readonly AddressKey[] | null;
   /** Where in `calls` the logs are; null when none are asked for. */
   logsAt: number | null;
@@ -40,54 +63,80 @@ export type Plan = {
   /** The same of the latest block, where that is not the one read to. */
   latestAt: number | null;
   fullBlocksAt: number;
-  /** The node's latest block, where that is known to be on another branch than the head seen before. */
-  replaced: Header | null;
 };
 
-/** What to ask this node for now. `replaced` is as in the plan, and null at first. */
+/** What to ask this node for now; `shown` is null at first. */
 export function planRead(
   node: EvmNode,
   request: ReadRequest,
   { tokens }: ReadContext,
-  replaced: Header | null,
+  shown: Shown | null,
 ): Plan {
-  const { cursor, head, upTo = head.height, watch, native, below } = request;
+  const { cursor, watch, native, below, finality = true } = request;
+  const head = shown === null || shown.replaced ? request.head : refOf(shown.latest);
+  const { upTo = Number.POSITIVE_INFINITY } = request;
   const ahead = below === undefined ? node.prefetch.reach(cursor.height) : null;
   // What was asked ahead before whole blocks were wanted may be more than can be had of these.
   const useful = ahead !== null && (!native || ahead <= cursor.height + mostFullBlocks);
   const reach = useful ? ahead : cursor.height + widthOf(node, request);
-  const wanted = below?.upTo ?? Math.min(head.height, upTo);
+  const highest = shown === null ? Math.max(head.height, request.expected ?? 0) : head.height;
+  const wanted = below?.upTo ?? Math.min(highest, upTo);
   const height = Math.max(cursor.height, Math.min(wanted, reach));
+  const isAhead = below === undefined && height > head.height;
   const known =
     below !== undefined
       ? null
       : height === cursor.height
         ? cursor
-        : height === head.height && replaced === null
+        : height === head.height && shown?.replaced !== true
           ? head
           : null;
-  const top = known === null ? 'block' : 'latest';
+  const top = known === null && !isAhead ? 'block' : 'latest';
   // Whole blocks link to the cursor and show the last one's hash by themselves.
   const hash = native && known !== cursor ? null : (known?.hash ?? null);
 
   const from = cursor.height + 1;
+  const calls: RpcCall[] = [];
   // Finalized first: a chain that grows while a node is asked call by call must not look contradictory.
-  const calls = [
-    getHeader('finalized'),
-    getHeader(top === 'latest' ? 'latest' : height),
-    getHeader(cursor.height),
-  ];
-  const asksLogs = height >= from && tokens.length > 0 && watch.size > 0;
+  // A node that has not shown yet that it is as far as another is asked, so that one that is behind is not read.
+  const shownFinal = request.finalizedHeight === null || (node.finalized ?? -1) >= request.finalizedHeight;
+  const finalizedAt = finality || !shownFinal ? calls.push(getHeader('finalized')) - 1 : null;
+  const topAt = calls.push(getHeader(top === 'latest' ? 'latest' : height)) - 1;
+  // The latest block shows by itself that it stands on the cursor, where it is the next one.
+  const linked = isAhead && height === cursor.height + 1;
+  const cursorAt = linked ? null : calls.push(getHeader(cursor.height)) - 1;
+  const inUse = below === undefined && watch.size > fewAddresses ? request.inUse : undefined;
+  const size = inUse?.size ?? watch.size;
+  const asksLogs = height >= from && tokens.length > 0 && size > 0;
   const recipients =
-    asksLogs && node.recipientFilter && watch.size <= mostRecipients ? [...watch.keys()] : null;
+    asksLogs && node.recipientFilter && size <= mostRecipients ? [...(inUse ?? watch.keys())] : null;
   const logsAt = asksLogs ? calls.push(getTransfers({ tokens, from, to: height, recipients })) - 1 : null;
   const landmarkAt = below === undefined ? null : calls.push(getHeader(below.landmark.height)) - 1;
   // After the finalized block, for the same reason.
   const latestAt = request.showHead === true && top === 'block' ? calls.push(getHeader('latest')) - 1 : null;
   const fullBlocksAt = calls.length;
   if (native) for (let at = from; at <= height; at++) calls.push(getFullBlock(at));
-  const expected = { cursor, to: { height, hash }, finalizedHeight: request.finalizedHeight };
-  return { calls, expected, top, recipients, logsAt, landmarkAt, latestAt, fullBlocksAt, replaced };
+  const expected = {
+    cursor,
+    to: { height, hash },
+    ...(isAhead ? { seen: head.height } : {}),
+    finalizedHeight: request.finalizedHeight,
+  };
+  return {
+    calls,
+    expected,
+    end: known,
+    latest: shown?.latest ?? null,
+    top,
+    finalizedAt,
+    topAt,
+    cursorAt,
+    recipients,
+    logsAt,
+    landmarkAt,
+    latestAt,
+    fullBlocksAt,
+  };
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import type { BlockRef } from '../../core/chain.ts';
 import type { Logger } from '../../log.ts';
 import { type AskOptions, type Endpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
 import { behind, contradiction } from '../../nodes/fault.ts';
@@ -9,6 +10,7 @@ import type { ContractPayments } from './internal-transfers.ts';
 import type { EvmNode } from './node.ts';
 import type { ReadContext } from './plan.ts';
 import { needsOf, type ReadOutcome, readSpan } from './poll.ts';
+import { createTempo } from './tempo.ts';
 
 type PollDeps = {
   endpoints: Endpoints<EvmNode>;
@@ -26,6 +28,7 @@ export function createPoll(
   deps: PollDeps,
 ): (request: PollRequest, finalizedHeight: number) => Promise<PollOutcome> {
   const { endpoints, context, contractPayments, askFresh, clock, log } = deps;
+  const tempo = createTempo();
   const standstill = createStandstill({ chain: context.chain, clock, log });
 
   async function poll(request: PollRequest, finalizedHeight: number): Promise<PollOutcome> {
@@ -44,12 +47,26 @@ export function createPoll(
     }
   }
 
-  function pollFrom(request: PollRequest, options: AskOptions<EvmNode> = {}): Promise<Polled> {
+  async function pollFrom(request: PollRequest, options: AskOptions<EvmNode> = {}): Promise<Polled> {
+    const expected = tempo.expected(request.head, clock());
     const read = async (node: EvmNode, seen: Seen) => ({
       node,
-      outcome: await readSpan(node, request, context, seen),
+      outcome: await readSpan(node, { ...request, expected }, context, seen),
     });
-    return endpoints.ask(read, request.signal, { needs: needsOf(request, context), ...options });
+    const polled = await endpoints.ask(read, request.signal, {
+      needs: needsOf(request, context),
+      ...options,
+    });
+    if (polled.outcome.kind === 'span') noteTempo(polled.outcome.span, request.head, expected);
+    return polled;
+  }
+
+  function noteTempo({ head, to }: Span, before: BlockRef, expected: number): void {
+    // In a catch-up the head is not asked for.
+    if (to.height < before.height) return;
+    if (head.height < expected) tempo.missed();
+    else if (head.height > expected) tempo.exceeded();
+    tempo.note(head, clock());
   }
 
   /** A node that has come to a halt answers, and nothing it says is wrong: another one shows that the chain goes on. */

@@ -11,7 +11,7 @@ import { doubtSilence } from './log-gaps.ts';
 import { type MatchedLog, toTransfers } from './logs.ts';
 import { findContractCalls, judgePayment, matchPayments, toNativeTransfer } from './native.ts';
 import type { EvmNode } from './node.ts';
-import { type Plan, planRead, prefetchNext, type ReadContext, type ReadRequest } from './plan.ts';
+import { type Plan, planRead, prefetchNext, type ReadContext, type ReadRequest, type Shown } from './plan.ts';
 import { resultOf } from './preflight.ts';
 import type { ContractCall } from './trace-decode.ts';
 import { judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs, showReplaced } from './validate.ts';
@@ -66,15 +66,15 @@ async function readFrom(
   context: ReadContext,
   seen: Seen,
 ): Promise<ReadOutcome> {
-  let replaced: Header | null = null;
+  let shown: Shown | null = null;
   for (;;) {
-    const plan = planRead(node, request, context, replaced);
+    const plan = planRead(node, request, context, shown);
     const answers = await askFor(node, request, context, plan);
     if (answers instanceof NodeError) {
       narrow(node, plan, answers);
       continue;
     }
-    let outcome: ReadOutcome | { kind: 'moved'; top: Header };
+    let outcome: ReadOutcome | { kind: 'moved' | 'unproven'; top: Header };
     try {
       outcome = await readAnswers(node, request, context, plan, answers, seen);
     } catch (error) {
@@ -83,9 +83,9 @@ async function readFrom(
       narrow(node, plan, error);
       continue;
     }
-    if (outcome.kind !== 'moved') return outcome;
-    // Asked without a hash, the node shows the block itself: this happens once.
-    replaced = outcome.top;
+    if (!('top' in outcome)) return outcome;
+    // Asked for the latest block that it has shown, or without a hash, the node proves the range: this happens once each.
+    shown = { latest: outcome.top, replaced: outcome.kind === 'moved' };
   }
 }
 
@@ -111,8 +111,10 @@ async function askFor(
   const refusal = answers.slice(plan.logsAt ?? plan.fullBlocksAt).find((answer) => 'error' in answer);
   if (refusal === undefined || !asksForRange(plan)) return answers;
   // A node that serves nothing at all, for want of a key perhaps, says nothing about the range.
-  resultOf(answers[1]);
-  return refusal.error;
+  const top = readHeader(resultOf(answers[plan.topAt]));
+  // Nor does one that has not got there yet.
+  const { seen, to } = plan.expected;
+  return seen !== undefined && top !== null && top.height < to.height ? answers : refusal.error;
 }
 
 function send(node: EvmNode, request: ReadRequest, context: ReadContext, plan: Plan): Promise<RpcAnswer[]> {
@@ -182,22 +184,28 @@ async function readAnswers(
   plan: Plan,
   answers: readonly RpcAnswer[],
   seen: Seen,
-): Promise<ReadOutcome | { kind: 'moved'; top: Header }> {
+): Promise<ReadOutcome | { kind: 'moved' | 'unproven'; top: Header }> {
   const { cursor, watch } = request;
-  const { expected, top, logsAt } = plan;
-  const shownTop = resultOf(answers[1]);
-  const finalizedAnswer = readFinalized(answers[0], context.chain);
+  const { expected, top, logsAt, finalizedAt, topAt, cursorAt } = plan;
+  const shownTop = resultOf(answers[topAt]);
+  const finalizedAnswer = finalizedAt === null ? null : readFinalized(answers[finalizedAt], context.chain);
   // Whatever it proves: how far behind a node is, is worth knowing.
   const head = top === 'latest' ? readHeader(shownTop) : null;
-  if (head !== null) seen({ head: head.height, finalized: readHeader(finalizedAnswer)?.height ?? null });
-  const headers = { finalized: finalizedAnswer, top: shownTop, cursor: resultOf(answers[2]) };
+  const final = readHeader(finalizedAnswer);
+  if (head !== null) seen({ head: head.height, ...(final === null ? {} : { finalized: final.height }) });
+  const cursorAnswer = cursorAt === null ? undefined : resultOf(answers[cursorAt]);
+  const headers = { finalized: finalizedAnswer, top: shownTop, cursor: cursorAnswer };
   const verdict = judgeHeaders(expected, headers, top);
+  if (verdict.kind === 'unproven' && isStill(verdict.top, cursor)) return nothingNew(node, request, final);
   if (verdict.kind !== 'proven') return verdict;
   const { finalized, witnesses, standing } = verdict;
   if (plan.landmarkAt !== null && request.below !== undefined)
     judgeLandmark(resultOf(answers[plan.landmarkAt]), request.below.landmark, witnesses);
   const finalizedHeight = finalized?.height ?? null;
-  seen({ finalized: finalizedHeight });
+  if (finalizedAt !== null) {
+    seen({ finalized: finalizedHeight });
+    node.finalized = finalizedHeight;
+  }
 
   const latest = plan.latestAt === null ? null : readHeader(resultOf(answers[plan.latestAt]));
   if (plan.latestAt !== null && (latest === null || latest.height < expected.to.height))
@@ -222,7 +230,8 @@ async function readAnswers(
     await doubtSilence(node.client, context.rates, whole, request.signal);
   }
 
-  const to = endOf(request, plan, verdict.top, full);
+  // A block that is known is not shown again where the node's latest is further.
+  const to = refOf(full.at(-1) ?? plan.end ?? verdict.top);
   const shown = [...full, to, verdict.top];
   const known = finalized === null ? shown : [...shown, finalized];
   const transfers = await complete(node, request, context, matched, full, known);
@@ -234,6 +243,7 @@ async function readAnswers(
     kind: 'span',
     span: {
       host: node.host,
+      ...(expected.seen !== undefined || plan.latest !== null ? { young: true } : {}),
       to,
       head: headOf(request, plan, verdict.top, latest),
       // That blocks are final which were not read, or may have been replaced, is a claim that nothing has proven.
@@ -243,6 +253,29 @@ async function readAnswers(
       untraced: [],
     },
     contractCalls: findContractCalls(full, watch, context.currencies),
+  };
+}
+
+/** Whether the node's latest block is the one that was read last. */
+function isStill(latest: Header, cursor: BlockRef): boolean {
+  return latest.height === cursor.height && latest.hash === cursor.hash;
+}
+
+/** The block that was expected is not there yet. */
+function nothingNew(node: EvmNode, { cursor }: ReadRequest, finalized: Header | null): ReadOutcome {
+  const finalizedHeight = finalized === null ? null : Math.min(finalized.height, cursor.height);
+  return {
+    kind: 'span',
+    span: {
+      host: node.host,
+      to: cursor,
+      head: cursor,
+      finalizedHeight,
+      transfers: [],
+      anchors: [],
+      untraced: [],
+    },
+    contractCalls: [],
   };
 }
 
@@ -259,26 +292,14 @@ function readFinalized(answer: RpcAnswer | undefined, { finality }: ChainConfig)
   );
 }
 
-function endOf(
-  { cursor, head }: PollRequest,
-  { top, expected }: Plan,
-  shown: Header,
-  full: readonly FullBlock[],
-): BlockRef {
-  if (expected.to.height === cursor.height) return cursor;
-  const last = full.at(-1);
-  if (last !== undefined) return refOf(last);
-  return top === 'block' ? refOf(shown) : head;
-}
-
 /** The latest block is at or above the head seen before: an answer whose head went backwards was not believed. */
 function headOf(
   { head }: PollRequest,
-  { top, replaced }: Plan,
+  { top, latest: before }: Plan,
   shown: Header,
   latest: Header | null,
 ): BlockRef {
-  const known = replaced ?? (top === 'latest' ? shown : latest);
+  const known = top === 'latest' ? shown : (before ?? latest);
   return known === null || known.height < head.height ? head : refOf(known);
 }
 

@@ -94,7 +94,13 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
 
   async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {
     // A node that is a little behind, but has the landmark, may answer.
-    const whole = { ...request, finalizedHeight: null, head: landmark, below: { upTo, landmark } };
+    const whole = {
+      ...request,
+      finality: false,
+      finalizedHeight: null,
+      head: landmark,
+      below: { upTo, landmark },
+    };
     try {
       const read = (node: EvmNode, seen: Seen) => readSpan(node, whole, context, seen);
       const outcome = await endpoints.ask(read, request.signal, {

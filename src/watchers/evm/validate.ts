@@ -16,11 +16,16 @@ export type Expectation = {
   cursor: Cursor;
   /** The block to read to, as an earlier answer showed it; its hash is null where none did. */
   to: { height: number; hash: BlockHash | null };
+  /** The highest block seen before, where the one to read to is above it: expected to exist by now. */
+  seen?: number;
   /** The highest finalized height seen. */
   finalizedHeight: number | null;
 };
 
-/** `top` is the block read to or, where an earlier answer showed that one, the node's latest. */
+/**
+ * `top` is the block read to or, where an earlier answer showed that one, the node's latest. `cursor` is undefined where
+ * the latest block alone should show that the cursor stands.
+ */
 export type HeaderAnswers = { top: unknown; finalized: unknown; cursor: unknown };
 
 /** Hashes that the answer shows, by height. */
@@ -42,7 +47,9 @@ export type HeadersVerdict =
   /** The chain has another block at the cursor's height. */
   | { kind: 'reorg' }
   /** The cursor stands, but the block to read to was replaced since it was seen; `top` is on the new branch. */
-  | { kind: 'moved'; top: Header };
+  | { kind: 'moved'; top: Header }
+  /** The latest block is another one than was expected: the block to read to is not shown, or not that the cursor stands. */
+  | { kind: 'unproven'; top: Header };
 
 /**
  * Judges the headers of one answer. `finalized` is null where the node does not tell it.
@@ -60,15 +67,13 @@ export function judgeHeaders(
     throw behind(`its finalized block ${finalized.height} is below ${expected.finalizedHeight}, seen before`);
   }
   const top = judgeTop(expected, answers.top, asked, finalized);
-
-  if (answers.cursor === null)
-    throw behind(`it has no block ${expected.cursor.height}, which was read before`);
-  const cursor = must(readHeader(answers.cursor), 'the block at the cursor');
-  if (cursor.height !== expected.cursor.height)
-    throw contradiction('it answered with another block than was asked for');
+  const cursor = answers.cursor === undefined ? null : judgeCursor(expected, answers.cursor);
   // Before the cursor is compared: an answer that does not agree with itself is no news of a reorg.
-  const witnesses = gather(finalized === null ? [cursor, top] : [cursor, finalized, top]);
-  if (cursor.hash !== expected.cursor.hash) return { kind: 'reorg' };
+  const witnesses = gather([cursor, finalized, top].filter((header) => header !== null));
+  if (cursor !== null && cursor.hash !== expected.cursor.hash) return { kind: 'reorg' };
+  if (cursor === null && witnesses.get(expected.cursor.height) !== expected.cursor.hash)
+    return { kind: 'unproven', top };
+  if (expected.seen !== undefined && top.height !== expected.to.height) return { kind: 'unproven', top };
   const seen = witnesses.get(expected.to.height);
   if (expected.to.hash !== null) {
     if (seen !== undefined && seen !== expected.to.hash) return { kind: 'moved', top };
@@ -95,8 +100,16 @@ export function judgeLandmark(answer: unknown, landmark: BlockRef, witnesses: Wi
     throw contradiction(`it has another block ${landmark.height} than the one that was read`);
 }
 
+function judgeCursor({ cursor }: Expectation, answer: unknown): Header {
+  if (answer === null) throw behind(`it has no block ${cursor.height}, which was read before`);
+  const header = must(readHeader(answer), 'the block at the cursor');
+  if (header.height !== cursor.height)
+    throw contradiction('it answered with another block than was asked for');
+  return header;
+}
+
 function judgeTop(
-  { to }: Expectation,
+  { to, seen = to.height }: Expectation,
   answer: unknown,
   asked: 'latest' | 'block',
   finalized: Header | null,
@@ -107,8 +120,7 @@ function judgeTop(
     if (top.height !== to.height) throw contradiction('it answered with another block than was asked for');
     return top;
   }
-  if (top.height < to.height)
-    throw behind(`its latest block is ${top.height}, and ${to.height} was seen before`);
+  if (top.height < seen) throw behind(`its latest block is ${top.height}, and ${seen} was seen before`);
   // The finalized block is asked for first, so a chain that grows meanwhile cannot look like this.
   if (finalized !== null && finalized.height > top.height)
     throw contradiction('its finalized block is above its latest');

@@ -7,16 +7,17 @@ import type { Settlement } from '../../payments/settle.ts';
 import { lockChain } from '../../storage/chains/chains.ts';
 import { type RecheckMark, readRecheckMark } from '../../storage/chains/recheck-marks.ts';
 import { orphanDeposits } from '../../storage/deposits/deposits.ts';
-import { findRecipients } from '../../storage/pool/recipients.ts';
+import { findRecipients, wasInUse } from '../../storage/pool/recipients.ts';
 import type { Trx } from '../../storage/schema.ts';
 import { type CommitContext, settleAll, settleContext, tellerOf } from '../commit.ts';
+import { usedLatelyMs } from '../watchlist.ts';
 import type { Missed, Reading } from './read.ts';
 
-/** What a second reading has changed. */
+/** What a second reading has changed; `inUse`: the first reading had to ask for that address. */
 export type Repair = {
   /** As it was when this transaction began. */
   mark: RecheckMark;
-  recorded: (Recorded & Pick<Missed, 'agreed'>)[];
+  recorded: (Recorded & Pick<Missed, 'agreed'> & { inUse: boolean })[];
   orphaned: Deposit[];
   settled: Settlement[];
 };
@@ -24,6 +25,8 @@ export type Repair = {
 export type RepairContext = CommitContext & {
   /** Forks that were known when the reading began. */
   forks: number;
+  /** Whether the first reading asks for every address, whoever uses it. */
+  asksForAll: boolean;
   /** Whether to pass over what was paid to an address before it was listed: then nobody had to see it. */
   owedOnly: boolean;
 };
@@ -54,7 +57,13 @@ export async function commitReading(
     owed.map(({ transfer }) => transfer),
     { chain, reportedBy: (transfer) => tellerOf(reading.span, transfer), now, missed: true },
   );
-  const recorded = found.map((one) => ({ ...one, agreed: agreed.has(identityOf(one.deposit)) }));
+  const recorded: Repair['recorded'] = [];
+  for (const one of found) {
+    const { recipient, blockTime } = one.deposit;
+    const inUse =
+      context.asksForAll || (await wasInUse(trx, recipient, blockTime * 1000, usedLatelyMs - skewMs));
+    recorded.push({ ...one, agreed: agreed.has(identityOf(one.deposit)), inUse });
+  }
   const touched = [
     ...recorded.map(({ paymentId }) => paymentId),
     ...orphaned.map(({ paymentId }) => paymentId),

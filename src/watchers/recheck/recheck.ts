@@ -14,6 +14,7 @@ import { settledHeight } from '../confirmations.ts';
 import { commitFork, findMisread } from '../reorg.ts';
 import type { Hosts } from '../source.ts';
 import type { WatcherDeps } from '../watcher.ts';
+import { fewAddresses } from '../watchlist.ts';
 import { commitReading, type Repair } from './apply.ts';
 import { nextPiece } from './pieces.ts';
 import { hostsServing, type Piece, type Reading, reread } from './read.ts';
@@ -34,6 +35,9 @@ export type Recheck = { step(signal: AbortSignal): Promise<RecheckOutcome> };
 /** After as many windows without an answer from another node the one that read the blocks before may answer again. */
 const patience = 5;
 
+/** While no address is in use blocks are read again in as many times the windows. */
+const restWindows = 4;
+
 /** Rechecks between two joinings of old scans. */
 const joinEvery = 64;
 
@@ -48,12 +52,14 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   const outages = createOutages(steadyClock(clock), source, chain.secondNodeWaitSeconds * 1000);
   let failures = 0;
   let rechecks = 0;
+  let rests = false;
   /** Nodes whose reading of the next piece was of no use, in this window. */
   const passedOver = new Set<string>();
   /** Where the second reading stood then: at another place, or after a fork, everybody has another chance. */
   let passedAt = '';
 
   async function step(signal: AbortSignal): Promise<RecheckOutcome> {
+    rests = (await watch.inUse(db, clock())).size === 0;
     const state = await readChain(db, network);
     const mark = await readRecheckMark(db, network);
     if (state === null || mark === null || state.stoppedReason !== null) return later('nothing');
@@ -148,7 +154,15 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     before: RecheckMark,
   ): Promise<Repair | null> {
     const { latePolicy, publicUrl } = deps;
-    const context = { chain, latePolicy, publicUrl, now: clock(), forks: before.forks, owedOnly: true };
+    const context = {
+      chain,
+      latePolicy,
+      publicUrl,
+      now: clock(),
+      forks: before.forks,
+      asksForAll: watch.size <= fewAddresses,
+      owedOnly: true,
+    };
     const repair = await commitReading(trx, reading, context);
     // Another process may have read on meanwhile.
     const first = repair !== null && sameBlock(repair.mark.position, before.position);
@@ -161,9 +175,14 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   async function report(reading: Reading, { recorded, orphaned, settled }: Repair): Promise<void> {
     const { span, piece, disputed } = reading;
     const by = { read_by: [...piece.hosts], found_by: span.host };
-    for (const { deposit, paymentId, agreed } of recorded) {
-      deps.found(network, 'missed');
-      log.warn({ ...(await describe(deposit, paymentId)), ...by, agreed }, 'missed transfer found');
+    for (const { deposit, paymentId, agreed, inUse } of recorded) {
+      const what = { ...(await describe(deposit, paymentId)), ...by, agreed };
+      // Addresses that nobody uses are asked for in this reading only.
+      if (!inUse) log.info(what, 'transfer to an unused address');
+      else {
+        deps.found(network, 'missed');
+        log.warn(what, 'missed transfer found');
+      }
     }
     for (const deposit of orphaned) {
       deps.found(network, 'vanished');
@@ -177,7 +196,7 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     }
     distrust(
       reading,
-      recorded.some(({ agreed }) => agreed),
+      recorded.some(({ agreed, inUse }) => agreed && inUse),
     );
     reportSettled(log, settled);
     if (recorded.length + settled.length > 0) onEvents();
@@ -212,7 +231,8 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   }
 
   function later(kind: RecheckOutcome['kind']): RecheckOutcome {
-    return { kind, nextAt: clock() + chain.recheckSeconds * 1000 };
+    const windows = rests && kind !== 'failed' ? restWindows : 1;
+    return { kind, nextAt: clock() + windows * chain.recheckSeconds * 1000 };
   }
 
   return { step };
