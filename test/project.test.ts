@@ -238,6 +238,27 @@ describe('the source', () => {
   });
 });
 
+describe('the tour of one transfer in CONTRIBUTING.md', () => {
+  const page = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8');
+  const tour = page.slice(page.indexOf('## One transfer'), page.indexOf('## Rules that'));
+  const stops = [...tour.matchAll(/^\| `([a-z/-]+)` \| [^|]+ \|$/gm)].map(([, file = '']) => file);
+  const answers = [...tour.matchAll(/^\| [^|`]+ \| `([a-z/-]+)` \| `([A-Za-z]+)` \|$/gm)];
+
+  test('goes through nine files that are there', () => {
+    expect(stops).toHaveLength(9);
+    expect(stops.filter((file) => !sources('src').includes(`src/${file}.ts`))).toEqual([]);
+  });
+
+  test('answers ten questions, each by a function of one of these files', () => {
+    expect(answers).toHaveLength(10);
+    const lacking = answers.filter(([, file = '', name = '']) => {
+      const declares = new RegExp(`^\\s*(export )?(async )?function ${name}[(<]`, 'm');
+      return !stops.includes(file) || !declares.test(readFileSync(join(root, `src/${file}.ts`), 'utf8'));
+    });
+    expect(lacking.map(([line]) => line)).toEqual([]);
+  });
+});
+
 describe('the invariants', () => {
   const ids = [
     'S1',
