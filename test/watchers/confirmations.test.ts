@@ -453,4 +453,38 @@ describeDatabases('a deposit is confirmed', (openTestDb) => {
     await world.read();
     expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed', reportedBy: 'node-0' }]);
   });
+
+  test('before dust that came earlier, when it completes its payment', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const [dusted, payment] = [await world.create(), await world.create()];
+    for (let n = 0; n < 60; n++) world.chain.send({ ...world.transferTo(dusted), amount: 1n });
+    world.mine(1);
+    const tx = world.pay(payment);
+    world.mine(1);
+    await world.read();
+    const asked: string[][] = [];
+    const { inclusionsOfEach } = world.chain.source;
+    world.chain.source.inclusionsOfEach = (queries, signal) => {
+      asked.push(queries.map(({ txHash: hash }) => hash));
+      return inclusionsOfEach(queries, signal);
+    };
+    // Both blocks become deep enough in one step.
+    world.mine(4);
+    await world.read();
+    expect(asked[0]?.[0]).toBe(tx);
+    expect(asked.map((hashes) => hashes.length)).toEqual([50, 11]);
+  });
+
+  test('together with all others of its transaction, in one question', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
+    await world.read();
+    const payment = await world.create();
+    world.chain.send(...Array.from({ length: 300 }, () => ({ ...world.transferTo(payment), amount: 1n })));
+    world.mine(5);
+    await world.read();
+    const deposits = await world.deposits(payment);
+    expect(deposits.filter(({ status }) => status === 'confirmed')).toHaveLength(300);
+    expect(world.chain.calls.inclusionsOfEach).toBe(1);
+  });
 });
