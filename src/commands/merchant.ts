@@ -12,6 +12,12 @@ export async function merchantAdd(name: string, options: CommandOptions): Promis
   if (fault !== null) throw new CommandError(`the merchant's name is not usable: ${fault}`);
   await atWork(options, async ({ db, clock }) => {
     const at = clock();
+    const namesake = (await listMerchants(db)).find((one) => one.name === name);
+    if (namesake !== undefined) {
+      say(
+        `warning: there is a merchant of this name already, ${namesake.id}; "depositd key add" gives it another key`,
+      );
+    }
     const { merchant, secret } = await inTransaction(db, async (trx) => {
       const merchant = await addMerchant(trx, { name, at });
       const { apiKey, secret } = await addApiKey(trx, { merchantId: merchant.id, at });

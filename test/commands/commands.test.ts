@@ -91,6 +91,15 @@ describe('a merchant', () => {
     );
   });
 
+  test('of a name that another one has is added with a warning that names that one', async () => {
+    const home = commandHome();
+    const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+    expect(await home.run('merchant', 'add', 'Shop')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`warning: there is a merchant of this name already, ${id};`),
+    });
+  });
+
   test('without a name is refused and not added', async () => {
     const home = commandHome();
     const { code, stderr } = await home.run('merchant', 'add', '  ');
