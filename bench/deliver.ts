@@ -116,7 +116,8 @@ async function open(receiver: ChildProcess, port: number): Promise<Bench> {
         const { id: merchantId } = await addMerchant(trx, { name: 'Bench', at: Date.now() });
         for (const path of paths) {
           const endpoint = { merchantId, url: `http://127.0.0.1:${port}/${path}`, at: Date.now() };
-          const made = await createEndpoint(trx, { secrets, allowHosts: ['127.0.0.1'] }, endpoint);
+          const rules = { secrets, allowHosts: ['127.0.0.1'], headerPrefix: 'X-PayHook' };
+          const made = await createEndpoint(trx, rules, endpoint);
           if (made.kind !== 'created') throw new Error(JSON.stringify(made.faults));
         }
         return merchantId;

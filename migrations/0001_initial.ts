@@ -315,6 +315,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       previous_secret_until ${int},
       rotated_at ${int},
       last_signer text check (last_signer in ('current', 'previous')),
+      headers text,
+      header_names text not null default '[]',
       active ${int} not null default 1 check (active in (0, 1)),
       disabled_reason text,
       failing_since ${int},

@@ -16,6 +16,7 @@ import { createPayments } from './payments/create.ts';
 import { createPoolHealth } from './pool/health.ts';
 import { coinsOf, createRates, type RatesService } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
+import { isClockWrong } from './storage/chains/clock.ts';
 import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
 import { heartbeatMs, type NotedPrice, noteDaemon, noteDaemonStopped } from './storage/operators/daemons.ts';
 import { forgetOnce, refreshStatistics } from './storage/retention.ts';
@@ -226,6 +227,7 @@ function startNotifier(
     exclusive: !isPostgres(db),
     retentionMs: config.webhooks.retentionDays * 24 * hourMs,
     replayOnRecovery: config.webhooks.replayOnRecovery,
+    isClockKnownWrong: () => isClockWrong(db, clock),
     observe: ({ verdict, record }) => metrics.attemptEnded(verdict.kind, record.durationMs),
     gaveUp: metrics.deliveryGivenUp,
   });

@@ -60,7 +60,8 @@ export function checkTarget(url: string, allowHosts: readonly string[]): string 
   if (!URL.canParse(url)) return 'must be a URL such as https://shop.example/webhooks';
   const { protocol, hostname, username, password } = new URL(url);
   if (protocol !== 'https:' && protocol !== 'http:') return 'must begin with https:// or http://';
-  if (username !== '' || password !== '') return 'must not contain a user name or password';
+  if (username !== '' || password !== '')
+    return "must not contain a user name or password; send them as a header of the endpoint, such as 'Authorization: Basic …' (`headers`, on the command line --header)";
   const refusal = refuseHost(hostname, parseAllowList(allowHosts));
   if (refusal === null) return null;
   return `must be reachable from the internet: ${refusal}; the operator can list it in webhooks.allowHosts`;

@@ -1,4 +1,5 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { eventTypes } from '../core/events.ts';
 import { type Network, parseNetwork } from '../core/networks.ts';
 import { depositRoles, paymentStatuses } from '../core/payment.ts';
 import { ConfigError, DepositdError, reasonOf } from '../errors.ts';
@@ -92,6 +93,7 @@ export function createProgram(exitWith: (code: number) => void): Command {
   addKeyCommands(program);
   addAddressCommands(program);
   addWebhookCommands(program);
+  addDeliveryCommands(program);
   addChainCommands(program);
   return program;
 }
@@ -149,6 +151,19 @@ function readListLength(text: string): number {
   const count = Number(text);
   if (/^[0-9]{1,5}$/.test(text) && count >= 1 && count <= 10_000) return count;
   throw new InvalidArgumentError('Expected a whole number from 1 to 10000.');
+}
+
+function readId(text: string): number {
+  if (/^[1-9][0-9]{0,14}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a number.');
+}
+
+/** With its zone: a time of day alone would be another moment on another machine. */
+function readMoment(text: string): number {
+  const form = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/;
+  const at = form.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(at)) return at;
+  throw new InvalidArgumentError('Expected a time such as 2026-05-24T11:35:00Z, or a day.');
 }
 
 function readOverlapHours(text: string): number {
@@ -308,6 +323,14 @@ function addWebhookCommands(program: Command): void {
       names.split(',').map((name) => name.trim()),
     )
     .option('--description <text>', 'a note for yourself')
+    .option(
+      '--header <line>',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: as it is written on the command line
+      "a header that is sent along, as 'Name: value'; ${NAME} in it is taken from the environment; up to five times",
+      (line: string, before: readonly string[]) => [...before, line],
+      [],
+    )
+    .option('--force', 'also where this merchant has an endpoint with this URL')
     .action(async (url, options) => (await import('./webhook.ts')).webhookAdd(url, options));
   onMerchant(webhook, 'list', 'List a merchant’s endpoints.').action(async (options) =>
     (await import('./webhook.ts')).webhookList(options),
@@ -330,6 +353,45 @@ function addWebhookCommands(program: Command): void {
   onEndpoint(webhook, 'remove', 'Remove an endpoint for good.').action(async (id, options) =>
     (await import('./webhook.ts')).webhookRemove(id, options),
   );
+}
+
+function addDeliveryCommands(program: Command): void {
+  const delivery = group(program, 'delivery', 'What was sent to webhook endpoints, and sending it again.');
+  onConfig(delivery, 'list', 'List deliveries, newest first.', { json: true })
+    .option('--merchant <id>', 'of this merchant')
+    .option('--endpoint <id>', 'to this endpoint')
+    .addOption(
+      new Option('--status <status>', 'that stand so').choices([
+        'pending',
+        'sending',
+        'delivered',
+        'failed',
+        'cancelled',
+      ]),
+    )
+    .addOption(new Option('--event <name>', 'of this event').choices(eventTypes))
+    .option('--since <time>', 'created at or after', readMoment)
+    .option('--until <time>', 'created before', readMoment)
+    .option('--before <id>', 'older than this delivery', readId)
+    .option('--limit <count>', 'how many', readCount, 50)
+    .action(async (options) => (await import('./delivery.ts')).deliveryList(options));
+  onConfig(delivery, 'show', 'Show a delivery with all its attempts.', { json: true })
+    .addArgument(new Argument('<id>', 'the delivery').argParser(readId))
+    .action(async (id, options) => (await import('./delivery.ts')).deliveryShow(id, options));
+  onConfig(delivery, 'replay', 'Send a delivery again, or what an endpoint did not get since a time.', {
+    json: true,
+  })
+    .addArgument(new Argument('[id]', 'one delivery').argParser(readId))
+    .option('--endpoint <id>', 'everything of this endpoint that was not delivered')
+    .option('--since <time>', 'created at or after', readMoment)
+    .option('--until <time>', 'created before', readMoment)
+    .addOption(
+      new Option(
+        '--status <status>',
+        'only what was given up, kept while it was off, delivered before, or never addressed to it',
+      ).choices(['failed', 'cancelled', 'delivered', 'missed']),
+    )
+    .action(async (id, options) => (await import('./delivery.ts')).deliveryReplay(id, options));
 }
 
 function group(program: Command, name: string, description: string): Command {

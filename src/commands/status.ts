@@ -7,7 +7,10 @@ import { listNodes, type NotedNode } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
 import { databaseTime } from '../storage/database.ts';
 import { isAlive, listDaemons } from '../storage/operators/daemons.ts';
+import type { Db } from '../storage/schema.ts';
 import { countPendingPayments } from '../storage/statistics.ts';
+import { countUndelivered } from '../storage/webhooks/counts.ts';
+import { listTroubledEndpoints } from '../storage/webhooks/endpoints.ts';
 import { getDeliveryBacklog } from '../storage/webhooks/upkeep.ts';
 import { print, printJson, printTable } from './output.ts';
 import { atWork, type CommandOptions, type Workplace } from './workplace.ts';
@@ -36,6 +39,7 @@ async function readStatus({ config, db, clock }: Workplace) {
   const readNow = await databaseTime(db, clock);
   const pending = await countPendingPayments(db);
   const backlog = await getDeliveryBacklog(db, now);
+  const webhooks = await readWebhooks(db);
   const pools = await describePools(db, null, config.payments, now);
   const configured = Object.values(config.chains).map(({ network }) => network);
   const coverages = await readCoverages(db, configured);
@@ -89,7 +93,28 @@ async function readStatus({ config, db, clock }: Workplace) {
       due: backlog.due,
       oldest_due_at: backlog.oldestDueAt === null ? null : isoTime(backlog.oldestDueAt),
     },
+    webhooks,
   };
+}
+
+/** The endpoints that something is wrong with: failing, off, or not given everything. */
+async function readWebhooks(db: Db) {
+  const undelivered = await countUndelivered(db);
+  const ids = undelivered.map(({ endpointId }) => endpointId);
+  return (await listTroubledEndpoints(db, ids)).map((endpoint) => {
+    const counts = undelivered.find(({ endpointId }) => endpointId === endpoint.id);
+    return {
+      endpoint_id: endpoint.id,
+      merchant_id: endpoint.merchantId,
+      // Paths and queries of webhook URLs may hold secrets.
+      host: new URL(endpoint.url).host,
+      active: endpoint.active,
+      disabled_reason: endpoint.disabledReason,
+      failing_since: endpoint.failingSince === null ? null : isoTime(endpoint.failingSince),
+      given_up: counts?.givenUp ?? 0,
+      kept: counts?.kept ?? 0,
+    };
+  });
 }
 
 function describeNode(node: NotedNode) {
@@ -107,7 +132,7 @@ function describeNode(node: NotedNode) {
   };
 }
 
-function show({ chains, pools, prices, deliveries }: Status): void {
+function show({ chains, pools, prices, deliveries, webhooks }: Status): void {
   printTable(
     ['CHAIN', 'COMPLETE TO', 'RECHECKED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
     chains.map((chain) => [
@@ -159,6 +184,30 @@ function show({ chains, pools, prices, deliveries }: Status): void {
       ? 'no webhook is due'
       : `webhooks due: ${deliveries.due}, the oldest since ${deliveries.oldest_due_at}`,
   );
+  showWebhooks(webhooks);
+}
+
+function showWebhooks(webhooks: Status['webhooks']): void {
+  if (webhooks.length === 0) return;
+  print('');
+  printTable(
+    ['WEBHOOKS TO', 'HOST', 'GIVEN UP', 'KEPT', 'STATE'],
+    webhooks.map((one) => [
+      one.endpoint_id,
+      one.host,
+      String(one.given_up),
+      String(one.kept),
+      webhookState(one),
+    ]),
+  );
+  if (webhooks.some((one) => one.given_up + one.kept > 0)) {
+    print('what was given up or kept: depositd delivery list, and delivery replay to send it again');
+  }
+}
+
+function webhookState({ active, disabled_reason, failing_since }: Status['webhooks'][number]): string {
+  if (!active) return `off (${disabled_reason ?? 'operator'})`;
+  return failing_since === null ? 'on' : `failing since ${failing_since}`;
 }
 
 /** As the daemon found them. */

@@ -1,10 +1,13 @@
+import { fillFromEnvironment } from '../config/environment.ts';
 import { CommandError } from '../errors.ts';
 import { createEndpoint, type EndpointFaults, rotateSecret, sendTestEvent } from '../notify/endpoints.ts';
 import { openSecrets, type Secrets } from '../notify/secrets.ts';
 import { isoTime } from '../payments/present.ts';
+import { presentEndpoint } from '../present/webhooks.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import type { Trx } from '../storage/schema.ts';
+import { countKept } from '../storage/webhooks/counts.ts';
 import {
   deleteEndpoint,
   disableEndpoint,
@@ -15,7 +18,6 @@ import {
   getEndpoint,
   listEndpoints,
 } from '../storage/webhooks/endpoints.ts';
-import { countKept } from '../storage/webhooks/replays.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
 
@@ -25,27 +27,38 @@ type MerchantOptions = CommandOptions & { merchant: string };
 
 export async function webhookAdd(
   url: string,
-  options: MerchantOptions & { events?: string[]; description?: string },
+  options: MerchantOptions & {
+    events?: string[];
+    description?: string;
+    header?: readonly string[];
+    force?: boolean;
+  },
 ): Promise<void> {
   await atWork(options, async (workplace) => {
     const { db, config, clock } = workplace;
     const merchant = await requireMerchant(db, options.merchant);
     const secrets = await secretsOf(workplace);
     const { events, description } = options;
+    const headers = readHeaders(options.header ?? [], process.env);
+    const { allowHosts, headerPrefix } = config.webhooks;
     const at = clock();
     const outcome = await inTransaction(db, async (trx) => {
       const created = await createEndpoint(
         trx,
-        { secrets, allowHosts: config.webhooks.allowHosts },
+        { secrets, allowHosts, headerPrefix },
         {
           merchantId: merchant.id,
           url,
+          headers,
           at,
           ...(events === undefined ? {} : { events }),
           ...(description === undefined ? {} : { description }),
         },
       );
-      if (created.kind === 'created') await audit(trx, 'added', created.endpoint, at);
+      if (created.kind === 'invalid') return created;
+      const [twin] = created.sameUrl;
+      if (twin !== undefined && !options.force) throw alreadyThere(twin);
+      await audit(trx, 'added', created.endpoint, at);
       return created;
     });
     if (outcome.kind === 'invalid') throw new CommandError(describe(outcome.faults));
@@ -63,10 +76,18 @@ export async function webhookList(options: MerchantOptions): Promise<void> {
   await atWork(options, async ({ db }) => {
     const merchant = await requireMerchant(db, options.merchant);
     const endpoints = await listEndpoints(db, merchant.id);
-    if (options.json) return printJson({ data: endpoints.map(present) });
+    if (options.json) {
+      return printJson({ data: await Promise.all(endpoints.map((one) => presentEndpoint(db, one))) });
+    }
     printTable(
-      ['ID', 'STATE', 'URL', 'EVENTS'],
-      endpoints.map((one) => [one.id, stateOf(one), one.url, one.events.join(', ')]),
+      ['ID', 'STATE', 'URL', 'EVENTS', 'HEADERS'],
+      endpoints.map((one) => [
+        one.id,
+        stateOf(one),
+        one.url,
+        one.events.join(', '),
+        one.headerNames.join(', '),
+      ]),
     );
   });
 }
@@ -87,7 +108,7 @@ export async function webhookRotate(
     });
     if (rotated === null) throw noEndpoint(id);
     const { endpoint, secret } = rotated;
-    if (options.json) return printJson({ ...present(endpoint), secret });
+    if (options.json) return printJson({ ...(await presentEndpoint(workplace.db, endpoint)), secret });
     print(`secret  ${secret}`);
     const { previousSecretUntil } = endpoint;
     const until =
@@ -130,10 +151,9 @@ export async function webhookEnable(id: string, options: CommandOptions): Promis
       await audit(trx, 'enabled', enabled, at);
       return { endpoint: enabled, kept: await countKept(trx, id) };
     });
-    const keptSince = kept.since === null ? null : isoTime(kept.since);
-    if (options.json) return printJson({ ...present(endpoint), kept: kept.count, kept_since: keptSince });
+    if (options.json) return printJson(await presentEndpoint(db, endpoint));
     print(`enabled ${id}`);
-    if (keptSince !== null) say(keptSentence(kept.count, keptSince));
+    if (kept.since !== null) say(keptSentence(id, kept.count, isoTime(kept.since)));
   });
 }
 
@@ -164,7 +184,7 @@ async function change(
       await audit(trx, verb, before, at);
       return (await getEndpoint(trx, id)) ?? before;
     });
-    if (options.json) return printJson(present(endpoint));
+    if (options.json) return printJson(await presentEndpoint(db, endpoint));
     print(`${verb.replace('_', ' ')} ${id}`);
   });
 }
@@ -186,10 +206,34 @@ function noEndpoint(id: string): CommandError {
   );
 }
 
-function keptSentence(count: number, since: string): string {
-  const [events, they] =
+function keptSentence(id: string, count: number, since: string): string {
+  const [events, them] =
     count === 1 ? ['1 event waits that was', 'it'] : [`${count} events wait that were`, 'them'];
-  return `${events} kept while it was off. Replay the range since ${since} to send ${they}: docs/webhooks.md#replay`;
+  return `${events} kept while it was off. Send ${them}: depositd delivery replay --endpoint ${id} --since ${since}`;
+}
+
+/** `Name: value`; `${NAME}` in a value is taken from the environment, so that no list of processes shows it. */
+function readHeaders(lines: readonly string[], env: NodeJS.ProcessEnv): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const line of lines) {
+    const at = line.indexOf(':');
+    // Without the line itself: it may be a value alone.
+    if (at < 1) throw new CommandError("headers: expected 'Name: value'");
+    const name = line.slice(0, at).trim();
+    if (Object.hasOwn(headers, name))
+      throw new CommandError(`headers: ${JSON.stringify(name)} is given twice`);
+    const { value, faults } = fillFromEnvironment(line.slice(at + 1).trim(), env);
+    if (faults[0] !== undefined) throw new CommandError(`headers: ${name}: ${faults[0].message}`);
+    headers[name] = String(value);
+  }
+  return headers;
+}
+
+function alreadyThere({ id, active, url }: Endpoint): CommandError {
+  const state = active ? '' : `, which is off ("depositd webhook enable ${id}")`;
+  return new CommandError(
+    `url: this merchant's endpoint ${id} has it already${state}: ${new URL(url).host} would get every event twice; --force adds it all the same`,
+  );
 }
 
 function describe(faults: EndpointFaults): string {
@@ -201,19 +245,4 @@ function describe(faults: EndpointFaults): string {
 function stateOf({ active, disabledReason, failingSince }: Endpoint): string {
   if (!active) return `off (${disabledReason ?? 'operator'})`;
   return failingSince === null ? 'on' : 'failing';
-}
-
-function present(endpoint: Endpoint) {
-  return {
-    id: endpoint.id,
-    url: endpoint.url,
-    events: endpoint.events,
-    description: endpoint.description,
-    active: endpoint.active,
-    previous_secret_until:
-      endpoint.previousSecretUntil === null ? null : isoTime(endpoint.previousSecretUntil),
-    disabled_reason: endpoint.disabledReason,
-    failing_since: endpoint.failingSince === null ? null : isoTime(endpoint.failingSince),
-    created_at: isoTime(endpoint.createdAt),
-  };
 }

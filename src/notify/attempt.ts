@@ -3,6 +3,7 @@ import type { OutboundCall, OutboundResult } from '../outbound.ts';
 import type { Signer } from '../storage/webhooks/endpoints.ts';
 import type { AttemptRecord, ClaimedDelivery } from '../storage/webhooks/queue.ts';
 import { findBotWall } from './bot-wall.ts';
+import { type Headers, hideHeaders } from './headers.ts';
 import { type AttemptOutcome, judge, refusesSignature, type Verdict } from './schedule.ts';
 import { signPayload, signStandard } from './signature.ts';
 
@@ -13,6 +14,8 @@ export type Envelope = {
   url: string;
   /** Each signs. PayHook's published verifier looks at the last signature alone. */
   keys: readonly SigningKey[];
+  /** The operator's own for this endpoint. */
+  headers: Headers;
   /** When the secret was last changed, Unix ms. */
   rotatedAt: number | null;
   event: { id: string; body: string };
@@ -42,18 +45,22 @@ export function prepareCall(envelope: Envelope, headerPrefix: string, now: numbe
   const secrets = envelope.keys.map(({ secret }) => secret);
   const body = Buffer.from(event.body);
   const timestamp = Math.floor(now / 1000);
+  const headers = {
+    'content-type': 'application/json',
+    [`${headerPrefix}-Event`]: delivery.eventType,
+    [`${headerPrefix}-Delivery-Id`]: String(delivery.id),
+    [`${headerPrefix}-Signature`]: signPayload(secrets, timestamp, body),
+    'webhook-id': event.id,
+    'webhook-timestamp': String(timestamp),
+    'webhook-signature': signStandard(secrets, { id: event.id, timestamp, body }),
+  };
+  // The prefix may have been another when they were added: ours are never sent twice.
+  const written = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
+  const own = Object.entries(envelope.headers).filter(([name]) => !written.has(name.toLowerCase()));
   return {
     method: 'POST',
     url: envelope.url,
-    headers: {
-      'content-type': 'application/json',
-      [`${headerPrefix}-Event`]: delivery.eventType,
-      [`${headerPrefix}-Delivery-Id`]: String(delivery.id),
-      [`${headerPrefix}-Signature`]: signPayload(secrets, timestamp, body),
-      'webhook-id': event.id,
-      'webhook-timestamp': String(timestamp),
-      'webhook-signature': signStandard(secrets, { id: event.id, timestamp, body }),
-    },
+    headers: { ...headers, ...Object.fromEntries(own) },
     body,
     timeoutMs: attemptTimeoutMs,
     bodyTimeoutMs,
@@ -87,12 +94,15 @@ export function conclude(
   const verdict = judge({ ...delivery, ...at, outcome: outcomeOf(result, at.endedAt) });
   const signer = lastSigner(envelope);
   const learned = refused !== null && verdict.kind === 'delivered' && signer !== null;
+  const { detail, ...description } = described(exchange, at);
+  const response = result.kind === 'answer' ? result.body.toString('utf8') : '';
   return toConclusion({
     delivery,
     ...at,
     verdict,
-    ...described(exchange, at),
-    response: result.kind === 'answer' ? result.body.toString('utf8') : '',
+    ...description,
+    detail: hideHeaders(detail, envelope.headers),
+    response: hideHeaders(response, envelope.headers),
     accepted: learned ? { signer, rotatedAt } : null,
   });
 }

@@ -7,8 +7,9 @@ import {
   getEventBodies,
 } from '../storage/webhooks/queue.ts';
 import type { Envelope, SigningKey } from './attempt.ts';
+import type { Headers } from './headers.ts';
 import { claimedAtOnce, isTroubled, type Lanes } from './lanes.ts';
-import type { Secrets } from './secrets.ts';
+import { headersSeal, type Secrets } from './secrets.ts';
 
 /** How long a claim protects a delivery from being taken for lost; more than an attempt takes. */
 export const leaseMs = 30_000;
@@ -43,7 +44,7 @@ export async function claimBatch(
   );
   const endpointById = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
   const left = lanes.budget();
-  const claimed: { delivery: ClaimedDelivery; endpoint: SigningEndpoint; keys: SigningKey[] }[] = [];
+  const claimed: { delivery: ClaimedDelivery; endpoint: SigningEndpoint; unsealed: Ununsealed }[] = [];
   let position = 0;
   for (; position < looked.length && claimed.length < claimedAtOnce && left.sound > 0; position++) {
     const candidate = looked[position];
@@ -53,8 +54,8 @@ export async function claimBatch(
     const lane = lanes.laneOf(endpoint.id, endpoint.failingSince !== null, now);
     lanes.tookTurn(lane);
     const room = lanes.roomOf(lane, candidate, share);
-    const keys = room.fresh + room.backlog > 0 ? unseal(tools, endpoint, now) : null;
-    if (keys === null) continue;
+    const unsealed = room.fresh + room.backlog > 0 ? unseal(tools, endpoint, now) : null;
+    if (unsealed === null) continue;
     for (const kind of ['fresh', 'backlog'] as const) {
       const limit = Math.min(room[kind], left.sound, isTroubled(lane) ? left.troubled : left.sound);
       if (limit === 0) continue;
@@ -62,20 +63,22 @@ export async function claimBatch(
       const deliveries = await claimDueDeliveries(trx, request);
       left.sound -= deliveries.length;
       if (isTroubled(lane)) left.troubled -= deliveries.length;
-      for (const delivery of deliveries) claimed.push({ delivery, endpoint, keys });
+      for (const delivery of deliveries) claimed.push({ delivery, endpoint, unsealed });
     }
   }
 
   const sequences = new Set(claimed.map(({ delivery }) => delivery.eventSequence));
   const bodies = await getEventBodies(trx, [...sequences]);
-  const envelopes = claimed.flatMap(({ delivery, endpoint, keys }): Envelope[] => {
+  const envelopes = claimed.flatMap(({ delivery, endpoint, unsealed }): Envelope[] => {
     const event = bodies.get(delivery.eventSequence);
     if (event === undefined) return [];
     const { url, rotatedAt } = endpoint;
-    return [{ delivery, leaseUntil: now + leaseMs, url, keys, rotatedAt, event }];
+    return [{ delivery, leaseUntil: now + leaseMs, url, rotatedAt, event, ...unsealed }];
   });
   return { envelopes, rest: due.slice(position) };
 }
+
+type Ununsealed = Pick<Envelope, 'keys' | 'headers'>;
 
 /**
  * Null when they cannot be read. While a rotation is open the old secret signs last, as receivers that have not
@@ -85,14 +88,16 @@ function unseal(
   { secrets, onUnreadable }: ClaimTools,
   endpoint: SigningEndpoint,
   now: number,
-): SigningKey[] | null {
-  const { id, previousSecret, previousSecretUntil, lastSigner } = endpoint;
+): Ununsealed | null {
+  const { id, previousSecret, previousSecretUntil, lastSigner, headers } = endpoint;
   try {
     const keys: SigningKey[] = [{ signer: 'current', secret: secrets.unseal(endpoint.secret, id) }];
     if (previousSecret !== null && previousSecretUntil !== null && previousSecretUntil > now) {
       keys.push({ signer: 'previous', secret: secrets.unseal(previousSecret, id) });
     }
-    return lastSigner === 'current' ? keys.reverse() : keys;
+    if (lastSigner === 'current') keys.reverse();
+    const own = headers === null ? {} : (JSON.parse(secrets.unseal(headers, headersSeal(id))) as Headers);
+    return { keys, headers: own };
   } catch (error) {
     onUnreadable(id, error);
     return null;

@@ -40,7 +40,7 @@ export type NotifierOptions = {
   /** 0 to 1, for the jitter of the schedule. */
   random?: () => number;
   /** Whether our clock is known to be wrong; by default never. */
-  isClockKnownWrong?: () => boolean;
+  isClockKnownWrong?: () => Promise<boolean>;
   /** Told of each attempt that ended, for metrics. */
   observe?: (conclusion: Conclusion) => void;
   /** Told of each delivery that was given up, for metrics. */
@@ -85,7 +85,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     headerPrefix,
     clock,
     random,
-    isClockKnownWrong: options.isClockKnownWrong ?? (() => false),
+    isClockKnownWrong: options.isClockKnownWrong ?? (async () => false),
     onEnded: () => loop?.wake(),
   });
 

@@ -6,7 +6,10 @@ import {
   addEndpoint,
   type Endpoint,
   getEndpoint,
+  listEndpoints,
   rotateEndpointSecret,
+  type SealedHeaders,
+  updateEndpoint,
 } from '../storage/webhooks/endpoints.ts';
 import { insertEvent } from '../storage/webhooks/events.ts';
 import {
@@ -18,7 +21,8 @@ import {
 } from '../storage/webhooks/replays.ts';
 import { checkTarget } from '../target.ts';
 import { endpointEventBody } from './event-body.ts';
-import { generateSecret, type Secrets } from './secrets.ts';
+import { findHeaderFaults, type Headers } from './headers.ts';
+import { generateSecret, headersSeal, type Secrets } from './secrets.ts';
 
 /*
  * What operators do with webhook endpoints, for the API and the commands alike. Each runs in the caller's
@@ -26,9 +30,17 @@ import { generateSecret, type Secrets } from './secrets.ts';
  */
 
 /** Messages by field. */
-export type EndpointFaults = Partial<Record<'url' | 'events' | 'description', string[]>>;
+export type EndpointFaults = Partial<Record<'url' | 'events' | 'description' | 'headers', string[]>>;
 
-export type EndpointChange = { url?: string; events?: readonly string[]; description?: string };
+export type EndpointChange = {
+  url?: string;
+  events?: readonly string[];
+  description?: string;
+  headers?: Headers;
+};
+
+/** What endpoints are checked against, and what seals their secrets. */
+export type EndpointRules = { allowHosts: readonly string[]; headerPrefix: string };
 
 /** How long the old secret goes on signing beside the new one, unless told otherwise. */
 export const defaultOverlapMs = 24 * 60 * 60 * 1000;
@@ -42,7 +54,10 @@ export const replayGapMs = 20;
 const mostDescription = 500;
 
 /** Null when the endpoint may be as it is; only what is given is looked at. */
-export function checkEndpoint(change: EndpointChange, allowHosts: readonly string[]): EndpointFaults | null {
+export function checkEndpoint(
+  change: EndpointChange,
+  { allowHosts, headerPrefix }: EndpointRules,
+): EndpointFaults | null {
   const faults: EndpointFaults = {};
   const refusal = change.url === undefined ? null : checkTarget(change.url, allowHosts);
   if (refusal !== null) faults.url = [refusal];
@@ -55,6 +70,8 @@ export function checkEndpoint(change: EndpointChange, allowHosts: readonly strin
   if ((change.description ?? '').length > mostDescription) {
     faults.description = [`must not be longer than ${mostDescription} characters`];
   }
+  const wrongHeaders = findHeaderFaults(change.headers ?? {}, headerPrefix);
+  if (wrongHeaders.length > 0) faults.headers = wrongHeaders;
   return Object.keys(faults).length === 0 ? null : faults;
 }
 
@@ -64,16 +81,23 @@ export function chosenEvents(events: readonly string[] | undefined): readonly Ev
   return eventTypes.filter((type) => events.includes(type));
 }
 
-/** Makes an endpoint. `secret` exists in readable form only in this answer. */
+/**
+ * Makes an endpoint. `secret` exists in readable form only in this answer. `sameUrl` are the merchant's others with
+ * this URL: their receiver gets every event once more.
+ */
 export async function createEndpoint(
   trx: Trx,
-  { secrets, allowHosts }: { secrets: Secrets; allowHosts: readonly string[] },
-  endpoint: { merchantId: string; url: string; events?: readonly string[]; description?: string; at: number },
+  { secrets, ...rules }: EndpointRules & { secrets: Secrets },
+  endpoint: EndpointChange & { merchantId: string; url: string; at: number },
 ): Promise<
-  { kind: 'created'; endpoint: Endpoint; secret: string } | { kind: 'invalid'; faults: EndpointFaults }
+  | { kind: 'created'; endpoint: Endpoint; secret: string; sameUrl: readonly Endpoint[] }
+  | { kind: 'invalid'; faults: EndpointFaults }
 > {
-  const faults = checkEndpoint(endpoint, allowHosts);
+  const faults = checkEndpoint(endpoint, rules);
   if (faults !== null) return { kind: 'invalid', faults };
+  const { href } = new URL(endpoint.url);
+  const others = await listEndpoints(trx, endpoint.merchantId);
+  const sameUrl = others.filter((other) => new URL(other.url).href === href);
   const id = `we_${randomBytes(8).toString('hex')}`;
   const secret = generateSecret();
   const created = await addEndpoint(trx, {
@@ -83,9 +107,42 @@ export async function createEndpoint(
     events: chosenEvents(endpoint.events),
     description: endpoint.description ?? '',
     sealedSecret: secrets.seal(secret, id),
+    headers: sealHeaders(secrets, id, endpoint.headers ?? {}),
     at: endpoint.at,
   });
-  return { kind: 'created', endpoint: created, secret };
+  return { kind: 'created', endpoint: created, secret, sameUrl };
+}
+
+/**
+ * Changes what is given. What an endpoint's headers give access to is one host: they do not go to another with a
+ * changed URL, but are given again with it.
+ */
+export async function changeEndpoint(
+  trx: Trx,
+  { secrets, ...rules }: EndpointRules & { secrets: Secrets },
+  endpoint: Endpoint,
+  change: EndpointChange,
+): Promise<EndpointFaults | null> {
+  const faults = checkEndpoint(change, rules);
+  if (faults !== null) return faults;
+  const { url, events, description, headers } = change;
+  const moves = url !== undefined && new URL(url).origin !== new URL(endpoint.url).origin;
+  if (moves && headers === undefined && endpoint.headerNames.length > 0) {
+    return { headers: ['are those of the old address: give them again, or {} for none'] };
+  }
+  await updateEndpoint(trx, endpoint.id, {
+    ...(url === undefined ? {} : { url }),
+    ...(events === undefined ? {} : { events: chosenEvents(events) }),
+    ...(description === undefined ? {} : { description }),
+    ...(headers === undefined ? {} : { headers: sealHeaders(secrets, endpoint.id, headers) }),
+  });
+  return null;
+}
+
+function sealHeaders(secrets: Secrets, endpointId: string, headers: Headers): SealedHeaders {
+  const names = Object.keys(headers);
+  const sealed = names.length === 0 ? null : secrets.seal(JSON.stringify(headers), headersSeal(endpointId));
+  return { names, sealed };
 }
 
 /**

@@ -24,6 +24,11 @@ export function generateSecret(): string {
   return secretPrefix + randomBytes(32).toString('base64');
 }
 
+/** What an endpoint's headers are bound to when they are sealed: its secret is of no use in their place. */
+export function headersSeal(endpointId: string): string {
+  return `headers of ${endpointId}`;
+}
+
 const keyFileName = 'depositd.key';
 const nonceBytes = 12;
 const tagBytes = 16;

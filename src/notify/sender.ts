@@ -13,6 +13,7 @@ import {
   prepareCall,
 } from './attempt.ts';
 import type { EndpointLane, Lanes } from './lanes.ts';
+import { refusesSignature } from './schedule.ts';
 
 /** What this process has claimed, until the database knows how it ended: waiting, under way, or ended. */
 export type Sender = {
@@ -52,7 +53,7 @@ export type SenderOptions = {
   /** 0 to 1, for the jitter of the schedule. */
   random: () => number;
   /** Whether our clock is known to be wrong; then a refused signature ends no delivery. */
-  isClockKnownWrong: () => boolean;
+  isClockKnownWrong: () => Promise<boolean>;
   /** It is time to record what has ended. */
   onEnded: () => void;
 };
@@ -108,8 +109,8 @@ export function createSender(options: SenderOptions): Sender {
       concluded.push(concludeInterrupted(delivery, { startedAt, endedAt, random: random() }));
       return;
     }
-    const at = { startedAt, endedAt, random: random(), clockWrong: isClockKnownWrong() };
-    const conclusion = conclude(exchange, at);
+    const clockWrong = await mayBeClock(result);
+    const conclusion = conclude(exchange, { startedAt, endedAt, random: random(), clockWrong });
     const answered = result.kind === 'answer' && conclusion.verdict.kind !== 'retry';
     lanes.observe(lane, { answered, durationMs: result.durationMs });
     concluded.push(conclusion);
@@ -120,6 +121,12 @@ export function createSender(options: SenderOptions): Sender {
     const other = otherOrder(first);
     if (other === null) return first;
     return { envelope: other, result: await request(other, clock()), refused: first };
+  }
+
+  /** Asked where a signature was refused alone. Nobody who cannot be asked says that the clock is right. */
+  async function mayBeClock(result: OutboundResult): Promise<boolean> {
+    if (result.kind !== 'answer' || !refusesSignature(result.status)) return false;
+    return isClockKnownWrong().catch(() => true);
   }
 
   function request(envelope: Envelope, now: number): Promise<OutboundResult> {

@@ -277,6 +277,10 @@ export type Schema = {
     rotated_at: number | null;
     /** Which of the two has to sign last, as the receiver has shown. */
     last_signer: string | null;
+    /** Headers of the operator's for this endpoint, as JSON and sealed. */
+    headers: string | null;
+    /** Their names, as a JSON array. */
+    header_names: Generated<string>;
     active: number;
     disabled_reason: string | null;
     /** First failure since the last success. */

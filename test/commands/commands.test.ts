@@ -1,8 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { inTransaction, openDatabase } from '../../src/storage/database.ts';
+import { disableEndpoint } from '../../src/storage/webhooks/endpoints.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { adminToken } from '../support/daemon.ts';
+import { openShop } from '../support/webhooks.ts';
 import { commandHome, depositd, offline, readAudit } from './support.ts';
 
 describe('wrong usage', () => {
@@ -298,6 +301,142 @@ describe('a webhook endpoint', () => {
   });
 });
 
+describe('a webhook endpoint that is added', () => {
+  const shop = async () => {
+    const home = commandHome();
+    const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+    const add = (...args: string[]) => home.run('webhook', 'add', '--merchant', id, ...args);
+    return { home, id, add };
+  };
+
+  test('with headers, sends them; their values are in no output', async () => {
+    const { home, id, add } = await shop();
+    const added = await add(
+      'https://a.example/',
+      '--header',
+      'Authorization: Bearer s3cret',
+      '--header',
+      'X-A: b',
+    );
+    expect(added).toMatchObject({ code: 0 });
+    const list = await home.run('webhook', 'list', '--merchant', id, '--json');
+    expect(JSON.parse(list.stdout)).toMatchObject({
+      data: [{ headers: { Authorization: '[hidden]', 'X-A': '[hidden]' } }],
+    });
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: as it is written on the command line
+    for (const header of ['s3cret', ': s3cret', 'Host: s3cret', 'X-A: s3cret${NONE}']) {
+      const refused = await add('https://b.example/', '--header', header);
+      expect(refused, header).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^depositd: headers: /),
+      });
+      expect(refused.stderr).not.toContain('s3cret');
+    }
+    expect(await add('https://u:p@c.example/')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--header'),
+    });
+    expect(added.stdout + added.stderr + list.stdout).not.toContain('s3cret');
+  });
+
+  test('with a URL that is there already is refused with a sentence, unless forced', async () => {
+    const { home, id, add } = await shop();
+    const first = JSON.parse((await add('https://a.example', '--json')).stdout) as { id: string };
+    const again = await add('https://A.example/');
+    expect(again).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`endpoint ${first.id} has it already`),
+    });
+    expect((await home.runJson<{ data: unknown[] }>('webhook', 'list', '--merchant', id)).data).toHaveLength(
+      1,
+    );
+    expect(await add('https://a.example/', '--force')).toMatchObject({ code: 0 });
+  });
+});
+
+test('deliveries are listed, shown and sent again, one or all of an endpoint, and a mistake is a sentence', async () => {
+  const home = commandHome();
+  const { id: merchant } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+  const hook = await home.runJson<{ id: string }>(
+    'webhook',
+    'add',
+    'https://a.example/',
+    '--merchant',
+    merchant,
+  );
+  const { delivery_id: id } = await home.runJson<{ delivery_id: number }>('webhook', 'test', hook.id);
+  const list = (...args: string[]) => home.runJson<{ data: { id: number }[] }>('delivery', 'list', ...args);
+  expect(await list('--endpoint', hook.id, '--status', 'pending', '--since', '2026-01-01')).toMatchObject({
+    data: [{ id, event: 'webhook.test', status: 'pending', attempts: 0, replay_of: null }],
+  });
+  expect(await list('--status', 'failed')).toEqual({ data: [] });
+  expect(await home.runJson('delivery', 'show', String(id))).toMatchObject({ id, attempt_log: [] });
+  expect((await home.run('delivery', 'list')).stdout).toMatch(/^ID .*STATUS/);
+  expect((await home.run('delivery', 'show', String(id))).stdout).toContain('webhook.test');
+  const again = await home.runJson<{ id: number }>('delivery', 'replay', String(id));
+  expect(again).toMatchObject({ replay_of: id, status: 'pending' });
+  expect(
+    await home.runJson('delivery', 'replay', '--endpoint', hook.id, '--since', '2026-01-01T00:00:00Z'),
+  ).toEqual({
+    count: 0,
+    more: false,
+  });
+  const missed = ['--endpoint', hook.id, '--since', '2026-01-01', '--status', 'missed'];
+  expect(await home.runJson('delivery', 'replay', ...missed)).toEqual({ count: 0, more: false });
+  for (const [args, code, sentence] of [
+    [['show', '999'], 1, /there is no delivery 999/],
+    [['replay', '999'], 1, /there is no delivery 999/],
+    [['replay'], 1, /name a delivery, or an endpoint and a time/],
+    [['replay', String(id), '--endpoint', hook.id], 1, /name a delivery, or/],
+    [['replay', '--endpoint', 'we_none', '--since', '2026-01-01'], 1, /no webhook endpoint "we_none"/],
+    [['list', '--since', 'yesterday'], 2, /Expected a time such as/],
+    [['show', 'x'], 2, /Expected a number/],
+  ] as const) {
+    expect(await home.run('delivery', ...args), args.join(' ')).toMatchObject({
+      code,
+      stderr: expect.stringMatching(sentence),
+    });
+  }
+  await home.run('webhook', 'disable', hook.id);
+  expect(await home.run('delivery', 'replay', String(id))).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('is off or removed'),
+  });
+});
+
+test('status names the webhook endpoints that something is wrong with, and how much each did not get', async () => {
+  const home = commandHome();
+  const db = await openDatabase(`sqlite:${join(home.folder, 'depositd.db')}`);
+  const shop = await openShop(db, Date.now);
+  const failing = await shop.addEndpoint('http://127.0.0.1:9/SECRET', ['payment.late']);
+  const off = await shop.addEndpoint('http://127.0.0.1:9/off');
+  const refusing = await shop.addEndpoint('http://127.0.0.1:9/refusing', ['payment.expired']);
+  await shop.addEndpoint('http://127.0.0.1:9/well', ['payment.failed']);
+  await inTransaction(db, (trx) => disableEndpoint(trx, off.id, 'operator'));
+  await shop.happen(3);
+  await shop.happen(2, 'payment.expired');
+  const at = 1_800_000_000_000;
+  await db.updateTable('webhook_endpoints').set({ failing_since: at }).where('id', '=', failing.id).execute();
+  const gaveUp = { state: 'failed', finished_at: at };
+  await db.updateTable('deliveries').set(gaveUp).where('endpoint_id', '=', refusing.id).execute();
+  await db.destroy();
+
+  const found = await home.run('status', '--json');
+  const { webhooks } = JSON.parse(found.stdout) as { webhooks: { endpoint_id: string }[] };
+  const of = (id: string) => webhooks.find((one) => one.endpoint_id === id);
+  expect(webhooks).toHaveLength(3);
+  expect(of(failing.id)).toMatchObject({
+    host: '127.0.0.1:9',
+    failing_since: '2027-01-15T08:00:00Z',
+    given_up: 0,
+  });
+  expect(of(off.id)).toMatchObject({ active: false, disabled_reason: 'operator', given_up: 0, kept: 5 });
+  expect(of(refusing.id)).toMatchObject({ active: true, failing_since: null, given_up: 2, kept: 0 });
+  const shown = await home.run('status');
+  expect(shown.stdout).toMatch(/WEBHOOKS TO .*GIVEN UP/);
+  expect(shown.stdout).not.toContain('SECRET');
+});
+
 test('every change by a command is in the audit log, without secrets', async () => {
   const home = commandHome();
   const merchant = await home.runJson<{ id: string; api_key: string }>('merchant', 'add', 'Shop');
@@ -368,6 +507,7 @@ test('status tells what is read, what is free and what waits, before anything ha
     ],
     prices: [],
     deliveries: { due: 0, oldest_due_at: null },
+    webhooks: [],
   });
 });
 

@@ -17,6 +17,7 @@ const envelope: Envelope = {
   leaseUntil: 30_000,
   url: 'https://shop.example/hook',
   keys: [{ signer: 'current', secret: generateSecret() }],
+  headers: {},
   rotatedAt: null,
   event: { id: 'evt_1', body: '{"text":"Grüße ☃"}' },
 };

@@ -12,6 +12,7 @@ import {
 } from '../../src/notify/endpoints.ts';
 import { parseSignatureHeader } from '../../src/notify/signature.ts';
 import { inTransaction } from '../../src/storage/database.ts';
+import { countByState, countRejected } from '../../src/storage/webhooks/counts.ts';
 import { getDelivery, listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import {
   deleteEndpoint,
@@ -21,11 +22,12 @@ import {
   listEndpoints,
   updateEndpoint,
 } from '../../src/storage/webhooks/endpoints.ts';
-import { countByState, countRejected } from '../../src/storage/webhooks/replays.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import { verifyPayhookSignature } from '../support/seed-verifier.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
+
+const rules = (allowHosts: readonly string[]) => ({ allowHosts, headerPrefix: 'X-PayHook' });
 
 describe('what an endpoint may be', () => {
   test('every fault is told, each on its field', () => {
@@ -35,14 +37,14 @@ describe('what an endpoint may be', () => {
         events: ['payment.confirmed', 'payment.paid', '*'],
         description: 'x'.repeat(501),
       },
-      [],
+      rules([]),
     );
     expect(faults?.url?.[0]).toMatch(/10\.0\.0\.1 is a private address/);
     expect(faults?.events).toHaveLength(2);
     expect(faults?.events?.[0]).toMatch(/"payment\.paid" is no event; there are payment\.confirmed, /);
     expect(faults?.description?.[0]).toMatch(/500 characters/);
-    expect(checkEndpoint({ url: 'http://10.0.0.1/' }, ['10.0.0.0/8'])).toBeNull();
-    expect(checkEndpoint({}, [])).toBeNull();
+    expect(checkEndpoint({ url: 'http://10.0.0.1/' }, rules(['10.0.0.0/8']))).toBeNull();
+    expect(checkEndpoint({}, rules([]))).toBeNull();
   });
 });
 
@@ -55,7 +57,7 @@ describeDatabases('a webhook endpoint', (openTestDb) => {
       description: 'Main shop',
       at: 5,
     };
-    const tools = { secrets: shop.secrets, allowHosts: [] };
+    const tools = { secrets: shop.secrets, ...rules([]) };
     const made = await inTransaction(shop.db, (trx) => createEndpoint(trx, tools, given));
     if (made.kind !== 'created') throw new Error('not created');
     expect(made.secret).toMatch(/^whsec_/);
@@ -78,7 +80,7 @@ describeDatabases('a webhook endpoint', (openTestDb) => {
   test('that is at fault is not created', async () => {
     const shop = await openShop(await openTestDb(), Date.now);
     const given = { merchantId: shop.merchantId, url: 'http://localhost/', events: ['nonsense'], at: 5 };
-    const tools = { secrets: shop.secrets, allowHosts: [] };
+    const tools = { secrets: shop.secrets, ...rules([]) };
     const made = await inTransaction(shop.db, (trx) => createEndpoint(trx, tools, given));
     expect(made).toMatchObject({
       kind: 'invalid',

@@ -3,6 +3,7 @@ import type { EventType } from '../../src/core/events.ts';
 import { replayMissed, replayRange, sendTestEvent } from '../../src/notify/endpoints.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { countKept } from '../../src/storage/webhooks/counts.ts';
 import { listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import {
   deleteEndpoint,
@@ -10,7 +11,6 @@ import {
   enableEndpoint,
   updateEndpoint,
 } from '../../src/storage/webhooks/endpoints.ts';
-import { countKept } from '../../src/storage/webhooks/replays.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { type SeenRequest, startLoopback } from '../support/loopback.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';

@@ -24,7 +24,7 @@ describeDatabases('a webhook from a host whose clock is ten minutes behind', (op
     const shop = await openShop(await openTestDb(), clock.now);
     ({ secret } = await shop.addEndpoint(server.url));
     await shop.happen();
-    const notifier = shop.notifier({ isClockKnownWrong: () => wrong });
+    const notifier = shop.notifier({ isClockKnownWrong: async () => wrong });
     const rounds = async (count: number) => {
       for (let n = 0; n < count; n++) {
         await notifier.drain();

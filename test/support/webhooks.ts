@@ -19,11 +19,18 @@ export type Shop = {
   secrets: Secrets;
   /** What seals them, in base64. */
   key: string;
-  addEndpoint(url: string, events?: readonly EventType[]): Promise<{ id: string; secret: string }>;
+  addEndpoint(
+    url: string,
+    events?: readonly EventType[],
+    headers?: Record<string, string>,
+  ): Promise<{ id: string; secret: string }>;
   /** Appends events one after the other, each with its number in the body. */
   happen(count?: number, type?: EventType): Promise<void>;
   notifier(options?: Partial<NotifierOptions> & { log?: Logger; allowHosts?: readonly string[] }): Notifier;
 };
+
+/** Loopback is where the receivers of tests are. */
+const rules = { allowHosts: ['127.0.0.1'], headerPrefix: 'X-PayHook' };
 
 export async function openShop(db: Db, clock: () => number): Promise<Shop> {
   const merchant = await inTransaction(db, (trx) => addMerchant(trx, { name: 'Test shop', at: clock() }));
@@ -35,16 +42,15 @@ export async function openShop(db: Db, clock: () => number): Promise<Shop> {
     merchantId: merchant.id,
     secrets,
     key: key.toString('base64'),
-    addEndpoint: async (url, events) => {
+    addEndpoint: async (url, events, headers = {}) => {
       const input = {
         merchantId: merchant.id,
         url,
+        headers,
         at: clock(),
         ...(events === undefined ? {} : { events }),
       };
-      const made = await inTransaction(db, (trx) =>
-        createEndpoint(trx, { secrets, allowHosts: ['127.0.0.1'] }, input),
-      );
+      const made = await inTransaction(db, (trx) => createEndpoint(trx, { secrets, ...rules }, input));
       if (made.kind !== 'created') throw new Error(JSON.stringify(made.faults));
       return { id: made.endpoint.id, secret: made.secret };
     },

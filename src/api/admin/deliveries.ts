@@ -1,25 +1,20 @@
 import { z } from 'zod';
 import { eventTypes } from '../../core/events.ts';
+import { presentAttempt, presentDelivery } from '../../present/webhooks.ts';
 import type { Db } from '../../storage/schema.ts';
+import { countByState } from '../../storage/webhooks/counts.ts';
 import {
   deliveryStates,
   getDelivery,
   listAttempts,
   listDeliveries,
 } from '../../storage/webhooks/deliveries.ts';
-import { countByState } from '../../storage/webhooks/replays.ts';
 import { decodeCursor, encodeCursor } from '../http/cursors.ts';
 import { fieldError, notFound } from '../http/errors.ts';
 import { commonErrors, cursorSchema, limitSchema, listOf, momentSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { isId, rowId } from './paths.ts';
-import {
-  attemptSchema,
-  deliveryCountsSchema,
-  deliverySchema,
-  presentAttempt,
-  presentDelivery,
-} from './webhook-schemas.ts';
+import { attemptSchema, deliveryCountsSchema, deliverySchema } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
 export const deliveryPath = z.object({ delivery_id: z.string() });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import { replayDelivery, replayMissed, replayRange } from '../../notify/endpoints.ts';
+import { presentDelivery } from '../../present/webhooks.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { recordAudit } from '../../storage/operators/audit.ts';
 import type { Db } from '../../storage/schema.ts';
@@ -11,7 +12,7 @@ import type { Api } from '../routes.ts';
 import { deliveryPath } from './deliveries.ts';
 import { endpointOff } from './endpoint-change.ts';
 import { isId, rowId } from './paths.ts';
-import { deliverySchema, presentDelivery } from './webhook-schemas.ts';
+import { deliverySchema } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
 

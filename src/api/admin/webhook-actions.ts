@@ -1,17 +1,12 @@
 import { z } from 'zod';
 import { rotateSecret, sendTestEvent } from '../../notify/endpoints.ts';
+import { presentDelivery, presentEndpoint } from '../../present/webhooks.ts';
 import { finishEndpointRotation } from '../../storage/webhooks/endpoints.ts';
 import { notFound } from '../http/errors.ts';
 import { bodyErrors, serviceErrorSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { createEndpointChange, endpointOff, endpointPath } from './endpoint-change.ts';
-import {
-  deliverySchema,
-  describeEndpoint,
-  endpointSchema,
-  endpointSecretSchema,
-  presentDelivery,
-} from './webhook-schemas.ts';
+import { deliverySchema, endpointSchema, endpointSecretSchema } from './webhook-schemas.ts';
 import type { WebhookRouteDeps } from './webhooks.ts';
 
 const tags = ['Webhooks'];
@@ -77,7 +72,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
         if (result === null) throw notFound();
         return { result, detail: {} };
       });
-      return describeEndpoint(deps.db, finished);
+      return presentEndpoint(deps.db, finished);
     },
   });
 

@@ -1,10 +1,6 @@
 import { z } from 'zod';
 import { eventTypes } from '../../core/events.ts';
-import { isoTime } from '../../payments/present.ts';
-import type { Db } from '../../storage/schema.ts';
-import { type Delivery, type DeliveryAttempt, deliveryStates } from '../../storage/webhooks/deliveries.ts';
-import type { Endpoint } from '../../storage/webhooks/endpoints.ts';
-import { countKept, countRejected, type KeptEvents } from '../../storage/webhooks/replays.ts';
+import { deliveryStates } from '../../storage/webhooks/deliveries.ts';
 import { countSchema, timeSchema } from '../merchant/schemas.ts';
 
 export const endpointSchema = z
@@ -13,6 +9,9 @@ export const endpointSchema = z
     url: z.string(),
     events: z.array(z.enum(eventTypes)),
     description: z.string(),
+    headers: z
+      .record(z.string(), z.string())
+      .describe('More headers that are sent along; their values are not shown.'),
     active: z.boolean(),
     disabled_reason: z
       .enum(['operator', 'gone', 'failing'])
@@ -40,6 +39,10 @@ export const endpointSecretSchema = z.object({
   url: z.string(),
   events: z.array(z.enum(eventTypes)),
   secret: z.string().describe('Shown this once.').meta({ example: 'whsec_…' }),
+});
+
+export const addedEndpointSchema = endpointSecretSchema.extend({
+  warnings: z.array(z.string()).optional().describe('What a careful operator should look at.'),
 });
 
 export const deliverySchema = z
@@ -75,67 +78,3 @@ export const attemptSchema = z.object({
 export const deliveryCountsSchema = z
   .record(z.enum(deliveryStates), countSchema)
   .meta({ id: 'DeliveryCounts' });
-
-/** An endpoint with what must be looked up about it. */
-export async function describeEndpoint(db: Db, endpoint: Endpoint): Promise<z.output<typeof endpointSchema>> {
-  const { id, rotatedAt } = endpoint;
-  const rejected = rotatedAt === null ? null : await countRejected(db, id, rotatedAt);
-  return presentEndpoint(endpoint, rejected, await countKept(db, id));
-}
-
-function presentEndpoint(
-  endpoint: Endpoint,
-  rejected: number | null,
-  kept: KeptEvents,
-): z.output<typeof endpointSchema> {
-  return {
-    id: endpoint.id,
-    url: endpoint.url,
-    events: [...endpoint.events],
-    description: endpoint.description,
-    active: endpoint.active,
-    disabled_reason: endpoint.disabledReason,
-    failing_since: timeOrNull(endpoint.failingSince),
-    rotated_at: timeOrNull(endpoint.rotatedAt),
-    previous_secret_until: timeOrNull(endpoint.previousSecretUntil),
-    rejected_since_rotation: rejected,
-    kept: kept.count,
-    kept_since: timeOrNull(kept.since),
-    created_at: isoTime(endpoint.createdAt),
-  };
-}
-
-export function presentDelivery(delivery: Delivery): z.output<typeof deliverySchema> {
-  return {
-    id: delivery.id,
-    endpoint_id: delivery.endpointId,
-    merchant_id: delivery.merchantId,
-    event_id: delivery.eventId,
-    event: delivery.eventType,
-    payment_number: delivery.paymentNumber,
-    status: delivery.state,
-    attempts: delivery.attempts,
-    next_attempt_at: timeOrNull(delivery.nextAttemptAt),
-    replay_of: delivery.replayOf,
-    last_status: delivery.lastStatus,
-    last_error: delivery.lastError,
-    created_at: isoTime(delivery.createdAt),
-    finished_at: timeOrNull(delivery.finishedAt),
-  };
-}
-
-export function presentAttempt(attempt: DeliveryAttempt): z.output<typeof attemptSchema> {
-  return {
-    attempt: attempt.attempt,
-    started_at: isoTime(attempt.startedAt),
-    duration_ms: attempt.durationMs,
-    status: attempt.status,
-    error: attempt.error,
-    detail: attempt.detail,
-    response: attempt.response,
-  };
-}
-
-function timeOrNull(ms: number | null): string | null {
-  return ms === null ? null : isoTime(ms);
-}

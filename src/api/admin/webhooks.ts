@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
-import { checkEndpoint, chosenEvents, createEndpoint, type EndpointFaults } from '../../notify/endpoints.ts';
+import { changeEndpoint, createEndpoint, type EndpointFaults } from '../../notify/endpoints.ts';
 import type { Secrets } from '../../notify/secrets.ts';
+import { presentEndpoint } from '../../present/webhooks.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { recordAudit } from '../../storage/operators/audit.ts';
 import type { Db } from '../../storage/schema.ts';
@@ -13,20 +14,24 @@ import {
   enableEndpoint,
   getEndpoint,
   listEndpoints,
-  updateEndpoint,
 } from '../../storage/webhooks/endpoints.ts';
 import { fieldErrors, type HttpError, notFound } from '../http/errors.ts';
 import { bodyErrors, commonErrors, listOf, plainText, refusePrivateKey } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { createEndpointChange, endpointPath } from './endpoint-change.ts';
 import { merchantPath, requireMerchant } from './paths.ts';
-import { describeEndpoint, endpointSchema, endpointSecretSchema } from './webhook-schemas.ts';
+import { addedEndpointSchema, endpointSchema } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
 
 const url = plainText(2048);
 const events = z.array(z.string().max(100)).max(100).describe('None: the default set.');
 const description = plainText(500).superRefine(refusePrivateKey);
+const headers = z
+  .record(z.string().max(100), z.string().max(4096))
+  .describe(
+    'At most five more headers that are sent along, such as `Authorization`. Stored sealed, shown by name.',
+  );
 
 export type WebhookRouteDeps = {
   db: Db;
@@ -40,7 +45,8 @@ export type WebhookRouteDeps = {
 /** Where merchants are told what happened. */
 export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
   const { db, config, clock, secrets } = deps;
-  const { allowHosts } = config.webhooks;
+  const { allowHosts, headerPrefix } = config.webhooks;
+  const rules = { secrets, allowHosts, headerPrefix };
 
   const change = createEndpointChange(deps);
 
@@ -58,7 +64,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
       const merchant = await requireMerchant(db, request.params.merchant_id);
       const endpoints = await listEndpoints(db, merchant.id);
       return {
-        data: await Promise.all(endpoints.map((one) => describeEndpoint(db, one))),
+        data: await Promise.all(endpoints.map((one) => presentEndpoint(db, one))),
         next_cursor: null,
       };
     },
@@ -72,15 +78,20 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
       operationId: 'addWebhook',
       summary: 'Add a webhook endpoint',
       params: merchantPath,
-      body: z.strictObject({ url, events: events.default([]), description: description.default('') }),
-      response: { ...bodyErrors, 201: endpointSecretSchema },
+      body: z.strictObject({
+        url,
+        events: events.default([]),
+        description: description.default(''),
+        headers: headers.default({}),
+      }),
+      response: { ...bodyErrors, 201: addedEndpointSchema },
     },
     handler: async (request, reply) => {
       const merchant = await requireMerchant(db, request.params.merchant_id);
       const at = clock();
-      const { endpoint, secret } = await inTransaction(db, async (trx) => {
+      const { endpoint, secret, sameUrl } = await inTransaction(db, async (trx) => {
         const wanted = { ...request.body, merchantId: merchant.id, at };
-        const outcome = await createEndpoint(trx, { secrets, allowHosts }, wanted);
+        const outcome = await createEndpoint(trx, rules, wanted);
         if (outcome.kind === 'invalid') throw toFieldErrors(outcome.faults);
         const detail = {
           merchant_id: merchant.id,
@@ -91,9 +102,16 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         await recordAudit(trx, { at, actor: 'admin', action: 'webhook.added', subject, detail });
         return outcome;
       });
-      return reply
-        .code(201)
-        .send({ id: endpoint.id, url: endpoint.url, events: [...endpoint.events], secret });
+      const warnings = sameUrl.map(
+        ({ id }) => `The endpoint ${id} has this URL, too: its receiver gets every event of both twice.`,
+      );
+      return reply.code(201).send({
+        id: endpoint.id,
+        url: endpoint.url,
+        events: [...endpoint.events],
+        secret,
+        ...(warnings.length === 0 ? {} : { warnings }),
+      });
     },
   });
 
@@ -109,6 +127,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         url: url.optional(),
         events: events.optional(),
         description: description.optional(),
+        headers: headers.optional(),
         active: z.boolean().optional(),
       }),
       response: { ...bodyErrors, 200: endpointSchema },
@@ -117,13 +136,13 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
       const { active, ...given } = request.body;
       const wanted = {
         ...(given.url === undefined ? {} : { url: given.url }),
-        ...(given.events === undefined ? {} : { events: chosenEvents(given.events) }),
+        ...(given.events === undefined ? {} : { events: given.events }),
         ...(given.description === undefined ? {} : { description: given.description }),
+        ...(given.headers === undefined ? {} : { headers: given.headers }),
       };
-      const faults = checkEndpoint({ ...wanted, events: given.events ?? [] }, allowHosts);
-      if (faults !== null) throw toFieldErrors(faults);
       const changed = await change(request.params, 'webhook.changed', async (trx, endpoint) => {
-        await updateEndpoint(trx, endpoint.id, wanted);
+        const faults = await changeEndpoint(trx, rules, endpoint, wanted);
+        if (faults !== null) throw toFieldErrors(faults);
         if (active === true) await enableEndpoint(trx, endpoint.id);
         if (active === false) await disableEndpoint(trx, endpoint.id, 'operator');
         const result = await getEndpoint(trx, endpoint.id);
@@ -131,7 +150,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         const { events, active: on } = result;
         return { result, detail: { host: hostOf(result), events, active: on } };
       });
-      return describeEndpoint(db, changed);
+      return presentEndpoint(db, changed);
     },
   });
 
@@ -150,7 +169,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         await deleteEndpoint(trx, endpoint.id, at);
         return { result: { ...endpoint, active: false }, detail: { host: hostOf(endpoint) } };
       });
-      return describeEndpoint(db, deleted);
+      return presentEndpoint(db, deleted);
     },
   });
 }

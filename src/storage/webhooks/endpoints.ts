@@ -15,6 +15,8 @@ export type Endpoint = {
   url: string;
   events: readonly EventType[];
   description: string;
+  /** Of the headers that the operator gave it. */
+  headerNames: readonly string[];
   active: boolean;
   disabledReason: DisabledReason | null;
   /** First failure since the last success, Unix ms. */
@@ -30,6 +32,8 @@ export type Endpoint = {
 export type SigningEndpoint = {
   id: string;
   url: string;
+  /** Sealed; null: none. */
+  headers: string | null;
   /** False for deleted endpoints, too. */
   active: boolean;
   failingSince: number | null;
@@ -47,6 +51,7 @@ const endpointColumns = [
   'url',
   'events',
   'description',
+  'header_names',
   'active',
   'disabled_reason',
   'failing_since',
@@ -61,6 +66,7 @@ type EndpointRow = {
   url: string;
   events: string;
   description: string;
+  header_names: string;
   active: number;
   disabled_reason: string | null;
   failing_since: number | null;
@@ -68,6 +74,8 @@ type EndpointRow = {
   previous_secret_until: number | null;
   created_at: number;
 };
+
+export type SealedHeaders = { names: readonly string[]; sealed: string | null };
 
 export async function addEndpoint(
   trx: Trx,
@@ -78,6 +86,7 @@ export async function addEndpoint(
     events: readonly EventType[];
     description: string;
     sealedSecret: string;
+    headers: SealedHeaders;
     at: number;
   },
 ): Promise<Endpoint> {
@@ -90,6 +99,8 @@ export async function addEndpoint(
       events: JSON.stringify(endpoint.events),
       description: endpoint.description,
       secret: endpoint.sealedSecret,
+      headers: endpoint.headers.sealed,
+      header_names: JSON.stringify(endpoint.headers.names),
       active: 1,
       created_at: endpoint.at,
     })
@@ -126,12 +137,20 @@ export async function listEndpoints(db: Db, merchantId: string): Promise<Endpoin
 export async function updateEndpoint(
   trx: Trx,
   id: string,
-  change: { url?: string; events?: readonly EventType[]; description?: string },
+  change: {
+    url?: string;
+    events?: readonly EventType[];
+    description?: string;
+    headers?: SealedHeaders;
+  },
 ): Promise<Endpoint | null> {
   const values = {
     ...(change.url === undefined ? {} : { url: change.url }),
     ...(change.events === undefined ? {} : { events: JSON.stringify(change.events) }),
     ...(change.description === undefined ? {} : { description: change.description }),
+    ...(change.headers === undefined
+      ? {}
+      : { headers: change.headers.sealed, header_names: JSON.stringify(change.headers.names) }),
   };
   if (Object.keys(values).length > 0) {
     await trx
@@ -176,7 +195,15 @@ export async function disableEndpoint(trx: Trx, id: string, reason: DisabledReas
 export async function deleteEndpoint(trx: Trx, id: string, at: number): Promise<boolean> {
   const result = await trx
     .updateTable('webhook_endpoints')
-    .set({ deleted_at: at, active: 0, secret: '', previous_secret: null, previous_secret_until: null })
+    .set({
+      deleted_at: at,
+      active: 0,
+      secret: '',
+      previous_secret: null,
+      previous_secret_until: null,
+      headers: null,
+      header_names: '[]',
+    })
     .where('id', '=', id)
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
@@ -237,6 +264,24 @@ export async function findSealedSecret(db: Db): Promise<string | null> {
   return row?.secret ?? null;
 }
 
+/** Those in trouble, off or failing, and those of `ids`; by id. */
+export async function listTroubledEndpoints(db: Db, ids: readonly string[]): Promise<Endpoint[]> {
+  const rows = await db
+    .selectFrom('webhook_endpoints')
+    .select(endpointColumns)
+    .where('deleted_at', 'is', null)
+    .where((eb) =>
+      eb.or([
+        eb('active', '=', 0),
+        eb('failing_since', 'is not', null),
+        ...(ids.length === 0 ? [] : [eb('id', 'in', ids)]),
+      ]),
+    )
+    .orderBy('id')
+    .execute();
+  return rows.map(toEndpoint);
+}
+
 /** How many endpoints are in trouble: on and failing, and off, by reason. */
 export async function countTroubledEndpoints(
   db: Db,
@@ -263,6 +308,7 @@ export async function getSigningEndpoints(db: Db, ids: readonly string[]): Promi
     .select([
       'id',
       'url',
+      'headers',
       'active',
       'failing_since',
       'secret',
@@ -277,6 +323,7 @@ export async function getSigningEndpoints(db: Db, ids: readonly string[]): Promi
   return rows.map((row) => ({
     id: row.id,
     url: row.url,
+    headers: row.headers,
     active: row.active === 1 && row.deleted_at === null,
     failingSince: row.failing_since,
     secret: row.secret,
@@ -350,6 +397,7 @@ function toEndpoint(row: EndpointRow): Endpoint {
     url: row.url,
     events: JSON.parse(row.events) as EventType[],
     description: row.description,
+    headerNames: JSON.parse(row.header_names) as string[],
     active: row.active === 1,
     disabledReason: row.disabled_reason as DisabledReason | null,
     failingSince: row.failing_since,

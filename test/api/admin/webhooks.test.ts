@@ -329,6 +329,62 @@ describeDatabases("the operator's webhooks", (openTestDb) => {
     expect(await replay({ since: ever, status: 'missed' })).toMatchObject({ body: { count: 1 } });
   });
 
+  test('headers are sealed, shown by name, changed and refused by field', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    const path = `/admin/v1/merchants/${shop.id}/webhooks/`;
+    const { id } = await addEndpoint(api, shop, { headers: { Authorization: 'Bearer of-the-merchant' } });
+    const list = await api.send<{ data: object[] }>('GET', path, { admin: true });
+    expect(list.body.data).toMatchObject([{ headers: { Authorization: '[hidden]' } }]);
+    const change = (json: object) => api.send('PATCH', `${path}${id}/`, { admin: true, json });
+    expect(await change({ description: 'x' })).toMatchObject({
+      body: { headers: { Authorization: '[hidden]' } },
+    });
+    expect(await change({ headers: { 'X-Key': 'k-e-y' } })).toMatchObject({
+      body: { headers: { 'X-Key': '[hidden]' } },
+    });
+    for (const headers of [
+      { Host: 'x' },
+      { 'X-A': 'a\r\nb' },
+      { 'X-A': 5 },
+      'Authorization: x',
+      { 'webhook-id': 'x' },
+    ]) {
+      const errors = { errors: expect.objectContaining({}) };
+      expect(await change({ headers }), JSON.stringify(headers)).toMatchObject({ status: 400, body: errors });
+      const added = await api.send('POST', path, {
+        admin: true,
+        json: { url: 'https://b.example/', headers },
+      });
+      expect(added.status, JSON.stringify(headers)).toBe(400);
+    }
+    const moved = await change({ url: 'https://elsewhere.example/' });
+    expect(moved).toMatchObject({ status: 400, body: { errors: { headers: [expect.any(String)] } } });
+    const user = await api.send<{ errors: { url: string[] } }>('POST', path, {
+      admin: true,
+      json: { url: 'https://user:pass@shop.example/' },
+    });
+    expect(user.body.errors.url[0]).toMatch(/user name or password; send them as a header/);
+    const seen = JSON.stringify([
+      await api.db.selectFrom('webhook_endpoints').selectAll().execute(),
+      await listAudit(api.db, { beforeId: null, limit: 9 }),
+      api.logs,
+    ]);
+    expect(seen).not.toMatch(/of-the-merchant|k-e-y/);
+  });
+
+  test('a URL that the merchant has an endpoint for already is added with a warning', async () => {
+    const api = await openApiServer(await openTestDb());
+    const [shop, other] = [await api.addMerchant(), await api.addMerchant()];
+    const first = await addEndpoint(api, shop);
+    expect(first).not.toHaveProperty('warnings');
+    expect(await addEndpoint(api, other)).not.toHaveProperty('warnings');
+    expect(await addEndpoint(api, shop, { url: `${url}&more` })).not.toHaveProperty('warnings');
+    expect(await addEndpoint(api, shop, { url: url.replace('shop', 'SHOP') })).toMatchObject({
+      warnings: [expect.stringContaining(first.id)],
+    });
+  });
+
   test('S55: a replay is a new delivery of the same event', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
