@@ -354,53 +354,54 @@ describe('a webhook endpoint that is added', () => {
   });
 });
 
-test('deliveries are listed, shown and sent again, one or all of an endpoint, and a mistake is a sentence', async () => {
-  const home = commandHome();
-  const { id: merchant } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
-  const hook = await home.runJson<{ id: string }>(
-    'webhook',
-    'add',
-    'https://a.example/',
-    '--merchant',
-    merchant,
-  );
-  const { delivery_id: id } = await home.runJson<{ delivery_id: number }>('webhook', 'test', hook.id);
-  const list = (...args: string[]) => home.runJson<{ data: { id: number }[] }>('delivery', 'list', ...args);
-  expect(await list('--endpoint', hook.id, '--status', 'pending', '--since', '2026-01-01')).toMatchObject({
-    data: [{ id, event: 'webhook.test', status: 'pending', attempts: 0, replay_of: null }],
+describe('a delivery', () => {
+  /** With one test event waiting. */
+  async function sent() {
+    const home = commandHome();
+    const { id: merchant } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+    const add = ['webhook', 'add', 'https://a.example/', '--merchant', merchant];
+    const { id: endpoint } = await home.runJson<{ id: string }>(...add);
+    const { delivery_id: id } = await home.runJson<{ delivery_id: number }>('webhook', 'test', endpoint);
+    return { home, endpoint, id };
+  }
+
+  test('is listed and shown, as a table and as JSON', async () => {
+    const { home, endpoint, id } = await sent();
+    const filter = ['--endpoint', endpoint, '--status', 'pending', '--since', '2026-01-01'];
+    expect(await home.runJson('delivery', 'list', ...filter)).toMatchObject({
+      data: [{ id, event: 'webhook.test', status: 'pending', attempts: 0, replay_of: null }],
+    });
+    expect(await home.runJson('delivery', 'show', String(id))).toMatchObject({ id, attempt_log: [] });
+    expect((await home.run('delivery', 'list')).stdout).toMatch(/^ID .*STATUS/);
+    expect((await home.run('delivery', 'show', String(id))).stdout).toContain('webhook.test');
   });
-  expect(await list('--status', 'failed')).toEqual({ data: [] });
-  expect(await home.runJson('delivery', 'show', String(id))).toMatchObject({ id, attempt_log: [] });
-  expect((await home.run('delivery', 'list')).stdout).toMatch(/^ID .*STATUS/);
-  expect((await home.run('delivery', 'show', String(id))).stdout).toContain('webhook.test');
-  const again = await home.runJson<{ id: number }>('delivery', 'replay', String(id));
-  expect(again).toMatchObject({ replay_of: id, status: 'pending' });
-  expect(
-    await home.runJson('delivery', 'replay', '--endpoint', hook.id, '--since', '2026-01-01T00:00:00Z'),
-  ).toEqual({
-    count: 0,
-    more: false,
+
+  test('is sent again, alone or with all that its endpoint did not get', async () => {
+    const { home, endpoint, id } = await sent();
+    const again = await home.runJson<{ id: number }>('delivery', 'replay', String(id));
+    expect(again).toMatchObject({ replay_of: id, status: 'pending' });
+    const since = ['--endpoint', endpoint, '--since', '2026-01-01'];
+    const none = { count: 0, more: false };
+    expect(await home.runJson('delivery', 'replay', ...since)).toEqual(none);
+    expect(await home.runJson('delivery', 'replay', ...since, '--status', 'missed')).toEqual(none);
+    const entries = await readAudit(home.folder);
+    expect(entries.map(({ action }) => action).slice(-3)).toEqual([
+      'delivery.replayed',
+      'deliveries.replayed',
+      'deliveries.replayed',
+    ]);
   });
-  const missed = ['--endpoint', hook.id, '--since', '2026-01-01', '--status', 'missed'];
-  expect(await home.runJson('delivery', 'replay', ...missed)).toEqual({ count: 0, more: false });
-  for (const [args, code, sentence] of [
+
+  test.each([
     [['show', '999'], 1, /there is no delivery 999/],
     [['replay', '999'], 1, /there is no delivery 999/],
-    [['replay'], 1, /name a delivery, or an endpoint and a time/],
-    [['replay', String(id), '--endpoint', hook.id], 1, /name a delivery, or/],
+    [['replay', '1', '--since', '2026-01-01'], 1, /name a delivery, or an endpoint and a time/],
     [['replay', '--endpoint', 'we_none', '--since', '2026-01-01'], 1, /no webhook endpoint "we_none"/],
     [['list', '--since', 'yesterday'], 2, /Expected a time such as/],
     [['show', 'x'], 2, /Expected a number/],
-  ] as const) {
-    expect(await home.run('delivery', ...args), args.join(' ')).toMatchObject({
-      code,
-      stderr: expect.stringMatching(sentence),
-    });
-  }
-  await home.run('webhook', 'disable', hook.id);
-  expect(await home.run('delivery', 'replay', String(id))).toMatchObject({
-    code: 1,
-    stderr: expect.stringContaining('is off or removed'),
+  ] as const)('that is named wrong is a sentence: %j', async (args, code, sentence) => {
+    const answer = await commandHome().run('delivery', ...args);
+    expect(answer).toMatchObject({ code, stderr: expect.stringMatching(sentence) });
   });
 });
 

@@ -48,6 +48,26 @@ describe('what an endpoint may be', () => {
   });
 });
 
+test('every event of the contract can be subscribed to, and the default set is what an endpoint gets that names none', () => {
+  const onRequest = [
+    'payment.detected',
+    'payment.late',
+    'deposit.unmatched',
+    'pool.low',
+    'pool.exhausted',
+    'webhook.test',
+  ];
+  const byDefault = [
+    'payment.confirmed',
+    'payment.expired',
+    'payment.cancelled',
+    'payment.failed',
+    'payment.reverted',
+  ];
+  expect(checkEndpoint({ events: [...byDefault, ...onRequest] }, rules([]))).toBeNull();
+  expect(defaultEventTypes).toEqual(byDefault);
+});
+
 describeDatabases('a webhook endpoint', (openTestDb) => {
   test('is created with a secret that is shown once and stored sealed', async () => {
     const shop = await openShop(await openTestDb(), Date.now);
