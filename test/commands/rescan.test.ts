@@ -82,7 +82,7 @@ describe('rescan', () => {
     ['no range', ['--network', 'bsc']],
     ['a height that is none', ['--network', 'bsc', '--from', '-1', '--to', '5']],
     ['a height in words', ['--network', 'bsc', '--from', 'genesis', '--to', '5']],
-    ['an unknown network', ['--network', 'solana', '--from', '1', '--to', '5']],
+    ['a name that no network has', ['--network', 'Solana!', '--from', '1', '--to', '5']],
   ])('with %s ends with 2', async (_, args) => {
     const { code, stdout, stderr } = await depositd('rescan', ...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

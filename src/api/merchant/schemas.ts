@@ -12,7 +12,10 @@ import { errorCodes, fieldError } from '../http/errors.ts';
  */
 
 export const networkSchema = z
-  .custom<Network>((value) => typeof value === 'string' && parseNetwork(value) !== null, 'expected a network')
+  .custom<Network>(
+    (value) => typeof value === 'string' && parseNetwork(value) !== null,
+    'expected one of the networks in methods/',
+  )
   .meta({
     type: 'string',
     pattern: networkPattern.source,
@@ -22,7 +25,7 @@ export const networkSchema = z
 export const currencySchema = z
   .custom<Currency>(
     (value) => typeof value === 'string' && parseCurrency(value) !== null,
-    'expected a currency',
+    'expected one of the currencies in methods/',
   )
   .meta({ type: 'string', example: 'usdt', description: "A token, or `native`: the chain's own coin." });
 /** @throws HttpError for a name that no chain has. */

@@ -170,7 +170,7 @@ test('a transaction of which the node cannot tell is unknown, and the others are
 
 test.each<[string, string, RegExp]>([
   ['nobody deployed', `0x${'9'.repeat(40)}`, /tokens\.usdt: there is no contract at 0x9+$/],
-  ['that is no token', 'the multicall', /tokens\.usdt: the contract at 0x[0-9a-f]+ has no decimals\(\)/],
+  ['that is no token', 'the multicall', /tokens\.usdt: the contract at 0x[0-9a-fA-F]+ has no decimals\(\)/],
 ])('a token %s is named as a mistake of the configuration', async (_, address, expected) => {
   const chain = await open();
   // Code that does nothing and returns nothing.
