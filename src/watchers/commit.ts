@@ -8,7 +8,13 @@ import type { Recorded } from '../payments/arrivals.ts';
 import { recordTransfers } from '../payments/record.ts';
 import { type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
 import { deleteMarksOfBlock } from '../storage/chains/balance-marks.ts';
-import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains/chains.ts';
+import {
+  type ChainState,
+  findAnchorFrom,
+  insertAnchors,
+  lockChain,
+  updateChain,
+} from '../storage/chains/chains.ts';
 import { recordScan } from '../storage/chains/scans.ts';
 import { orphanDepositsOfBlock } from '../storage/deposits/deposits.ts';
 import { listDepositsIn } from '../storage/deposits/range.ts';
@@ -110,6 +116,19 @@ export function isRead(from: Cursor, { to, head }: Pick<Span, 'to' | 'head'>): b
 /** Whose word a transfer of a span is. Who traced a transaction had it itself, in its block; nobody else knows that trace. */
 export function tellerOf({ host, tracedBy }: Span, { txHash, token }: Transfer): string {
   return (token === 'native' ? tracedBy?.get(txHash) : undefined) ?? host;
+}
+
+/** Writes down an agreed finalized block, in the caller's transaction; not where our chain has another at its height. */
+export async function commitFinalized(trx: Trx, state: ChainState, block: BlockRef): Promise<ChainState> {
+  const before = await lockChain(trx, state.network);
+  if (before === null || !sameBlock(before.cursor, state.cursor)) return state;
+  const anchor = await findAnchorFrom(trx, state.network, block.height);
+  if (anchor !== null && anchor.height === block.height && anchor.hash !== block.hash) return state;
+  const after = { ...before, finalizedHeight: Math.max(before.finalizedHeight ?? 0, block.height) };
+  await updateChain(trx, after);
+  // With the final block among the anchors no fork is taken to begin below it.
+  await insertAnchors(trx, state.network, [block]);
+  return after;
 }
 
 /** A head that was shown before tells nothing new, but to who has just come. */

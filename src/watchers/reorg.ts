@@ -1,4 +1,4 @@
-import type { BlockRef } from '../core/chain.ts';
+import type { BlockHash, BlockRef } from '../core/chain.ts';
 import { FinalityViolation, RpcError } from '../errors.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { listHeldBlocks, rewindCompared } from '../storage/chains/balance-marks.ts';
@@ -186,18 +186,26 @@ async function refuseUpheld(
   why: string,
   signal: AbortSignal,
 ): Promise<void> {
-  if (source.endpoints().length < 2) return;
+  // Two URLs of one host are one node.
+  if (new Set(source.endpoints().map(({ host }) => host)).size < 2) return;
   const others: string[] = [];
+  const shown: BlockHash[] = [];
   let upheld = false;
   for (const answer of await source.blocksOfEach([height], signal)) {
     const block = answer.kind === 'answered' ? answer.value.get(height) : null;
     if (block?.hash === hash) upheld = true;
-    else if (block != null) others.push(answer.host);
+    else if (block != null) {
+      others.push(answer.host);
+      shown.push(block.hash);
+    }
   }
   if (upheld) {
     for (const host of others) source.distrust(host, `it has another block at ${height}, ${why} elsewhere`);
     throw new RpcError('nodes_disagree', `no agreement about block ${height}, ${why}`);
   }
+  // Nor is one node's word enough where another could say the same: it has to show the very block that this one does.
+  if (!shown.some((other, i) => shown.indexOf(other) < i))
+    throw new RpcError('nodes_disagree', `only one node has another block ${height}, ${why}`);
 }
 
 /**

@@ -73,7 +73,7 @@ export function createStandstill(deps: {
 
 export type FinalityAlarm = {
   /** Told of the chain after each reading. */
-  note(state: ChainState): void;
+  note(shown: Pick<ChainState, 'head' | 'finalizedHeight'>): void;
 };
 
 /**
@@ -86,7 +86,7 @@ export function createFinalityAlarm(deps: { chain: ChainConfig; clock: Clock; lo
   let last: { finalized: number; head: number; at: number } | null = null;
   let saidAt: number | null = null;
 
-  function note({ finalizedHeight, head }: ChainState): void {
+  function note({ finalizedHeight, head }: Pick<ChainState, 'head' | 'finalizedHeight'>): void {
     if (chain.finality !== 'finalized' || finalizedHeight === null) return;
     const now = clock();
     if (last === null || finalizedHeight > last.finalized) {

@@ -18,23 +18,26 @@ import {
 } from '../storage/chains/chains.ts';
 import { insertRecheckMark } from '../storage/chains/recheck-marks.ts';
 import { type DatabaseTime, databaseTime, inTransaction } from '../storage/database.ts';
-import { hasSeenDeposit } from '../storage/deposits/deposits.ts';
+import { hasSeenDeposit, listDepositsToConfirm } from '../storage/deposits/deposits.ts';
 import { hasPendingPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { createBlockAgreement } from './agreement/block.ts';
+import { createFinalizedAgreement } from './agreement/finalized.ts';
+import { createHeadAgreement } from './agreement/head.ts';
 import { thinOutAnchors } from './anchors.ts';
 import { createBalanceCheck } from './balance-check.ts';
 import { createSkewAlarm } from './clock-skew.ts';
 import {
   type CheckedSpan,
   type CommitContext,
+  commitFinalized,
   commitSpan,
   describeDeposits,
   describeSettlements,
   isRead,
   sameBlock,
 } from './commit.ts';
-import { commitConfirmed, createConfirmations } from './confirmations.ts';
+import { commitConfirmed, createConfirmations, settledHeight } from './confirmations.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import type { ChainSource, Span, Watchlist } from './source.ts';
 import { createFinalityAlarm } from './stalls.ts';
@@ -74,8 +77,14 @@ const stoppedMs = 15_000;
 /** Reading blocks older than this while newer ones wait is being behind. */
 const lagSeconds = 60;
 
+/** Deposits that are looked at to see whether one waits for finality. */
+const mostWaiting = 200;
+
 /** Steps between two thinnings of the anchors. */
 const thinEvery = 64;
+
+/** What is final is agreed upon this often though nothing waits for it, ms: nodes are behind by it. */
+const finalizedEveryMs = 60_000;
 
 /** While catching up the nodes' own head is asked for this often, ms. */
 const headShownMs = 10_000;
@@ -119,6 +128,10 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   let overtaken = false;
   const confirmations = createConfirmations(deps);
   const blockAgreement = createBlockAgreement(deps);
+  const waitMs = chain.secondNodeWaitSeconds * 1000;
+  const heads = createHeadAgreement({ ...deps, waitMs });
+  const finalized = createFinalizedAgreement({ ...deps, waitMs });
+  let finalizedAskedAt = Number.NEGATIVE_INFINITY;
   const finality = createFinalityAlarm(deps);
   const skew = createSkewAlarm(deps);
   const balances = createBalanceCheck(deps);
@@ -219,7 +232,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const blocks = await findVanished(db, source, before, span, signal);
     const { cursor } = before;
     const vanished = await blockAgreement.agree({ blocks, cursor, reach: span.to.height }, signal);
-    const news = newsOf(span.head, answeredAt);
+    const head = await agreedHead(before, span, answeredAt, signal);
+    const news = newsOf(head, answeredAt);
     /** By how much the time that is stored is ahead of our steady clock. */
     let aheadMs = 0;
     const committed = await inTransaction(db, async (trx) => {
@@ -227,7 +241,13 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       if (overtaken) return null;
       const answered = await timesOf(trx, answeredAt);
       aheadMs = answered.steadyAt - answeredAt;
-      return commitSpan(trx, before.cursor, { ...span, vanished, answered, news }, context());
+      return commitSpan(
+        trx,
+        before.cursor,
+        // What one of several nodes calls final is not, before another does.
+        { ...span, head, finalizedHeight: alone() ? span.finalizedHeight : null, vanished, answered, news },
+        context(),
+      );
     });
     if (overtaken) return { kind: 'stale', nextAt: clock(), idle: false };
     if (committed === null) return { kind: 'stale', ...(await paceOf()) };
@@ -245,10 +265,11 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     advances += 1;
     if (advances % thinEvery === 0) await thinOutAnchors(db, network);
     reportLag(state);
-    finality.note(state);
+    finality.note({ head: state.head, finalizedHeight: span.finalizedHeight });
     skew.note(state, steady() + aheadMs);
     if (span.native) await balances.check(state, signal);
-    const confirmed = await confirmDeep(state, signal);
+    const final = await agreeOnFinalized(state, span.finalizedHeight, signal);
+    const confirmed = await confirmDeep(final, signal);
     const more = confirmed || committed.more;
     const behind = state.head.height > state.cursor.height;
     const moved = !sameBlock(before.cursor, state.cursor);
@@ -271,6 +292,49 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     return above !== null && above < to.height;
   }
 
+  /** Whether there is no other node that could be asked. */
+  function alone(): boolean {
+    return new Set(source.endpoints().map(({ host }) => host)).size < 2;
+  }
+
+  /** The head that a span shows, if it may be used; else the one known before, or where the span ends. */
+  async function agreedHead(
+    before: ChainState,
+    { host, head, to }: Span,
+    answeredAt: number,
+    signal: AbortSignal,
+  ): Promise<BlockRef> {
+    if (alone()) return head;
+    const times = await timesOf(db, answeredAt);
+    const shown = { host, head, ...times, appeared: watched?.appeared ?? false };
+    if (await heads.check(before, shown, signal)) return head;
+    return before.head.height >= to.height ? before.head : to;
+  }
+
+  /** Raises the agreed finalized block where something waits for it, and now and then. The state after that. */
+  async function agreeOnFinalized(
+    state: ChainState,
+    claimed: number | null,
+    signal: AbortSignal,
+  ): Promise<ChainState> {
+    const known = state.finalizedHeight ?? -1;
+    if (alone() || claimed === null || claimed <= known) return state;
+    const caughtUp = state.cursor.height === state.head.height;
+    const due = caughtUp && steady() - finalizedAskedAt >= finalizedEveryMs;
+    if (!due && !(await waitsForFinality(state, claimed))) return state;
+    finalizedAskedAt = steady();
+    const block = await finalized.agree(state.cursor.height, signal);
+    if (block === null || block.height <= known) return state;
+    return inTransaction(db, (trx) => commitFinalized(trx, state, block));
+  }
+
+  async function waitsForFinality(state: ChainState, claimed: number): Promise<boolean> {
+    if (chain.finality !== 'finalized') return false;
+    const settled = settledHeight({ ...state, finalizedHeight: claimed }, chain);
+    const deposits = await listDepositsToConfirm(db, network, settled, mostWaiting);
+    return deposits.some(({ height }) => height > (state.finalizedHeight ?? -1));
+  }
+
   /** @returns whether more deposits wait to be agreed on. */
   async function confirmDeep(state: ChainState, signal: AbortSignal): Promise<boolean> {
     const agreed = await confirmations.agree(state, signal);
@@ -287,7 +351,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   }
 
   /** What came at `answeredAt` by our steady clock, in the times that are stored. */
-  async function timesOf(trx: Trx, answeredAt: number): Promise<CheckedSpan['answered']> {
+  async function timesOf(trx: Db, answeredAt: number): Promise<CheckedSpan['answered']> {
     const ago = steady() - answeredAt;
     return { at: (await timeOf(trx, clock)) - ago, steadyAt: (await timeOf(trx, steady)) - ago };
   }
@@ -304,7 +368,9 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   }
 
   async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
-    const fork = await findFork(db, source, state, signal);
+    // Where depth decides, what nodes call final stops nothing.
+    const bound = chain.finality === 'depth' ? { ...state, finalizedHeight: null } : state;
+    const fork = await findFork(db, source, bound, signal);
     const { cursor } = state;
     const replaced = { blocks: fork.disconnected, cursor, reach: cursor.height };
     const disconnected = await blockAgreement.agree(replaced, signal);

@@ -344,7 +344,7 @@ describeDatabases('nodes that disagree', (openTestDb) => {
 });
 
 describeDatabases('a chain that takes back what it called final', (openTestDb) => {
-  const final = { scripted: { finalityLag: 2 } };
+  const final = { chain: { finality: 'finalized' as const }, scripted: { finalityLag: 2 } };
 
   test('stops, loudly, persistently, and takes no payments', async () => {
     const world = await openWorld(await openTestDb(), final);
@@ -383,9 +383,10 @@ describeDatabases('a chain that takes back what it called final', (openTestDb) =
   });
 
   test('goes on by itself once it agrees again', async () => {
-    const world = await openWorld(await openTestDb(), { scripted: { finalityLag: 2, nodes: 2 } });
+    const world = await openWorld(await openTestDb(), { ...final, scripted: { finalityLag: 2, nodes: 2 } });
     await world.read();
     world.mine(5);
+    world.pass(60);
     await world.read();
     const before = world.chain.head().hash;
     world.chain.reorg({ depth: 5 });
@@ -398,9 +399,10 @@ describeDatabases('a chain that takes back what it called final', (openTestDb) =
   });
 
   test('is not believed of one node while another still has the block that was final', async () => {
-    const world = await openWorld(await openTestDb(), { scripted: { finalityLag: 2, nodes: 2 } });
+    const world = await openWorld(await openTestDb(), { ...final, scripted: { finalityLag: 2, nodes: 2 } });
     await world.read();
     world.mine(5);
+    world.pass(60);
     await world.read();
     const honest = world.chain.nodes[1];
     if (honest !== undefined) honest.view = { stuckAt: world.chain.head().hash };

@@ -101,10 +101,14 @@ describeDatabases('L1: a node that stands still', (openTestDb) => {
     await live(shop, 50);
     expect(await world.status(payment)).toEqual({ status: 'pending', reason: null });
     await live(shop, 60);
-    expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
-    expect(said(shop, 'rpc endpoint switched')).toMatchObject([
+    // It may be asked again before the other one's word is agreed on: then it is not behind what is final.
+    const left = said(shop, 'rpc endpoint switched').filter(({ level }) => level === 'warn');
+    expect(left).toMatchObject([
       { reason: expect.stringMatching(/^its finalized block stays \d+, others have \d+$/) },
     ]);
+    // What the other one alone calls final waits a minute for a second node.
+    await live(shop, 70);
+    expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
   });
 
   test('is asked on where the chain itself stands still, which is said every minute or two until it goes on', async () => {

@@ -1,0 +1,186 @@
+import { describe, expect, test } from 'vitest';
+import { readChain } from '../../src/storage/chains/chains.ts';
+import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
+import { describeDatabases } from '../support/databases.ts';
+
+/*
+ * One of several nodes lies about how far the chain has got, what time it is there, or what is final.
+ */
+
+async function readBlocks(world: World, blocks: number): Promise<void> {
+  for (let i = 0; i < blocks; i++) {
+    world.mine();
+    await world.read();
+  }
+}
+
+type Lie = { height?: number; time?: number; finalized?: 'latest' };
+
+/** The first of so many nodes lies, while it is asked first. */
+function liarOf(world: World, lie: Lie): { stop(): void } {
+  const { source } = world.chain;
+  const { poll, headsOfEach } = source;
+  const liar = world.chain.nodes[0]?.name;
+  // Who is distrusted is asked last.
+  const { distrust } = source;
+  source.distrust = (host, reason) => {
+    distrust(host, reason);
+    if (host === liar) world.chain.prefer(1);
+  };
+  source.poll = async (request) => {
+    const outcome = await poll(request);
+    if (outcome.kind !== 'span' || outcome.span.host !== liar) return outcome;
+    const { span } = outcome;
+    const { height, time } = span.head;
+    const head = { ...span.head, height: height + (lie.height ?? 0), time: time + (lie.time ?? 0) };
+    const finalizedHeight = lie.finalized === 'latest' ? span.to.height : span.finalizedHeight;
+    return { kind: 'span', span: { ...span, head, finalizedHeight } };
+  };
+  source.headsOfEach = async (signal) => {
+    const answers = await headsOfEach(signal);
+    return answers.map((answer) => {
+      if (answer.kind === 'silent' || answer.host !== liar) return answer;
+      const { latest, finalized } = answer.value;
+      const shown = {
+        ...latest,
+        height: latest.height + (lie.height ?? 0),
+        time: latest.time + (lie.time ?? 0),
+      };
+      return {
+        ...answer,
+        value: { latest: shown, finalized: lie.finalized === 'latest' ? latest : finalized },
+      };
+    });
+  };
+  return {
+    stop: () => {
+      source.poll = poll;
+      source.headsOfEach = headsOfEach;
+    },
+  };
+}
+
+const distrusted = ({ chain }: World) => chain.distrusted.map(({ host }) => host);
+
+describeDatabases('a head that nothing explains', (openTestDb) => {
+  async function openLying(nodes: number, lie: Lie, options: WorldOptions = {}) {
+    const world = await openWorld(await openTestDb(), { addresses: 30, scripted: { nodes }, ...options });
+    await readBlocks(world, 3);
+    return { world, liar: liarOf(world, lie) };
+  }
+
+  test.each([
+    ['one of three', 3],
+    ['one of two', 2],
+  ])('2,000 blocks too high, shown by %s, is used by nobody', async (_, nodes) => {
+    const { world } = await openLying(nodes, { height: 2_000 });
+    world.mine();
+    await world.step();
+    expect((await readChain(world.db, world.network))?.head.height).toBeLessThanOrEqual(
+      world.chain.head().height,
+    );
+    expect(distrusted(world)).toContain(world.chain.nodes[0]?.name);
+  });
+
+  test('is used where one node is all there is', async () => {
+    const { world } = await openLying(1, { height: 2_000 });
+    world.mine();
+    await world.step();
+    expect((await readChain(world.db, world.network))?.head.height).toBe(world.chain.head().height + 2_000);
+  });
+
+  test('waits while all others are silent, and is used alone after a minute', async () => {
+    const { world } = await openLying(2, { height: 2_000 });
+    const [, other] = world.chain.nodes;
+    if (other !== undefined) other.up = false;
+    world.mine();
+    await world.step();
+    const { height } = world.chain.head();
+    expect((await readChain(world.db, world.network))?.head.height).toBeLessThanOrEqual(height);
+    world.pass(61);
+    await world.step();
+    expect((await readChain(world.db, world.network))?.head.height).toBe(height + 2_000);
+    expect(world.lines).toContainEqual(expect.objectContaining({ msg: 'head used without second node' }));
+  });
+
+  test.each([
+    ['an hour fast', 3_600],
+    ['half a minute fast', 30],
+  ])(
+    'with a time %s, shown by one of three, neither sets the time of a lock nor our clock wrong',
+    async (_, time) => {
+      const { world } = await openLying(3, { time });
+      await readBlocks(world, 12);
+      const payment = await world.create();
+      expect(payment.lockChainTime).toBeLessThanOrEqual(world.clock() + 5_000);
+      world.pay(payment);
+      await readBlocks(world, 4);
+      expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+      expect(world.lines.filter(({ msg }) => msg === 'clock skew')).toEqual([]);
+    },
+  );
+
+  test('the quiet tick of three honest nodes asks only one of them', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 3 } });
+    await readBlocks(world, 3);
+    let asked = 0;
+    const { headsOfEach } = world.chain.source;
+    world.chain.source.headsOfEach = (signal) => {
+      asked += 1;
+      return headsOfEach(signal);
+    };
+    await readBlocks(world, 20);
+    expect(asked).toBe(0);
+  });
+});
+
+describeDatabases('finalized = latest, said by one of three nodes', (openTestDb) => {
+  describe.each(['depth', 'finalized'] as const)('with finality "%s"', (finality) => {
+    async function openLying(nodes = 3) {
+      const world = await openWorld(await openTestDb(), {
+        addresses: 10,
+        chain: { finality },
+        scripted: { nodes, finalityLag: 4 },
+      });
+      await readBlocks(world, 8);
+      liarOf(world, { finalized: 'latest' });
+      await readBlocks(world, 8);
+      return world;
+    }
+
+    test('then an ordinary one-block reorg stops no chain', async () => {
+      const world = await openLying();
+      world.chain.reorg({ depth: 1 });
+      await readBlocks(world, 3);
+      expect(await readChain(world.db, world.network)).toMatchObject({
+        cursor: world.chain.head(),
+        stoppedReason: null,
+      });
+    });
+
+    test('does not make the honest nodes look as if they were behind', async () => {
+      const world = await openLying();
+      world.chain.prefer(1);
+      const { finalizedHeight } = (await readChain(world.db, world.network)) ?? {};
+      expect(finalizedHeight ?? 0).toBeLessThanOrEqual(world.chain.head().height - 4);
+      world.mine();
+      expect(await world.step()).not.toMatchObject({ kind: 'failed' });
+      expect(await world.tryCreate()).toMatchObject({ outcome: 'created' });
+    });
+  });
+
+  test('a deposit is confirmed once two nodes call its block final', async () => {
+    const world = await openWorld(await openTestDb(), {
+      chain: { finality: 'finalized' },
+      scripted: { nodes: 3, finalityLag: 8 },
+    });
+    await readBlocks(world, 10);
+    const payment = await world.create();
+    world.pay(payment);
+    liarOf(world, { finalized: 'latest' });
+    await readBlocks(world, 5);
+    expect(await world.status(payment)).toMatchObject({ status: 'pending' });
+    await readBlocks(world, 6);
+    expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+  });
+});
