@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createApi } from './api/http/server.ts';
-import { type Clock, systemClock, within } from './clock.ts';
+import { type Clock, within } from './clock.ts';
 import type { Config } from './config.ts';
 import { formatRate } from './core/money.ts';
 import type { ChainFamily, Network } from './core/networks.ts';
@@ -18,6 +18,7 @@ import { coinsOf, createRates, type RatesService } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
 import { isClockWrong } from './storage/chains/clock.ts';
 import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
+import { createDatabaseClock } from './storage/database-clock.ts';
 import { heartbeatMs, type NotedPrice, noteDaemon, noteDaemonStopped } from './storage/operators/daemons.ts';
 import { forgetOnce, refreshStatistics } from './storage/retention.ts';
 import type { Db } from './storage/schema.ts';
@@ -37,6 +38,7 @@ export type Daemon = {
   stop(): Promise<void>;
 };
 
+/** `clock`: instead of the database's. */
 export type DaemonOptions = { log: Logger; clock?: Clock };
 
 /** What was opened is closed in reverse, also when the start fails halfway. */
@@ -51,6 +53,9 @@ export const firstReadMs = 5_000;
 const forgetEveryMs = 10 * 60 * 1000;
 const forgetAgainMs = 100;
 
+/** How far the time of this process may drift from the database's is what it drifts in this, ms. */
+const clockEveryMs = 10_000;
+
 /** How long the start waits for the first prices, ms. */
 const firstRatesMs = 1_000;
 
@@ -59,10 +64,7 @@ const firstRatesMs = 1_000;
  *
  * @throws CommandError when the database or the port cannot be had.
  */
-export async function startDaemon(
-  config: Config,
-  { log, clock = systemClock }: DaemonOptions,
-): Promise<Daemon> {
+export async function startDaemon(config: Config, { log, clock }: DaemonOptions): Promise<Daemon> {
   const closers: Closers = [];
   async function closeAll(): Promise<void> {
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
@@ -87,13 +89,15 @@ export async function startDaemon(
 async function start(
   config: Config,
   log: Logger,
-  clock: Clock,
+  ownClock: Clock | undefined,
   closers: Closers,
 ): Promise<Pick<Daemon, 'address' | 'chainsRead'>> {
   const claim = await claimDaemon(config.database);
   closers.push(() => claim.release());
   const db = await openDatabase(config.database);
   closers.push(() => db.destroy());
+  const time = await createDatabaseClock(db);
+  const clock = ownClock ?? time.clock;
   const { dataFolder } = config;
   const { secretKey } = config.webhooks;
   const secrets = openSecrets({ dataFolder, secretKey }, await findSealedSecret(db));
@@ -116,6 +120,7 @@ async function start(
   const eventRetentionMs = Math.max(eventRetentionDays, retentionDays) * 24 * hourMs;
   const forget = () => forgetOnce(db, { now: clock(), eventRetentionMs });
   keep({ name: 'upkeep', step: forget, delay: (more) => (more ? forgetAgainMs : forgetEveryMs) });
+  keep({ name: 'clock', step: time.sync, delay: () => clockEveryMs });
   keep({ name: 'statistics', step: () => refreshStatistics(db), delay: () => 24 * hourMs });
 
   const id = randomUUID();

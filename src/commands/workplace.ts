@@ -1,9 +1,10 @@
-import { type Clock, systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { createScrubber, secretsOf } from '../config/scrub.ts';
 import type { Config } from '../config.ts';
 import { CommandError, DepositdError, reasonOf } from '../errors.ts';
 import { openDatabase } from '../storage/database.ts';
+import { createDatabaseClock } from '../storage/database-clock.ts';
 import { getMerchant, type Merchant } from '../storage/operators/merchants.ts';
 import type { Db } from '../storage/schema.ts';
 
@@ -25,7 +26,8 @@ export async function atWork<T>(
   try {
     const db = await openDatabase(config.database);
     try {
-      return await work({ config, db, clock: systemClock });
+      const { clock } = await createDatabaseClock(db);
+      return await work({ config, db, clock });
     } finally {
       await db.destroy();
     }

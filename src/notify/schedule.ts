@@ -13,7 +13,7 @@ const jitterShare = 0.1;
 const attemptMs = 10_000;
 
 /** All attempts begin within this time of the first one, `Retry-After` or not. */
-const windowMs = 36 * 60_000;
+export const windowMs = 36 * 60_000;
 
 /** How an attempt ended. `interrupted`: the process that made it died; nobody knows whether it was sent. */
 export type AttemptOutcome =

@@ -1,9 +1,15 @@
 import type { Trx } from '../storage/schema.ts';
 import { forgetEndedRotations } from '../storage/webhooks/endpoints.ts';
-import { cancelOfInactiveEndpoints, findExpiredLeases, pruneDeliveries } from '../storage/webhooks/upkeep.ts';
+import {
+  bringForward,
+  cancelOfInactiveEndpoints,
+  findExpiredLeases,
+  pruneDeliveries,
+} from '../storage/webhooks/upkeep.ts';
 import { type Conclusion, concludeInterrupted } from './attempt.ts';
 import { leaseMs } from './claim.ts';
 import { type Recorded, recordConclusions } from './record.ts';
+import { windowMs } from './schedule.ts';
 
 /** Bounds one transaction. */
 const atOnce = 500;
@@ -30,6 +36,7 @@ export async function keepUp(
   });
   const recorded = await recordConclusions(trx, conclusions, now);
   const cancelled = await cancelOfInactiveEndpoints(trx, { limit: atOnce, at: now });
+  await bringForward(trx, { now, latest: now + windowMs });
   await forgetEndedRotations(trx, now);
   return { ...recorded, conclusions, returned: lost.length, cancelled };
 }

@@ -31,7 +31,7 @@ export function watchChain(
   const log = deps.log.child({ network: chain.network });
   const source = createSource({ chain, clock, log: deps.log });
   const watcher = createWatcher({ ...deps, source, log });
-  const leader = createLeader({ db, name: `chain ${chain.network}`, clock });
+  const leader = createLeader({ db, name: `chain ${chain.network}` });
   const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
   let steppedAt = 0;

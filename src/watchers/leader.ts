@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../clock.ts';
 import { releaseLease, takeLease } from '../storage/chains/leases.ts';
 import { inTransaction, isPostgres } from '../storage/database.ts';
 import type { Db } from '../storage/schema.ts';
@@ -16,24 +15,25 @@ const leaseMs = 15_000;
 
 /**
  * Saves the followers their requests to the nodes; safety rests on the cursor, which only one of two
- * readers can move. On SQLite there is one daemon, which always leads.
+ * readers can move: a process that was paused for longer than its lease believes that it leads until it
+ * commits, and then finds the cursor elsewhere. On SQLite there is one daemon, which always leads.
  */
-export function createLeader({ db, name, clock }: { db: Db; name: string; clock: Clock }): Leader {
+export function createLeader({ db, name }: { db: Db; name: string }): Leader {
   const holder = randomUUID();
-  let until = 0;
+  /** On the clock of `performance`, from before the database was asked: ours ends no later than the lease there. */
+  let until = Number.NEGATIVE_INFINITY;
   if (!isPostgres(db)) return { leads: async () => true, resign: async () => {} };
   return {
     async leads() {
-      const now = clock();
+      const now = performance.now();
       if (now < until - leaseMs / 2) return true;
-      const next = now + leaseMs;
-      const taken = await inTransaction(db, (trx) => takeLease(trx, { name, holder, now, until: next }));
-      until = taken ? next : 0;
+      const taken = await inTransaction(db, (trx) => takeLease(trx, { name, holder, forMs: leaseMs }));
+      until = taken ? now + leaseMs : Number.NEGATIVE_INFINITY;
       return taken;
     },
     async resign() {
-      if (until === 0) return;
-      until = 0;
+      if (until === Number.NEGATIVE_INFINITY) return;
+      until = Number.NEGATIVE_INFINITY;
       await inTransaction(db, (trx) => releaseLease(trx, { name, holder }));
     },
   };

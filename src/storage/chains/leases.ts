@@ -1,15 +1,20 @@
+import { sql } from 'kysely';
 import type { Trx } from '../schema.ts';
 
+/** Unix ms by PostgreSQL's clock, at this moment and not at the beginning of the transaction. */
+const databaseNow = sql<number>`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)`;
+
 /**
- * Takes or keeps a lease until `until` (Unix ms): of several processes on one database, one does a job.
+ * Takes or keeps a lease for `forMs` from now, by PostgreSQL's clock: of several processes on one database, one does a
+ * job, whatever their own clocks say.
  *
  * @returns whether `holder` has it now.
  */
 export async function takeLease(
   trx: Trx,
-  lease: { name: string; holder: string; now: number; until: number },
+  { name, holder, forMs }: { name: string; holder: string; forMs: number },
 ): Promise<boolean> {
-  const { name, holder, now, until } = lease;
+  const until = sql<number>`${databaseNow} + ${forMs}`;
   const result = await trx
     .insertInto('leases')
     .values({ name, holder, until })
@@ -17,7 +22,7 @@ export async function takeLease(
       conflict
         .column('name')
         .doUpdateSet({ holder, until })
-        .where((eb) => eb.or([eb('leases.holder', '=', holder), eb('leases.until', '<=', now)])),
+        .where((eb) => eb.or([eb('leases.holder', '=', holder), eb('leases.until', '<=', databaseNow)])),
     )
     .executeTakeFirst();
   return result.numInsertedOrUpdatedRows === 1n;

@@ -28,6 +28,27 @@ export async function findExpiredLeases(db: Db, until: number, limit: number): P
   }));
 }
 
+/**
+ * Makes due what would wait for too long because the clock was set back (all Unix ms): what was never tried by `now`,
+ * what is tried again by `latest`. Not what is sent again in a row, paced.
+ */
+export async function bringForward(
+  trx: Trx,
+  { now, latest }: { now: number; latest: number },
+): Promise<void> {
+  const pending = () => trx.updateTable('deliveries').where('state', '=', sql.lit('pending'));
+  await pending()
+    .set({ next_attempt_at: now })
+    .where('next_attempt_at', '>', now)
+    .where('lane', '=', 'fresh')
+    .execute();
+  await pending()
+    .set({ next_attempt_at: latest })
+    .where('next_attempt_at', '>', latest)
+    .where('attempts', '>', 0)
+    .execute();
+}
+
 /** Cancels what waits for endpoints that are off or gone, up to `limit`; answers how many that were. */
 export async function cancelOfInactiveEndpoints(
   trx: Trx,
