@@ -22,7 +22,7 @@ import {
 import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts';
 import { silentLog } from '../../support/log.ts';
 import { deployPayer } from '../../support/payers.ts';
-import { addTestAddresses, addTestMerchant, testPayment } from '../../support/payments.ts';
+import { addTestAddresses, addTestMerchant, lockedAt, testPayment } from '../../support/payments.ts';
 import { placeTokens, transferToken } from '../../support/tokens.ts';
 
 /*
@@ -56,6 +56,7 @@ async function open({ nodes, liarLast = false }: { nodes: number; liarLast?: boo
     addressId,
     currency: 'native',
     token: 'native',
+    ...lockedAt(0),
     lockChainTime: 0,
     expiresAt: clock() + 3_600_000,
     blockTimeLimit: clock() / 1000 + 3_600,
@@ -153,7 +154,7 @@ const tenMinutes = 600;
 
 test('S1: what a node invents is never confirmed beside an honest second one; the truth is, in the same step', async () => {
   const reader = await open({ nodes: 2 });
-  await reader.live(10);
+  await reader.live(20);
   expect(await reader.confirmed()).toEqual([evmKey(1)]);
   reader.second.resetTraffic();
   await reader.live(2 * tenMinutes);
@@ -167,7 +168,7 @@ test('S1: nor while the second is away for a moment, nor where it cannot trace w
   const reader = await open({ nodes: 2 });
   refuseTraces(reader.second);
   const away = reader.second.inject({ kind: 'status', status: 502 });
-  await reader.live(120);
+  await reader.live(50);
   expect(away.hits).toBeGreaterThan(0);
   expect(await reader.confirmed()).toEqual([]);
   away.remove();
@@ -188,7 +189,7 @@ test('S1: what the only node with traces invents of a contract is not confirmed 
 
 test('S1: what a node invents is taken back by the second reading where there are three', async () => {
   const reader = await open({ nodes: 3 });
-  await reader.live(10);
+  await reader.live(20);
   expect(await reader.recheck()).toMatchObject({ kind: 'rechecked' });
   expect(await reader.confirmed()).toEqual([evmKey(1)]);
   expect(await reader.orphaned()).toEqual([2, 3, 4].map((n) => evmKey(n)));
@@ -227,7 +228,7 @@ test('a node that is a little behind is believed about blocks that it calls fina
 
 test('a story like that is believed where there is no second node, so that this test would notice one that is not told well', async () => {
   const reader = await open({ nodes: 1 });
-  await reader.live(10);
+  await reader.live(20);
   expect(await reader.confirmed()).toEqual([1, 2, 3, 4].map((n) => evmKey(n)));
   await reader.close();
 });
