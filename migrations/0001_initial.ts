@@ -179,7 +179,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       reported_by text,
       unique (network, tx_hash, token, recipient, ordinal)
     )`,
-    sql`create index deposits_payment on deposits (payment_id) where payment_id is not null`,
+    sql`create index deposits_payment on deposits (payment_id, id) where payment_id is not null`,
     sql`create index deposits_height on deposits (network, height)`,
     sql`create index deposits_seen on deposits (network, height) where status = 'seen'`,
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,

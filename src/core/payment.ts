@@ -117,10 +117,24 @@ export type Deposit = {
   reportedBy: string | null;
 };
 
+/** What the chains show of a payment's deposits. What they took back is not among it. */
+export type PaymentDeposits = {
+  /** Those that are shown, the largest first. */
+  largest: Deposit[];
+  /** How many there are. */
+  total: number;
+  /** The sum of what came in the asked asset, whatever it counts as. */
+  received: bigint;
+  /** The sum of what counts of that. */
+  counted: bigint;
+  /** The one the payment is known by: the one that completed it, else the first seen. */
+  knownBy: Deposit | null;
+};
+
 /** A payment with what belongs to it, as of one moment. */
 export type PaymentView = {
   payment: Payment;
-  deposits: Deposit[];
+  deposits: PaymentDeposits;
   /** The heads of the chains that were read. A deposit that an operator attached may lie on a chain of its own. */
   heads: Partial<Record<Network, number>>;
 };

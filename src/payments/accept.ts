@@ -4,7 +4,7 @@ import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { inTransaction } from '../storage/database.ts';
 import { detachOrphaned } from '../storage/deposits/attachments.ts';
-import { listDepositsOfPayments } from '../storage/deposits/deposits.ts';
+import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { findPaymentId } from '../storage/payments/numbers.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
@@ -37,7 +37,7 @@ export async function acceptPayment(
   return inTransaction(db, async (trx): Promise<AcceptOutcome> => {
     const payment = await lockPayment(trx, id);
     if (payment.status === 'confirmed') return acceptAgain(trx, payment);
-    const deposits = await listDepositsOfPayments(trx, [id]);
+    const deposits = await listDepositsOfPayment(trx, id);
     const now = clock();
     const accepted = acceptance(payment, deposits, now);
     if (accepted === null) return { outcome: 'not_acceptable', why: whyNot(deposits) };

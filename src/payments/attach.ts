@@ -2,7 +2,7 @@ import type { Deposit, Payment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { inTransaction } from '../storage/database.ts';
 import { attachToPayment, lockDeposit } from '../storage/deposits/attachments.ts';
-import { listDepositsOfPayments } from '../storage/deposits/deposits.ts';
+import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { findPaymentId } from '../storage/payments/numbers.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
@@ -36,7 +36,7 @@ export async function attachDeposit(
     if (paymentId === null) return { outcome: 'unknown_payment' };
     const payment = await lockPayment(trx, paymentId);
     if (isAttached(deposit, payment)) return { outcome: 'attached', deposit, payment };
-    const others = await listDepositsOfPayments(trx, [payment.id]);
+    const others = await listDepositsOfPayment(trx, payment.id);
     const why = whyNot(deposit, payment, others);
     if (why !== null) return { outcome: 'not_attachable', why };
     await detachLost(trx, payment, others);
@@ -81,7 +81,7 @@ async function settleAttached(
   payment: Payment,
   context: { publicUrl: string; now: number },
 ): Promise<Payment> {
-  const deposits = await listDepositsOfPayments(trx, [payment.id]);
+  const deposits = await listDepositsOfPayment(trx, payment.id);
   const follows = attachment(payment, deposits, context.now);
   const changed =
     follows === null ? payment : await changePayment(trx, follows.payment, follows.decision, context);

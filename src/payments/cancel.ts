@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { PaymentView } from '../core/payment.ts';
 import { inTransaction } from '../storage/database.ts';
-import { listDepositsOfPayments } from '../storage/deposits/deposits.ts';
+import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
 import { findPayment, viewOf } from '../storage/payments/views.ts';
@@ -22,7 +22,7 @@ export async function cancelPayment(
   if (found === null) return { outcome: 'not_found' };
   return inTransaction(db, async (trx): Promise<CancelOutcome> => {
     const payment = await lockPayment(trx, found.payment.id);
-    const deposits = await listDepositsOfPayments(trx, [payment.id]);
+    const deposits = await listDepositsOfPayment(trx, payment.id);
     const received = deposits.some((deposit) => deposit.status !== 'orphaned');
     if (payment.status !== 'pending' || received) return { outcome: 'not_cancellable' };
     const cancelled = await changePayment(

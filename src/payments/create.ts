@@ -146,7 +146,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     }
     return {
       outcome: 'created',
-      view: { payment, deposits: [], heads: { [payment.network]: state.head.height } },
+      view: await viewOf(trx, payment),
     };
   }
 

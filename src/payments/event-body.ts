@@ -3,7 +3,7 @@ import type { EventType } from '../core/events.ts';
 import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { presentExpectation } from './expected.ts';
-import { isoTime, presentPayment, showAmount, shownAmount, shownDeposit } from './present.ts';
+import { isoTime, presentPayment, showAmount, shownAmount } from './present.ts';
 
 /**
  * The body of a payment's event, frozen from here on: the seed's eight keys first, then what depositd adds.
@@ -19,7 +19,7 @@ export function paymentEventBody(event: EventType, view: PaymentView, publicUrl:
     amount: shownAmount(view),
     currency: assetSymbol(payment),
     chain: payment.chain,
-    tx_hash: shownDeposit(view)?.txHash ?? '',
+    tx_hash: view.deposits.knownBy?.txHash ?? '',
     confirmed_at: payment.confirmedAt === null ? null : offsetTime(payment.confirmedAt),
     status: payment.status,
     network: payment.network,

@@ -3,9 +3,9 @@ import { confirmationsAt } from '../core/confirmations.ts';
 import { formatAmount } from '../core/money.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit, PaymentReason, PaymentStatus, PaymentView } from '../core/payment.ts';
-import { inChainOrder, isOwnAsset, receivedAmount } from './tally.ts';
+import { isOwnAsset } from './tally.ts';
 
-/** The JSON of a payment: the seed's fields, then `reason` and `deposits`. */
+/** The JSON of a payment: the seed's fields, then what depositd adds. */
 export type PresentedPayment = {
   payment_number: string;
   status: PaymentStatus;
@@ -28,6 +28,7 @@ export type PresentedPayment = {
   created_at: string;
   reason: PaymentReason | null;
   deposits: PresentedDeposit[];
+  deposits_total: number;
 };
 
 export type PresentedDeposit = {
@@ -40,11 +41,10 @@ export type PresentedDeposit = {
   currency?: Currency;
 };
 
-/** Shows a payment to its merchant. What the chain took back is not shown. */
+/** Shows a payment to its merchant. What the chain took back is not shown, nor more deposits than one can look at. */
 export function presentPayment(view: PaymentView, publicUrl: string): PresentedPayment {
-  const { payment } = view;
-  const live = liveDeposits(view);
-  const shown = shownDeposit(view);
+  const { payment, deposits } = view;
+  const shown = deposits.knownBy;
   return {
     payment_number: payment.paymentNumber,
     status: payment.status,
@@ -52,7 +52,7 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     currency: payment.currency,
     amount_usd_cents: payment.amountUsdCents,
     expected_crypto_amount: showAmount(payment, payment.expectedAmount),
-    actual_crypto_amount: receivedNothing(view) ? null : showAmount(payment, receivedAmount(payment, live)),
+    actual_crypto_amount: deposits.received === 0n ? null : showAmount(payment, deposits.received),
     assigned_address: payment.address,
     tx_hash: shown?.txHash ?? '',
     confirmations: shown === null ? 0 : confirmationsOf(view, shown),
@@ -66,29 +66,20 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     confirmed_at: payment.confirmedAt === null ? null : isoTime(payment.confirmedAt),
     created_at: isoTime(payment.createdAt),
     reason: payment.reason,
-    deposits: live.map((deposit) => ({
+    deposits: deposits.largest.map((deposit) => ({
       tx_hash: deposit.txHash,
       amount: showAmount(deposit, deposit.amount),
       confirmations: confirmationsOf(view, deposit),
       status: shownStatus(deposit),
       ...(isOwnAsset(payment, deposit) ? {} : { network: deposit.network, currency: deposit.currency }),
     })),
+    deposits_total: deposits.total,
   };
 }
 
 /** What was received, or what is expected while nothing was. */
-export function shownAmount(view: PaymentView): string {
-  const { payment, deposits } = view;
-  return showAmount(
-    payment,
-    receivedNothing(view) ? payment.expectedAmount : receivedAmount(payment, deposits),
-  );
-}
-
-/** The deposit a payment is known by: the one that completed it, else the first seen. */
-export function shownDeposit(view: PaymentView): Deposit | null {
-  const live = liveDeposits(view);
-  return live.find((deposit) => deposit.txHash === view.payment.completedBy) ?? live[0] ?? null;
+export function shownAmount({ payment, deposits }: PaymentView): string {
+  return showAmount(payment, deposits.received === 0n ? payment.expectedAmount : deposits.received);
 }
 
 /** ISO 8601 in UTC to the second, with `Z`. */
@@ -100,15 +91,6 @@ export function isoTime(ms: number): string {
 function shownStatus(deposit: Deposit): PresentedDeposit['status'] {
   if (deposit.role === 'late') return 'late';
   return deposit.status === 'confirmed' ? 'confirmed' : 'seen';
-}
-
-function liveDeposits(view: PaymentView): Deposit[] {
-  return inChainOrder(view.deposits.filter((deposit) => deposit.status !== 'orphaned'));
-}
-
-/** In the asset that was asked for. */
-function receivedNothing(view: PaymentView): boolean {
-  return !liveDeposits(view).some((deposit) => isOwnAsset(view.payment, deposit));
 }
 
 function confirmationsOf(view: PaymentView, deposit: Deposit): number {

@@ -3,7 +3,7 @@ import type { Network } from '../core/networks.ts';
 import type { Payment, PaymentStatus } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { acceptLateDeposits } from '../storage/deposits/attachments.ts';
-import { listDepositsOfPayments } from '../storage/deposits/deposits.ts';
+import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
 import { lockPayment, updatePaymentStatus } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
 import { releaseAddress } from '../storage/pool/locks.ts';
@@ -41,7 +41,7 @@ export async function settlePayment(
   let payment = before;
   // A decision may lead to another: what was reverted may be confirmed by late money at once.
   for (let decisions = 0; ; decisions++) {
-    const deposits = await listDepositsOfPayments(trx, [paymentId]);
+    const deposits = await listDepositsOfPayment(trx, paymentId);
     const decision = decide(payment, deposits, chain, context.latePolicy, context.now);
     if (decision === null) return decisions === 0 ? null : { payment, from: before.status };
     if (decisions === 3) throw new InvariantError(`payment ${paymentId} does not come to rest`);

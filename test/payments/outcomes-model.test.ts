@@ -4,7 +4,7 @@ import { keyOfHex } from '../../src/core/address.ts';
 import type { Transfer } from '../../src/core/chain.ts';
 import { lockSlackMs } from '../../src/core/chain-time.ts';
 import { formatAmount } from '../../src/core/money.ts';
-import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
+import type { Deposit, Payment } from '../../src/core/payment.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
@@ -192,6 +192,9 @@ function transferId(at: Pick<Transfer, 'network' | 'txHash' | 'token' | 'recipie
   return `${at.network} ${at.txHash} ${at.token} ${at.recipient}`;
 }
 
+/** A payment with all its deposits. */
+type PaymentState = Awaited<ReturnType<Shop['viewOf']>>;
+
 /** Every transfer on a chain is exactly one deposit where it lies, and nothing else is one. */
 function checkEveryTransferOnce(shop: Shop, deposits: readonly Deposit[]): void {
   const onChain = Object.values(shop.chains)
@@ -204,7 +207,7 @@ function checkEveryTransferOnce(shop: Shop, deposits: readonly Deposit[]): void 
 }
 
 /** A deposit is credited to one payment, late on one, or nobody's: no two of these at once. */
-function checkOneFate(deposits: readonly Deposit[], views: readonly PaymentView[]): void {
+function checkOneFate(deposits: readonly Deposit[], views: readonly PaymentState[]): void {
   for (const deposit of deposits) {
     expect([deposit.role === 'unmatched', deposit.id]).toEqual([deposit.paymentId === null, deposit.id]);
     const holders = views.filter((view) => view.deposits.some((own) => own.id === deposit.id));
@@ -215,11 +218,11 @@ function checkOneFate(deposits: readonly Deposit[], views: readonly PaymentView[
 }
 
 /** In what the payment asks for: only such amounts may be added up. */
-function ownOf({ payment, deposits }: PaymentView): Deposit[] {
+function ownOf({ payment, deposits }: PaymentState): Deposit[] {
   return deposits.filter(({ network, token }) => network === payment.network && token === payment.token);
 }
 
-function foreignOf(view: PaymentView): Deposit[] {
+function foreignOf(view: PaymentState): Deposit[] {
   const own = new Set(ownOf(view));
   return view.deposits.filter((deposit) => !own.has(deposit));
 }
@@ -228,7 +231,7 @@ function foreignOf(view: PaymentView): Deposit[] {
  * What no operator attached reached the payment's address, in its asset, after the lock, and first in time if it
  * counts: a transfer keeps its payment wherever it is mined again.
  */
-function checkLocks(view: PaymentView, moved: ReadonlySet<string>): void {
+function checkLocks(view: PaymentState, moved: ReadonlySet<string>): void {
   const { payment } = view;
   for (const deposit of foreignOf(view)) expect(deposit.unmatchedReason).not.toBeNull();
   for (const deposit of view.deposits) {
@@ -243,7 +246,7 @@ function checkLocks(view: PaymentView, moved: ReadonlySet<string>): void {
 /**
  * The status is what the deposits come to, and less than was asked for suffices only by an operator's word.
  */
-function checkStatus(view: PaymentView): void {
+function checkStatus(view: PaymentState): void {
   const { payment } = view;
   const live = view.deposits.filter((deposit) => deposit.status !== 'orphaned');
   const own = ownOf(view).filter((deposit) => deposit.status === 'confirmed');
@@ -260,7 +263,7 @@ function checkStatus(view: PaymentView): void {
 }
 
 /** The API shows exactly the money that the chain shows, each asset by itself. */
-async function checkShown(shop: Shop, view: PaymentView): Promise<void> {
+async function checkShown(shop: Shop, view: PaymentState): Promise<void> {
   const isLive = (deposit: Deposit) => deposit.status !== 'orphaned';
   const own = ownOf(view).filter(isLive);
   const shown = await shop.show(view.payment);
@@ -281,7 +284,7 @@ const arrows: Record<string, { from: string[]; to: string }> = {
 };
 
 /** Its events lead from `pending` to its status, each change told once. */
-async function checkEvents(shop: Shop, { payment }: PaymentView): Promise<void> {
+async function checkEvents(shop: Shop, { payment }: PaymentState): Promise<void> {
   let state = 'pending';
   for (const event of await shop.events(payment)) {
     const arrow = arrows[event];

@@ -8,6 +8,7 @@ import {
   expiresAt,
   testDeposit,
   testPayment,
+  testView,
   tokenKey,
   txHash,
   usdt,
@@ -16,7 +17,7 @@ import {
 const publicUrl = 'https://pay.example.com';
 
 function view(payment: Partial<Payment> = {}, deposits: Deposit[] = [], head = 120): PaymentView {
-  return { payment: testPayment(payment), deposits, heads: { bsc: head } };
+  return testView(testPayment(payment), deposits, { bsc: head });
 }
 
 function shown(payment: Partial<Payment> = {}, deposits: Deposit[] = [], head = 120) {
@@ -35,7 +36,7 @@ const native = {
 } as const;
 
 describe('a payment, as its merchant sees it,', () => {
-  test('has the nineteen fields of the seed in their order, then reason and deposits', () => {
+  test('has the nineteen fields of the seed in their order, then what depositd adds', () => {
     expect(Object.entries(shown())).toEqual([
       ['payment_number', 'PAY-2026-ABCDEF1234'],
       ['status', 'pending'],
@@ -58,6 +59,7 @@ describe('a payment, as its merchant sees it,', () => {
       ['created_at', '2026-05-24T11:35:00Z'],
       ['reason', null],
       ['deposits', []],
+      ['deposits_total', 0],
     ]);
   });
 

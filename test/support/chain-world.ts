@@ -7,6 +7,7 @@ import type { Logger } from '../../src/log.ts';
 import type { RecheckFinding } from '../../src/metrics.ts';
 import { type CancelOutcome, cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
+import { listDepositsOfPayment } from '../../src/storage/deposits/deposits.ts';
 import { findPayment } from '../../src/storage/payments/views.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listEvents } from '../../src/storage/webhooks/events.ts';
@@ -241,7 +242,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
       const found = await view(payment);
       return { status: found.payment.status, reason: found.payment.reason };
     },
-    deposits: async (payment: Payment): Promise<Deposit[]> => (await view(payment)).deposits,
+    deposits: (payment: Payment): Promise<Deposit[]> => listDepositsOfPayment(db, payment.id),
     /** Types of a payment's events, in their order. */
     async events(payment: Payment): Promise<string[]> {
       const all = await listEvents(db, merchantId, 0, 10_000);

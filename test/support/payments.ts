@@ -4,7 +4,7 @@ import type { BlockHash, BlockRef, Transfer, TxHash } from '../../src/core/chain
 import { knownChains } from '../../src/core/chains/known.ts';
 import { parityRate } from '../../src/core/money.ts';
 import type { KnownNetwork, Network } from '../../src/core/networks.ts';
-import type { Deposit, Payment } from '../../src/core/payment.ts';
+import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
 import type { Rates } from '../../src/rates/rates.ts';
 import { type ChainState, insertChain, updateChain } from '../../src/storage/chains/chains.ts';
 import { type DatabaseTime, inTransaction } from '../../src/storage/database.ts';
@@ -85,6 +85,35 @@ export function testPayment(changes: Partial<Payment> = {}): Payment {
 /** A lock under the head of this height, just before the next block: what is mined up to there does not count. */
 export function lockedAt(height: number): Pick<Payment, 'lockHead' | 'lockChainTime'> {
   return { lockHead: testBlock(height), lockChainTime: testBlock(height + 1).time * 1000 };
+}
+
+/** The view of a payment that has just these deposits, put together without a database. */
+export function testView(
+  payment: Payment,
+  deposits: readonly Deposit[] = [],
+  heads: PaymentView['heads'] = {},
+): PaymentView {
+  const live = deposits.filter(({ status }) => status !== 'orphaned');
+  const isOwn = (one: Deposit) => one.network === payment.network && one.token === payment.token;
+  const bySize = live.toSorted(
+    (a, b) => Number(isOwn(a)) - Number(isOwn(b)) || Number(b.amount - a.amount) || a.id - b.id,
+  );
+  const inOrder = live.toSorted(
+    (a, b) => a.height - b.height || (a.logIndex ?? -1) - (b.logIndex ?? -1) || a.id - b.id,
+  );
+  const sum = (some: readonly Deposit[]) => some.reduce((total, { amount }) => total + amount, 0n);
+  const own = live.filter(isOwn);
+  return {
+    payment,
+    heads,
+    deposits: {
+      largest: bySize.slice(0, 50),
+      total: live.length,
+      received: sum(own),
+      counted: sum(own.filter(({ role }) => role === 'counted' || role === 'accepted')),
+      knownBy: inOrder.find(({ txHash }) => txHash === payment.completedBy) ?? inOrder[0] ?? null,
+    },
+  };
 }
 
 /** A seen transfer of 50 USDT to {@link testPayment}, in time, at height 110. */

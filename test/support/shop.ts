@@ -3,7 +3,7 @@ import { keyOfHex } from '../../src/core/address.ts';
 import type { Currency } from '../../src/core/assets.ts';
 import type { TxHash } from '../../src/core/chain.ts';
 import { parityRate } from '../../src/core/money.ts';
-import type { Payment, PaymentView } from '../../src/core/payment.ts';
+import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
 import { acceptPayment } from '../../src/payments/accept.ts';
 import { attachDeposit } from '../../src/payments/attach.ts';
 import { cancelPayment } from '../../src/payments/cancel.ts';
@@ -12,7 +12,7 @@ import { type PresentedPayment, presentPayment } from '../../src/payments/presen
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
 import { setInService } from '../../src/pool/service.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { listDeposits } from '../../src/storage/deposits/deposits.ts';
+import { listDeposits, listDepositsOfPayment } from '../../src/storage/deposits/deposits.ts';
 import { addMerchant } from '../../src/storage/operators/merchants.ts';
 import { findPayment } from '../../src/storage/payments/views.ts';
 import { listAddresses } from '../../src/storage/pool/addresses.ts';
@@ -136,10 +136,16 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     });
   }
 
-  async function viewOf(payment: Payment): Promise<PaymentView> {
+  async function find(payment: Payment): Promise<PaymentView> {
     const view = await findPayment(db, payment.merchantId, payment.paymentNumber);
     if (view === null) throw new Error('the payment vanished');
     return view;
+  }
+
+  /** A payment with all its deposits, those that the chain took back too. */
+  async function viewOf(of: Payment): Promise<{ payment: Payment; deposits: Deposit[] }> {
+    const { payment } = await find(of);
+    return { payment, deposits: await listDepositsOfPayment(db, payment.id) };
   }
 
   function assetOf(network: ShopNetwork, currency: Currency) {
@@ -211,7 +217,7 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
       for (let n = 0; n < blocks; n++) chains[network].mine();
     },
     async show(payment: Payment): Promise<PresentedPayment> {
-      return presentPayment(await viewOf(payment), config.publicUrl);
+      return presentPayment(await find(payment), config.publicUrl);
     },
     /** `status reason`, such as `failed underpaid`. */
     async state(payment: Payment): Promise<string> {

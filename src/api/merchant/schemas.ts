@@ -107,7 +107,8 @@ export const paymentSchema = z
       .enum(['underpaid', 'overpaid', 'late', 'reorged'])
       .nullable()
       .describe('Why it failed, or what is unusual.'),
-    deposits: z.array(paymentDepositSchema),
+    deposits: z.array(paymentDepositSchema).describe('At most 50, the largest first.'),
+    deposits_total: countSchema.describe('How many there are.'),
   })
   .meta({ id: 'Payment' });
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type Selectable, sql } from 'kysely';
 import type { AddressKey } from '../../core/address.ts';
 import type { Currency } from '../../core/assets.ts';
@@ -140,14 +141,25 @@ export async function moveDeposit(
     .execute();
 }
 
-export async function listDepositsOfPayments(db: Db, paymentIds: readonly number[]): Promise<Deposit[]> {
-  const rows = await db
-    .selectFrom('deposits')
-    .select(depositColumns)
-    .where('payment_id', 'in', paymentIds)
-    .orderBy('id')
-    .execute();
-  return rows.map(toDeposit);
+/** Read in one go: in between the program does what else there is to do. */
+const pageSize = 2_000;
+
+/** All deposits of a payment in the order in which they were recorded. Where a sum suffices see sums.ts. */
+export async function listDepositsOfPayment(db: Db, paymentId: number): Promise<Deposit[]> {
+  const deposits: Deposit[] = [];
+  for (;;) {
+    const rows = await db
+      .selectFrom('deposits')
+      .select(depositColumns)
+      .where('payment_id', '=', paymentId)
+      .where('id', '>', deposits.at(-1)?.id ?? 0)
+      .orderBy('id')
+      .limit(pageSize)
+      .execute();
+    for (const row of rows) deposits.push(toDeposit(row));
+    if (rows.length < pageSize) return deposits;
+    await setImmediate();
+  }
 }
 
 /**

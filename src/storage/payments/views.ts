@@ -3,7 +3,7 @@ import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Payment, PaymentStatus, PaymentView } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
-import { listDepositsOfPayments } from '../deposits/deposits.ts';
+import { readPaymentDeposits } from '../deposits/sums.ts';
 import type { Db } from '../schema.ts';
 import { selectPayments, toPayment } from './payments.ts';
 
@@ -78,15 +78,15 @@ export async function listPayments(
 
 async function viewsOf(db: Db, payments: Payment[]): Promise<PaymentView[]> {
   if (payments.length === 0) return [];
-  const deposits = await listDepositsOfPayments(
+  const deposits = await readPaymentDeposits(
     db,
     payments.map((payment) => payment.id),
   );
   const cursors = await db.selectFrom('chain_cursors').select(['network', 'head_height']).execute();
   const heads = Object.fromEntries(cursors.map((cursor) => [cursor.network, cursor.head_height]));
-  return payments.map((payment) => ({
-    payment,
-    deposits: deposits.filter((deposit) => deposit.paymentId === payment.id),
-    heads,
-  }));
+  return payments.map((payment) => {
+    const own = deposits.get(payment.id);
+    if (own === undefined) throw new InvariantError('a payment without its deposits');
+    return { payment, deposits: own, heads };
+  });
 }
