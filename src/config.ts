@@ -45,6 +45,8 @@ export type PaymentPolicy = {
   quarantineSeconds: number;
   quarantine: 'soft' | 'strict';
   toleranceBps: number;
+  /** Less than this in all, at the payment's quote, counts as nothing received. */
+  dustUsdCents: number;
   late: 'flag' | 'confirm';
   /** How long an address out of service is watched after its last use. */
   watchRetiredDays: number;

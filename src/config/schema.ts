@@ -220,6 +220,11 @@ export const configSchema = section({
     toleranceBps: wholeNumber(0, 5000)
       .default(0)
       .describe('How much too little still confirms, in hundredths of a percent: 50 is half a percent.'),
+    dustUsdCents: wholeNumber(0, 100_000)
+      .default(5)
+      .describe(
+        'Less than this in all, at the quote of the payment, counts as nothing received: anybody can send it.',
+      ),
     late: oneOf(['flag', 'confirm'])
       .default('flag')
       .describe(

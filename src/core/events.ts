@@ -6,6 +6,7 @@ export const eventTypes = [
   'payment.failed',
   'payment.reverted',
   'payment.detected',
+  'payment.partially_paid',
   'payment.late',
   'deposit.unmatched',
   'pool.low',

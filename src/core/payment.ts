@@ -63,6 +63,11 @@ export type OnchainPayment = CommonPayment & {
   usdPerCoin: string;
   /** What suffices to confirm: the expected amount less the tolerance, or what an operator accepted. */
   requiredAmount: bigint;
+  /** Less than this in all counts as nothing received; at least 1, at most the required amount. */
+  dustAmount: bigint;
+  /** What counted when it was settled last, and what the last `payment.partially_paid` told. */
+  countedAmount: bigint;
+  toldAmount: bigint;
   /** The transfer that completed the amount, once confirmed. */
   completedBy: TxHash | null;
   addressId: number;

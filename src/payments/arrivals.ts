@@ -17,19 +17,27 @@ export type Recorded = {
 
 /**
  * Leaves of the events of what was recorded in one go those that say something: one for each payment, that it is the
- * first to have received something, or that late money has come.
+ * first to have received something, or that late money has come. Dust is neither.
  */
 export async function keepOneEvent(trx: Trx, recorded: readonly Recorded[], holders: Holders): Promise<void> {
   const arrived = recorded.filter(({ event, paymentId }) => event !== null && paymentId !== null);
   for (const [paymentId, all] of Map.groupBy(arrived, (one) => one.paymentId)) {
     if (paymentId === null) continue;
-    const { received, counted } = await sumsOfPayment(trx, await holders.payment(paymentId));
+    const payment = await holders.payment(paymentId);
+    const { received, counted } = await sumsOfPayment(trx, payment);
     const [detected, late] = [ofEvent(all, 'payment.detected'), ofEvent(all, 'payment.late')];
-    const first = counted > 0n && counted === sum(detected);
-    const [firstDetected] = first ? detected : [];
-    const [firstLate] = received > counted ? late : [];
+    const [firstDetected] = crosses(payment.dustAmount, counted, sum(detected)) ? detected : [];
+    const [firstLate] =
+      crosses(payment.dustAmount, received - counted, sum(late)) || sum(late) >= payment.dustAmount
+        ? late
+        : [];
     for (const one of all) if (one !== firstDetected && one !== firstLate) one.event = null;
   }
+}
+
+/** Whether a total was below `least` before the last of it came, and no longer is. */
+function crosses(least: bigint, total: bigint, last: bigint): boolean {
+  return total >= least && total - last < least;
 }
 
 function ofEvent(recorded: readonly Recorded[], event: Recorded['event']): Recorded[] {

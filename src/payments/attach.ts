@@ -9,7 +9,7 @@ import { lockPayment } from '../storage/payments/payments.ts';
 import type { Trx } from '../storage/schema.ts';
 import { detachLost, type OperatorAct, type OperatorDeps } from './accept.ts';
 import { attachment } from './decide.ts';
-import { announcePayment, changePayment } from './settle.ts';
+import { announcePayment, changePayment, noteCounted } from './settle.ts';
 import { isOwnAsset, receivedAmount } from './tally.ts';
 
 export type AttachOutcome =
@@ -86,6 +86,9 @@ async function settleAttached(
   const changed =
     follows === null ? payment : await changePayment(trx, follows.payment, follows.decision, context);
   if (changed === null) throw new InvariantError(`payment ${payment.id} changed while it was held`);
+  if (await noteCounted(trx, changed, deposits)) {
+    await announcePayment(trx, changed, 'payment.partially_paid', context.publicUrl, context.now);
+  }
   if (follows === null || follows.decision.event === null) {
     await announcePayment(trx, changed, 'payment.late', context.publicUrl, context.now);
   }

@@ -7,13 +7,17 @@ import { lockPayment } from '../storage/payments/payments.ts';
 import { findPayment, viewOf } from '../storage/payments/views.ts';
 import type { Db } from '../storage/schema.ts';
 import { changePayment } from './settle.ts';
+import { isDust } from './tally.ts';
 
 export type CancelOutcome =
   | { outcome: 'cancelled'; view: PaymentView }
   | { outcome: 'not_found' }
   | { outcome: 'not_cancellable' };
 
-/** Cancels a merchant's payment while it is pending and nothing has been received for it. An operator's act is audited. */
+/**
+ * Cancels a merchant's payment while it is pending and nothing but dust has been received for it. An operator's act is
+ * audited.
+ */
 export async function cancelPayment(
   { db, clock, publicUrl }: { db: Db; clock: Clock; publicUrl: string },
   { merchantId, paymentNumber, actor }: { merchantId: string; paymentNumber: string; actor?: string },
@@ -23,8 +27,7 @@ export async function cancelPayment(
   return inTransaction(db, async (trx): Promise<CancelOutcome> => {
     const payment = await lockPayment(trx, found.payment.id);
     const deposits = await listDepositsOfPayment(trx, payment.id);
-    const received = deposits.some((deposit) => deposit.status !== 'orphaned');
-    if (payment.status !== 'pending' || received) return { outcome: 'not_cancellable' };
+    if (payment.status !== 'pending' || !isDust(payment, deposits)) return { outcome: 'not_cancellable' };
     const cancelled = await changePayment(
       trx,
       payment,

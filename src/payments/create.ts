@@ -77,7 +77,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     const asset = chain?.assets.find((candidate) => candidate.currency === request.currency);
     if (!chain?.enabled || asset === undefined) return { outcome: 'no_address' };
 
-    const quote = quotePrice(rates, asset, request.amountUsdCents, config.payments.toleranceBps);
+    const quote = quotePrice(rates, asset, request.amountUsdCents, config.payments);
     let outcome = await inTransaction(db, (trx) => createIn(trx, request, { chain, asset, quote }, now));
     // What has not been read yet, because the daemon has just come, is no reason to turn a customer away.
     if (outcome.outcome === 'chain_unavailable' && (await untilRead?.(request.network)) === true)
@@ -193,6 +193,8 @@ function newPayment(
     price: { minorUnits: request.amountUsdCents, currency: 'USD' },
     amountUsdCents: request.amountUsdCents,
     ...quote,
+    countedAmount: 0n,
+    toldAmount: 0n,
     completedBy: null,
     externalOrderId: request.externalOrderId,
     customerEmail: request.customerEmail,

@@ -6,6 +6,7 @@ import {
   completionOf,
   counts,
   isCovered,
+  isDust,
   isOwnAsset,
   receivedAmount,
   substitutesOf,
@@ -66,8 +67,8 @@ export function decide(
       const completion =
         completionOf(payment, deposits) ?? lateCompletionOf(payment, deposits, chain, latePolicy);
       if (completion !== null) return confirm(payment, live, completion);
-      if (!isOver(payment, chain, now) || mayBeMinedAgain(deposits, chain)) return null;
-      if (counted.length === 0) return end(payment, live, 'expired', 'payment.expired');
+      if (!isOver(payment, chain, now) || mayBeMinedAgain(payment, deposits, chain)) return null;
+      if (isDust(payment, counted)) return end(payment, live, 'expired', 'payment.expired');
       if (counted.some((deposit) => deposit.status === 'seen')) return null;
       return end(payment, live, 'failed', 'payment.failed');
     }
@@ -142,15 +143,18 @@ function isOver(payment: Payment, chain: ChainFacts, now: number): boolean {
 
 /**
  * A transaction that a reorg threw out is usually mined again within a few blocks. The payment it was given
- * to waits for that as long as a confirmation takes.
+ * to waits for that as long as a confirmation takes, unless what may come back is dust.
  */
-function mayBeMinedAgain(deposits: readonly Deposit[], chain: ChainFacts): boolean {
-  return deposits.some(
+function mayBeMinedAgain(payment: Payment, deposits: readonly Deposit[], chain: ChainFacts): boolean {
+  const missing = deposits.filter(
     (deposit) =>
       deposit.status === 'orphaned' &&
       counts(deposit) &&
       chain.cursor.height < deposit.height + chain.requiredConfirmations,
   );
+  if (missing.length === 0) return false;
+  const returned = missing.map((deposit) => ({ ...deposit, status: 'seen' }) as const);
+  return !isDust(payment, [...deposits.filter(counts), ...returned]);
 }
 
 function confirm(payment: Payment, live: readonly Deposit[], completion: Completion): Decision {
@@ -186,9 +190,12 @@ function reasonOnly(payment: Payment, live: readonly Deposit[]): Decision | null
 /** Why it failed, or what is unusual, from what the chain shows now. */
 function reasonOf(payment: Payment, live: readonly Deposit[], status: PaymentStatus): PaymentReason | null {
   const own = live.filter((deposit) => isOwnAsset(payment, deposit));
-  const late = own.some(
-    (deposit) => deposit.role !== 'counted' || deposit.blockTime > payment.blockTimeLimit,
-  );
+  const late =
+    own.some(isCountedThoughLate) ||
+    !isDust(
+      payment,
+      own.filter(({ role }) => role === 'late'),
+    );
   switch (status) {
     case 'pending':
       return null;
@@ -203,10 +210,17 @@ function reasonOf(payment: Payment, live: readonly Deposit[], status: PaymentSta
       return late ? 'late' : 'underpaid';
     case 'expired':
       if (late) return 'late';
-      return own.length > 0 && receivedAmount(payment, own) < payment.requiredAmount ? 'underpaid' : null;
+      return !isDust(payment, own) && receivedAmount(payment, own) < payment.requiredAmount
+        ? 'underpaid'
+        : null;
     case 'cancelled':
       return late ? 'late' : null;
     default:
       return status satisfies never;
+  }
+
+  /** The chain has put it past the end since, or it was taken though it was. */
+  function isCountedThoughLate({ role, blockTime }: Deposit): boolean {
+    return role !== 'late' && (role !== 'counted' || blockTime > payment.blockTimeLimit);
   }
 }

@@ -29,6 +29,7 @@ export type PresentedPayment = {
   reason: PaymentReason | null;
   deposits: PresentedDeposit[];
   deposits_total: number;
+  remaining: string | null;
 };
 
 export type PresentedDeposit = {
@@ -74,12 +75,20 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
       ...(isOwnAsset(payment, deposit) ? {} : { network: deposit.network, currency: deposit.currency }),
     })),
     deposits_total: deposits.total,
+    remaining: payment.status === 'pending' ? showAmount(payment, remainingAmount(view)) : null,
   };
 }
 
-/** What was received, or what is expected while nothing was. */
+/** What was received, or what is expected while nothing was, or nothing but dust. */
 export function shownAmount({ payment, deposits }: PaymentView): string {
-  return showAmount(payment, deposits.received === 0n ? payment.expectedAmount : deposits.received);
+  const nothing = deposits.received < payment.dustAmount;
+  return showAmount(payment, nothing ? payment.expectedAmount : deposits.received);
+}
+
+/** What is still to be paid of what was asked for. */
+function remainingAmount({ payment, deposits }: PaymentView): bigint {
+  const remaining = payment.expectedAmount - deposits.counted;
+  return remaining > 0n ? remaining : 0n;
 }
 
 /** ISO 8601 in UTC to the second, with `Z`. */

@@ -1,3 +1,4 @@
+import type { PaymentPolicy } from '../config.ts';
 import { type Asset, quoteDecimals } from '../core/assets.ts';
 import { formatRate, lessToleranceUp, quoteUp } from '../core/money.ts';
 import type { Rates } from '../rates/rates.ts';
@@ -8,6 +9,8 @@ export type PriceQuote = {
   expectedAmount: bigint;
   /** What suffices. */
   requiredAmount: bigint;
+  /** Less than this in all counts as nothing received. */
+  dustAmount: bigint;
   usdPerCoin: string;
 };
 
@@ -16,15 +19,24 @@ export function quotePrice(
   rates: Rates,
   asset: Asset,
   amountUsdCents: number,
-  toleranceBps: number,
+  { toleranceBps, dustUsdCents }: Pick<PaymentPolicy, 'toleranceBps' | 'dustUsdCents'>,
 ): PriceQuote | null {
   const quote = rates.quote(asset.coin);
   if (quote === null) return null;
   const places = Math.min(asset.rate.peg === null ? 8 : quoteDecimals(asset), asset.decimals);
   const expectedAmount = quoteUp(amountUsdCents, quote.usdPerCoin, places, asset.decimals);
+  const requiredAmount = lessToleranceUp(expectedAmount, toleranceBps);
+  const dust = quoteUp(dustUsdCents, quote.usdPerCoin, asset.decimals, asset.decimals);
   return {
     expectedAmount,
-    requiredAmount: lessToleranceUp(expectedAmount, toleranceBps),
+    requiredAmount,
+    // What suffices is never dust, nor is nothing at all anything.
+    dustAmount: clamp(dust, 1n, requiredAmount),
     usdPerCoin: formatRate(quote.usdPerCoin),
   };
+}
+
+function clamp(value: bigint, least: bigint, most: bigint): bigint {
+  if (value > most) return most;
+  return value < least ? least : value;
 }

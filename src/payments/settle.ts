@@ -1,16 +1,17 @@
 import type { EventType } from '../core/events.ts';
 import type { Network } from '../core/networks.ts';
-import type { Payment, PaymentStatus } from '../core/payment.ts';
+import type { Deposit, Payment, PaymentStatus } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { acceptLateDeposits } from '../storage/deposits/attachments.ts';
 import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
-import { lockPayment, updatePaymentStatus } from '../storage/payments/payments.ts';
+import { lockPayment, updateCounted, updatePaymentStatus } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
 import { releaseAddress } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
 import { type ChainFacts, type Decision, decide } from './decide.ts';
 import { paymentEventBody } from './event-body.ts';
+import { countedAmount } from './tally.ts';
 
 export type SettleContext = {
   /** The chain that `chain` tells of. */
@@ -23,8 +24,13 @@ export type SettleContext = {
 
 const unreadChain: ChainFacts = { cursor: { height: 0, time: 0 }, requiredConfirmations: 0 };
 
-/** What a settlement changed, for the log: the payment as it is now, and what it was. */
-export type Settlement = { payment: Payment; from: PaymentStatus };
+/** What a settlement changed: the payment as it is now, and what it was. */
+export type Settlement = {
+  payment: Payment;
+  from: PaymentStatus;
+  /** Whether something has come that counts and is too little so far, of which the merchant was not told yet. */
+  partiallyPaid: boolean;
+};
 
 /**
  * Decides about one payment and writes what follows (status, address, event) in the caller's transaction.
@@ -43,12 +49,34 @@ export async function settlePayment(
   for (let decisions = 0; ; decisions++) {
     const deposits = await listDepositsOfPayment(trx, paymentId);
     const decision = decide(payment, deposits, chain, context.latePolicy, context.now);
-    if (decision === null) return decisions === 0 ? null : { payment, from: before.status };
+    if (decision === null) {
+      const partiallyPaid = await noteCounted(trx, payment, deposits);
+      return decisions === 0 && !partiallyPaid ? null : { payment, from: before.status, partiallyPaid };
+    }
     if (decisions === 3) throw new InvariantError(`payment ${paymentId} does not come to rest`);
     const changed = await changePayment(trx, payment, decision, context);
     if (changed === null) throw new InvariantError(`payment ${paymentId} changed while it was held`);
     payment = changed;
   }
+}
+
+/**
+ * Notes what counts now. Answers whether the merchant is to be told that it is too little so far: once for each sum.
+ * What a reorg takes away altogether is nothing to tell, and what comes back just so was told.
+ */
+export async function noteCounted(
+  trx: Trx,
+  payment: Payment,
+  deposits: readonly Deposit[],
+): Promise<boolean> {
+  const counted = countedAmount(payment, deposits);
+  const ended = payment.status !== 'pending';
+  const partial = !ended && counted >= payment.dustAmount && counted < payment.requiredAmount;
+  const told = partial ? counted : ended ? 0n : payment.toldAmount;
+  if (counted !== payment.countedAmount || told !== payment.toldAmount) {
+    await updateCounted(trx, payment.id, { countedAmount: counted, toldAmount: told });
+  }
+  return partial && counted !== payment.toldAmount;
 }
 
 /** Writes a decision; null when the payment was no longer as the decision found it. */

@@ -52,7 +52,18 @@ export function completionOf(
 /** Whether what the chain still shows suffices, confirmed or mined again and not confirmed yet. */
 export function isCovered(payment: Payment, deposits: readonly Deposit[]): boolean {
   if (substitutesOf(payment, deposits).some((deposit) => deposit.status === 'orphaned')) return false;
-  return receivedAmount(payment, deposits.filter(counts)) >= payment.requiredAmount;
+  return countedAmount(payment, deposits) >= payment.requiredAmount;
+}
+
+/** The sum of what the chain still shows of what counts. */
+export function countedAmount(payment: Payment, deposits: readonly Deposit[]): bigint {
+  return receivedAmount(payment, deposits.filter(counts));
+}
+
+/** Whether these are dust in all, or nothing: then the payment goes on as if nothing had come. */
+export function isDust(payment: Payment, deposits: readonly Deposit[]): boolean {
+  const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
+  return receivedAmount(payment, live) < payment.dustAmount && substitutesOf(payment, live).length === 0;
 }
 
 /** What an operator took instead of the asset that was asked for. */

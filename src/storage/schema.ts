@@ -109,6 +109,11 @@ export type Schema = {
     token: string;
     usd_per_coin: string;
     required_amount: string;
+    /** Less than this in all counts as nothing received. */
+    dust_amount: string;
+    /** What counted when the payment was settled last, and what the last payment.partially_paid told; 0 for nothing. */
+    counted_amount: string;
+    told_amount: string;
     completed_by: string | null;
     address_id: number;
     address: string;

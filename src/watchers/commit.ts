@@ -6,7 +6,7 @@ import type { Deposit, Payment, PaymentStatus } from '../core/payment.ts';
 import { announceAll } from '../payments/announce.ts';
 import type { Recorded } from '../payments/arrivals.ts';
 import { recordTransfers } from '../payments/record.ts';
-import { type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
+import { announcePayment, type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
 import { deleteMarksOfBlock } from '../storage/chains/balance-marks.ts';
 import {
   type ChainState,
@@ -103,8 +103,8 @@ export async function commitSpan(
     limit: overdueLimit,
   });
   const touched = recorded.flatMap(({ paymentId }) => (paymentId === null ? [] : [paymentId]));
-  const settled = await settleAll(trx, [...orphaned, ...touched, ...overdue], settleContext(state, context));
-  await announceAll(trx, recorded, context);
+  const settling = [...orphaned, ...touched, ...overdue];
+  const settled = await settleAll(trx, settling, settleContext(state, context), { recorded, chain });
   return { state, recorded, settled, more: overdue.length === overdueLimit };
 }
 
@@ -168,14 +168,15 @@ export async function orphanBlocks(
 }
 
 /**
- * Settles each payment once. All of them are held before the first event is written: writers of events wait for
- * each other, and one that held the events while it waited for a payment would wait in a circle with whoever
- * cancels that payment.
+ * Settles each payment once, and tells what was recorded. All of them are held before the first event is written:
+ * writers of events wait for each other, and one that held the events while it waited for a payment would wait in a
+ * circle with whoever cancels that payment.
  */
 export async function settleAll(
   trx: Trx,
   paymentIds: readonly number[],
   context: SettleContext,
+  found?: { recorded: readonly Recorded[]; chain: ChainConfig },
 ): Promise<Settlement[]> {
   const settled: Settlement[] = [];
   const ids = [...new Set(paymentIds)].sort((a, b) => a - b);
@@ -183,6 +184,11 @@ export async function settleAll(
   for (const id of ids) {
     const settlement = await settlePayment(trx, id, context);
     if (settlement !== null) settled.push(settlement);
+  }
+  if (found !== undefined) await announceAll(trx, found.recorded, { ...context, chain: found.chain });
+  for (const { payment, partiallyPaid } of settled) {
+    if (!partiallyPaid) continue;
+    await announcePayment(trx, payment, 'payment.partially_paid', context.publicUrl, context.now);
   }
   return settled;
 }

@@ -387,7 +387,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     };
     log.info(fields, 'chain reorganized');
     for (const { payment, from } of settled) {
-      if (from !== 'confirmed') continue;
+      if (from !== 'confirmed' || payment.status === 'confirmed') continue;
       // The merchant may have delivered the goods: the one line an operator must not miss.
       log.warn({ payment_number: payment.paymentNumber }, 'confirmed payment reverted');
     }

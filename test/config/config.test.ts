@@ -25,6 +25,7 @@ describe('the files that come with the project', () => {
         quarantineSeconds: 1800,
         quarantine: 'soft',
         toleranceBps: 0,
+        dustUsdCents: 5,
         late: 'flag',
         watchRetiredDays: 30,
         derivedLimit: 1000,

@@ -23,7 +23,9 @@ describeDatabases('accepting a payment', (openTestDb) => {
       tx_hash: txHash,
       deposits: [{ tx_hash: txHash, amount: '30.000000', status: 'confirmed' }],
     });
-    expect(await shop.events(payment)).toEqual(['payment.detected', 'payment.failed', 'payment.confirmed']);
+    expect(await shop.events(payment)).toEqual([
+      ...['payment.detected', 'payment.partially_paid', 'payment.failed', 'payment.confirmed'],
+    ]);
     await shop.read();
     expect(await shop.state(payment)).toBe('confirmed underpaid');
   });
@@ -137,7 +139,9 @@ describeDatabases('accepting a payment', (openTestDb) => {
     const both = await Promise.all([shop.accept(payment, 'the exchange took a fee'), shop.accept(payment)]);
     expect(both.map((answer) => answer.outcome)).toEqual(['accepted', 'accepted']);
     expect((await shop.accept(payment)).outcome).toBe('accepted');
-    expect(await shop.events(payment)).toEqual(['payment.detected', 'payment.confirmed']);
+    expect(await shop.events(payment)).toEqual([
+      ...['payment.detected', 'payment.partially_paid', 'payment.confirmed'],
+    ]);
     const audit = await listAudit(shop.db, { beforeId: null, limit: 10 });
     const entries = audit.filter((entry) => entry.action === 'payment.accepted');
     expect(entries).toHaveLength(1);
@@ -164,6 +168,7 @@ describeDatabases('accepting a payment', (openTestDb) => {
     expect(await shop.state(payment)).toBe('confirmed underpaid');
     expect(await shop.events(payment)).toEqual([
       'payment.detected',
+      'payment.partially_paid',
       'payment.confirmed',
       'payment.reverted',
       'payment.confirmed',

@@ -15,7 +15,10 @@ describeDatabases('cancelling a payment', (openTestDb) => {
     const outcome = await world.cancel(payment);
     expect(outcome).toMatchObject({
       outcome: 'cancelled',
-      view: { payment: { status: 'cancelled', reason: null, endedAt: world.clock() }, deposits: [] },
+      view: {
+        payment: { status: 'cancelled', reason: null, endedAt: world.clock() },
+        deposits: { total: 0 },
+      },
     });
     expect(await world.events(payment)).toEqual(['payment.cancelled']);
     const [event] = await listEvents(world.db, world.merchantId, 0, 10);

@@ -73,13 +73,13 @@ describeDatabases('thousands of transfers of next to nothing', (openTestDb) => {
     expect(deposits.filter(({ status }) => status === 'confirmed')).toHaveLength(500);
   });
 
-  test('are told in one event for a payment, and in few where they are nobody’s', async () => {
+  test('are told to nobody where they are dust for a payment, and in few events where they are nobody’s', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await shop.create();
     shop.chains.bsc.mine(grains(shop, payment, 1_000, 'usdc'));
     shop.chains.bsc.mine(grains(shop, payment, 1_000));
     await shop.read();
-    expect(await shop.events(payment)).toHaveLength(52);
+    expect(new Set(await shop.events(payment))).toEqual(new Set(['deposit.unmatched']));
     const bodies = await shop.eventBodies('deposit.unmatched');
     expect(bodies).toHaveLength(51);
     const rest = bodies.at(-1);
@@ -98,5 +98,123 @@ describeDatabases('thousands of transfers of next to nothing', (openTestDb) => {
     await shop.read();
     const told = (await shop.eventBodies('deposit.unmatched')).filter((body) => body.deposits === undefined);
     expect(told.map((body) => body.tx_hash)).toContain(honest.txHash);
+  });
+});
+
+describeDatabases('dust', (openTestDb) => {
+  test('is shown on its payment and is nothing: no event, it can be cancelled', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create();
+    shop.pay(payment, 0.049999);
+    await shop.confirmAll();
+    expect(await shop.show(payment)).toMatchObject({
+      ...{ status: 'pending', reason: null, actual_crypto_amount: '0.049999', deposits_total: 1 },
+      remaining: '49.950001',
+    });
+    expect(await shop.events(payment)).toEqual([]);
+    expect(await shop.cancel(payment)).toMatchObject({ outcome: 'cancelled' });
+    expect(await shop.events(payment)).toEqual(['payment.cancelled']);
+  });
+
+  test('lets a payment expire at its time, though it was seen a moment before and is not confirmed', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create();
+    shop.passTime(1_799);
+    shop.pay(payment, 0.01);
+    await shop.read();
+    shop.passTime(5);
+    await shop.read();
+    expect(await shop.state(payment)).toBe('expired');
+    expect(await shop.events(payment)).toEqual(['payment.expired']);
+    const [body] = await shop.eventBodies('payment.expired');
+    expect(body).toMatchObject({ amount: '50.000000' });
+  });
+
+  test('counts once more has come: its first cent of value is detected, and the sum confirms', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create();
+    for (const amount of [0.03, 0.03]) shop.pay(payment, amount);
+    await shop.confirmAll();
+    expect(await shop.events(payment)).toEqual(['payment.detected', 'payment.partially_paid']);
+    shop.pay(payment, 49.94);
+    await shop.confirmAll();
+    expect(await shop.state(payment)).toBe('confirmed');
+    expect(await shop.events(payment)).toEqual([
+      ...['payment.detected', 'payment.partially_paid', 'payment.confirmed'],
+    ]);
+  });
+
+  test('that comes late changes nothing, and is told once it is more than dust', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create();
+    await shop.cancel(payment);
+    shop.pay(payment, 0.03);
+    await shop.confirmAll();
+    expect(await shop.state(payment)).toBe('cancelled');
+    shop.pay(payment, 0.03);
+    await shop.confirmAll();
+    expect(await shop.state(payment)).toBe('cancelled late');
+    for (let grains = 0; grains < 3; grains++) {
+      shop.pay(payment, 0.03);
+      await shop.read();
+    }
+    expect(await shop.events(payment)).toEqual(['payment.cancelled', 'payment.late']);
+  });
+
+  test('is never all that a payment asks for', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create({ cents: 2 });
+    shop.pay(payment, 0.02);
+    await shop.confirmAll();
+    expect(await shop.events(payment)).toEqual(['payment.detected', 'payment.confirmed']);
+  });
+
+  test('is what the operator says it is', async () => {
+    const shop = await openShop(await openTestDb(), { payments: { dustUsdCents: 0 } });
+    const payment = await shop.create();
+    shop.pay(payment, 0.000001);
+    await shop.confirmAll();
+    expect(await shop.events(payment)).toEqual(['payment.detected', 'payment.partially_paid']);
+    expect(await shop.cancel(payment)).toEqual({ outcome: 'not_cancellable' });
+  });
+});
+
+describeDatabases('a payment of which a part has come', (openTestDb) => {
+  test('is told with what remains, once for each sum, also when a reorg makes it less', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create();
+    const told = async () =>
+      (await shop.eventBodies('payment.partially_paid')).map(
+        ({ payment: shown }) => (shown as { remaining: string }).remaining,
+      );
+    shop.pay(payment, 20);
+    await shop.read();
+    expect(await told()).toEqual(['30.000000']);
+    await shop.confirmAll();
+    expect(await told()).toEqual(['30.000000']);
+    shop.pay(payment, 5);
+    shop.pay(payment, 5);
+    await shop.read();
+    expect(await told()).toEqual(['30.000000', '20.000000']);
+    shop.chains.bsc.reorg(1);
+    await shop.read();
+    expect(await told()).toEqual(['30.000000', '20.000000', '25.000000']);
+    shop.pay(payment, 25);
+    await shop.confirmAll();
+    expect(await shop.state(payment)).toBe('confirmed');
+    expect(await told()).toHaveLength(3);
+  });
+
+  test('is not told again of what a reorg took and the chain brings back', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create();
+    shop.pay(payment, 20);
+    await shop.read();
+    const gone = shop.chains.bsc.reorg(1);
+    await shop.read();
+    expect((await shop.show(payment)).remaining).toBe('50.000000');
+    shop.chains.bsc.mine(gone);
+    await shop.read();
+    expect(await shop.events(payment)).toEqual(['payment.detected', 'payment.partially_paid']);
   });
 });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { keyOfHex } from '../../src/core/address.ts';
 import type { Transfer } from '../../src/core/chain.ts';
 import { lockSlackMs } from '../../src/core/chain-time.ts';
-import { formatAmount } from '../../src/core/money.ts';
+import { formatAmount, parseAmount } from '../../src/core/money.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import type { Db } from '../../src/storage/schema.ts';
@@ -35,7 +35,7 @@ const action = fc.oneof(
       payment: index,
       wrongNetwork: wrong,
       wrongCurrency: wrong,
-      amount: fc.constantFrom(50, 50, 30, 20, 49.6, 60, 0.000001),
+      amount: fc.constantFrom(50, 50, 30, 20, 49.6, 60, 0.000001, 0.03),
     }),
   },
   fc.record({ kind: fc.constant('stray'), address: fc.nat(1), network: networks, currency: currencies }),
@@ -256,7 +256,11 @@ function checkStatus(view: PaymentState): void {
   const enough = (credited > 0n || foreign.length > 0) && whole && credited >= payment.requiredAmount;
   expect([payment.status, enough]).toEqual([payment.status, payment.status === 'confirmed']);
   expect(payment.status).not.toBe('pending');
-  if (payment.status === 'cancelled') expect(live.every((deposit) => deposit.role === 'late')).toBe(true);
+  // Nothing but dust had come when it was cancelled.
+  if (payment.status === 'cancelled') {
+    expect(sum(live.filter((deposit) => deposit.role !== 'late'))).toBeLessThan(payment.dustAmount);
+  }
+  if (payment.status === 'expired') expect(credited).toBeLessThan(payment.dustAmount);
   const asked = (payment.expectedAmount * 99n) / 100n;
   if (payment.acceptedAt === null) expect(payment.requiredAmount).toBeGreaterThanOrEqual(asked);
   if (payment.status === 'confirmed' && foreign.length === 0) expect(credited).toBeGreaterThan(0n);
@@ -295,6 +299,28 @@ async function checkEvents(shop: Shop, { payment }: PaymentState): Promise<void>
   expect(state).toBe(payment.status);
 }
 
+/**
+ * What it was told of while too little had come: each time another sum, more than dust and less than was asked for; the
+ * last one is what had come when it ended so.
+ */
+async function checkPartial(shop: Shop, { payment }: PaymentState): Promise<void> {
+  const { decimals, expectedAmount, dustAmount } = payment;
+  let told: bigint | null = null;
+  for (const { type, body } of await shop.eventsWithBodies(payment)) {
+    if (type in arrows) {
+      if (type === 'payment.failed') expect(body.amount).toBe(formatAmount(told ?? -1n, decimals, 6));
+      told = null;
+    }
+    if (type !== 'payment.partially_paid') continue;
+    const { remaining } = body.payment as { remaining: string };
+    const counted: bigint = expectedAmount - (parseAmount(remaining, decimals) ?? 0n);
+    expect(counted).not.toBe(told);
+    expect(counted).toBeGreaterThanOrEqual(dustAmount);
+    expect(counted).toBeLessThan(expectedAmount);
+    told = counted;
+  }
+}
+
 function sum(deposits: readonly Deposit[]): bigint {
   return deposits.reduce((total, deposit) => total + deposit.amount, 0n);
 }
@@ -322,6 +348,7 @@ async function live(db: Db, { actions, ...payments }: History): Promise<void> {
     checkStatus(view);
     await checkShown(shop, view);
     await checkEvents(shop, view);
+    await checkPartial(shop, view);
   }
 }
 

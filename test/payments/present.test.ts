@@ -60,6 +60,7 @@ describe('a payment, as its merchant sees it,', () => {
       ['reason', null],
       ['deposits', []],
       ['deposits_total', 0],
+      ['remaining', '50.000000'],
     ]);
   });
 
@@ -136,8 +137,8 @@ describe('a payment, as its merchant sees it,', () => {
       confirmations: 7,
       actual_crypto_amount: '50.000000',
       deposits: [
-        { tx_hash: txHash(1), status: 'confirmed' },
         { tx_hash: txHash(2), status: 'confirmed' },
+        { tx_hash: txHash(1), status: 'confirmed' },
       ],
     });
   });

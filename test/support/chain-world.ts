@@ -68,6 +68,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     quarantineSeconds: 60,
     quarantine: 'soft',
     toleranceBps: 0,
+    dustUsdCents: 5,
     late: 'flag',
     watchRetiredDays: 30,
     derivedLimit: 1000,

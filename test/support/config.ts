@@ -61,6 +61,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
       quarantineSeconds: 1800,
       quarantine: 'soft',
       toleranceBps: 0,
+      dustUsdCents: 5,
       late: 'flag',
       watchRetiredDays: 30,
       derivedLimit: 1000,

@@ -16,13 +16,16 @@ const arrows: Record<string, { from: readonly string[]; to: string }> = {
   'payment.reverted': { from: ['confirmed'], to: 'reverted' },
 };
 
+/** Events that change no status. */
+const informing = new Set(['payment.detected', 'payment.partially_paid', 'payment.late']);
+
 const statusOf: Record<string, string> = { underpaid: 'failed', reverted: 'failed' };
 
 /** Follows a payment's events; throws at one that the state before it does not allow. */
 export function followEvents(events: readonly string[], latePolicy: 'flag' | 'confirm'): string {
   let state = 'pending';
   for (const event of events) {
-    if (event === 'payment.detected' || event === 'payment.late') continue;
+    if (informing.has(event)) continue;
     const arrow = arrows[event];
     if (arrow === undefined || !arrow.from.includes(state)) throw new Error(`${event} while ${state}`);
     if (

@@ -61,6 +61,9 @@ export function testPayment(changes: Partial<Payment> = {}): Payment {
     amountUsdCents: 5000,
     expectedAmount: usdt(50),
     requiredAmount: usdt(50),
+    dustAmount: usdt(5) / 100n,
+    countedAmount: 0n,
+    toldAmount: 0n,
     addressId: 1,
     address: evmAddress(1),
     lockHead: testBlock(100),
@@ -95,9 +98,7 @@ export function testView(
 ): PaymentView {
   const live = deposits.filter(({ status }) => status !== 'orphaned');
   const isOwn = (one: Deposit) => one.network === payment.network && one.token === payment.token;
-  const bySize = live.toSorted(
-    (a, b) => Number(isOwn(a)) - Number(isOwn(b)) || Number(b.amount - a.amount) || a.id - b.id,
-  );
+  const bySize = live.toSorted((a, b) => Number(b.amount - a.amount) || a.id - b.id);
   const inOrder = live.toSorted(
     (a, b) => a.height - b.height || (a.logIndex ?? -1) - (b.logIndex ?? -1) || a.id - b.id,
   );

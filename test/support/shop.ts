@@ -229,6 +229,12 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
       const all = await listEvents(db, payment.merchantId, 0, 1_000);
       return all.filter((event) => event.body.includes(payment.paymentNumber)).map((event) => event.type);
     },
+    async eventsWithBodies(payment: Payment) {
+      const all = await listEvents(db, payment.merchantId, 0, 1_000);
+      return all
+        .filter((event) => event.body.includes(payment.paymentNumber))
+        .map(({ type, body }) => ({ type, body: JSON.parse(body) as Record<string, unknown> }));
+    },
     async eventBodies(type: string, merchant = merchantId): Promise<Record<string, unknown>[]> {
       const all = await listEvents(db, merchant, 0, 1_000);
       return all

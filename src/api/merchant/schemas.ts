@@ -109,6 +109,9 @@ export const paymentSchema = z
       .describe('Why it failed, or what is unusual.'),
     deposits: z.array(paymentDepositSchema).describe('At most 50, the largest first.'),
     deposits_total: countSchema.describe('How many there are.'),
+    remaining: amountSchema
+      .nullable()
+      .describe('What is still to be paid of the expected amount; null once the payment has ended.'),
   })
   .meta({ id: 'Payment' });
 

@@ -77,16 +77,13 @@ function toSums(row: { total: number; received: string; counted: string }) {
 }
 
 /**
- * The largest of each payment, those in another asset first (an operator gave them to it, and they are few), and the one
- * it is known by: the first transfer seen, or the one that completed the amount.
+ * The largest of each payment, and the one it is known by: the first transfer seen, or the one that completed the amount.
  */
 async function listShown(
   db: Db,
   paymentIds: readonly number[],
 ): Promise<{ deposit: Deposit; bySize: number; inOrder: number }[]> {
   if (paymentIds.length === 0) return [];
-  const own = `case when deposits.network = onchain_payments.network and deposits.token = onchain_payments.token
-    then 1 else 0 end`;
   const completing = 'case when deposits.tx_hash = onchain_payments.completed_by then 0 else 1 end';
   const place = (order: string) =>
     sql<number>`row_number() over (partition by deposits.payment_id order by ${sql.raw(order)})`;
@@ -97,8 +94,10 @@ async function listShown(
         .innerJoin('onchain_payments', 'onchain_payments.payment_id', 'deposits.payment_id')
         .select(depositColumns.map((column) => `deposits.${column}` as const))
         .select([
-          // Amounts are digits without leading zeros: the longer is the larger.
-          place(`${own}, length(deposits.amount) desc, deposits.amount desc, deposits.id`).as('by_size'),
+          // In whole coins. Amounts are digits without leading zeros: the longer is the larger.
+          place('length(deposits.amount) - deposits.decimals desc, deposits.amount desc, deposits.id').as(
+            'by_size',
+          ),
           place(`${completing}, deposits.height, coalesce(deposits.log_index, -1), deposits.id`).as(
             'in_order',
           ),

@@ -43,6 +43,9 @@ export function selectPayments(db: Db) {
       'onchain_payments.token',
       'onchain_payments.usd_per_coin',
       'onchain_payments.required_amount',
+      'onchain_payments.dust_amount',
+      'onchain_payments.counted_amount',
+      'onchain_payments.told_amount',
       'onchain_payments.completed_by',
       'onchain_payments.address_id',
       'onchain_payments.address',
@@ -95,6 +98,9 @@ export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Pro
       token: payment.token,
       usd_per_coin: payment.usdPerCoin,
       required_amount: payment.requiredAmount.toString(),
+      dust_amount: payment.dustAmount.toString(),
+      counted_amount: payment.countedAmount.toString(),
+      told_amount: payment.toldAmount.toString(),
       completed_by: payment.completedBy,
       address_id: payment.addressId,
       address: payment.address,
@@ -149,7 +155,7 @@ export async function lockLatestPaymentOfAddress(trx: Trx, addressId: number): P
 /**
  * Pending payments of a chain whose time is over by our clock (`now`, Unix ms) and by the chain's (`blockTime`, Unix
  * seconds), oldest first. Not those with a transfer on its way: what becomes of that settles them, and they must not hold
- * up the others here.
+ * up the others here. Dust holds up nothing.
  */
 export async function listOverduePayments(
   trx: Trx,
@@ -179,8 +185,10 @@ export async function listOverduePayments(
             .selectFrom('deposits')
             .select('deposits.id')
             .whereRef('deposits.payment_id', '=', 'payments.id')
+            .innerJoin('onchain_payments', 'onchain_payments.payment_id', 'deposits.payment_id')
             .where('deposits.status', '=', 'seen')
-            .where('deposits.role', '!=', 'late'),
+            .where('deposits.role', '!=', 'late')
+            .where(isWorthSomething),
         ),
       ),
     )
@@ -189,6 +197,12 @@ export async function listOverduePayments(
     .execute();
   return rows.map((row) => row.id);
 }
+
+/** More than dust has come. Amounts are digits without leading zeros: the longer is the larger. */
+const isWorthSomething = sql<boolean>`
+  (length(onchain_payments.counted_amount) > length(onchain_payments.dust_amount)
+    or (length(onchain_payments.counted_amount) = length(onchain_payments.dust_amount)
+      and onchain_payments.counted_amount >= onchain_payments.dust_amount))`;
 
 /** A customer who pays late does so soon. Blocks are read whole for this long after a payment in the native coin ended, ms. */
 const nativeLateMs = 60 * 60 * 1000;
@@ -306,6 +320,19 @@ export async function updatePaymentStatus(
   return true;
 }
 
+/** What counts of a payment's deposits as of now, and what of it the merchant was told. */
+export async function updateCounted(
+  trx: Trx,
+  id: number,
+  { countedAmount, toldAmount }: Pick<Payment, 'countedAmount' | 'toldAmount'>,
+): Promise<void> {
+  await trx
+    .updateTable('onchain_payments')
+    .set({ counted_amount: countedAmount.toString(), told_amount: toldAmount.toString() })
+    .where('payment_id', '=', id)
+    .execute();
+}
+
 export function toPayment(row: Row): Payment {
   if (row.kind !== 'onchain')
     throw new InvariantError(`payment ${row.id} is of the unknown kind ${row.kind}`);
@@ -337,6 +364,9 @@ export function toPayment(row: Row): Payment {
     token: row.token as AddressKey | 'native',
     usdPerCoin: row.usd_per_coin,
     requiredAmount: BigInt(row.required_amount),
+    dustAmount: BigInt(row.dust_amount),
+    countedAmount: BigInt(row.counted_amount),
+    toldAmount: BigInt(row.told_amount),
     completedBy: row.completed_by as TxHash | null,
     addressId: row.address_id,
     address: row.address as Address,

@@ -1,6 +1,5 @@
 import type { AddressKey } from '../../core/address.ts';
 import type { Deposit } from '../../core/payment.ts';
-import { announceAll } from '../../payments/announce.ts';
 import type { Recorded } from '../../payments/arrivals.ts';
 import { identityOf, recordTransfers } from '../../payments/record.ts';
 import type { Settlement } from '../../payments/settle.ts';
@@ -68,8 +67,7 @@ export async function commitReading(
     ...recorded.map(({ paymentId }) => paymentId),
     ...orphaned.map(({ paymentId }) => paymentId),
   ].filter((id) => id !== null);
-  const settled = await settleAll(trx, touched, settleContext(state, context));
-  await announceAll(trx, recorded, context);
+  const settled = await settleAll(trx, touched, settleContext(state, context), { recorded, chain });
   return { mark, recorded, orphaned, settled };
 }
 

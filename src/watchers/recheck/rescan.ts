@@ -201,7 +201,7 @@ function add(report: RescanReport, { cursor, native }: Piece, reading: Reading, 
 
 /** Each payment once: what it was at first and what it is now. */
 function changes(settled: readonly Settlement[]): RescanReport['payments'] {
-  const byId = new Map<number, Settlement>();
+  const byId = new Map<number, Pick<Settlement, 'payment' | 'from'>>();
   for (const { payment, from } of settled) {
     byId.set(payment.id, { payment, from: byId.get(payment.id)?.from ?? from });
   }

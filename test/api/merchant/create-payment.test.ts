@@ -47,6 +47,8 @@ describeDatabases('creating a payment', (openTestDb) => {
       created_at: '2026-05-24T11:35:00Z',
       reason: null,
       deposits: [],
+      deposits_total: 0,
+      remaining: '50.000000',
     });
     expect(answer.headers.get('location')).toBe(`/api/v1/payments/${answer.body.payment_number}/`);
     expect(answer.headers.has('idempotency-replayed')).toBe(false);
