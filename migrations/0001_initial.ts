@@ -150,10 +150,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       lock_time ${int} not null,
       lock_chain_time ${int} not null,
       block_time_limit ${int} not null,
+      reopened ${int} not null default 0 check (reopened in (0, 1)),
       released_at ${int}
     )`,
     // One address, one live payment: the lock itself.
     sql`create unique index onchain_payments_lock on onchain_payments (address_id) where released_at is null`,
+    sql`create index onchain_payments_reopened on onchain_payments (network, block_time_limit) where reopened = 1`,
     sql`create index onchain_payments_address on onchain_payments (address_id, payment_id)`,
     sql`create index onchain_payments_native on onchain_payments (network, lock_height)
       where token = 'native' and released_at is null`,

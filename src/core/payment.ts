@@ -78,7 +78,14 @@ export type OnchainPayment = CommonPayment & {
   lockChainTime: number;
   /** The last block time (Unix seconds) at which money is in time: never before `expiresAt`. */
   blockTimeLimit: number;
+  /** Whether it was reverted, holds its address again and can be paid anew until `blockTimeLimit`. */
+  reopened: boolean;
 };
+
+/** Whether it holds its address and what comes in time counts. */
+export function isOpen({ status, reopened }: Pick<OnchainPayment, 'status' | 'reopened'>): boolean {
+  return status === 'pending' || reopened;
+}
 
 /** `seen` on the chain, `confirmed` beyond doubt, `orphaned` when the chain took it back. */
 export type DepositStatus = 'seen' | 'confirmed' | 'orphaned';

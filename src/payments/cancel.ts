@@ -31,7 +31,13 @@ export async function cancelPayment(
     const cancelled = await changePayment(
       trx,
       payment,
-      { status: 'cancelled', reason: null, completedBy: null, takesLate: false, event: 'payment.cancelled' },
+      {
+        status: 'cancelled',
+        reason: null,
+        completedBy: null,
+        takesLate: false,
+        event: 'payment.cancelled',
+      },
       { publicUrl, now: clock() },
     );
     if (cancelled === null) return { outcome: 'not_cancellable' };

@@ -194,6 +194,7 @@ function newPayment(
     amountUsdCents: request.amountUsdCents,
     ...quote,
     countedAmount: 0n,
+    reopened: false,
     toldAmount: 0n,
     completedBy: null,
     externalOrderId: request.externalOrderId,

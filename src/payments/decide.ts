@@ -1,6 +1,12 @@
 import type { TxHash } from '../core/chain.ts';
 import type { EventType } from '../core/events.ts';
-import type { Deposit, Payment, PaymentReason, PaymentStatus } from '../core/payment.ts';
+import {
+  type Deposit,
+  isOpen,
+  type Payment,
+  type PaymentReason,
+  type PaymentStatus,
+} from '../core/payment.ts';
 import {
   type Completion,
   completionOf,
@@ -26,8 +32,10 @@ export type Decision = {
   completedBy: TxHash | null;
   /** Whether confirmed deposits that came late count from now on. */
   takesLate: boolean;
-  /** What to announce; null when only the reason changed. */
+  /** What to announce; null when only the reason changed, or a second chance is over. */
   event: EventType | null;
+  /** That the time is over in which a reverted payment can be paid anew: it lets go of its address. */
+  closes?: true;
 };
 
 /**
@@ -39,7 +47,7 @@ export type Decision = {
  *             → failed     the chain was read past `blockTimeLimit`, all that counts is confirmed, and it is too little
  *             → cancelled  by the app only, see cancel.ts
  *   confirmed → failed     (`reorged`) the chain took back what had confirmed it
- *   failed    → confirmed  (`reorged`) it was mined and confirmed again;
+ *   failed    → confirmed  (`reorged`) it was mined and confirmed again, or paid anew while it was reopened;
  *                          (either reason) the same as expired
  *   expired   → confirmed  deposits in time, which no node had shown in time, make up the amount;
  *                          late deposits make it up and the policy is to confirm
@@ -67,9 +75,8 @@ export function decide(
       const completion =
         completionOf(payment, deposits) ?? lateCompletionOf(payment, deposits, chain, latePolicy);
       if (completion !== null) return confirm(payment, live, completion);
-      if (!isOver(payment, chain, now) || mayBeMinedAgain(payment, deposits, chain)) return null;
+      if (!isDone(payment, deposits, chain, now)) return null;
       if (isDust(payment, counted)) return end(payment, live, 'expired', 'payment.expired');
-      if (counted.some((deposit) => deposit.status === 'seen')) return null;
       return end(payment, live, 'failed', 'payment.failed');
     }
     case 'confirmed':
@@ -79,7 +86,10 @@ export function decide(
     case 'expired': {
       const completion =
         completionOf(payment, deposits) ?? lateCompletionOf(payment, deposits, chain, latePolicy);
-      return completion === null ? reasonOnly(payment, live) : confirm(payment, live, completion);
+      if (completion !== null) return confirm(payment, live, completion);
+      return isOpen(payment) && isDone(payment, deposits, chain, now)
+        ? close(payment, live)
+        : reasonOnly(payment, live);
     }
     case 'cancelled':
       return reasonOnly(payment, live);
@@ -137,6 +147,13 @@ function lateCompletionOf(
   return latePolicy === 'confirm' && ended ? completionOf(payment, deposits, true) : null;
 }
 
+/** Whether its time is over and nothing is on its way any more that could change what follows. */
+function isDone(payment: Payment, deposits: readonly Deposit[], chain: ChainFacts, now: number): boolean {
+  if (!isOver(payment, chain, now) || mayBeMinedAgain(payment, deposits, chain)) return false;
+  const counted = deposits.filter((deposit) => deposit.status !== 'orphaned' && counts(deposit));
+  return isDust(payment, counted) || counted.every((deposit) => deposit.status === 'confirmed');
+}
+
 function isOver(payment: Payment, chain: ChainFacts, now: number): boolean {
   return now > payment.expiresAt && chain.cursor.time > payment.blockTimeLimit;
 }
@@ -160,10 +177,17 @@ function mayBeMinedAgain(payment: Payment, deposits: readonly Deposit[], chain: 
 function confirm(payment: Payment, live: readonly Deposit[], completion: Completion): Decision {
   return {
     status: 'confirmed',
-    reason: reasonOf(payment, live, 'confirmed'),
+    reason: reasonOf(payment, completion.takesLate ? live.map(accepted) : live, 'confirmed'),
     ...completion,
     event: 'payment.confirmed',
   };
+}
+
+/** What it is once its payment was confirmed with what came late: see acceptLateDeposits. */
+function accepted(deposit: Deposit): Deposit {
+  return deposit.role === 'late' && deposit.status === 'confirmed'
+    ? { ...deposit, role: 'accepted' }
+    : deposit;
 }
 
 function end(
@@ -179,6 +203,13 @@ function end(
     takesLate: false,
     event,
   };
+}
+
+/** A reverted payment that nobody has paid anew stays as it is, without its address. */
+function close(payment: Payment, live: readonly Deposit[]): Decision {
+  const { status, completedBy } = payment;
+  const reason = reasonOf(payment, live, status);
+  return { status, reason, completedBy, takesLate: false, event: null, closes: true };
 }
 
 function reasonOnly(payment: Payment, live: readonly Deposit[]): Decision | null {

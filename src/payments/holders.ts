@@ -1,7 +1,7 @@
 import { familyOf } from '../core/address.ts';
 import type { Transfer } from '../core/chain.ts';
 import type { ChainFamily } from '../core/networks.ts';
-import type { Payment } from '../core/payment.ts';
+import { isOpen, type Payment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import {
   findLatestPaymentAt,
@@ -69,11 +69,11 @@ export function createHolders(trx: Trx, family: ChainFamily): Holders {
     const holder = listedHere
       ? await once(latest, address.id, () => lockLatestPaymentOfAddress(trx, address.id))
       : null;
-    if (holder?.status === 'pending') return matchTransfer(transfer, holder);
+    if (holder !== null && isOpen(holder)) return matchTransfer(transfer, holder);
     // Nobody holds the address here, but perhaps a payment on a sister chain does: the customer chose the wrong one.
     const expected = await expectedElsewhere(transfer);
     const neverHere = holder === null && expected !== null;
-    if (!listedHere || neverHere || expected?.status === 'pending') {
+    if (!listedHere || neverHere || (expected !== null && isOpen(expected))) {
       return { role: 'unmatched', reason: 'wrong_network', expected };
     }
     return matchTransfer(transfer, holder);

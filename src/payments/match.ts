@@ -1,6 +1,6 @@
 import type { Transfer } from '../core/chain.ts';
 import { lockSlackMs } from '../core/chain-time.ts';
-import type { DepositRole, Payment, UnmatchedReason } from '../core/payment.ts';
+import { type DepositRole, isOpen, type Payment, type UnmatchedReason } from '../core/payment.ts';
 
 export type Match =
   | { role: Extract<DepositRole, 'counted' | 'late'>; payment: Payment }
@@ -16,7 +16,7 @@ export function matchTransfer(transfer: Transfer, latest: Payment | null): Match
   if (latest === null) return { role: 'unmatched', reason: 'no_payment', expected: null };
   if (isBeforeLock(transfer, latest)) return { role: 'unmatched', reason: 'before_lock', expected: latest };
   if (transfer.token !== latest.token) return { role: 'unmatched', reason: 'wrong_token', expected: latest };
-  const counts = latest.status === 'pending' && isInTime(transfer, latest);
+  const counts = isOpen(latest) && isInTime(transfer, latest);
   return { role: counts ? 'counted' : 'late', payment: latest };
 }
 

@@ -2,7 +2,13 @@ import { type Asset, type Currency, quoteDecimals } from '../core/assets.ts';
 import { confirmationsAt } from '../core/confirmations.ts';
 import { formatAmount } from '../core/money.ts';
 import type { Network } from '../core/networks.ts';
-import type { Deposit, PaymentReason, PaymentStatus, PaymentView } from '../core/payment.ts';
+import {
+  type Deposit,
+  isOpen,
+  type PaymentReason,
+  type PaymentStatus,
+  type PaymentView,
+} from '../core/payment.ts';
 import { isOwnAsset } from './tally.ts';
 
 /** The JSON of a payment: the seed's fields, then what depositd adds. */
@@ -75,7 +81,7 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
       ...(isOwnAsset(payment, deposit) ? {} : { network: deposit.network, currency: deposit.currency }),
     })),
     deposits_total: deposits.total,
-    remaining: payment.status === 'pending' ? showAmount(payment, remainingAmount(view)) : null,
+    remaining: isOpen(payment) ? showAmount(payment, remainingAmount(view)) : null,
   };
 }
 

@@ -1,12 +1,12 @@
 import type { EventType } from '../core/events.ts';
 import type { Network } from '../core/networks.ts';
-import type { Deposit, Payment, PaymentStatus } from '../core/payment.ts';
+import { type Deposit, isOpen, type Payment, type PaymentStatus } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { acceptLateDeposits } from '../storage/deposits/attachments.ts';
 import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
 import { lockPayment, updateCounted, updatePaymentStatus } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
-import { releaseAddress } from '../storage/pool/locks.ts';
+import { lockAddressAgain, releaseAddress } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
 import { type ChainFacts, type Decision, decide } from './decide.ts';
@@ -70,7 +70,7 @@ export async function noteCounted(
   deposits: readonly Deposit[],
 ): Promise<boolean> {
   const counted = countedAmount(payment, deposits);
-  const ended = payment.status !== 'pending';
+  const ended = !isOpen(payment);
   const partial = !ended && counted >= payment.dustAmount && counted < payment.requiredAmount;
   const told = partial ? counted : ended ? 0n : payment.toldAmount;
   if (counted !== payment.countedAmount || told !== payment.toldAmount) {
@@ -84,7 +84,7 @@ export async function changePayment(
   trx: Trx,
   payment: Payment,
   decision: Decision,
-  { publicUrl, now }: Pick<SettleContext, 'publicUrl' | 'now'>,
+  { publicUrl, now, chain }: Pick<SettleContext, 'publicUrl' | 'now'> & Partial<Pick<SettleContext, 'chain'>>,
 ): Promise<Payment | null> {
   const moves = decision.status !== payment.status;
   const changed: Payment = {
@@ -96,10 +96,33 @@ export async function changePayment(
     endedAt: moves ? now : payment.endedAt,
   };
   if (!(await updatePaymentStatus(trx, payment.id, payment.status, changed))) return null;
-  if (payment.status === 'pending' && moves) await releaseAddress(trx, payment.addressId, payment.id, now);
+  if (decision.event === 'payment.reverted') {
+    Object.assign(changed, await reopen(trx, payment, chain?.cursor.time ?? 0, now));
+  } else if (moves || decision.closes) {
+    changed.reopened = false;
+  }
+  if (isOpen(payment) && !isOpen(changed)) await releaseAddress(trx, payment.addressId, payment.id, now);
   if (decision.takesLate) await acceptLateDeposits(trx, payment.id);
   if (decision.event !== null) await announcePayment(trx, changed, decision.event, publicUrl, now);
   return changed;
+}
+
+/**
+ * Lets a payment that was reverted be paid anew, as long as it could be paid at first. Not where its address was given
+ * to another since: what comes there now is meant for that one.
+ */
+async function reopen(
+  trx: Trx,
+  payment: Payment,
+  chainTime: number,
+  now: number,
+): Promise<Pick<Payment, 'reopened' | 'blockTimeLimit'>> {
+  const lifetimeMs = payment.expiresAt - payment.createdAt;
+  // The chain's time or ours, whichever is later: a clock that is slow takes nothing from the customer.
+  const until = Math.ceil((Math.max(now, chainTime * 1000) + lifetimeMs) / 1000);
+  const blockTimeLimit = Math.max(payment.blockTimeLimit, until);
+  const reopened = await lockAddressAgain(trx, payment.addressId, payment.id, blockTimeLimit);
+  return { reopened, blockTimeLimit: reopened ? blockTimeLimit : payment.blockTimeLimit };
 }
 
 /** Freezes the event's body from the payment as it stands in this transaction. */

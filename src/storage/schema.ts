@@ -125,6 +125,8 @@ export type Schema = {
     lock_chain_time: number;
     /** The last block time, Unix seconds, at which money is in time. */
     block_time_limit: number;
+    /** Whether it was reverted, holds its address again and can be paid anew until `block_time_limit`. */
+    reopened: number;
     /** When the payment let go of its address; null while it holds it. */
     released_at: number | null;
   };

@@ -1,7 +1,7 @@
 import type { NodeStatus } from '../core/node.ts';
 import { type LoopOptions, runLoop } from '../loop.ts';
 import { createNodeNotes } from '../nodes/snapshot.ts';
-import { hasPendingPayment } from '../storage/payments/payments.ts';
+import { hasOpenPayment } from '../storage/payments/payments.ts';
 import { listenForHeads } from './evm/new-heads.ts';
 import { createLeader } from './leader.ts';
 import { createRecheck, type RecheckDeps } from './recheck/recheck.ts';
@@ -49,7 +49,7 @@ export function watchChain(
     const now = clock();
     // A clock that was set back must not make it rest for as long.
     const resting = last.idle && steppedAt <= now && now < last.nextAt;
-    if (resting && !(await hasPendingPayment(db, chain.network))) return;
+    if (resting && !(await hasOpenPayment(db, chain.network))) return;
     const outcome = await watcher.step(signal);
     if (outcome.kind !== 'failed') firstRead.resolve();
     last = outcome;

@@ -19,7 +19,7 @@ import {
 import { insertRecheckMark } from '../storage/chains/recheck-marks.ts';
 import { type DatabaseTime, databaseTime, inTransaction } from '../storage/database.ts';
 import { hasSeenDeposit, listDepositsToConfirm } from '../storage/deposits/deposits.ts';
-import { hasPendingPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
+import { hasOpenPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { createBlockAgreement } from './agreement/block.ts';
 import { createFinalizedAgreement } from './agreement/finalized.ts';
@@ -425,7 +425,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   }
 
   async function paceOf(): Promise<Pick<StepOutcome, 'nextAt' | 'idle'>> {
-    const open = (await hasPendingPayment(db, network)) || (await hasSeenDeposit(db, network));
+    const open = (await hasOpenPayment(db, network)) || (await hasSeenDeposit(db, network));
     const used = open || (await watch.inUse(db, clock())).size > 0;
     const idleSeconds = used ? Math.max(chain.pollSeconds, chain.idlePollSeconds) : restPaceSeconds(chain);
     const seconds = open ? chain.pollSeconds : idleSeconds;

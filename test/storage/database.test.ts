@@ -108,6 +108,7 @@ async function addPayment(
     dust_amount: '1',
     counted_amount: '0',
     told_amount: '0',
+    reopened: 0,
     completed_by: null,
     address_id: addressId,
     address: '0x742d35Cc6634C0532925a3b844Bc9e7595f7E5a3',

@@ -64,6 +64,7 @@ export function testPayment(changes: Partial<Payment> = {}): Payment {
     dustAmount: usdt(5) / 100n,
     countedAmount: 0n,
     toldAmount: 0n,
+    reopened: false,
     addressId: 1,
     address: evmAddress(1),
     lockHead: testBlock(100),

@@ -9,7 +9,7 @@ import type { Rates } from '../../rates/rates.ts';
 import { chainDegraded, chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import { readClockSkews } from '../../storage/chains/clock.ts';
 import { type DatabaseTime, databaseTime, writeTrouble } from '../../storage/database.ts';
-import { hasPendingPayment } from '../../storage/payments/payments.ts';
+import { hasOpenPayment } from '../../storage/payments/payments.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Api } from '../routes.ts';
 
@@ -115,7 +115,7 @@ async function findFaults({
   for (const chain of configured) {
     const state = states.find(({ network }) => network === chain.network) ?? null;
     const reason = chainUnavailable(state, now);
-    const open = (await withinPatience(hasPendingPayment(db, chain.network))) === true;
+    const open = (await withinPatience(hasOpenPayment(db, chain.network))) === true;
     const paceMs = (open ? chain.pollSeconds : restPaceSeconds(chain)) * 1000;
     const lateness = state === null ? null : chainDegraded(state, paceMs, now);
     if (reason !== null) unavailable.set(chain.network, reason);

@@ -3,7 +3,7 @@ import type { Address, AddressKey } from '../../core/address.ts';
 import type { Coin, Currency } from '../../core/assets.ts';
 import type { BlockHash, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
-import type { Payment, PaymentReason, PaymentStatus } from '../../core/payment.ts';
+import { isOpen, type Payment, type PaymentReason, type PaymentStatus } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { hasOrphanedNativeDeposit } from '../deposits/deposits.ts';
@@ -54,6 +54,7 @@ export function selectPayments(db: Db) {
       'onchain_payments.lock_time',
       'onchain_payments.lock_chain_time',
       'onchain_payments.block_time_limit',
+      'onchain_payments.reopened',
     ]);
 }
 
@@ -109,6 +110,7 @@ export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Pro
       lock_time: payment.lockHead.time,
       lock_chain_time: payment.lockChainTime,
       block_time_limit: payment.blockTimeLimit,
+      reopened: Number(payment.reopened),
       released_at: payment.endedAt,
     })
     .execute();
@@ -195,7 +197,26 @@ export async function listOverduePayments(
     .orderBy('expires_at')
     .limit(limit)
     .execute();
-  return rows.map((row) => row.id);
+  const reopened = await listOverdueReopened(trx, network, { blockTime, limit });
+  return [...rows.map((row) => row.id), ...reopened];
+}
+
+/** The same of payments that were reverted and could be paid anew. */
+async function listOverdueReopened(
+  trx: Trx,
+  network: Network,
+  { blockTime, limit }: { blockTime: number; limit: number },
+): Promise<number[]> {
+  const rows = await trx
+    .selectFrom('onchain_payments')
+    .select('payment_id')
+    .where('network', '=', network)
+    .where('reopened', '=', sql.lit(1))
+    .where('block_time_limit', '<', blockTime)
+    .orderBy('block_time_limit')
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.payment_id);
 }
 
 /** More than dust has come. Amounts are digits without leading zeros: the longer is the larger. */
@@ -247,7 +268,23 @@ export async function nativeMattersAbove(db: Db, network: Network, now: number):
   return heights.length === 0 ? null : Math.max(0, Math.min(...heights) - lockDepth);
 }
 
-export async function hasPendingPayment(db: Db, network: Network): Promise<boolean> {
+/** Whether anybody may pay now: a payment is pending, or was reverted and can be paid anew. */
+export async function hasOpenPayment(db: Db, network: Network): Promise<boolean> {
+  return (await hasPendingPayment(db, network)) || (await hasReopenedPayment(db, network));
+}
+
+async function hasReopenedPayment(db: Db, network: Network): Promise<boolean> {
+  const row = await db
+    .selectFrom('onchain_payments')
+    .select('payment_id')
+    .where('network', '=', network)
+    .where('reopened', '=', sql.lit(1))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+async function hasPendingPayment(db: Db, network: Network): Promise<boolean> {
   const row = await db
     .selectFrom('payments')
     .select('id')
@@ -279,7 +316,7 @@ export async function findLatestPaymentAt(db: Db, addressIds: readonly number[])
     .orderBy('payments.id', 'desc')
     .execute();
   const latest = rows.map(toPayment);
-  return latest.find((payment) => payment.status === 'pending') ?? latest[0] ?? null;
+  return latest.find(isOpen) ?? latest[0] ?? null;
 }
 
 /** Everything that may change in a payment. */
@@ -373,5 +410,6 @@ export function toPayment(row: Row): Payment {
     lockHead: { height: row.lock_height, hash: row.lock_hash as BlockHash, time: row.lock_time },
     lockChainTime: row.lock_chain_time,
     blockTimeLimit: row.block_time_limit,
+    reopened: row.reopened === 1,
   };
 }

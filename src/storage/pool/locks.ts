@@ -81,10 +81,48 @@ export async function releaseAddress(
     .execute();
   await trx
     .updateTable('onchain_payments')
-    .set({ released_at: at })
+    .set({ released_at: at, reopened: 0 })
     .where('payment_id', '=', paymentId)
     .where('released_at', 'is', null)
     .execute();
+}
+
+/**
+ * Gives an address back to the payment that had it last, which can be paid anew in blocks up to the time
+ * `blockTimeLimit` (Unix seconds).
+ *
+ * @returns false when another payment has been given it since: then nothing was changed.
+ */
+export async function lockAddressAgain(
+  trx: Trx,
+  addressId: number,
+  paymentId: number,
+  blockTimeLimit: number,
+): Promise<boolean> {
+  const result = await trx
+    .updateTable('addresses')
+    .set({ locked_by: paymentId })
+    .where('id', '=', addressId)
+    .where('locked_by', 'is', null)
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('onchain_payments')
+            .select('payment_id')
+            .where('onchain_payments.address_id', '=', addressId)
+            .where('onchain_payments.payment_id', '>', paymentId),
+        ),
+      ),
+    )
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) return false;
+  await trx
+    .updateTable('onchain_payments')
+    .set({ released_at: null, reopened: 1, block_time_limit: blockTimeLimit })
+    .where('payment_id', '=', paymentId)
+    .execute();
+  return true;
 }
 
 /**
