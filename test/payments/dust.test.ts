@@ -11,10 +11,16 @@ import { openShop, type Shop } from '../support/shop.ts';
 /** Transfers of one base unit to a payment's address, so many of them in one transaction. */
 function grains(shop: Shop, payment: Payment, count: number, currency: Currency = 'usdt'): PaperTransfer[] {
   const asset = shop.assetOf('bsc', currency);
-  const token = asset.token === null ? 'native' : keyOfHex(asset.token);
   const recipient = keyOfHex(payment.address);
   return Array.from({ length: count }, (_, ordinal) => ({
-    ...{ txHash: paperHash(`grains of ${payment.id}`), token, currency, recipient, ordinal, amount: 1n },
+    ...{
+      txHash: paperHash(`grains of ${payment.id}`),
+      token: asset.token,
+      currency,
+      recipient,
+      ordinal,
+      amount: 1n,
+    },
   }));
 }
 
