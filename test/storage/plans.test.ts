@@ -19,7 +19,7 @@ import {
   hasOrphanedNativeDeposit,
   hasSeenDeposit,
   listDeposits,
-  listDepositsOfPayments,
+  listDepositsOfPayment,
   listDepositsToConfirm,
 } from '../../src/storage/deposits/deposits.ts';
 import { listDepositsIn } from '../../src/storage/deposits/range.ts';
@@ -27,7 +27,7 @@ import { findIdempotencyKey } from '../../src/storage/payments/idempotency.ts';
 import {
   findLatestPaymentAt,
   findPaymentById,
-  hasPendingPayment,
+  hasOpenPayment,
   listOverduePayments,
   lockLatestPaymentOfAddress,
   lockPayment,
@@ -79,8 +79,8 @@ const hot: Hot = {
   // The watcher's step.
   'chain: lock': (trx) => lockChain(trx, bsc),
   'chain: native matters above': (trx) => nativeMattersAbove(trx, bsc, now),
-  'chain: pending?': (trx) => hasPendingPayment(trx, bsc),
-  'chain: pending on a quiet chain?': (trx) => hasPendingPayment(trx, 'ethereum'),
+  'chain: pending?': (trx) => hasOpenPayment(trx, bsc),
+  'chain: pending on a quiet chain?': (trx) => hasOpenPayment(trx, 'ethereum'),
   'chain: seen?': (trx) => hasSeenDeposit(trx, bsc),
   'chain: seen on a quiet chain?': (trx) => hasSeenDeposit(trx, 'ethereum'),
   'chain: orphaned native?': (trx) => hasOrphanedNativeDeposit(trx, bsc, now - 86_400_000),
@@ -94,7 +94,7 @@ const hot: Hot = {
   'transfer: latest payment, held': (trx) => lockLatestPaymentOfAddress(trx, 17),
   'transfer: the surplus it is a part of': (trx) => findSurplusOver(trx, nativeTransfer),
   'settle: payment': (trx) => lockPayment(trx, payments - 3),
-  'settle: its deposits': (trx) => listDepositsOfPayments(trx, [payments - 3]),
+  'settle: its deposits': (trx) => listDepositsOfPayment(trx, payments - 3),
   'confirm: deep deposits': (trx) => listDepositsToConfirm(trx, bsc, tip - 15, 50),
   'balances: unmarked': (trx) => listUnmarked(trx, bsc, tip),
   'balances: uncompared': (trx) => listUncompared(trx, bsc, { now, upTo: now }),

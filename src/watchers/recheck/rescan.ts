@@ -179,7 +179,7 @@ async function settledMeanwhile(
   const meanwhile: Settlement[] = [];
   for (const [id, from] of before) {
     if (settled.some(({ payment }) => payment.id === id)) continue;
-    meanwhile.push({ payment: await findPaymentById(db, id), from });
+    meanwhile.push({ payment: await findPaymentById(db, id), from, partiallyPaid: false });
   }
   return meanwhile;
 }
