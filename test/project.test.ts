@@ -86,9 +86,7 @@ const smallFiles: Record<string, string> = {
   'src/api/http/missing-route.ts': 'to be looked at by its part',
   'src/nodes/rate-limit.ts': 'to be looked at by its part',
   'src/nodes/snapshot.ts': 'to be looked at by its part',
-  'src/payments/quote.ts': 'to be looked at by its part',
   'src/pool/event-body.ts': 'to be looked at by its part',
-  'src/storage/deposits/sums.ts': 'to be looked at by its part',
   'src/watchers/evm/calldata.ts': 'to be looked at by its part',
   'src/watchers/clock-skew.ts': 'to be looked at by its part',
 };
