@@ -139,6 +139,7 @@ describe('an address', () => {
     const { anvil, tokens } = shop.bsc;
     const early = await transferToken(anvil, tokens.usdt, address, 50n * 10n ** 18n);
     await anvil.mine(1);
+    await shop.passTime(10);
     await shop.untilRead('bsc');
 
     const created = await merchant.api.create({ amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' });
@@ -147,7 +148,11 @@ describe('an address', () => {
     await shop.untilRead('bsc');
     const unpaid = await merchant.api.retrieve(created.body.payment_number);
     expect(unpaid.body).toMatchObject({ status: 'pending', tx_hash: '', actual_crypto_amount: null });
-    const events = await moneyEvents(merchant.api);
+    // Nobody had locked the address: the second reading asks for it.
+    const events = await waitFor('the early money to be found', async () => {
+      const found = await moneyEvents(merchant.api);
+      return found.length > 0 && found;
+    });
     expect(events.map(({ event, tx_hash }) => [event, tx_hash])).toEqual([['deposit.unmatched', early]]);
 
     const txHash = await shop.payAndMine(created.body, 15);
@@ -171,6 +176,7 @@ describe('an address', () => {
       return state?.head === head && state;
     });
     expect(chain.cursor?.height).toBe(head - 1);
+    await shop.passTime(10);
     const created = await merchant.api.create({ amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' });
     expect(created.status).toBe(201);
 

@@ -6,8 +6,12 @@
 
 let offsetMs = Number(process.env.DEPOSITD_TEST_CLOCK_OFFSET_MS ?? 0);
 const realNow = Date.now;
+const realElapsed = performance.now.bind(performance);
+/** Time that passes, passes for a clock that nobody sets too; that one never goes back. */
+let elapsedMs = Math.max(0, offsetMs);
 
 Date.now = () => realNow() + offsetMs;
+performance.now = () => realElapsed() + elapsedMs;
 globalThis.Date = new Proxy(Date, {
   construct: (target, given, newTarget) =>
     Reflect.construct(target, given.length === 0 ? [target.now()] : given, newTarget),
@@ -16,6 +20,7 @@ globalThis.Date = new Proxy(Date, {
 process.on('message', (message: { clockOffsetMs?: number }) => {
   if (message.clockOffsetMs === undefined) return;
   offsetMs = message.clockOffsetMs;
+  elapsedMs = Math.max(elapsedMs, offsetMs);
   process.send?.({ clockOffsetMs: offsetMs });
 });
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
