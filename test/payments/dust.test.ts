@@ -70,11 +70,15 @@ describeDatabases('thousands of transfers of next to nothing', (openTestDb) => {
     const { db, queries } = countQueries(await openTestDb());
     const shop = await openShop(db);
     const payment = await shop.create();
+    const costOfALook = async () => {
+      const before = queries();
+      await shop.confirmAll();
+      return queries() - before;
+    };
+    const idle = await costOfALook();
     shop.chains.bsc.mine(grains(shop, payment, 500));
     await shop.read();
-    const before = queries();
-    for (let looks = 0; looks < 4; looks++) await shop.confirmAll();
-    expect(queries() - before).toBeLessThan(500);
+    for (let looks = 0; looks < 4; looks++) expect((await costOfALook()) - idle).toBeLessThan(20);
     const { deposits } = await listDeposits(db, { limit: 1_000 });
     expect(deposits.filter(({ status }) => status === 'confirmed')).toHaveLength(500);
   });

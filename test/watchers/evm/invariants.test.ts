@@ -30,11 +30,12 @@ import { sendSigned, signTransaction } from '../../support/wallet.ts';
 
 const stranger = '0x3333333333333333333333333333333333333333';
 
-/** A daemon's reading of a chain from its head on, with so many addresses. */
+/** A daemon's reading of a chain from its head on, with so many addresses, all of them used lately. */
 async function openReader(url: string, { addresses = 1 }: { addresses?: number } = {}) {
   const db = await openDatabase('sqlite::memory:');
   await addTestAddresses(db, await addTestMerchant(db), { count: addresses });
   const clock = testClock();
+  await db.updateTable('addresses').set({ released_at: clock() }).execute();
   const source = evmSourceForTest([url], { clock });
   const watcher = createWatcher({
     db,
