@@ -53,11 +53,9 @@ export function registerCreateRoute(api: Api, { config, payments }: CreateRouteD
       const chain = config.chains[body.network];
       requireNetwork(body.network, config.chains);
       if (!chain?.enabled || !chain.assets.some((asset) => asset.currency === body.currency)) {
-        const offered = chain?.enabled ? chain.assets.map(({ currency }) => currency).join(', ') : 'nothing';
-        throw fieldError(
-          'currency',
-          `${body.currency} on ${body.network} is not offered here; expected one of ${offered}`,
-        );
+        const offered = chain?.enabled ? chain.assets.map(({ currency }) => currency) : [];
+        const expected = offered.length === 0 ? '' : `; expected one of ${offered.join(', ')}`;
+        throw fieldError('currency', `${body.currency} on ${body.network} is not offered here${expected}`);
       }
       const outcome = await inFlight.exclusively(key === null ? null : `${merchantId} ${key}`, () =>
         payments.create({

@@ -139,15 +139,13 @@ describeDatabases('creating a payment', (openTestDb) => {
   test('a pair that the configuration does not offer is a field error on currency', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
-    for (const network of ['tron']) {
-      const answer = await api.send('POST', '/api/v1/payments/', {
-        key: shop.key,
-        json: { ...order, network },
-      });
-      expect(answer).toMatchObject({
-        status: 400,
-        body: { errors: { currency: ['usdt on tron is not offered here'] } },
-      });
+    for (const [network, currency, message] of [
+      ['tron', 'usdt', 'usdt on tron is not offered here'],
+      ['bsc', 'doge', 'doge on bsc is not offered here; expected one of usdt, usdc, busd, native'],
+    ]) {
+      const json = { ...order, network, currency };
+      const answer = await api.send('POST', '/api/v1/payments/', { key: shop.key, json });
+      expect(answer).toMatchObject({ status: 400, body: { errors: { currency: [message] } } });
     }
   });
 
