@@ -192,7 +192,7 @@ describeDatabases("the operator's payments and deposits", (openTestDb) => {
         head: 1000,
         finalized: 990,
         read_at: '2026-05-24T11:35:00Z',
-        nodes: [{ host: 'node.example', preferred: true, latency_ms: 12.5 }],
+        nodes: [{ host: 'node.example', preferred: true, latency_ms: 13 }],
       },
       { network: 'ethereum', available: false, reason: 'the chain is stopped: finality violated', nodes: [] },
     ]);
