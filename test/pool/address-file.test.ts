@@ -94,11 +94,12 @@ describe('reading a table of addresses', () => {
   });
 
   test('an address book that Safe exports is one, with chain ids as networks', () => {
-    expect(read(`address,name,chainId\n${a},till,56\n${b},,1\n${a},x,137`)).toEqual({
+    expect(read(`address,name,chainId\n${a},till,56\n${b},,1\n${a},x,137\n${b},y,11155111`)).toEqual({
       rows: [
         { ...row('bsc', a, '', 'till'), line: 2 },
         { ...row('ethereum', b), line: 3 },
-        { ...row('137', a, '', 'x'), line: 4 },
+        { ...row('polygon', a, '', 'x'), line: 4 },
+        { ...row('11155111', b, '', 'y'), line: 5 },
       ],
       faults: [],
     });
