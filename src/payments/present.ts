@@ -91,9 +91,14 @@ export function shownAmount({ payment, deposits }: PaymentView): string {
   return showAmount(payment, nothing ? payment.expectedAmount : deposits.received);
 }
 
-/** What is still to be paid of what was asked for. */
+/**
+ * What is still to be paid of what was asked for, or of what an operator accepted as enough. Where that was another asset
+ * alone, and the chain took it back, all of what was asked for is missing.
+ */
 function remainingAmount({ payment, deposits }: PaymentView): bigint {
-  const remaining = payment.expectedAmount - deposits.counted;
+  const { acceptedAt, expectedAmount, requiredAmount } = payment;
+  const needed = acceptedAt === null || requiredAmount === 0n ? expectedAmount : requiredAmount;
+  const remaining = needed - deposits.counted;
   return remaining > 0n ? remaining : 0n;
 }
 

@@ -163,6 +163,8 @@ describeDatabases('accepting a payment', (openTestDb) => {
     const gone = shop.chains.bsc.reorg(4);
     await shop.read();
     expect(await shop.state(payment)).toBe('failed reorged');
+    // What was accepted is what is needed: 30, of which 20 stayed.
+    expect((await shop.show(payment)).remaining).toBe('10.000000');
     shop.chains.bsc.mine(gone);
     await shop.confirmAll();
     expect(await shop.state(payment)).toBe('confirmed underpaid');
@@ -171,6 +173,7 @@ describeDatabases('accepting a payment', (openTestDb) => {
       'payment.partially_paid',
       'payment.confirmed',
       'payment.reverted',
+      'payment.partially_paid',
       'payment.confirmed',
     ]);
   });

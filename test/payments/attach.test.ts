@@ -153,6 +153,7 @@ describeDatabases('attaching an unmatched deposit', (openTestDb) => {
     await shop.attach((await onlyUnmatched(shop)).id, payment);
     shop.chains.ethereum.reorg(4);
     await shop.read();
+    expect((await shop.show(payment)).remaining).toBe('50.000000');
     shop.pay(payment, 50);
     await shop.confirmAll();
     expect(await shop.state(payment)).toBe('failed reorged');

@@ -111,7 +111,9 @@ export const paymentSchema = z
     deposits_total: countSchema.describe('How many there are.'),
     remaining: amountSchema
       .nullable()
-      .describe('What is still to be paid of the expected amount; null once the payment has ended.'),
+      .describe(
+        'What is still to be paid of the expected amount, or of what was accepted as enough; null once the payment has ended.',
+      ),
   })
   .meta({ id: 'Payment' });
 
