@@ -126,11 +126,18 @@ function checkEvents(before: Moment, after: Moment): void {
     told.toSorted((a, b) => a - b),
     'each unmatched deposit is told once',
   ).toEqual(unmatched);
-  for (const { role, paymentId } of after.deposits) {
+  for (const { role, paymentId, amount } of after.deposits) {
     const payment = after.payments.find(({ id }) => id === paymentId);
-    if (payment === undefined) continue;
-    const first = role === 'late' ? 'payment.late' : 'payment.detected';
-    if (role !== 'accepted') expect(typesOf(after, payment)).toContain(first);
+    if (payment === undefined || role === 'accepted' || amount < payment.dustAmount) continue;
+    expect(typesOf(after, payment)).toContain(role === 'late' ? 'payment.late' : 'payment.detected');
+  }
+  for (const payment of after.payments) {
+    const own = after.deposits.filter(({ paymentId }) => paymentId === payment.id);
+    const received = own.reduce((total, { amount }) => total + amount, 0n);
+    if (received >= payment.dustAmount) continue;
+    const types = typesOf(after, payment);
+    expect(types, 'dust is nothing received').not.toContain('payment.detected');
+    expect(types, 'dust is nothing received').not.toContain('payment.late');
   }
 }
 

@@ -65,6 +65,9 @@ async function live(db: Db, [given, steps]: LyingHistory): Promise<void> {
   await comeToRest(model);
   await model.world.recheck();
   await comeToRest(model);
+  // What is final is agreed upon once a minute where no deposit waits for it.
+  model.world.pass(61);
+  await model.world.read();
   await model.world.recheck();
   await checkReplay(model.world, modelAddresses);
   await checkRoles(model.world);
