@@ -38,7 +38,8 @@ export type CheckedSpan = Span & {
   vanished: readonly JudgedBlock[];
   /** When the answer came, both as by `databaseTime`: by the clock, and by one that nobody sets. */
   answered: { at: number; steadyAt: number };
-  news: ShownHead['news'];
+  /** What the head says about the time; null where it was not agreed on. */
+  news: ShownHead['news'] | null;
 };
 
 export type Committed = {
@@ -133,7 +134,7 @@ export async function commitFinalized(trx: Trx, state: ChainState, block: BlockR
 
 /** A head that was shown before tells nothing new, but to who has just come. */
 function timeAfter(before: ChainState, { head, answered, news }: CheckedSpan): TimeReference {
-  if (news !== 'first' && sameBlock(head, before.head)) return before.time;
+  if (news === null || (news !== 'first' && sameBlock(head, before.head))) return before.time;
   return nextReference(before.time, { head, at: answered.steadyAt, news });
 }
 

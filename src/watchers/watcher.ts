@@ -232,8 +232,10 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const blocks = await findVanished(db, source, before, span, signal);
     const { cursor } = before;
     const vanished = await blockAgreement.agree({ blocks, cursor, reach: span.to.height }, signal);
-    const head = await agreedHead(before, span, answeredAt, signal);
-    const news = newsOf(head, answeredAt);
+    const agreed = await isAgreedHead(before, span, answeredAt, signal);
+    const head = agreed ? span.head : readHead(before, span);
+    // A head of which nobody else knows tells no time, nor does the block read to: it may be the same.
+    const news = agreed ? newsOf(head, answeredAt) : null;
     /** By how much the time that is stored is ahead of our steady clock. */
     let aheadMs = 0;
     const committed = await inTransaction(db, async (trx) => {
@@ -297,17 +299,20 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     return new Set(source.endpoints().map(({ host }) => host)).size < 2;
   }
 
-  /** The head that a span shows, if it may be used; else the one known before, or where the span ends. */
-  async function agreedHead(
+  /** Whether the head that a span shows may be used. */
+  async function isAgreedHead(
     before: ChainState,
-    { host, head, to }: Span,
+    { host, head }: Span,
     answeredAt: number,
     signal: AbortSignal,
-  ): Promise<BlockRef> {
-    if (alone()) return head;
+  ): Promise<boolean> {
+    if (alone()) return true;
     const times = await timesOf(db, answeredAt);
-    const shown = { host, head, ...times, appeared: watched?.appeared ?? false };
-    if (await heads.check(before, shown, signal)) return head;
+    return heads.check(before, { host, head, ...times, appeared: watched?.appeared ?? false }, signal);
+  }
+
+  /** The head known before, or where a span ends. */
+  function readHead(before: ChainState, { to }: Span): BlockRef {
     return before.head.height >= to.height ? before.head : to;
   }
 

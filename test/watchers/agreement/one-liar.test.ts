@@ -110,8 +110,11 @@ describeDatabases('S1: a wrong time of one node of three', (openTestDb) => {
   test('for the block that pays in time costs nobody the payment', async () => {
     const { world, payment, paying } = await openPaid({ afterSeconds: 10, wrongBy: 600 });
     await world.read();
+    expect(await world.deposits(payment), 'no other node has such a head').toEqual([]);
+    world.mine(1);
+    await world.read();
     expect(await depositOf(world, payment)).toMatchObject({ role: 'late', status: 'seen' });
-    world.mine(3);
+    world.mine(2);
     await world.read();
     expect(await depositOf(world, payment)).toMatchObject({
       role: 'counted',
@@ -119,6 +122,18 @@ describeDatabases('S1: a wrong time of one node of three', (openTestDb) => {
       blockTime: paying.time,
     });
     expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+  });
+
+  test('for a block that is read at once does not set the time of a lock', async () => {
+    const { world, paying } = await openPaid({ afterSeconds: 10, wrongBy: 600 });
+    const { poll } = world.chain.source;
+    // As a node is read whose latest block is the next one.
+    world.chain.source.poll = (request) => poll({ ...request, head: world.chain.head() });
+    await world.step();
+    const state = await readChain(world.db, world.network);
+    expect(state?.cursor.hash).toBe(paying.hash);
+    const { lockChainTime } = await world.create();
+    expect(lockChainTime).toBe(paying.time * 1000);
   });
 
   test('is made good even after the payment has expired because of it', async () => {
