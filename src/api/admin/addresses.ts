@@ -12,6 +12,8 @@ import {
   limitSchema,
   listOf,
   networkSchema,
+  requireCurrency,
+  requireNetwork,
   timeSchema,
 } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
@@ -116,6 +118,9 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
     handler: async (request) => {
       const merchant = await requireMerchant(db, request.params.merchant_id);
       const { network, currency = '', addresses, allow_contract, dry_run } = request.body;
+      // A name that is wrong is so for every address: it is the field that is refused, as with a derived pool.
+      requireNetwork(network, deps.config.chains);
+      if (currency !== '') requireCurrency(currency, deps.config.chains);
       const { warnings, valid, ...summary } = await checkAndAddAddresses(deps, {
         merchantId: merchant.id,
         rows: addresses.map((address) => ({ network, address, currency, label: '' })),

@@ -37,6 +37,15 @@ export function requireNetwork(network: Network, chains: Config['chains']): void
   );
 }
 
+/** @throws HttpError for a name that no asset of any chain has. */
+export function requireCurrency(currency: Currency, chains: Config['chains']): void {
+  const offered = new Set(
+    Object.values(chains).flatMap(({ assets }) => assets.map((asset) => asset.currency)),
+  );
+  if (offered.has(currency)) return;
+  throw fieldError('currency', `there is no such currency here; expected one of ${[...offered].join(', ')}`);
+}
+
 export const statusSchema = z.enum(paymentStatuses);
 export const countSchema = z.int().min(0);
 

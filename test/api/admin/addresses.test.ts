@@ -65,7 +65,9 @@ describeDatabases("the operator's addresses", (openTestDb) => {
     const good = { network: 'bsc', addresses: [evmAddress(1)] };
     for (const [changes, field] of [
       [{ network: 'x' }, 'network'],
+      [{ network: 'bitcoin' }, 'network'],
       [{ currency: 'x' }, 'currency'],
+      [{ currency: 'doge' }, 'currency'],
       [{ addresses: [] }, 'addresses'],
       [{ addresses: [1] }, 'addresses'],
       [{ addresses: evmAddress(1) }, 'addresses'],
