@@ -83,7 +83,12 @@ test('a payment that failed for too little confirms once the operator accepts it
     });
   }
   expect(await confirmedWebhook(payment)).toMatchObject({ amount: '48.500000' });
-  expect(await shop.eventsOf(payment)).toEqual(['payment.detected', 'payment.failed', 'payment.confirmed']);
+  expect(await shop.eventsOf(payment)).toEqual([
+    'payment.detected',
+    'payment.partially_paid',
+    'payment.failed',
+    'payment.confirmed',
+  ]);
   const audit = await shop.admin.get<{ data: { action: string; detail: object }[] }>(
     `/audit/?subject=${payment.payment_number}`,
   );

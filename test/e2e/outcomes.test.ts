@@ -101,9 +101,10 @@ test('two transfers add up, and the second one decides when they are confirmed',
   await shop.ethereum.anvil.mine(1);
   const confirmed = await shop.until(payment, 'confirmed', (body) => body.status === 'confirmed');
   expect(confirmed).toMatchObject({ tx_hash: second, confirmations: 12, reason: null });
+  // The largest first.
   expect(confirmed.deposits.map(({ tx_hash, amount }) => [tx_hash, amount])).toEqual([
-    [first, '20.000000'],
     [second, '30.000000'],
+    [first, '20.000000'],
   ]);
 });
 
