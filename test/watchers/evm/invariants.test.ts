@@ -57,7 +57,10 @@ async function openReader(url: string, { addresses = 1 }: { addresses?: number }
   const read = async () => {
     for (let quiet = 0, steps = 0; quiet < 2; steps++) {
       if (steps > 100) throw new Error('never read to its end');
-      quiet = (await step()) === 'unmoved' ? quiet + 1 : 0;
+      const unmoved = (await step()) === 'unmoved';
+      const state = await readChain(db, 'bsc');
+      // After failures the head that is known is doubted, and learned anew before blocks are read.
+      quiet = unmoved && state?.cursor.height === state?.head.height ? quiet + 1 : 0;
     }
   };
   await read();

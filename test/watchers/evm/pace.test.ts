@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
 import type { AddressKey } from '../../../src/core/address.ts';
 import type { BlockHash, BlockRef } from '../../../src/core/chain.ts';
@@ -277,6 +277,11 @@ function counted(inner: Watchlist) {
 }
 
 const made = new Map<number, Watchlist>();
+
+// Made while a connection waits, a million could take longer than a node keeps that open.
+beforeAll(() => {
+  for (const size of [100_000, million]) addresses(size);
+}, 60_000);
 
 /** A watchlist of so many addresses, the customer's among them: one for all tests. */
 function addresses(size: number): Watchlist {
