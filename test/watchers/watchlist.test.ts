@@ -128,7 +128,8 @@ async function addAddresses(
     const rows = networks.map((network, i) => ({
       merchant_id: 'm1',
       network,
-      address: `0x${keyOfNumber(i)}`,
+      // The family is told by the address itself: a network may be any that is configured.
+      address: network === 'tron' ? `T${i}` : `0x${keyOfNumber(i)}`,
       address_key: keyOfNumber(i),
       currency: '',
       label: '',
