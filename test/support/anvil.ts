@@ -94,7 +94,11 @@ export async function startTestAnvil(options: Partial<AnvilOptions> = {}): Promi
         transaction(accounts[0] as string, request),
         offset,
       ]);
+      const before = await block('latest');
       await rpc('anvil_reorg', [depth, pairs]);
+      // It sets its clock back to the fork, which no reorg does to a chain's.
+      const lost = before.timestamp - (await block('latest')).timestamp;
+      if (lost > 0) await rpc('evm_increaseTime', [hex(lost)]);
     },
     rollback: async (depth) => void (await rpc('anvil_rollback', [depth])),
     snapshot: async () => (await rpc('evm_snapshot')) as string,
