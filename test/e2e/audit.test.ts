@@ -25,6 +25,17 @@ async function payThree(shop: LoneChain) {
 
 const missed = (shop: LoneChain) => shop.home.logs.filter(({ msg }) => msg === 'missed transfer found');
 
+/** Where nothing waits for it, the nodes are asked once a minute what is final; the second reading goes that far. */
+async function untilFinal(shop: LoneChain): Promise<void> {
+  const height = await shop.anvil.height();
+  await shop.home.advanceClock(61);
+  await waitFor('the last blocks to be called final', async () => {
+    type Chains = { data: { finalized: number | null }[] };
+    const { body } = await shop.admin.get<Chains>('/chains/');
+    return (body.data[0]?.finalized ?? 0) > height - 15;
+  });
+}
+
 test('a second node’s second reading finds what the first leaves out, within a window, and it is paid', async () => {
   const shop = await openLoneChain({ others: 1 });
   const { payments, hashes } = await payThree(shop);
@@ -85,6 +96,7 @@ test('a payment that expired because its transfer was left out is confirmed afte
   await shop.anvil.increaseTime(61);
   await shop.anvil.mine(20);
   await shop.until(payment, 'expired', ({ status }) => status === 'expired');
+  await untilFinal(shop);
   await shop.home.current().stop();
   await shop.home.start();
   await shop.until(payment, 'confirmed', paid);
@@ -99,6 +111,7 @@ test('killed between what it read and what it writes, an audit finds it again', 
   const height = await shop.anvil.height();
   await shop.anvil.mine(20);
   await shop.untilRead();
+  await untilFinal(shop);
   await shop.home.current().stop();
   for (const side of ['before', 'after'] as const) {
     const { daemon } = shop.home.launch({ commit: 1, side });
