@@ -1,8 +1,8 @@
 import type { Deposit, DepositRole } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { attachDeposit } from '../payments/attach.ts';
-import { findExpected } from '../payments/expected.ts';
-import { isoTime, showAmount } from '../payments/present.ts';
+import { findExpected } from '../present/expected.ts';
+import { isoTime, showAmount } from '../present/values.ts';
 import { listDeposits } from '../storage/deposits/deposits.ts';
 import { findPaymentNumbers } from '../storage/payments/numbers.ts';
 import { findAddressTexts } from '../storage/pool/addresses.ts';

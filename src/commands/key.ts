@@ -1,5 +1,5 @@
 import { CommandError } from '../errors.ts';
-import { isoTime } from '../payments/present.ts';
+import { isoTime } from '../present/values.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { type ApiKey, addApiKey, listKeys, revokeKey } from '../storage/operators/merchants.ts';

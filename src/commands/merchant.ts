@@ -1,6 +1,6 @@
 import { labelFault } from '../core/labels.ts';
 import { CommandError } from '../errors.ts';
-import { isoTime } from '../payments/present.ts';
+import { isoTime } from '../present/values.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { addApiKey, addMerchant, listMerchants } from '../storage/operators/merchants.ts';

@@ -2,7 +2,7 @@ import type { PaymentStatus, PaymentView } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { acceptPayment } from '../payments/accept.ts';
 import { cancelPayment } from '../payments/cancel.ts';
-import { presentPayment } from '../payments/present.ts';
+import { presentPayment } from '../present/payments.ts';
 import { findPaymentId } from '../storage/payments/numbers.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import { listPayments, viewOf } from '../storage/payments/views.ts';

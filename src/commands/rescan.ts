@@ -3,7 +3,7 @@ import type { Network } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { createLogger, writeTo } from '../log.ts';
-import { showAmount } from '../payments/present.ts';
+import { showAmount } from '../present/values.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';

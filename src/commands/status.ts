@@ -1,7 +1,7 @@
 import type { NodeStatus } from '../core/node.ts';
 import { CommandError } from '../errors.ts';
-import { isoTime } from '../payments/present.ts';
 import { describePools } from '../pool/status.ts';
+import { isoTime } from '../present/values.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
 import { listNodes, type NotedNode } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';

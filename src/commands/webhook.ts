@@ -2,7 +2,7 @@ import { fillFromEnvironment } from '../config/environment.ts';
 import { CommandError } from '../errors.ts';
 import { createEndpoint, type EndpointFaults, rotateSecret, sendTestEvent } from '../notify/endpoints.ts';
 import { openSecrets, type Secrets } from '../notify/secrets.ts';
-import { isoTime } from '../payments/present.ts';
+import { isoTime } from '../present/values.ts';
 import { presentEndpoint } from '../present/webhooks.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';

@@ -129,6 +129,11 @@ export type Deposit = {
   reportedBy: string | null;
 };
 
+/** Paid in what was asked for. Only such amounts have the payment's decimals and may be added up. */
+export function isOwnAsset(payment: Payment, deposit: Pick<Deposit, 'network' | 'token'>): boolean {
+  return deposit.network === payment.network && deposit.token === payment.token;
+}
+
 /** What the chains show of a payment's deposits. What they took back is not among it. */
 export type PaymentDeposits = {
   /** Those that are shown, the largest first. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { defaultEventTypes, type EventType, eventTypes } from '../core/events.ts';
+import { endpointEventBody } from '../present/event-body.ts';
 import type { Trx } from '../storage/schema.ts';
 import { type Delivery, type DeliveryState, getDelivery } from '../storage/webhooks/deliveries.ts';
 import {
@@ -20,7 +21,6 @@ import {
   type ReplayRange,
 } from '../storage/webhooks/replays.ts';
 import { checkTarget } from '../target.ts';
-import { endpointEventBody } from './event-body.ts';
 import { findHeaderFaults, type Headers } from './headers.ts';
 import { generateSecret, headersSeal, type Secrets } from './secrets.ts';
 

@@ -1,4 +1,5 @@
 import type { Logger } from '../log.ts';
+import { endpointEventBody } from '../present/event-body.ts';
 import type { Trx } from '../storage/schema.ts';
 import { type Delivery, getDeliveries } from '../storage/webhooks/deliveries.ts';
 import {
@@ -13,7 +14,6 @@ import { appendEvent } from '../storage/webhooks/events.ts';
 import { recordAttempts } from '../storage/webhooks/queue.ts';
 import { awaitRecovery, beginRecovery } from '../storage/webhooks/recovery.ts';
 import type { Conclusion } from './attempt.ts';
-import { endpointEventBody } from './event-body.ts';
 import type { GiveUpReason } from './schedule.ts';
 
 /** What operators must hear of, once it is committed. */

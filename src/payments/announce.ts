@@ -1,12 +1,12 @@
 import type { ChainConfig } from '../config.ts';
 import type { Deposit } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
+import { unmatchedEventBody } from '../present/event-body.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import { findRecipients } from '../storage/pool/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
 import type { Recorded } from './arrivals.ts';
-import { unmatchedEventBody } from './event-body.ts';
 import { announcePayment, type SettleContext } from './settle.ts';
 
 export type AnnounceContext = Pick<SettleContext, 'publicUrl' | 'now'> & {

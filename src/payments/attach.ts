@@ -1,4 +1,4 @@
-import type { Deposit, Payment } from '../core/payment.ts';
+import { type Deposit, isOwnAsset, type Payment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { inTransaction } from '../storage/database.ts';
 import { attachToPayment, lockDeposit } from '../storage/deposits/attachments.ts';
@@ -10,7 +10,7 @@ import type { Trx } from '../storage/schema.ts';
 import { detachLost, type OperatorAct, type OperatorDeps } from './accept.ts';
 import { attachment } from './decide.ts';
 import { announcePayment, changePayment, noteCounted } from './settle.ts';
-import { isOwnAsset, receivedAmount } from './tally.ts';
+import { receivedAmount } from './tally.ts';
 
 export type AttachOutcome =
   | { outcome: 'attached'; deposit: Deposit; payment: Payment }

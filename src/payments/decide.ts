@@ -3,6 +3,7 @@ import type { EventType } from '../core/events.ts';
 import {
   type Deposit,
   isOpen,
+  isOwnAsset,
   type Payment,
   type PaymentReason,
   type PaymentStatus,
@@ -13,7 +14,6 @@ import {
   counts,
   isCovered,
   isDust,
-  isOwnAsset,
   receivedAmount,
   substitutesOf,
 } from './tally.ts';

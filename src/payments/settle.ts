@@ -2,6 +2,7 @@ import type { EventType } from '../core/events.ts';
 import type { Network } from '../core/networks.ts';
 import { type Deposit, isOpen, type Payment, type PaymentStatus } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
+import { paymentEventBody } from '../present/event-body.ts';
 import { acceptLateDeposits } from '../storage/deposits/attachments.ts';
 import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
 import { lockPayment, updateCounted, updatePaymentStatus } from '../storage/payments/payments.ts';
@@ -10,7 +11,6 @@ import { lockAddressAgain, releaseAddress } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
 import { type ChainFacts, type Decision, decide } from './decide.ts';
-import { paymentEventBody } from './event-body.ts';
 import { countedAmount } from './tally.ts';
 
 export type SettleContext = {

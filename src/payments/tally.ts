@@ -1,5 +1,5 @@
 import type { TxHash } from '../core/chain.ts';
-import type { Deposit, Payment } from '../core/payment.ts';
+import { type Deposit, isOwnAsset, type Payment } from '../core/payment.ts';
 
 /*
  * What the deposits of a payment come to.
@@ -7,11 +7,6 @@ import type { Deposit, Payment } from '../core/payment.ts';
 
 /** The transfer that completed the amount, and whether that takes late ones. */
 export type Completion = { completedBy: TxHash; takesLate: boolean };
-
-/** Paid in what was asked for. Only such amounts have the payment's decimals and may be added up. */
-export function isOwnAsset(payment: Payment, deposit: Pick<Deposit, 'network' | 'token'>): boolean {
-  return deposit.network === payment.network && deposit.token === payment.token;
-}
 
 /** The sum of what the chain still shows in the payment's asset, whatever it counts as. */
 export function receivedAmount(payment: Payment, deposits: readonly Deposit[]): bigint {

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Config, PaymentPolicy } from '../config.ts';
 import type { EventType } from '../core/events.ts';
 import type { Logger } from '../log.ts';
+import { poolEventBody } from '../present/event-body.ts';
 import { inTransaction } from '../storage/database.ts';
 import { isStorageFault } from '../storage/faults.ts';
 import {
@@ -14,7 +15,6 @@ import {
 import type { Pool } from '../storage/pool/locks.ts';
 import type { Db } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
-import { poolEventBody } from './event-body.ts';
 
 /** Tells operators about pools that run dry, off the path of the requests that empty them. */
 export type PoolHealth = {

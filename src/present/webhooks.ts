@@ -1,8 +1,8 @@
-import { isoTime } from '../payments/present.ts';
 import type { Db } from '../storage/schema.ts';
 import { countKept, countRejected } from '../storage/webhooks/counts.ts';
 import type { Delivery, DeliveryAttempt } from '../storage/webhooks/deliveries.ts';
 import type { Endpoint } from '../storage/webhooks/endpoints.ts';
+import { isoTime, timeOrNull } from './values.ts';
 
 /*
  * The JSON of webhook endpoints and deliveries, for the operator's API and the commands alike.
@@ -59,8 +59,4 @@ export function presentAttempt(attempt: DeliveryAttempt) {
     detail: attempt.detail,
     response: attempt.response,
   };
-}
-
-function timeOrNull(ms: number | null): string | null {
-  return ms === null ? null : isoTime(ms);
 }

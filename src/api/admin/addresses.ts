@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { isoTime } from '../../payments/present.ts';
 import { checkAndAddAddresses, type ImportDeps } from '../../pool/import.ts';
+import { isoTime } from '../../present/values.ts';
 import { listAddresses, type PoolAddress } from '../../storage/pool/addresses.ts';
 import { decodeCursor, encodeCursor } from '../http/cursors.ts';
 import {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isoTime } from '../../payments/present.ts';
+import { isoTime } from '../../present/values.ts';
 import { listAudit } from '../../storage/operators/audit.ts';
 import type { Db } from '../../storage/schema.ts';
 import { decodeCursor, encodeCursor } from '../http/cursors.ts';

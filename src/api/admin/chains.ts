@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { Network } from '../../core/networks.ts';
 import type { NodeLimits, NodeStatus } from '../../core/node.ts';
-import { isoTime } from '../../payments/present.ts';
+import { isoTime } from '../../present/values.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import { listNodes } from '../../storage/chains/nodes.ts';
 import { type Coverage, readCoverages } from '../../storage/chains/recheck-marks.ts';

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { isoTime } from '../../payments/present.ts';
 import {
   changePoolLimit,
   createDerivedPool,
@@ -9,6 +8,7 @@ import {
   shortKey,
 } from '../../pool/derived.ts';
 import { gapWarning } from '../../pool/gaps.ts';
+import { isoTime } from '../../present/values.ts';
 import { fieldError, notFound } from '../http/errors.ts';
 import {
   bodyErrors,

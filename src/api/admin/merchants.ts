@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import { isoTime } from '../../payments/present.ts';
+import { isoTime } from '../../present/values.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { recordAudit } from '../../storage/operators/audit.ts';
 import {

@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { PaymentView } from '../../core/payment.ts';
 import { acceptPayment } from '../../payments/accept.ts';
-import { presentPayment } from '../../payments/present.ts';
+import { presentPayment } from '../../present/payments.ts';
 import { findPaymentId } from '../../storage/payments/numbers.ts';
 import { findPaymentById } from '../../storage/payments/payments.ts';
 import { listPayments, viewOf } from '../../storage/payments/views.ts';

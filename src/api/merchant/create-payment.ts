@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Config } from '../../config.ts';
 import type { CreateOutcome, PaymentCreator } from '../../payments/create.ts';
-import { presentPayment } from '../../payments/present.ts';
+import { presentPayment } from '../../present/payments.ts';
 import { fieldError, type HttpError, serviceError } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
 import { createInFlight, fingerprintOf, readIdempotencyKey } from './idempotency.ts';

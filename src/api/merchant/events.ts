@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isoTime } from '../../payments/present.ts';
+import { isoTime } from '../../present/values.ts';
 import type { Db } from '../../storage/schema.ts';
 import { hasEvent, lastPrunedEvent, listEvents } from '../../storage/webhooks/events.ts';
 import { serviceError } from '../http/errors.ts';

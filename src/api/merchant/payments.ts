@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import { cancelPayment } from '../../payments/cancel.ts';
-import { presentPayment } from '../../payments/present.ts';
+import { presentPayment } from '../../present/payments.ts';
 import { findPayment, listPayments } from '../../storage/payments/views.ts';
 import type { Db } from '../../storage/schema.ts';
 import { encodeCursor } from '../http/cursors.ts';

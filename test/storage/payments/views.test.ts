@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Deposit, Payment } from '../../../src/core/payment.ts';
-import { paymentEventBody } from '../../../src/payments/event-body.ts';
+import { paymentEventBody } from '../../../src/present/event-body.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { insertDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { insertPayment } from '../../../src/storage/payments/payments.ts';

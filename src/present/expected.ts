@@ -3,7 +3,7 @@ import type { Deposit, Payment } from '../core/payment.ts';
 import { findLatestPaymentAt } from '../storage/payments/payments.ts';
 import { findRecipients } from '../storage/pool/recipients.ts';
 import type { Db } from '../storage/schema.ts';
-import { showAmount } from './present.ts';
+import { showAmount } from './values.ts';
 
 /** What a payment expects, beside a deposit that was probably meant for it. */
 export type Expectation = {

@@ -1,15 +1,15 @@
-import { type Asset, type Currency, quoteDecimals } from '../core/assets.ts';
+import type { Currency } from '../core/assets.ts';
 import { confirmationsAt } from '../core/confirmations.ts';
-import { formatAmount } from '../core/money.ts';
 import type { Network } from '../core/networks.ts';
 import {
   type Deposit,
   isOpen,
+  isOwnAsset,
   type PaymentReason,
   type PaymentStatus,
   type PaymentView,
 } from '../core/payment.ts';
-import { isOwnAsset } from './tally.ts';
+import { isoTime, showAmount, timeOrNull } from './values.ts';
 
 /** The JSON of a payment: the seed's fields, then what depositd adds. */
 export type PresentedPayment = {
@@ -70,7 +70,7 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     payment_token: payment.paymentToken,
     checkout_url: `${publicUrl}/pay/${payment.paymentToken}`,
     expires_at: isoTime(payment.expiresAt),
-    confirmed_at: payment.confirmedAt === null ? null : isoTime(payment.confirmedAt),
+    confirmed_at: timeOrNull(payment.confirmedAt),
     created_at: isoTime(payment.createdAt),
     reason: payment.reason,
     deposits: deposits.largest.map((deposit) => ({
@@ -102,11 +102,6 @@ function remainingAmount({ payment, deposits }: PaymentView): bigint {
   return remaining > 0n ? remaining : 0n;
 }
 
-/** ISO 8601 in UTC to the second, with `Z`. */
-export function isoTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
-
 /** Of a deposit that the chain still shows. */
 function shownStatus(deposit: Deposit): PresentedDeposit['status'] {
   if (deposit.role === 'late') return 'late';
@@ -115,9 +110,4 @@ function shownStatus(deposit: Deposit): PresentedDeposit['status'] {
 
 function confirmationsOf(view: PaymentView, deposit: Deposit): number {
   return confirmationsAt(view.heads[deposit.network] ?? 0, deposit.height);
-}
-
-/** With as many decimals as a quote has, whatever the asset's own, and more where the value has more. */
-export function showAmount(asset: Pick<Asset, 'currency' | 'decimals'>, amount: bigint): string {
-  return formatAmount(amount, asset.decimals, quoteDecimals(asset));
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
-import { paymentEventBody, unmatchedEventBody } from '../../src/payments/event-body.ts';
-import { presentPayment } from '../../src/payments/present.ts';
+import { paymentEventBody, unmatchedEventBody } from '../../src/present/event-body.ts';
+import { presentPayment } from '../../src/present/payments.ts';
 import { evmAddress } from '../support/addresses.ts';
 import {
   createdAt,

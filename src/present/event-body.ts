@@ -1,9 +1,14 @@
+import type { ChainConfig } from '../config.ts';
 import { assetSymbol } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
 import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
+import type { PoolLoad } from '../storage/pool/counts.ts';
+import type { Pool } from '../storage/pool/locks.ts';
+import type { Endpoint } from '../storage/webhooks/endpoints.ts';
 import { presentExpectation } from './expected.ts';
-import { isoTime, presentPayment, showAmount, shownAmount } from './present.ts';
+import { presentPayment, shownAmount } from './payments.ts';
+import { isoTime, showAmount } from './values.ts';
 
 /**
  * The body of a payment's event, frozen from here on: the seed's eight keys first, then what depositd adds.
@@ -74,6 +79,62 @@ function unmatchedDeposit([deposit, address]: readonly [Deposit, string]): Recor
     block_time: isoTime(deposit.blockTime * 1000),
     reason: deposit.unmatchedReason,
   };
+}
+
+/** The body of `pool.low` and `pool.exhausted`: the keys that every event has, then the pool. */
+export function poolEventBody(
+  event: Extract<EventType, 'pool.low' | 'pool.exhausted'>,
+  { network, currency }: Pool,
+  { total, held }: PoolLoad,
+  chain: Pick<ChainConfig, 'name' | 'native'>,
+  at: number,
+): string {
+  return JSON.stringify({
+    event,
+    payment_id: null,
+    external_order_id: '',
+    amount: null,
+    currency: (currency === 'native' ? chain.native.coin : currency).toUpperCase(),
+    chain: chain.name,
+    tx_hash: '',
+    confirmed_at: null,
+    status: event === 'pool.low' ? 'low' : 'exhausted',
+    network,
+    metadata: {},
+    created_at: isoTime(at),
+    pool: { network, currency, total, held, free: total - held },
+  });
+}
+
+/**
+ * The body of an event about an endpoint itself: the keys that every webhook has, empty, then the endpoint.
+ * Without its URL's path, which may hold a key of the receiver's.
+ */
+export function endpointEventBody(
+  event: EventType,
+  endpoint: Pick<Endpoint, 'id' | 'url' | 'description' | 'disabledReason'>,
+  at: number,
+): string {
+  return JSON.stringify({
+    event,
+    payment_id: null,
+    external_order_id: '',
+    amount: '0',
+    currency: '',
+    chain: '',
+    tx_hash: '',
+    confirmed_at: null,
+    status: '',
+    network: '',
+    metadata: {},
+    created_at: new Date(at).toISOString(),
+    endpoint: {
+      id: endpoint.id,
+      host: new URL(endpoint.url).host,
+      description: endpoint.description,
+      disabled_reason: endpoint.disabledReason,
+    },
+  });
 }
 
 /** As the seed prints times in webhooks. */
