@@ -39,7 +39,7 @@ export type RpcClientOptions = {
 /** How long one request may take, ms. */
 export const requestTimeoutMs = 10_000;
 
-/** Some 50,000 logs. More in one piece costs memory without saving time. */
+/** Some 50,000 logs. More at once costs memory without saving time. */
 const defaultMaxBytes = 32 * 1024 * 1024;
 
 /** Erigon's default limit; geth takes 1,000. */

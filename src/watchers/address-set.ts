@@ -19,17 +19,17 @@ export type AddressSet = {
 /** 32-bit words in an address. */
 const words = 5;
 
-/** Addresses in one piece of the storage: growing adds a piece and copies nothing. */
-const pieceSize = 1 << 14;
+/** Addresses in one chunk of the storage: growing adds a chunk and copies nothing. */
+const chunkSize = 1 << 14;
 
 /** Share of the index that is in use when it is doubled. */
 const fullness = 0.7;
 
 export function createAddressSet(): AddressSet {
-  // Addresses lie one after another in pieces; the index, an open hash table, holds their numbers, counted
+  // Addresses lie one after another in chunks; the index, an open hash table, holds their numbers, counted
   // from 1 so that 0 means free. Its seed keeps anybody from choosing addresses that collide.
   const seed = randomInt(2 ** 32);
-  const pieces: Uint32Array[] = [];
+  const chunks: Uint32Array[] = [];
   let index = new Uint32Array(1 << 10);
   let size = 0;
   // A bit for the first word of each address: of the places in a text that hold none, nearly all stop here.
@@ -60,7 +60,7 @@ export function createAddressSet(): AddressSet {
   }
 
   function wordAt(number: number, word: number): number {
-    return pieces[Math.floor(number / pieceSize)]?.[(number % pieceSize) * words + word] ?? 0;
+    return chunks[Math.floor(number / chunkSize)]?.[(number % chunkSize) * words + word] ?? 0;
   }
 
   function holdsProbe(number: number): boolean {
@@ -118,8 +118,8 @@ export function createAddressSet(): AddressSet {
         parse(key);
         slot = slotOfProbe();
       }
-      if (size % pieceSize === 0) pieces.push(new Uint32Array(pieceSize * words));
-      pieces.at(-1)?.set(probe, (size % pieceSize) * words);
+      if (size % chunkSize === 0) chunks.push(new Uint32Array(chunkSize * words));
+      chunks.at(-1)?.set(probe, (size % chunkSize) * words);
       size += 1;
       index[slot] = size;
       letThrough(probe[0] ?? 0);

@@ -49,7 +49,7 @@ export type RereadRequest = Pick<PollRequest, 'cursor' | 'watch' | 'native' | 's
   /** The last block wanted. */
   upTo: number;
   /** A block of ours at or above `upTo`: whoever has another there, or none, proves nothing about ours. */
-  landmark: BlockRef;
+  anchor: BlockRef;
   /** Nodes that are not asked. */
   except: Hosts;
 };
@@ -128,22 +128,10 @@ export type ChainSource = {
   /**
    * The chain's blocks at these heights, all from one node that is not behind the highest finalized height that a
    * poll was told of (one that is may sit on a fork long given up); null for a height above its head.
-   * Nodes in `except` are not asked.
    *
    * @throws RpcError when no node answers.
    */
-  blocksAt(
-    heights: readonly number[],
-    signal: AbortSignal,
-    except?: Hosts,
-  ): Promise<Map<number, BlockRef | null>>;
-
-  /** The fresh look before a confirmation, one answer for each query, all by one node that is not in `except`. */
-  inclusions(
-    queries: readonly InclusionQuery[],
-    signal: AbortSignal,
-    except?: Hosts,
-  ): Promise<Map<InclusionQuery, Inclusion>>;
+  blocksAt(heights: readonly number[], signal: AbortSignal): Promise<Map<number, BlockRef | null>>;
 
   /**
    * Each node's latest and finalized block. Nobody is silent for being behind: how far each has got is what is asked.
@@ -157,7 +145,7 @@ export type ChainSource = {
     signal: AbortSignal,
   ): Promise<NodeAnswer<Map<number, BlockRef | null>>[]>;
 
-  /** {@link inclusions} by each node: who serves no receipts is silent. */
+  /** The look before a confirmation, one answer for each query, by each node: who serves no receipts is silent. */
   inclusionsOfEach(
     queries: readonly InclusionQuery[],
     signal: AbortSignal,

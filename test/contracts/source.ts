@@ -11,6 +11,7 @@ import type {
   Span,
   Watchlist,
 } from '../../src/watchers/source.ts';
+import { inclusionsBy } from '../support/inclusions.ts';
 
 /** A local chain of blocks made on demand, and a source that reads it through one node. */
 export type ContractChain = {
@@ -273,7 +274,7 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       await expect(chain.source.blocksAt([1], never)).rejects.toThrow(RpcError);
       chain.advance(60_000);
       const query = { ...(await anyQuery(chain)), block: cursor };
-      expect((await chain.source.inclusions([query], never)).get(query)).toMatchObject({ kind: 'unknown' });
+      expect((await inclusionsBy(chain.source, [query])).get(query)).toMatchObject({ kind: 'unknown' });
     });
 
     test('many polls read every block once and find each payment once', async () => {
@@ -307,7 +308,7 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       const again = {
         cursor,
         upTo: cursor.height + 2,
-        landmark: await headOf(chain),
+        anchor: await headOf(chain),
         watch: watching(alice),
       };
       const outcome = await chain.source.reread(rereadRequest(again));
@@ -315,9 +316,9 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
         kind: 'span',
         span: { to: await chain.block(cursor.height + 2), transfers: [{ txHash: first, amount: 5n }] },
       });
-      const landmark = await chain.block(cursor.height + 2);
-      expect(await chain.source.reread(rereadRequest({ ...again, landmark }))).toMatchObject({
-        span: { to: landmark, transfers: [{ txHash: first }] },
+      const anchor = await chain.block(cursor.height + 2);
+      expect(await chain.source.reread(rereadRequest({ ...again, anchor }))).toMatchObject({
+        span: { to: anchor, transfers: [{ txHash: first }] },
       });
     });
 
@@ -325,9 +326,9 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       const chain = await open();
       const cursor = await headOf(chain);
       await chain.mine(4);
-      const landmark = await headOf(chain);
+      const anchor = await headOf(chain);
       await chain.reorg(2);
-      const again = { cursor, upTo: cursor.height + 1, landmark, watch: watching() };
+      const again = { cursor, upTo: cursor.height + 1, anchor, watch: watching() };
       expect(await chain.source.reread(rereadRequest(again))).toMatchObject({ kind: 'failed' });
     });
 
@@ -335,14 +336,11 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       const chain = await open();
       const cursor = await headOf(chain);
       await chain.mine(3);
-      const landmark = await headOf(chain);
-      const { host } = await poll(chain, { cursor, head: landmark, watch: watching() });
+      const anchor = await headOf(chain);
+      const { host } = await poll(chain, { cursor, head: anchor, watch: watching() });
       expect(chain.source.endpoints().map((node) => node.host)).toContain(host);
-      const again = { cursor, upTo: landmark.height, landmark, watch: watching(), except: new Set([host]) };
+      const again = { cursor, upTo: anchor.height, anchor, watch: watching(), except: new Set([host]) };
       expect(await chain.source.reread(rereadRequest(again))).toMatchObject({ kind: 'failed' });
-      const query = { ...(await anyQuery(chain)), block: landmark };
-      const looks = await chain.source.inclusions([query], never, new Set([host]));
-      expect(looks.get(query)).toMatchObject({ kind: 'unknown' });
     });
 
     test('tells the blocks at given heights, and null above the head', async () => {
@@ -358,7 +356,7 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       expect(await chain.source.blocksAt([], never)).toEqual(new Map());
     });
 
-    test('looks afresh: included where it was seen, absent once the chain took it back', async () => {
+    test('says of a transfer: included where it was seen, absent once the chain took it back', async () => {
       const chain = await open();
       const cursor = await headOf(chain);
       const [alice, bob] = chain.recipients;
@@ -372,7 +370,7 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       const { transfers } = await read(chain, cursor, watching(alice, bob), { native: true });
       expect(transfers).toHaveLength(3);
       const head = await chain.height();
-      const looks = await chain.source.inclusions(transfers, never);
+      const looks = await inclusionsBy(chain.source, transfers);
       for (const transfer of transfers) {
         expect(looks.get(transfer)).toEqual({
           kind: 'included',
@@ -386,17 +384,17 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
         { ...token, ordinal: 2 },
         { ...token, recipient: bob },
       ];
-      expect([...(await chain.source.inclusions(wrong, never)).values()]).toEqual(
+      expect([...(await inclusionsBy(chain.source, wrong)).values()]).toEqual(
         wrong.map(() => ({ kind: 'absent' })),
       );
 
       const more = { ...token, amount: token.amount + 1n };
-      expect((await chain.source.inclusions([more], never)).get(more)).toMatchObject({
+      expect((await inclusionsBy(chain.source, [more])).get(more)).toMatchObject({
         amount: token.amount,
       });
 
       await chain.reorg(3);
-      const after = await chain.source.inclusions(transfers, never);
+      const after = await inclusionsBy(chain.source, transfers);
       expect([...after.values()]).toEqual(transfers.map(() => ({ kind: 'absent' })));
     });
 
@@ -408,7 +406,7 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       await chain.mine();
       const [transfer] = (await read(chain, cursor, watching(alice))).transfers as [Transfer];
       const query = { ...transfer, block: { ...transfer.block, height: transfer.block.height + 100 } };
-      expect((await chain.source.inclusions([query], never)).get(query)).toMatchObject({ kind: 'unknown' });
+      expect((await inclusionsBy(chain.source, [query])).get(query)).toMatchObject({ kind: 'unknown' });
     });
 
     test('tells what each node says, by itself', async () => {
@@ -426,8 +424,10 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       expect(await chain.source.blocksOfEach(heights, never)).toEqual([
         { host, kind: 'answered', value: await chain.source.blocksAt(heights, never) },
       ]);
+      const { block, amount } = transfer;
+      const included = { kind: 'included', block, amount, head: latest.height };
       expect(await chain.source.inclusionsOfEach([transfer], never)).toEqual([
-        { host, kind: 'answered', value: await chain.source.inclusions([transfer], never) },
+        { host, kind: 'answered', value: new Map([[transfer, included]]) },
       ]);
       await chain.stopNode();
       const silent = [expect.objectContaining({ host, kind: 'silent' })];
@@ -449,7 +449,7 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       await expect(chain.source.blocksAt([1], never)).rejects.toThrow(RpcError);
       chain.advance(60_000);
       const query = { ...(await anyQuery(chain)), block: cursor };
-      expect((await chain.source.inclusions([query], never)).get(query)).toMatchObject({ kind: 'unknown' });
+      expect((await inclusionsBy(chain.source, [query])).get(query)).toMatchObject({ kind: 'unknown' });
     });
 
     test('stops when it is told to', async () => {
@@ -507,7 +507,7 @@ function request(given: Partial<PollRequest> & Pick<PollRequest, 'cursor' | 'hea
 }
 
 function rereadRequest(
-  given: Partial<RereadRequest> & Pick<RereadRequest, 'cursor' | 'upTo' | 'landmark' | 'watch'>,
+  given: Partial<RereadRequest> & Pick<RereadRequest, 'cursor' | 'upTo' | 'anchor' | 'watch'>,
 ): RereadRequest {
   return { native: false, except: new Set(), signal: never, ...given };
 }

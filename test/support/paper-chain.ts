@@ -100,7 +100,6 @@ export function createPaperChain(network: Network, clock: () => number): PaperCh
     },
     reread: async () => ({ kind: 'failed', reason: 'paper is read once', retryAt: clock() }),
     blocksAt: async (heights) => blocksAt(heights),
-    inclusions: async (queries) => lookAt(queries),
     headsOfEach: async () => answered({ latest: head(), finalized: null }),
     blocksOfEach: async (heights) => answered(blocksAt(heights)),
     inclusionsOfEach: async (queries) => answered(lookAt(queries)),

@@ -12,7 +12,6 @@ import type { Capability, NodeAnswer, NodeStatus } from '../../src/core/node.ts'
 import { RpcError } from '../../src/errors.ts';
 import type {
   ChainSource,
-  Hosts,
   Inclusion,
   InclusionQuery,
   PollOutcome,
@@ -60,7 +59,6 @@ type CountedCall =
   | 'poll'
   | 'reread'
   | 'blocksAt'
-  | 'inclusions'
   | 'headsOfEach'
   | 'blocksOfEach'
   | 'inclusionsOfEach'
@@ -145,7 +143,6 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     poll: 0,
     reread: 0,
     blocksAt: 0,
-    inclusions: 0,
     headsOfEach: 0,
     blocksOfEach: 0,
     inclusionsOfEach: 0,
@@ -240,8 +237,8 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return upNodes().filter(({ lacks }) => !lacks.includes(what));
   }
 
-  function anyNode(except: Hosts = new Set()): ScriptedNode {
-    const node = upNodes().find((one) => !except.has(one.name) && !isBehindFinal(one));
+  function anyNode(): ScriptedNode {
+    const node = upNodes().find((one) => !isBehindFinal(one));
     if (node === undefined) throw new RpcError('no_node', 'no node answers');
     return node;
   }
@@ -280,10 +277,10 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return readUpTo(Math.min(head.height, upTo), request, serving('logs'));
   }
 
-  async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {
+  async function reread({ upTo, anchor, except, ...request }: RereadRequest): Promise<PollOutcome> {
     calls.reread += 1;
     const asked = serving('logs').filter((node) => {
-      return !except.has(node.name) && ancestor(headOf(node), landmark.height)?.hash === landmark.hash;
+      return !except.has(node.name) && ancestor(headOf(node), anchor.height)?.hash === anchor.hash;
     });
     return readUpTo(upTo, { ...request, finalizedHeight: null }, asked);
   }
@@ -382,15 +379,9 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     },
     poll,
     reread,
-    blocksAt: async (heights, _, except) => {
+    blocksAt: async (heights) => {
       calls.blocksAt += 1;
-      return blocksOf(anyNode(except), heights);
-    },
-    inclusions: async (queries, _, except) => {
-      calls.inclusions += 1;
-      const useless = nodes.filter(({ lacks }) => lacks.includes('receipts')).map(({ name }) => name);
-      const node = anyNode(new Set([...(except ?? []), ...useless]));
-      return new Map(queries.map((query) => [query, lookUp(query, node)]));
+      return blocksOf(anyNode(), heights);
     },
     headsOfEach: async () => {
       calls.headsOfEach += 1;

@@ -1,10 +1,10 @@
 import type { AddressKey } from '../../core/address.ts';
 import { type BlockRef, noTransaction } from '../../core/chain.ts';
 import type { NodeAnswer } from '../../core/node.ts';
-import { type Endpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
+import type { Endpoints, Seen } from '../../nodes/failover.ts';
 import { lacks } from '../../nodes/fault.ts';
 import { isRecord, type RpcAnswer, type RpcCall } from '../../nodes/json-rpc.ts';
-import type { Hosts, Inclusion, InclusionQuery } from '../source.ts';
+import type { Inclusion, InclusionQuery } from '../source.ts';
 import { readBalances } from './balances.ts';
 import { getHeader, getReceipt, getTransaction } from './calls.ts';
 import { type Header, readHeader, readReceipt, readTransaction, readTxHash, refOf } from './decode.ts';
@@ -34,28 +34,7 @@ export type LookDeps = {
 type Looks = Map<InclusionQuery, Inclusion>;
 type Inner = Extract<Judgement, { kind: 'inner' }>;
 
-/** The fresh look at transfers: one answer for each query, all by one node that is not in `except`. */
-export async function lookAfresh(
-  deps: LookDeps,
-  queries: readonly InclusionQuery[],
-  signal: AbortSignal,
-  except: Hosts = new Set(),
-): Promise<Looks> {
-  const { endpoints } = deps;
-  if (queries.length === 0) return new Map();
-  const excluded = (node: EvmNode) => except.has(node.host);
-  const look = createLook(deps, queries, signal);
-  let judged: Judged;
-  try {
-    judged = await endpoints.ask(look, signal, { needs: ['receipts'], except: excluded, aside: true });
-  } catch (error) {
-    if (!(error instanceof NoNodeError)) throw error;
-    return new Map(queries.map((query) => [query, { kind: 'unknown', reason: error.message }]));
-  }
-  return lookInside(deps, judged, signal, excluded);
-}
-
-/** The same by each node, with nobody else's help. */
+/** The look at transfers before a confirmation, by each node with nobody else's help: one answer for each query. */
 export function lookAtEach(
   deps: LookDeps,
   queries: readonly InclusionQuery[],

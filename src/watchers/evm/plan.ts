@@ -27,7 +27,7 @@ export type ReadContext = {
  */
 export type ReadRequest = PollRequest & {
   expected?: number;
-  below?: { upTo: number; landmark: BlockRef };
+  below?: { upTo: number; anchor: BlockRef };
 };
 
 /** What a node has shown of itself in this very poll, in answers that did not suffice. */
@@ -58,8 +58,8 @@ export type Plan = {
   recipients: readonly AddressKey[] | null;
   /** Where in `calls` the logs are; null when none are asked for. */
   logsAt: number | null;
-  /** The same of the landmark's header. */
-  landmarkAt: number | null;
+  /** The same of that anchor's header. */
+  anchorAt: number | null;
   /** The same of the latest block, where that is not the one read to. */
   latestAt: number | null;
   fullBlocksAt: number;
@@ -111,7 +111,7 @@ export function planRead(
   const recipients =
     asksLogs && node.recipientFilter && size <= mostRecipients ? [...(inUse ?? watch.keys())] : null;
   const logsAt = asksLogs ? calls.push(getTransfers({ tokens, from, to: height, recipients })) - 1 : null;
-  const landmarkAt = below === undefined ? null : calls.push(getHeader(below.landmark.height)) - 1;
+  const anchorAt = below === undefined ? null : calls.push(getHeader(below.anchor.height)) - 1;
   // After the finalized block, for the same reason.
   const latestAt = request.showHead === true && top === 'block' ? calls.push(getHeader('latest')) - 1 : null;
   const fullBlocksAt = calls.length;
@@ -133,7 +133,7 @@ export function planRead(
     cursorAt,
     recipients,
     logsAt,
-    landmarkAt,
+    anchorAt,
     latestAt,
     fullBlocksAt,
   };

@@ -14,7 +14,7 @@ import type { EvmNode } from './node.ts';
 import { type Plan, planRead, prefetchNext, type ReadContext, type ReadRequest, type Shown } from './plan.ts';
 import { resultOf } from './preflight.ts';
 import type { ContractCall } from './trace-decode.ts';
-import { judgeBlocks, judgeHeaders, judgeLandmark, judgeLogs, showReplaced } from './validate.ts';
+import { judgeAnchor, judgeBlocks, judgeHeaders, judgeLogs, showReplaced } from './validate.ts';
 
 /** A block in which something was found has to be asked about by itself: that costs as much as so many logs. */
 const costOfFound = 10;
@@ -199,8 +199,8 @@ async function readAnswers(
   if (verdict.kind === 'unproven' && isStill(verdict.top, cursor)) return nothingNew(node, request, final);
   if (verdict.kind !== 'proven') return verdict;
   const { finalized, witnesses, standing } = verdict;
-  if (plan.landmarkAt !== null && request.below !== undefined)
-    judgeLandmark(resultOf(answers[plan.landmarkAt]), request.below.landmark, witnesses);
+  if (plan.anchorAt !== null && request.below !== undefined)
+    judgeAnchor(resultOf(answers[plan.anchorAt]), request.below.anchor, witnesses);
   const finalizedHeight = finalized?.height ?? null;
   if (finalizedAt !== null) {
     seen({ finalized: finalizedHeight });

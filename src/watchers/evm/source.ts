@@ -9,11 +9,11 @@ import { type Sleep, systemSleep } from '../../loop.ts';
 import { createEndpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
 import { behind, contradiction, NodeError } from '../../nodes/fault.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
-import type { ChainSource, Hosts, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
+import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { balancesAt } from './balances.ts';
 import { getHeader } from './calls.ts';
 import { type Header, readHeader, refOf } from './decode.ts';
-import { type Fresh, lookAfresh, lookAtEach } from './inclusion.ts';
+import { type Fresh, lookAtEach } from './inclusion.ts';
 import { createContractPayments } from './internal-transfers.ts';
 import { createRateAlarm } from './log-gaps.ts';
 import { createEvmNode, type EvmNode } from './node.ts';
@@ -92,14 +92,14 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     return readOn(request, finalizedHeight);
   }
 
-  async function reread({ upTo, landmark, except, ...request }: RereadRequest): Promise<PollOutcome> {
-    // A node that is a little behind, but has the landmark, may answer.
+  async function reread({ upTo, anchor, except, ...request }: RereadRequest): Promise<PollOutcome> {
+    // A node that is a little behind, but has that anchor, may answer.
     const whole = {
       ...request,
       finality: false,
       finalizedHeight: null,
-      head: landmark,
-      below: { upTo, landmark },
+      head: anchor,
+      below: { upTo, anchor },
     };
     try {
       const read = (node: EvmNode, seen: Seen) => readSpan(node, whole, context, seen);
@@ -155,13 +155,10 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   async function blocksAt(
     heights: readonly number[],
     signal: AbortSignal,
-    except: Hosts = new Set(),
   ): Promise<Map<number, BlockRef | null>> {
     if (heights.length === 0) return new Map();
-    return await endpoints.ask((node, seen) => readBlocks(node, heights, seen, signal), signal, {
-      aside: true,
-      except: (node) => except.has(node.host),
-    });
+    const read = (node: EvmNode, seen: Seen) => readBlocks(node, heights, seen, signal);
+    return await endpoints.ask(read, signal, { aside: true });
   }
 
   async function readBlocks(node: EvmNode, heights: readonly number[], seen: Seen, signal: AbortSignal) {
@@ -182,7 +179,6 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     poll,
     reread,
     blocksAt,
-    inclusions: (queries, signal, except) => lookAfresh(looking, queries, signal, except),
     headsOfEach,
     blocksOfEach: (heights, signal) =>
       endpoints.askEach((node, seen) => readBlocks(node, heights, seen, signal), signal),

@@ -89,14 +89,14 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
   ): Promise<[TxHash, Judgement][]> {
     const judgements: [TxHash, Judgement][] = [];
     for (let at = 0; at < calls.length; at += atOnce) {
-      judgements.push(...(await traceInPieces(node, { calls: calls.slice(at, at + atOnce), ...request })));
+      judgements.push(...(await traceInParts(node, { calls: calls.slice(at, at + atOnce), ...request })));
     }
     seen({ serves: 'traces' });
     return judgements;
   }
 
   /** In as many requests as it takes: a trace that is too large, or too slow, for one must not take the others along. */
-  async function traceInPieces(
+  async function traceInParts(
     node: EvmNode,
     { calls, ...request }: TraceRequest,
   ): Promise<[TxHash, Judgement][]> {
@@ -110,7 +110,7 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
       if (calls.length === 1) return [[first.txHash, { reason: (error as NodeError).message }]];
       const judgements: [TxHash, Judgement][] = [];
       for (let at = 0; at < calls.length; at += most)
-        judgements.push(...(await traceInPieces(node, { calls: calls.slice(at, at + most), ...request })));
+        judgements.push(...(await traceInParts(node, { calls: calls.slice(at, at + most), ...request })));
       return judgements;
     }
   }

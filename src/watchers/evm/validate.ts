@@ -90,14 +90,14 @@ export function judgeHeaders(
  *
  * @throws NodeError `behind` or `contradiction`.
  */
-export function judgeLandmark(answer: unknown, landmark: BlockRef, witnesses: Witnesses): void {
-  if (answer === null) throw behind(`it has no block ${landmark.height}, which was read before`);
-  const header = must(readHeader(answer), `block ${landmark.height}`);
-  if (header.height !== landmark.height)
+export function judgeAnchor(answer: unknown, anchor: BlockRef, witnesses: Witnesses): void {
+  if (answer === null) throw behind(`it has no block ${anchor.height}, which was read before`);
+  const header = must(readHeader(answer), `block ${anchor.height}`);
+  if (header.height !== anchor.height)
     throw contradiction('it answered with another block than was asked for');
-  const known = witnesses.get(landmark.height) ?? landmark.hash;
-  if (header.hash !== landmark.hash || known !== landmark.hash)
-    throw contradiction(`it has another block ${landmark.height} than the one that was read`);
+  const known = witnesses.get(anchor.height) ?? anchor.hash;
+  if (header.hash !== anchor.hash || known !== anchor.hash)
+    throw contradiction(`it has another block ${anchor.height} than the one that was read`);
 }
 
 function judgeCursor({ cursor }: Expectation, answer: unknown): Header {

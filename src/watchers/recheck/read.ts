@@ -13,12 +13,12 @@ import type { ChainSource, Hosts, Inclusion, InclusionQuery, Span, Watchlist } f
  */
 
 /** Which blocks to read again, and from whom. */
-export type Piece = {
+export type RereadRange = {
   /** The block below the first. */
   cursor: Cursor;
   upTo: number;
   /** A block of ours at or above `upTo`. */
-  landmark: BlockRef;
+  anchor: BlockRef;
   /** Whether the blocks were read whole, and are again. */
   native: boolean;
   /** Who showed them before. */
@@ -33,7 +33,7 @@ export type Disputed = { deposit: Deposit; hadBy: 'third node' | 'earlier reader
 
 /** What reading blocks again has shown. */
 export type Reading = {
-  piece: Piece;
+  range: RereadRange;
   span: Span;
   /** Transfers that are recorded just so. */
   known: number;
@@ -54,28 +54,27 @@ export type RereadDeps = {
 
 export type RereadOutcome =
   | { kind: 'reading'; reading: Reading }
-  /** The node has another block where the piece begins. */
+  /** The node has another block where the range begins. */
   | { kind: 'forked'; reason: string; retryAt: number }
   | { kind: 'failed'; reason: string; retryAt: number };
 
-/** Reads as much of a piece as one node serves at once, from any but `except`, and compares it with what is recorded. */
+/** Reads as much of a range as one node serves at once, from any but `except`, and compares it with what is recorded. */
 export async function reread(
   deps: RereadDeps,
-  piece: Piece,
+  range: RereadRange,
   except: Hosts,
   signal: AbortSignal,
 ): Promise<RereadOutcome> {
   const { db, chain, source, watch } = deps;
-  const { cursor, upTo, landmark, native } = piece;
-  const outcome = await source.reread({ cursor, upTo, landmark, except, watch, native, signal });
+  const { cursor, upTo, anchor, native } = range;
+  const outcome = await source.reread({ cursor, upTo, anchor, except, watch, native, signal });
   if (outcome.kind === 'failed') return outcome;
   if (outcome.kind === 'reorg') {
     const reason = `another block ${cursor.height} than the one that was read`;
     return { kind: 'forked', reason, retryAt: 0 };
   }
   const { span } = outcome;
-  const range = { above: cursor.height, upTo: span.to.height };
-  const recorded = await listDepositsIn(db, chain.network, range);
+  const recorded = await listDepositsIn(db, chain.network, { above: cursor.height, upTo: span.to.height });
   // What contracts paid was recorded when a node could tell; that none can now says nothing.
   const untraced = new Set(span.untraced);
   const asked = recorded.filter((deposit) => isAskedFor(deposit, deps, native));
@@ -88,7 +87,7 @@ export async function reread(
   const answers = queries.length === 0 ? [] : await source.inclusionsOfEach(queries, signal);
   noteOutages(deps.outages, answers, queries);
   const others = answers.filter(({ host }) => host !== span.host);
-  const reading: Reading = { piece, span, known, missed: [], vanished: [], disputed: [] };
+  const reading: Reading = { range, span, known, missed: [], vanished: [], disputed: [] };
   for (const transfer of missed) {
     const agreed = others.some((answer) => voteOn(transfer, answer) === 'has');
     reading.missed.push({ transfer, agreed });
@@ -97,8 +96,8 @@ export async function reread(
     const votesOf = (who: (host: string) => boolean) =>
       answers.filter(({ host }) => who(host)).map((answer) => voteOn(query, answer));
     const verdict = decideLeftOut({
-      third: votesOf((host) => host !== span.host && !piece.hosts.has(host)),
-      earlier: votesOf((host) => host !== span.host && piece.hosts.has(host)),
+      third: votesOf((host) => host !== span.host && !range.hosts.has(host)),
+      earlier: votesOf((host) => host !== span.host && range.hosts.has(host)),
       reader: votesOf((host) => host === span.host)[0] ?? 'silent',
       confirmed: deposit.status === 'confirmed',
       waited: deps.outages.haveLasted(others.map(({ host }) => host)),

@@ -16,8 +16,8 @@ import type { Hosts } from '../source.ts';
 import type { WatcherDeps } from '../watcher.ts';
 import { fewAddresses } from '../watchlist.ts';
 import { commitReading, type Repair } from './apply.ts';
-import { nextPiece } from './pieces.ts';
-import { hostsServing, type Piece, type Reading, reread } from './read.ts';
+import { nextRange } from './next-range.ts';
+import { hostsServing, type Reading, type RereadRange, reread } from './read.ts';
 
 export type RecheckDeps = WatcherDeps & {
   /** Told of each finding, for metrics. */
@@ -44,7 +44,7 @@ const joinEvery = 64;
 /**
  * Reads every settled block of a chain a second time, from another node than the first time where there is one, and
  * repairs what differs: no check of a single answer can show that a node left something out. A step reads one
- * piece; what it finds and how far it got are one transaction, so that it can be killed and repeated at will.
+ * range; what it finds and how far it got are one transaction, so that it can be killed and repeated at will.
  */
 export function createRecheck(deps: RecheckDeps): Recheck {
   const { db, chain, source, watch, clock, log, onEvents } = deps;
@@ -53,7 +53,7 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   let failures = 0;
   let rechecks = 0;
   let rests = false;
-  /** Nodes whose reading of the next piece was of no use, in this window. */
+  /** Nodes whose reading of the next range was of no use, in this window. */
   const passedOver = new Set<string>();
   /** Where the second reading stood then: at another place, or after a fork, everybody has another chance. */
   let passedAt = '';
@@ -68,16 +68,16 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     const { position, forks } = mark;
     if (passedAt !== `${forks} ${position.hash}`) passedOver.clear();
     passedAt = `${forks} ${position.hash}`;
-    const piece = await nextPiece(db, network, { position, upTo, cursor: state.cursor });
+    const range = await nextRange(db, network, { position, upTo, cursor: state.cursor });
 
     await watch.refresh(db);
-    const except = nextExcept(piece);
+    const except = nextExcept(range);
     if (except === null) return failed('no node serves logs');
-    const outcome = await reread({ ...deps, outages }, piece, except, signal);
+    const outcome = await reread({ ...deps, outages }, range, except, signal);
     if (outcome.kind !== 'reading') {
       if (outcome.kind === 'forked' && failures >= patience) await stepBack(mark);
       const asked = hostsServing(source, 'logs').filter((host) => !except.has(host));
-      const passed = passOver(asked, piece, outcome.reason);
+      const passed = passOver(asked, range, outcome.reason);
       // Nobody could read it: is it of the chain at all?
       if (passed.kind === 'failed') await readAnew(state, mark, signal);
       return passed;
@@ -88,7 +88,7 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     await report(reading, repair);
     if (reading.disputed.length > 0) {
       const reason = 'a recorded transfer was left out, and is not known to be gone';
-      return passOver([reading.span.host], piece, reason);
+      return passOver([reading.span.host], range, reason);
     }
     failures = 0;
     rechecks += 1;
@@ -100,10 +100,10 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   }
 
   /**
-   * Who is not asked next for a piece; null when nobody is left in this window. First those that did not read it before
+   * Who is not asked next for a range; null when nobody is left in this window. First those that did not read it before
    * have their turn; those that did come after them only where there are no others, or these were of no use for long.
    */
-  function nextExcept({ hosts }: Piece): Hosts | null {
+  function nextExcept({ hosts }: RereadRange): Hosts | null {
     const serving = hostsServing(source, 'logs');
     const left = serving.filter((host) => !passedOver.has(host));
     if (left.some((host) => !hosts.has(host))) return new Set([...hosts, ...passedOver]);
@@ -111,10 +111,10 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     return left.length > 0 && (alone || failures >= patience) ? new Set(passedOver) : null;
   }
 
-  /** What these nodes said of a piece is of no use: another is asked at once, or all of them again in the next window. */
-  function passOver(useless: readonly string[], piece: Piece, reason: string): RecheckOutcome {
+  /** What these nodes said of a range is of no use: another is asked at once, or all of them again in the next window. */
+  function passOver(useless: readonly string[], range: RereadRange, reason: string): RecheckOutcome {
     for (const host of useless) passedOver.add(host);
-    return nextExcept(piece) === null ? failed(reason) : { kind: 'stale', nextAt: clock() };
+    return nextExcept(range) === null ? failed(reason) : { kind: 'stale', nextAt: clock() };
   }
 
   /** Nobody has the block where the second reading stands: whoever showed it lied. Its own blocks are known to stand. */
@@ -173,8 +173,8 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   }
 
   async function report(reading: Reading, { recorded, orphaned, settled }: Repair): Promise<void> {
-    const { span, piece, disputed } = reading;
-    const by = { read_by: [...piece.hosts], found_by: span.host };
+    const { span, range, disputed } = reading;
+    const by = { read_by: [...range.hosts], found_by: span.host };
     for (const { deposit, paymentId, agreed, inUse } of recorded) {
       const what = { ...(await describe(deposit, paymentId)), ...by, agreed };
       // Addresses that nobody uses are asked for in this reading only.
@@ -203,8 +203,8 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   }
 
   /** Only of what two nodes agree about: one alone may have invented what the other does not show. */
-  function distrust({ piece, span, disputed }: Reading, leftOut: boolean): void {
-    const [first, ...others] = piece.hosts;
+  function distrust({ range, span, disputed }: Reading, leftOut: boolean): void {
+    const [first, ...others] = range.hosts;
     if (leftOut && first !== undefined && others.length === 0 && first !== span.host) {
       source.distrust(first, `it left out a transfer below block ${span.to.height + 1}`);
     }

@@ -15,8 +15,8 @@ import type { CommitContext } from '../commit.ts';
 import { agreeAtOnce, commitConfirmed, settledHeight } from '../confirmations.ts';
 import type { WatcherDeps } from '../watcher.ts';
 import { commitReading, type Repair } from './apply.ts';
-import { nextPiece } from './pieces.ts';
-import { hostsServing, type Piece, type Reading, reread } from './read.ts';
+import { nextRange } from './next-range.ts';
+import { hostsServing, type Reading, type RereadRange, reread } from './read.ts';
 
 export type RescanDeps = Omit<WatcherDeps, 'onEvents'>;
 
@@ -44,7 +44,7 @@ export type RescanReport = {
   payments: { payment: Payment; from: PaymentStatus }[];
 };
 
-/** Failures of one piece after which no node is hoped for any more. */
+/** Failures of one range after which no node is hoped for any more. */
 const mostFailures = 5;
 
 /** Longest wait between them, ms. */
@@ -70,16 +70,16 @@ export async function rescan(deps: RescanDeps, request: RescanRequest): Promise<
   let position = await blockAt(deps, from - 1, signal);
   while (position.height < to) {
     signal.throwIfAborted();
-    const next = await nextPiece(db, chain.network, { position, upTo: to, cursor: state.cursor });
-    const piece = { ...next, native: next.native || request.native };
-    const done = await rereadAndRepair(deps, piece, signal);
+    const next = await nextRange(db, chain.network, { position, upTo: to, cursor: state.cursor });
+    const range = { ...next, native: next.native || request.native };
+    const done = await rereadAndRepair(deps, range, signal);
     if (done === null) {
       // A fork was found meanwhile: the blocks below may be others now.
       await readableChain(deps, to);
       position = await blockAt(deps, position.height, signal);
       continue;
     }
-    add(report, piece, done.reading, done.repair);
+    add(report, range, done.reading, done.repair);
     settled.push(...done.repair.settled);
     for (const [id, status] of done.before) before.set(id, before.get(id) ?? status);
     position = done.reading.span.to;
@@ -112,21 +112,21 @@ async function blockAt({ source, chain }: RescanDeps, height: number, signal: Ab
 /** Null when a fork was found while it was read. */
 async function rereadAndRepair(
   deps: RescanDeps,
-  piece: Piece,
+  range: RereadRange,
   signal: AbortSignal,
 ): Promise<{ reading: Reading; repair: Repair; before: Map<number, PaymentStatus> } | null> {
   const { db, chain, clock } = deps;
   const { forks } = (await readRecheckMark(db, chain.network)) ?? { forks: 0 };
-  const reading = await readStubbornly(deps, piece, signal);
+  const reading = await readStubbornly(deps, range, signal);
   const before = new Map<number, PaymentStatus>();
   const repair = await inTransaction(db, async (trx) => {
     const context = { ...contextOf(deps), forks, asksForAll: false, owedOnly: false };
     const done = await commitReading(trx, reading, context);
     if (done === null) return null;
-    const range = { from: piece.cursor.height + 1, to: reading.span.to.height };
+    const read = { from: range.cursor.height + 1, to: reading.span.to.height };
     const { host } = reading.span;
-    const { native } = piece;
-    await recordMissingScan(trx, { network: chain.network, ...range, host, native, at: clock() });
+    const { native } = range;
+    await recordMissingScan(trx, { network: chain.network, ...read, host, native, at: clock() });
     for (const { paymentId } of done.recorded) {
       if (paymentId !== null) before.set(paymentId, (await findPaymentById(trx, paymentId)).status);
     }
@@ -136,18 +136,18 @@ async function rereadAndRepair(
 }
 
 /** From another node than the first time where one answers, else from any. */
-async function readStubbornly(deps: RescanDeps, piece: Piece, signal: AbortSignal): Promise<Reading> {
+async function readStubbornly(deps: RescanDeps, range: RereadRange, signal: AbortSignal): Promise<Reading> {
   const { source, clock } = deps;
   const outages = createOutages(steadyClock(clock), source, deps.chain.secondNodeWaitSeconds * 1000);
-  const others = hostsServing(source, 'logs').some((host) => !piece.hosts.has(host));
+  const others = hostsServing(source, 'logs').some((host) => !range.hosts.has(host));
   for (let failures = 0; ; failures++) {
-    const except = others && failures % 2 === 0 ? piece.hosts : new Set<string>();
-    const outcome = await reread({ ...deps, outages }, piece, except, signal);
+    const except = others && failures % 2 === 0 ? range.hosts : new Set<string>();
+    const outcome = await reread({ ...deps, outages }, range, except, signal);
     signal.throwIfAborted();
     if (outcome.kind === 'reading') return outcome.reading;
     if (failures >= mostFailures) {
       throw new CommandError(
-        `no node shows the blocks from ${piece.cursor.height + 1} on: ${outcome.reason}`,
+        `no node shows the blocks from ${range.cursor.height + 1} on: ${outcome.reason}`,
       );
     }
     const waitMs = Math.min(longestWaitMs, Math.max(0, outcome.retryAt - clock()));
@@ -188,7 +188,7 @@ function contextOf({ chain, latePolicy, publicUrl, clock }: RescanDeps): CommitC
   return { chain, latePolicy, publicUrl, now: clock() };
 }
 
-function add(report: RescanReport, { cursor, native }: Piece, reading: Reading, repair: Repair): void {
+function add(report: RescanReport, { cursor, native }: RereadRange, reading: Reading, repair: Repair): void {
   const { span, known, disputed } = reading;
   const last = report.ranges.at(-1);
   if (last !== undefined && last.host === span.host && last.native === native) last.to = span.to.height;

@@ -13,6 +13,7 @@ import {
 } from '../../support/evm.ts';
 import { dice, type FaultProxy, faultProxyForTest, type When } from '../../support/fault-proxy.ts';
 import type { Fault } from '../../support/faults.ts';
+import { inclusionsBy } from '../../support/inclusions.ts';
 import { captureLog } from '../../support/log.ts';
 import { placeTokens, transferToken } from '../../support/tokens.ts';
 
@@ -208,7 +209,7 @@ describe('L1: with another node to ask', () => {
     reader.proxy.resetTraffic();
     const height = await reader.anvil.height();
     expect([...(await reader.source.blocksAt([height], reader.signal)).keys()]).toEqual([height]);
-    await reader.source.inclusions(reader.transfers(), reader.signal);
+    await inclusionsBy(reader.source, reader.transfers());
     expect(reader.proxy.traffic().byMethod).toMatchObject({
       eth_getBlockByNumber: expect.any(Number),
       eth_getTransactionReceipt: 7,
@@ -253,13 +254,17 @@ describe('L1: with another node to ask', () => {
     const receipts = { method: 'eth_getTransactionReceipt' };
     reader.proxy.inject({ kind: 'refuse', code: -32601, message: 'method not found' }, receipts);
     await reader.readToHead();
-    const looks = await reader.source.inclusions(reader.transfers(), reader.signal);
-    expect([...looks.values()].map(({ kind }) => kind)).toEqual(Array(6).fill('included'));
+    const kindsBy = async (url: string) => {
+      const inclusions = await inclusionsBy(reader.source, reader.transfers(), new URL(url).host);
+      return [...inclusions.values()].map(({ kind }) => kind);
+    };
+    expect(await kindsBy(reader.proxy.url)).toEqual(Array(6).fill('unknown'));
+    expect(await kindsBy(reader.anvil.url)).toEqual(Array(6).fill('included'));
     await reader.pay();
     await reader.readToHead();
     expect(reader.source.endpoints()).toMatchObject([
       { state: 'limited', lacks: ['receipts'], asked: expect.any(Number) },
-      { state: 'ready', asked: 1 },
+      { state: 'ready', asked: 2 },
     ]);
   });
 

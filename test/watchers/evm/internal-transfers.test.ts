@@ -5,6 +5,7 @@ import { anvilForTest, type TestAnvil, type TransactionRequest } from '../../sup
 import { evmSourceForTest, pollOf, testClock, watching } from '../../support/evm.ts';
 import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts';
 import type { RpcRequest } from '../../support/faults.ts';
+import { inclusionsBy } from '../../support/inclusions.ts';
 import { captureLog } from '../../support/log.ts';
 import { deployPayer, type Payout, placeRealPayers } from '../../support/payers.ts';
 import { describeRealData } from '../../support/real-data.ts';
@@ -59,7 +60,7 @@ describe.each(traceMethods)('a contract, traced by %s,', (method) => {
     for (const transfer of transfers) {
       expect(transfer).toMatchObject({ txHash, token: 'native', currency: 'native', logIndex: null, block });
     }
-    const looks = await chain.source.inclusions(transfers, never);
+    const looks = await inclusionsBy(chain.source, transfers);
     const head = end.height;
     expect([...looks.values()]).toEqual(
       transfers.map(({ amount }) => ({ kind: 'included', block, amount, head })),
@@ -85,7 +86,7 @@ describe('a payment by a contract', () => {
       11n,
     ]);
     expect(new Set(transfers.map(({ txHash }) => txHash)).size).toBe(4);
-    const looks = await chain.source.inclusions(transfers, never);
+    const looks = await inclusionsBy(chain.source, transfers);
     expect([...looks.values()].map(({ kind }) => kind)).toEqual(Array(4).fill('included'));
   });
 
@@ -123,7 +124,7 @@ describe('a payment by a contract', () => {
       [alice, 1, 4n],
       [bob, 0, 1n],
     ]);
-    const looks = await chain.source.inclusions(transfers, never);
+    const looks = await inclusionsBy(chain.source, transfers);
     expect([...looks.values()].map(({ kind }) => kind)).toEqual(Array(3).fill('included'));
   });
 
@@ -133,15 +134,15 @@ describe('a payment by a contract', () => {
     await chain.anvil.mine(2);
     const [transfer] = (await chain.read()).transfers as [Transfer];
     const more = { ...transfer, amount: 6n };
-    expect((await chain.source.inclusions([more], never)).get(more)).toMatchObject({ amount: 5n });
+    expect((await inclusionsBy(chain.source, [more])).get(more)).toMatchObject({ amount: 5n });
     const wrong = [
       { ...transfer, ordinal: 1 },
       { ...transfer, recipient: bob.slice(2) as Transfer['recipient'] },
     ];
-    const looks = await chain.source.inclusions(wrong, never);
+    const looks = await inclusionsBy(chain.source, wrong);
     expect([...looks.values()]).toEqual(wrong.map(() => ({ kind: 'absent' })));
     await chain.anvil.reorg(2);
-    const after = await chain.source.inclusions([transfer], never);
+    const after = await inclusionsBy(chain.source, [transfer]);
     expect([...after.values()]).toEqual([{ kind: 'absent' }]);
   });
 
@@ -175,7 +176,7 @@ describe('a node', () => {
       [[], null],
     ]);
     expect(both.log.filter(({ msg }) => msg === 'rpc endpoint limited')).toMatchObject([{ lacks: 'traces' }]);
-    const looks = await both.source.inclusions(span.transfers, never);
+    const looks = await inclusionsBy(both.source, span.transfers);
     expect([...looks.values()]).toMatchObject([{ kind: 'included' }]);
   });
 
@@ -372,11 +373,11 @@ describe('a payment by a contract that no node traces any more', () => {
     const { transfers } = await chain.read();
     for (const method of traceMethods) chain.refuse(method);
     const again = chain.sourceOver([chain.proxy.url]).source;
-    const looks = await again.inclusions(transfers, never);
+    const looks = await inclusionsBy(again, transfers);
     expect([...looks.values()].map(({ kind }) => kind)).toEqual(['included', 'included']);
     const inner = transfers.find(({ amount }) => amount === 5n) as Transfer;
     const invented = [{ ...inner, ordinal: 1 }, ...transfers];
-    expect((await again.inclusions(invented, never)).get(invented[0] as Transfer)).toMatchObject({
+    expect((await inclusionsBy(again, invented)).get(invented[0] as Transfer)).toMatchObject({
       kind: 'doubtful',
     });
   });
@@ -391,7 +392,7 @@ describe('a payment by a contract that no node traces any more', () => {
       { kind: 'refuse', code: -32000, message: 'missing trie node' },
       { method: 'eth_getBalance' },
     );
-    const looks = await chain.sourceOver([chain.proxy.url]).source.inclusions(transfers, never);
+    const looks = await inclusionsBy(chain.sourceOver([chain.proxy.url]).source, transfers);
     expect([...looks.values()]).toMatchObject([{ kind: 'included' }]);
   });
 });
@@ -446,7 +447,7 @@ describeRealData('a contract of Ethereum mainnet', 'contracts', () => {
     const { transfers } = await chain.read(chain.source, watched);
     expect(transfers.map(shown)).toEqual(expected);
     expect((await chain.anvil.receipt(txHash))?.status).toBe(expected.length === 0 ? '0x0' : '0x1');
-    const looks = await chain.source.inclusions(transfers, never);
+    const looks = await inclusionsBy(chain.source, transfers);
     expect([...looks.values()].map(({ kind }) => kind)).toEqual(expected.map(() => 'included'));
   });
 
@@ -462,7 +463,6 @@ describeRealData('a contract of Ethereum mainnet', 'contracts', () => {
   });
 });
 
-const never = new AbortController().signal;
 const refuser = '0x4444444444444444444444444444444444444444';
 
 /** The question for the chain id, before the first use. */

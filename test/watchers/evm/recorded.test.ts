@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { BlockHash, BlockRef, Transfer } from '../../../src/core/chain.ts';
 import type { Watchlist } from '../../../src/watchers/source.ts';
 import { assetsOf, evmSourceForTest, keyOf, pollOf } from '../../support/evm.ts';
+import { inclusionsBy } from '../../support/inclusions.ts';
 import { describeRealData } from '../../support/real-data.ts';
 import {
   type RecordedBlock,
@@ -18,8 +19,6 @@ import {
  * Blocks, receipts and transactions of the real chains, served by a node that has nothing else. What they pay
  * is decoded a second time by viem.
  */
-
-const never = new AbortController().signal;
 
 /** Everybody: every transfer of the tokens is then found. */
 const everybody: Watchlist = { has: () => true, size: 1_000_000, keys: () => [] };
@@ -39,7 +38,7 @@ describeRealData('a whole Ethereum block', 'rpc-ethereum/full-block.json.gz', ()
     const node = await startRecordedNode({ chainId: 1, blocks: [block], receipts });
     const source = evmSourceForTest([node.url], { network: 'ethereum', finality: 'depth' });
     const transfers = await readBlock('ethereum', { chainId: 1, blocks: [block], receipts }, block);
-    const looks = await source.inclusions(transfers, never);
+    const looks = await inclusionsBy(source, transfers);
     expect(new Set([...looks.values()].map(({ kind }) => kind))).toEqual(new Set(['included']));
     expect(looks.size).toBe(transfers.length);
   });

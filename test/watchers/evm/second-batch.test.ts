@@ -8,6 +8,7 @@ import type { ChainSource, PollOutcome } from '../../../src/watchers/source.ts';
 import { anvilForTest, type TestAnvil } from '../../support/anvil.ts';
 import { assetsOf, evmSourceForTest, pollOf, watching } from '../../support/evm.ts';
 import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts';
+import { inclusionsBy } from '../../support/inclusions.ts';
 import { captureLog } from '../../support/log.ts';
 import { startStubNode } from '../../support/stub-node.ts';
 import { placeTokens, transferToken } from '../../support/tokens.ts';
@@ -161,7 +162,7 @@ test('a transaction of which the node cannot tell is unknown, and the others are
     { matches: ({ method, params }) => method === 'eth_getTransactionReceipt' && params[0] === hashes[0] },
   );
   const { transfers } = outcome.span;
-  const looks = await chain.source.inclusions(transfers, new AbortController().signal);
+  const looks = await inclusionsBy(chain.source, transfers);
   expect(transfers.map((transfer) => [transfer.txHash, looks.get(transfer)?.kind])).toEqual([
     [hashes[0], 'unknown'],
     [hashes[1], 'included'],

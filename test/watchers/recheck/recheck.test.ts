@@ -436,13 +436,13 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     const { height } = world.chain.head();
     const { source } = world.chain;
     const { reread } = source;
-    const pieces: [from: number, to: number, native: boolean][] = [];
+    const ranges: [from: number, to: number, native: boolean][] = [];
     source.reread = (request) => {
-      pieces.push([request.cursor.height + 1, request.upTo, request.native]);
+      ranges.push([request.cursor.height + 1, request.upTo, request.native]);
       return reread(request);
     };
     await world.recheck();
-    expect(pieces).toEqual([
+    expect(ranges).toEqual([
       [height - 7, height - 5, false],
       [height - 4, height - 2, true],
     ]);
@@ -558,20 +558,20 @@ describeDatabases('a deposit that another node does not show', (openTestDb) => {
     world.pay(payment);
     world.mine(5);
     await world.read();
-    const landmark = world.chain.head();
-    const piece = { cursor, upTo: landmark.height, landmark, native: false, hosts: new Set<string>() };
+    const anchor = world.chain.head();
+    const range = { cursor, upTo: anchor.height, anchor, native: false, hosts: new Set<string>() };
     const watch = { has: () => false, size: 0, keys: () => [] };
     const { db, chainConfig: chain } = world;
     const { source } = world.chain;
     const outcome = await reread(
       { db, chain, source, watch, outages: createOutages(world.clock, source, 0) },
-      piece,
+      range,
       new Set(),
       new AbortController().signal,
     );
     expect(outcome).toMatchObject({
       kind: 'reading',
-      reading: { span: { to: landmark }, known: 0, missed: [], vanished: [], disputed: [] },
+      reading: { span: { to: anchor }, known: 0, missed: [], vanished: [], disputed: [] },
     });
   });
 

@@ -122,7 +122,7 @@ describeDatabases('a rescan', (openTestDb) => {
     expect(await world.deposits(dropped)).toMatchObject([{ status: 'orphaned' }]);
   });
 
-  test('begins a piece anew when a fork is found while it is read', async () => {
+  test('begins a range anew when a fork is found while it is read', async () => {
     const { world, payment } = await openPaid(await openTestDb());
     const { source } = world.chain;
     const { reread } = source;
@@ -209,7 +209,7 @@ describeDatabases('a rescan', (openTestDb) => {
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
   });
 
-  test('tells how far it is, piece by piece, to the end', async () => {
+  test('tells how far it is, range by range, to the end', async () => {
     const { world } = await openPaid(await openTestDb());
     world.mine(25);
     await world.read();

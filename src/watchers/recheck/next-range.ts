@@ -3,14 +3,14 @@ import type { Network } from '../../core/networks.ts';
 import { findAnchorFrom } from '../../storage/chains/chains.ts';
 import { findScanFrom } from '../../storage/chains/scans.ts';
 import type { Db } from '../../storage/schema.ts';
-import type { Piece } from './read.ts';
+import type { RereadRange } from './read.ts';
 
 /** What of `(position, upTo]` is to be read again next: blocks that were read in one way, or that were never read. */
-export async function nextPiece(
+export async function nextRange(
   db: Db,
   network: Network,
   { position, upTo, cursor }: { position: Cursor; upTo: number; cursor: Cursor },
-): Promise<Piece> {
+): Promise<RereadRange> {
   const first = position.height + 1;
   const scan = await findScanFrom(db, network, first);
   const inScan = scan !== null && scan.from <= first ? scan : null;
@@ -18,7 +18,7 @@ export async function nextPiece(
   return {
     cursor: position,
     upTo: end,
-    landmark: (await findAnchorFrom(db, network, end)) ?? cursor,
+    anchor: (await findAnchorFrom(db, network, end)) ?? cursor,
     native: inScan?.native ?? false,
     hosts: new Set(inScan?.hosts),
   };
