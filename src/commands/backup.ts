@@ -73,7 +73,7 @@ const oneOf: Record<string, string> = {
   events: 'event',
 };
 
-function summary(counts: RowCounts): string {
+export function summary(counts: RowCounts): string {
   return Object.keys(oneOf)
     .map((table) => (counts[table] === 1 ? `1 ${oneOf[table]}` : `${counts[table] ?? 0} ${table}`))
     .join(', ');

@@ -77,6 +77,20 @@ export function createProgram(exitWith: (code: number) => void): Command {
   )
     .option('--check', 'only say whether it could be restored')
     .action(async (file, options) => (await import('./backup.ts')).restore(file, options));
+  onConfig(
+    program,
+    'copy',
+    'Copy the SQLite database into an empty PostgreSQL database; the daemon must be stopped.',
+    {
+      json: true,
+    },
+  )
+    .requiredOption(
+      '--to <url>',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax
+      'postgres://…, in which ${NAME} is taken from the environment, as in the configuration',
+    )
+    .action(async (options) => (await import('./copy.ts')).copy(options));
   program
     .command('demo')
     .description(

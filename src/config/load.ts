@@ -5,7 +5,7 @@ import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import type { Config } from '../config.ts';
 import { type Asset, type Coin, knownCoins } from '../core/assets.ts';
-import { ConfigError, reasonOf } from '../errors.ts';
+import { CommandError, ConfigError, reasonOf } from '../errors.ts';
 import { chainConfig } from './chain.ts';
 import { fillFromEnvironment, formatPath } from './environment.ts';
 import { closest, describeIssues } from './faults.ts';
@@ -75,6 +75,21 @@ function readEnvironmentFile(folder: string): Environment {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new ConfigError([`${path}: cannot be read: ${reasonOf(error)}`]);
   }
+}
+
+/**
+ * A text of the command line in which `${NAME}` stands for what it does in the configuration at `path`: a command line is
+ * seen by everybody on the machine.
+ *
+ * @throws CommandError when it is not set.
+ */
+export function fillArgument(text: string, path: string, env: Environment = process.env): string {
+  const { value, faults } = fillFromEnvironment(text, {
+    ...readEnvironmentFile(dirname(resolve(path))),
+    ...env,
+  });
+  if (faults[0] !== undefined) throw new CommandError(faults[0].message);
+  return value as string;
 }
 
 /** A token that nobody knows, in place of one that may be missing. */
