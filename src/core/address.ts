@@ -23,10 +23,12 @@ export type AddressParse = ParsedAddress | { error: string };
 
 const evmPattern = /^0x[0-9a-fA-F]{40}$/;
 const tronPattern = /^T[1-9A-HJ-NP-Za-km-z]{33}$/;
+/** As nodes print a TRON address; it has no checksum. */
+const tronHexPattern = /^41[0-9a-fA-F]{40}$/;
 
 /**
  * Reads an address of one chain family. All-lower-case and all-upper-case hex carry no checksum (EIP-55)
- * and are accepted; mixed case must match. The zero address is refused: nobody can spend from it.
+ * and are accepted; mixed case must match. A TRON address in the hex of nodes has none either. The zero address is refused: nobody can spend from it.
  */
 export function parseAddress(family: ChainFamily, text: string): AddressParse {
   switch (family) {
@@ -85,6 +87,7 @@ const base58check = createBase58check(sha256);
 const tronPrefix = '41';
 
 function parseTronAddress(text: string): AddressParse {
+  if (tronHexPattern.test(text)) return withBytes(text.toLowerCase());
   if (!tronPattern.test(text)) {
     if (evmPattern.test(text))
       return { error: 'this is an EVM address; expected T and 33 base58 characters' };
@@ -96,10 +99,14 @@ function parseTronAddress(text: string): AddressParse {
   } catch {
     return { error: 'wrong checksum: a character is mistyped' };
   }
-  const key = hex.slice(tronPrefix.length);
+  return withBytes(hex);
+}
+
+function withBytes(hex: string): AddressParse {
+  const key = hex.slice(tronPrefix.length) as AddressKey;
   if (!hex.startsWith(tronPrefix) || key.length !== 40) return { error: 'not a TRON address' };
   if (/^0+$/.test(key)) return { error: 'the zero address cannot receive payments' };
-  return { address: text as Address, key: key as AddressKey };
+  return { address: writeAddress('tron', key), key };
 }
 
 /** The key of the 32-byte word (`0x` and 64 hex digits) in which logs and calldata carry an EVM address. */

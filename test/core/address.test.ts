@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { utils } from 'tronweb';
 import { getAddress } from 'viem';
 import { describe, expect, test } from 'vitest';
 import {
@@ -145,6 +146,34 @@ describe('a TRON address', () => {
         expect(address).toMatch(/^T.{33}$/);
         expect(parseAddress('tron', address)).toEqual({ address, key });
       }),
+    );
+  });
+
+  test('is written as tronweb writes it, and read from the hex that tronweb makes of it', () => {
+    fc.assert(
+      fc.property(keys, (key) => {
+        const address = writeAddress('tron', key as AddressKey);
+        expect(utils.address.fromHex(`41${key}`)).toBe(address);
+        expect(utils.address.isAddress(address)).toBe(true);
+        const hex = utils.address.toHex(address);
+        expect(parseAddress('tron', hex)).toEqual({ address, key });
+        expect(parseAddress('tron', hex.toUpperCase())).toEqual({ address, key });
+      }),
+    );
+  });
+
+  test('is refused wherever tronweb refuses it', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.stringMatching(/^T[1-9A-HJ-NP-Za-km-z]{33}$/),
+          fc.stringMatching(/^4[01][0-9a-fA-F]{40}$/),
+          fc.string(),
+        ),
+        (text) => {
+          if (!('error' in parseAddress('tron', text))) expect(utils.address.isAddress(text)).toBe(true);
+        },
+      ),
     );
   });
 

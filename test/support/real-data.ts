@@ -2,7 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe } from 'vitest';
 
-const folder = resolve(import.meta.dirname, '../../../shared/real-data');
+const shared = resolve(import.meta.dirname, '../../../shared');
+const folder = join(shared, 'real-data');
+const tronFolder = join(shared, 'tron-data');
 
 /** Absolute path of a recorded file; only within {@link describeRealData}. */
 export function realDataPath(path: string): string {
@@ -17,4 +19,14 @@ export function readRealData(path: string): string {
 export function describeRealData(name: string, path: string, tests: () => void): void {
   if (existsSync(realDataPath(path))) describe(name, tests);
   else describe.skip(`${name} (skipped: no recordings at ../shared/real-data/${path})`, tests);
+}
+
+/** The same of a real java-tron node and of TRON's main chain. */
+export function tronDataPath(path: string): string {
+  return join(tronFolder, path);
+}
+
+export function describeTronData(name: string, path: string, tests: () => void): void {
+  if (existsSync(tronDataPath(path))) describe(name, tests);
+  else describe.skip(`${name} (skipped: no recordings at ../shared/tron-data/${path})`, tests);
 }

@@ -66,11 +66,11 @@ export function matchLog(log: TransferLog, watched: (key: AddressKey) => boolean
 
 /**
  * Numbers the transfers of each token to each recipient within its transaction from 0, in the order of their
- * logs. `logs` are in chain order and hold every such transfer of their transactions. Transfers of nothing
+ * logs, or of whatever shows them. `logs` are in chain order and hold every such transfer of their transactions. Transfers of nothing
  * are not counted, as they are not transfers. The order of logs within a transaction is the order in which
  * it ran, so a transaction that is mined again in another block keeps these numbers.
  */
-export function withOrdinals<T extends Pick<MatchedLog, 'txHash' | 'token' | 'recipient'>>(
+export function withOrdinals<T extends Pick<Transfer, 'txHash' | 'token' | 'recipient'>>(
   logs: readonly T[],
 ): (T & { ordinal: number })[] {
   const counts = new Map<string, number>();

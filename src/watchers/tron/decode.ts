@@ -1,0 +1,183 @@
+import type { AddressKey } from '../../core/address.ts';
+import type { BlockHash, BlockRef, TxHash } from '../../core/chain.ts';
+import { readInt64 } from '../../core/lossless-json.ts';
+import { isRecord } from '../../nodes/json-rpc.ts';
+import { blockIdOf, type HashedTransaction, type Outcome, txTrieRootOf } from './hashes.ts';
+
+/*
+ * What java-tron's wallet API answers, read by hand: a schema library would cost more than everything else on the path of
+ * a block of four hundred transactions. The JSON is printed from protobuf, so that what has its default value is missing.
+ * Every reader returns null for whatever is not exactly of its shape; keys that nobody knows are ignored.
+ */
+
+/** A header whose id is the hash of what it says. */
+export type Header = BlockRef & { parentHash: BlockHash; timeMs: number; txTrieRoot: string };
+
+/** A header and the transactions under it, unread but for their ids. */
+export type Block = Header & { transactions: readonly RawTransaction[] };
+
+export type RawTransaction = Record<string, unknown> & { txID: TxHash };
+
+/** What ran, and whether it succeeded, as a block's body tells it. */
+export type Contract = { type: string; value: Record<string, unknown>; succeeded: boolean };
+
+/** What a transaction did. */
+export type Info = {
+  txHash: TxHash;
+  height: number;
+  timeMs: number;
+  /** Null where the info tells none, as for everything but contract calls. */
+  receiptResult: string | null;
+  failed: boolean;
+  /** Unread. */
+  logs: readonly unknown[];
+  /** Unread; null where the info has none, as from a node that does not store them. */
+  internals: readonly unknown[] | null;
+};
+
+const wordPattern = /^[0-9a-f]{64}$/;
+const hexPattern = /^(?:[0-9a-f]{2})*$/;
+const addressPattern = /^41[0-9a-f]{40}$/;
+
+/** 32 bytes as 64 hex digits. */
+export function isWord(value: unknown): value is string {
+  return typeof value === 'string' && wordPattern.test(value);
+}
+
+/** The key of an address as the wallet API prints it: `41` and 40 hex digits. */
+export function readAddress(value: unknown): AddressKey | null {
+  return typeof value === 'string' && addressPattern.test(value) ? (value.slice(2) as AddressKey) : null;
+}
+
+/** Null also where the id is not that of the header. */
+export function readHeader(value: unknown): Header | null {
+  const raw = isRecord(value) && isRecord(value.block_header) ? value.block_header.raw_data : null;
+  if (!isRecord(value) || !isRecord(raw) || !isWord(value.blockID)) return null;
+  const { txTrieRoot, parentHash, witness_address: witnessAddress = '', accountStateRoot = '' } = raw;
+  const height = readCount(raw.number);
+  const timeMs = readCount(raw.timestamp);
+  const version = readInt64(raw.version ?? 0);
+  const witnessId = readInt64(raw.witness_id ?? 0);
+  if (height === null || timeMs === null || version === null || witnessId === null) return null;
+  if (!isWord(txTrieRoot) || !isWord(parentHash) || !isHex(witnessAddress) || !isHex(accountStateRoot))
+    return null;
+  const fields = {
+    height,
+    timeMs,
+    txTrieRoot,
+    parentHash,
+    witnessId,
+    witnessAddress,
+    version,
+    accountStateRoot,
+  };
+  if (blockIdOf(fields) !== value.blockID) return null;
+  return {
+    height,
+    hash: value.blockID as string as BlockHash,
+    // Producers make blocks on whole seconds; contracts and payments count in them.
+    time: Math.floor(timeMs / 1000),
+    parentHash: parentHash as string as BlockHash,
+    timeMs,
+    txTrieRoot,
+  };
+}
+
+/** Null also where the header does not hold for these very transactions. */
+export function readBlock(value: unknown): Block | null {
+  const header = readHeader(value);
+  if (header === null || !isRecord(value)) return null;
+  const { transactions = [] } = value;
+  if (!Array.isArray(transactions)) return null;
+  const read = transactions as unknown[];
+  if (!read.every(hasId)) return null;
+  const hashed = read.map(readHashed);
+  // Of one that is of a form not known yet the hash is not known either: its id must be that of the info at its place.
+  const known = hashed.filter((one) => one !== null);
+  if (known.length === hashed.length && txTrieRootOf(known) !== header.txTrieRoot) return null;
+  return { ...header, transactions: read };
+}
+
+function hasId(value: unknown): value is RawTransaction {
+  return isRecord(value) && isWord(value.txID);
+}
+
+/** Numbers of Tron.proto's `contractResult`, in their order. */
+const contractResults = [
+  'DEFAULT',
+  'SUCCESS',
+  'REVERT',
+  'BAD_JUMP_DESTINATION',
+  'OUT_OF_MEMORY',
+  'PRECOMPILED_CONTRACT',
+  'STACK_TOO_SMALL',
+  'STACK_TOO_LARGE',
+  'ILLEGAL_OPERATION',
+  'STACK_OVERFLOW',
+  'OUT_OF_ENERGY',
+  'OUT_OF_TIME',
+  'JVM_STACK_OVER_FLOW',
+  'UNKNOWN',
+  'TRANSFER_FAILED',
+  'INVALID_CODE',
+];
+
+/** As much of a transaction as the tree over a block's transactions is made of; null where it is of no form that is known. */
+function readHashed({ raw_data_hex, signature = [], ret = [] }: RawTransaction): HashedTransaction | null {
+  if (!isHex(raw_data_hex) || !Array.isArray(signature) || !Array.isArray(ret)) return null;
+  if (!(signature as unknown[]).every(isHex)) return null;
+  const outcomes = (ret as unknown[]).map(readOutcome);
+  if (!outcomes.every((outcome) => outcome !== null)) return null;
+  return { rawHex: raw_data_hex, signatures: signature as string[], outcomes };
+}
+
+function readOutcome(value: unknown): Outcome | null {
+  if (!isRecord(value)) return null;
+  const { contractRet = 'DEFAULT', fee: feeValue = 0, ...more } = value;
+  const fee = readInt64(feeValue);
+  const number = contractResults.indexOf(contractRet as string);
+  if (fee === null || number < 0 || Object.keys(more).length > 0) return null;
+  return { fee, contractRet: BigInt(number) };
+}
+
+/** The contract of a transaction, of which it has exactly one. */
+export function readContract({ raw_data, ret }: RawTransaction): Contract | null {
+  const contracts = isRecord(raw_data) && Array.isArray(raw_data.contract) ? raw_data.contract : [];
+  const [only, second] = contracts as unknown[];
+  const value = isRecord(only) && isRecord(only.parameter) ? only.parameter.value : null;
+  if (!isRecord(only) || typeof only.type !== 'string' || !isRecord(value) || second !== undefined)
+    return null;
+  const [first] = Array.isArray(ret) ? (ret as unknown[]) : [];
+  return { type: only.type, value, succeeded: isRecord(first) && first.contractRet === 'SUCCESS' };
+}
+
+export function readInfo(value: unknown): Info | null {
+  if (!isRecord(value) || !isWord(value.id)) return null;
+  const { receipt = {}, log = [], internal_transactions: internals = null } = value;
+  const height = readCount(value.blockNumber);
+  const timeMs = readCount(value.blockTimeStamp);
+  if (height === null || timeMs === null || !isRecord(receipt) || !Array.isArray(log)) return null;
+  if (internals !== null && !Array.isArray(internals)) return null;
+  const { result: receiptResult = null } = receipt;
+  if (receiptResult !== null && typeof receiptResult !== 'string') return null;
+  return {
+    txHash: value.id as string as TxHash,
+    height,
+    timeMs,
+    receiptResult,
+    // Whatever else may stand there one day is no success either.
+    failed: value.result !== undefined && value.result !== 'SUCESS' && value.result !== 'SUCCESS',
+    logs: log as unknown[],
+    internals: internals as unknown[] | null,
+  };
+}
+
+/** A height or a time in ms; 0 is not printed. */
+function readCount(value: unknown = 0): number | null {
+  const read = readInt64(value);
+  return read !== null && read >= 0n && read <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(read) : null;
+}
+
+export function isHex(value: unknown): value is string {
+  return typeof value === 'string' && hexPattern.test(value);
+}
