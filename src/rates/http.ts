@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
+import { parseJsonExactly } from '../core/exact-json.ts';
 import { createOutbound, type OutboundError } from '../outbound.ts';
-import { parseJsonExactly } from './json.ts';
 
 /** JSON with numbers as text, or a phrase that names neither path nor content. */
 export type JsonAnswer =

@@ -1,24 +1,5 @@
 import { parseRate, type Rate } from '../core/money.ts';
 
-type ExactParse = (
-  text: string,
-  reviver: (key: string, value: unknown, context: { source?: string }) => unknown,
-) => unknown;
-
-/**
- * Reads JSON with every number as the text that stood there: a price must not pass through a float.
- * `undefined` when the text is not JSON (which has no NaN and no Infinity).
- */
-export function parseJsonExactly(text: string): unknown {
-  try {
-    return (JSON.parse as ExactParse)(text, (_key, value, context) =>
-      typeof value === 'number' ? context.source : value,
-    );
-  } catch {
-    return undefined;
-  }
-}
-
 /** No honest price needs more characters. */
 const longestPrice = 64;
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parseJsonExactly } from '../../src/core/exact-json.ts';
 import { formatRate, parseRate } from '../../src/core/money.ts';
-import { midPrice, parseJsonExactly, readPrice } from '../../src/rates/json.ts';
+import { midPrice, readPrice } from '../../src/rates/json.ts';
 
 describe('JSON with exact numbers', () => {
   test('a number keeps every digit that stood in the text', () => {
