@@ -1,13 +1,8 @@
+import { shortKey } from '../core/account-key.ts';
+import { gapWarning } from '../core/gaps.ts';
 import type { Network } from '../core/networks.ts';
 import { CommandError } from '../errors.ts';
-import {
-  changePoolLimit,
-  createDerivedPool,
-  describeDerivedPools,
-  endDerivedPool,
-  shortKey,
-} from '../pool/derived.ts';
-import { gapWarning } from '../pool/gaps.ts';
+import { changePoolLimit, createDerivedPool, describeDerivedPools, endDerivedPool } from '../pool/derived.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant } from './workplace.ts';
 

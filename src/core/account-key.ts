@@ -63,3 +63,8 @@ function keyOfPublicKey(compressed: Uint8Array): AddressKey {
     .toString('hex')
     .slice(-40) as AddressKey;
 }
+
+/** Enough of a key to recognise it: whoever has the whole of it sees every payment of the account. */
+export function shortKey(xpub: string): string {
+  return `${xpub.slice(0, 8)}…${xpub.slice(-6)}`;
+}

@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts';
 import type { ChainConfig, Config } from '../config.ts';
-import { type AccountKey, parseAccountKey } from '../core/account-key.ts';
+import { type AccountKey, parseAccountKey, shortKey } from '../core/account-key.ts';
 import type { Address } from '../core/address.ts';
 import { parseCurrency } from '../core/assets.ts';
+import { type GapReport, reportGaps } from '../core/gaps.ts';
 import { labelFault } from '../core/labels.ts';
 import type { Network } from '../core/networks.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
@@ -21,7 +22,6 @@ import {
 import type { Db } from '../storage/schema.ts';
 import { readAddressText } from './address-text.ts';
 import { addressRules } from './check.ts';
-import { type GapReport, reportGaps } from './gaps.ts';
 
 export type DerivedDeps = { db: Db; config: Pick<Config, 'chains' | 'payments'>; clock: Clock };
 
@@ -165,9 +165,4 @@ export async function describeDerivedPools(
     described.push({ ...pool, gaps: reportGaps(indexes, pool.nextIndex) });
   }
   return described;
-}
-
-/** Enough of a key to recognise it: whoever has the whole of it sees every payment of the account. */
-export function shortKey(xpub: string): string {
-  return `${xpub.slice(0, 8)}…${xpub.slice(-6)}`;
 }

@@ -1,13 +1,13 @@
 import { z } from 'zod';
+import { shortKey } from '../../core/account-key.ts';
+import { gapWarning } from '../../core/gaps.ts';
 import {
   changePoolLimit,
   createDerivedPool,
   type DerivedDeps,
   describeDerivedPools,
   endDerivedPool,
-  shortKey,
 } from '../../pool/derived.ts';
-import { gapWarning } from '../../pool/gaps.ts';
 import { isoTime } from '../../present/values.ts';
 import { fieldError, notFound } from '../http/errors.ts';
 import {

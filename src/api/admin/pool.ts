@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
-import { describePools, type PoolStatus } from '../../pool/status.ts';
+import type { PoolStatus } from '../../core/pool.ts';
+import { describePools } from '../../pool/status.ts';
 import type { Db } from '../../storage/schema.ts';
 import { commonErrors, countSchema, currencySchema, listOf, networkSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';

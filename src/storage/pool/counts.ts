@@ -1,27 +1,10 @@
 import { sql } from 'kysely';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
+import type { PoolCount, PoolKey } from '../../core/pool.ts';
 import type { Db, Trx } from '../schema.ts';
 import { countDerivable, listDerivedPools } from './derived-pools.ts';
 import type { Pool } from './locks.ts';
-
-/** The addresses of a merchant for one currency of a network, or (null) for every currency. */
-export type PoolKey = { merchantId: string; network: Network; currency: Currency | null };
-
-export type PoolCount = PoolKey & {
-  /** In service. */
-  total: number;
-  /** In service, held by no payment, and rested since the last one. */
-  free: number;
-  /** In service, held by no payment, and let go a short time ago. */
-  quarantined: number;
-  /** In service and held by pending payments. */
-  held: number;
-  /** Out of service; a payment may still hold one. */
-  retired: number;
-  /** Could still be derived. */
-  derivable: number;
-};
 
 /**
  * Every pool of every merchant, or of one, in order. What was let go after `restedAt` (Unix ms) is in quarantine.

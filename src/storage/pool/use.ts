@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
+import type { PoolKey } from '../../core/pool.ts';
 import type { Db } from '../schema.ts';
-import type { PoolKey } from './counts.ts';
 
 const hourMs = 60 * 60 * 1000;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { gapWarning, reportGaps } from '../../src/pool/gaps.ts';
+import { gapWarning, reportGaps } from '../../src/core/gaps.ts';
 
 const at = (text: string) =>
   [...text].flatMap((mark, index) => (mark === '.' ? [] : [{ index, used: mark === 'x' }]));

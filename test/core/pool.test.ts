@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { forecastPool, type PoolPace } from '../../src/pool/status.ts';
+import { forecastPool, type PoolPace } from '../../src/core/pool.ts';
 
 const pace = fc.record<PoolPace>({
   paymentsPerHour: fc.nat(2_000),

@@ -1,0 +1,68 @@
+import type { Currency } from './assets.ts';
+import type { Network } from './networks.ts';
+
+/*
+ * How a pool of receive addresses stands, and when it runs dry.
+ */
+
+/** The addresses of a merchant for one currency of a network, or (null) for every currency. */
+export type PoolKey = { merchantId: string; network: Network; currency: Currency | null };
+
+export type PoolCount = PoolKey & {
+  /** In service. */
+  total: number;
+  /** In service, held by no payment, and rested since the last one. */
+  free: number;
+  /** In service, held by no payment, and let go a short time ago. */
+  quarantined: number;
+  /** In service and held by pending payments. */
+  held: number;
+  /** Out of service; a payment may still hold one. */
+  retired: number;
+  /** Could still be derived. */
+  derivable: number;
+};
+
+/** A pool with what the last day says of it. */
+export type PoolStatus = PoolCount & {
+  level: 'ok' | 'low' | 'exhausted';
+  /** Payments that got an address of it in the last day. */
+  paymentsLastDay: number;
+  /** Those of the busiest hour, by which the forecast goes. */
+  busiestHour: number;
+  /** How long payments of the last day held an address; the whole time to pay where none has ended. */
+  meanLockSeconds: number;
+  forecast: Forecast;
+};
+
+/** What a forecast goes by. */
+export type PoolPace = {
+  /** Payments an hour. */
+  paymentsPerHour: number;
+  /** How long one keeps an address from others, seconds. */
+  lockSeconds: number;
+  /** Addresses that others cannot have now. */
+  held: number;
+  /** All of them, those that can still be derived included. */
+  capacity: number;
+};
+
+export type Forecast = {
+  /** How many addresses this pace holds at once in the end (Little's law). */
+  expectedHeld: number;
+  /** When all are held if it lasts, seconds from now; null when they suffice. */
+  exhaustedInSeconds: number | null;
+};
+
+/**
+ * When a pool runs dry if payments keep coming at this pace. Addresses are taken at a steady rate and given back
+ * in proportion to how many are held, so the number held nears `expectedHeld` exponentially, with the time of a lock
+ * as its time constant.
+ */
+export function forecastPool({ paymentsPerHour, lockSeconds, held, capacity }: PoolPace): Forecast {
+  const expectedHeld = (paymentsPerHour / 3600) * lockSeconds;
+  if (held >= capacity) return { expectedHeld, exhaustedInSeconds: 0 };
+  if (expectedHeld <= capacity) return { expectedHeld, exhaustedInSeconds: null };
+  const seconds = lockSeconds * Math.log((expectedHeld - held) / (expectedHeld - capacity));
+  return { expectedHeld, exhaustedInSeconds: Math.round(seconds) };
+}
