@@ -32,7 +32,7 @@ const liveBlocks = 200;
 const liveBlockMs = 450;
 
 const log = createLogger({ level: 'error', write: (line) => process.stderr.write(line) });
-const policy = { latePolicy: 'flag', publicUrl: 'https://pay.example.com' } as const;
+const policy = { latePolicy: 'flag' } as const;
 
 export async function run(args: string[]): Promise<void> {
   const peers = !args.includes('--alone');

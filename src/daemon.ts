@@ -143,7 +143,7 @@ async function start(
     watchlists.set(family, watch);
     return watch;
   };
-  const policy = { latePolicy: config.payments.late, publicUrl: config.publicUrl };
+  const policy = { latePolicy: config.payments.late };
   for (const chain of chains) {
     const chainWatch = watchChain({
       db,

@@ -22,7 +22,6 @@ await measure(async () => {
     chain: config,
     watch,
     latePolicy: 'flag',
-    publicUrl: 'https://pay.example.com',
     clock: Date.now,
     log,
     onEvents: () => {},

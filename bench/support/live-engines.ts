@@ -52,7 +52,6 @@ export async function startDepositd({ urls, addresses, folder }: LiveOptions): P
     }),
     watch,
     latePolicy: 'flag',
-    publicUrl: 'https://pay.example.com',
     clock: Date.now,
     log: createLogger({ level: 'silent', write: () => {} }),
     onEvents: () => {},

@@ -5,7 +5,7 @@ import { CommandError, reasonOf } from '../errors.ts';
 import { readAddressFile } from '../pool/address-file.ts';
 import type { AddressRow } from '../pool/check.ts';
 import { type AddressImportSummary, checkAndAddAddresses } from '../pool/import.ts';
-import { isoTime } from '../present/values.ts';
+import { presentAddress } from '../present/pools.ts';
 import { listAddresses, type PoolAddress } from '../storage/pool/addresses.ts';
 import { createCodeLook } from '../watchers/evm/code-check.ts';
 import { print, printJson, printTable, say } from './output.ts';
@@ -76,7 +76,7 @@ export async function addressList(
       if (last === undefined) break;
       afterId = last.id;
     }
-    if (options.json) return printJson({ data: addresses.map(present) });
+    if (options.json) return printJson({ data: addresses.map(presentAddress) });
     printTable(
       ['NETWORK', 'ADDRESS', 'FOR', 'STATE', 'POOL', 'LABEL'],
       addresses.map((one) => [
@@ -157,20 +157,4 @@ function readBytes(file: string): Uint8Array {
 function stateOf({ active, lockedBy }: PoolAddress): string {
   if (!active) return 'retired';
   return lockedBy === null ? 'free' : 'held';
-}
-
-function present(address: PoolAddress) {
-  return {
-    id: address.id,
-    network: address.network,
-    address: address.address,
-    currency: address.currency,
-    label: address.label,
-    source: address.source,
-    derived_pool_id: address.derived?.poolId ?? null,
-    derivation_index: address.derived?.index ?? null,
-    active: address.active,
-    held: address.lockedBy !== null,
-    created_at: isoTime(address.createdAt),
-  };
 }

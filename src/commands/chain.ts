@@ -87,7 +87,6 @@ async function withSource<T>(
       chain,
       source,
       latePolicy: config.payments.late,
-      publicUrl: config.publicUrl,
       clock,
     });
   } finally {

@@ -1,12 +1,8 @@
-import type { Deposit, DepositRole } from '../core/payment.ts';
+import type { DepositRole } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { attachDeposit } from '../payments/attach.ts';
-import { findExpected } from '../present/expected.ts';
-import { isoTime, showAmount } from '../present/values.ts';
+import { presentDeposits } from '../present/deposits.ts';
 import { listDeposits } from '../storage/deposits/deposits.ts';
-import { findPaymentNumbers } from '../storage/payments/numbers.ts';
-import { findAddressTexts } from '../storage/pool/addresses.ts';
-import type { Db } from '../storage/schema.ts';
 import { print, printJson, printTable } from './output.ts';
 import { actor, atWork, type CommandOptions } from './workplace.ts';
 
@@ -17,7 +13,7 @@ export async function depositList(
   await atWork(options, async ({ db }) => {
     const { status, limit } = options;
     const { deposits } = await listDeposits(db, { limit, ...(status === undefined ? {} : { role: status }) });
-    const shown = await present(db, deposits);
+    const shown = await presentDeposits(db, deposits);
     if (options.json) return printJson({ data: shown });
     printTable(
       ['ID', 'STATUS', 'AMOUNT', '', 'NETWORK', 'PAYMENT', 'PROBABLY FOR', 'TRANSACTION', 'SEEN'],
@@ -28,7 +24,7 @@ export async function depositList(
         one.currency,
         one.network,
         one.payment_number ?? '–',
-        one.expected_payment_number ?? '–',
+        one.expected?.payment_number ?? '–',
         one.tx_hash,
         one.seen_at,
       ]),
@@ -42,14 +38,14 @@ export async function depositAttach(
   paymentNumber: string,
   options: CommandOptions & { reason: string },
 ): Promise<void> {
-  await atWork(options, async ({ db, clock, config }) => {
+  await atWork(options, async ({ db, clock }) => {
     const outcome = await attachDeposit(
-      { db, clock, publicUrl: config.publicUrl },
+      { db, clock },
       { depositId, paymentNumber, reason: options.reason, actor },
     );
     switch (outcome.outcome) {
       case 'attached': {
-        const [shown] = await present(db, [outcome.deposit]);
+        const [shown] = await presentDeposits(db, [outcome.deposit]);
         if (options.json) return printJson(shown);
         return print(`deposit ${depositId} belongs to payment ${paymentNumber}`);
       }
@@ -63,35 +59,4 @@ export async function depositAttach(
         return outcome satisfies never;
     }
   });
-}
-
-async function present(db: Db, deposits: readonly Deposit[]) {
-  const addresses = await findAddressTexts(
-    db,
-    deposits.map((deposit) => deposit.addressId),
-  );
-  const numbers = await findPaymentNumbers(
-    db,
-    deposits.flatMap((deposit) => deposit.paymentId ?? []),
-  );
-  const shown = [];
-  for (const deposit of deposits) {
-    const expected = deposit.role === 'unmatched' ? await findExpected(db, deposit) : null;
-    shown.push({
-      id: deposit.id,
-      merchant_id: deposit.merchantId,
-      network: deposit.network,
-      currency: deposit.currency,
-      amount: showAmount(deposit, deposit.amount),
-      address: addresses.get(deposit.addressId) ?? '',
-      tx_hash: deposit.txHash,
-      block_height: deposit.height,
-      status: deposit.status === 'orphaned' ? deposit.status : deposit.role,
-      reason: deposit.unmatchedReason,
-      payment_number: numbers.get(deposit.paymentId ?? 0) ?? null,
-      expected_payment_number: expected?.paymentNumber ?? null,
-      seen_at: isoTime(deposit.seenAt),
-    });
-  }
-  return shown;
 }

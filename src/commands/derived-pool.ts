@@ -3,6 +3,7 @@ import { gapWarning } from '../core/gaps.ts';
 import type { Network } from '../core/networks.ts';
 import { CommandError } from '../errors.ts';
 import { changePoolLimit, createDerivedPool, describeDerivedPools, endDerivedPool } from '../pool/derived.ts';
+import { presentDerivedPool } from '../present/pools.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant } from './workplace.ts';
 
@@ -54,23 +55,7 @@ export async function addressPools(options: CommandOptions & { merchant: string 
   await atWork(options, async ({ db }) => {
     const merchant = await requireMerchant(db, options.merchant);
     const pools = await describeDerivedPools(db, merchant.id);
-    if (options.json) {
-      return printJson({
-        data: pools.map(({ gaps, ...pool }) => ({
-          id: pool.id,
-          network: pool.network,
-          currency: pool.currency,
-          label: pool.label,
-          key: shortKey(pool.xpub),
-          limit: pool.limit,
-          derived: gaps.derived,
-          used: gaps.used,
-          skipped: gaps.skipped,
-          longest_gap: gaps.longestGap,
-          warning: gapWarning(gaps),
-        })),
-      });
-    }
+    if (options.json) return printJson({ data: pools.map(presentDerivedPool) });
     printTable(
       ['ID', 'NETWORK', 'FOR', 'KEY', 'DERIVED', 'USED', 'LIMIT', 'LONGEST GAP', 'LABEL'],
       pools.map(({ gaps, ...pool }) => [

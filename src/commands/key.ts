@@ -1,8 +1,8 @@
 import { CommandError } from '../errors.ts';
-import { isoTime } from '../present/values.ts';
+import { presentKey } from '../present/merchants.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
-import { type ApiKey, addApiKey, listKeys, revokeKey } from '../storage/operators/merchants.ts';
+import { addApiKey, listKeys, revokeKey } from '../storage/operators/merchants.ts';
 import { print, printJson, printTable, say, shortTime } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant } from './workplace.ts';
 
@@ -18,7 +18,7 @@ export async function keyAdd(options: MerchantOptions): Promise<void> {
       await recordAudit(trx, { at, actor, action: 'key.added', subject: merchant.id, detail });
       return added;
     });
-    if (options.json) return printJson({ ...present(apiKey), api_key: secret });
+    if (options.json) return printJson({ ...presentKey(apiKey), api_key: secret });
     print(`key      ${apiKey.id}`);
     print(`API key  ${secret}`);
     say('Keep the key: it is not shown again.');
@@ -29,7 +29,7 @@ export async function keyList(options: MerchantOptions): Promise<void> {
   await atWork(options, async ({ db }) => {
     const merchant = await requireMerchant(db, options.merchant);
     const keys = await listKeys(db, merchant.id);
-    if (options.json) return printJson({ data: keys.map(present) });
+    if (options.json) return printJson({ data: keys.map(presentKey) });
     printTable(
       ['ID', 'BEGINS WITH', 'ADDED', 'REVOKED'],
       keys.map(({ id, prefix, createdAt, revokedAt }) => [
@@ -57,17 +57,7 @@ export async function keyRevoke(id: string, options: CommandOptions): Promise<vo
         `there is no key with the id ${JSON.stringify(id)} that could be revoked; "depositd key list" shows a merchant's`,
       );
     }
-    if (options.json) return printJson(present(key));
+    if (options.json) return printJson(presentKey(key));
     print(`revoked ${key.id} (${key.prefix}…): it is refused from now on`);
   });
-}
-
-function present(key: ApiKey) {
-  return {
-    id: key.id,
-    merchant_id: key.merchantId,
-    prefix: key.prefix,
-    created_at: isoTime(key.createdAt),
-    revoked_at: key.revokedAt === null ? null : isoTime(key.revokedAt),
-  };
 }

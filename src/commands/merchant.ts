@@ -1,6 +1,6 @@
 import { labelFault } from '../core/labels.ts';
 import { CommandError } from '../errors.ts';
-import { isoTime } from '../present/values.ts';
+import { presentMerchant } from '../present/merchants.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { addApiKey, addMerchant, listMerchants } from '../storage/operators/merchants.ts';
@@ -35,10 +35,7 @@ export async function merchantAdd(name: string, options: CommandOptions): Promis
 export async function merchantList(options: CommandOptions): Promise<void> {
   await atWork(options, async ({ db }) => {
     const merchants = await listMerchants(db);
-    if (options.json) {
-      const data = merchants.map(({ id, name, createdAt }) => ({ id, name, created_at: isoTime(createdAt) }));
-      return printJson({ data });
-    }
+    if (options.json) return printJson({ data: merchants.map(presentMerchant) });
     printTable(
       ['ID', 'NAME', 'ADDED'],
       merchants.map(({ id, name, createdAt }) => [id, name, shortTime(createdAt)]),

@@ -2,7 +2,7 @@ import type { PaymentStatus, PaymentView } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { acceptPayment } from '../payments/accept.ts';
 import { cancelPayment } from '../payments/cancel.ts';
-import { presentPayment } from '../present/payments.ts';
+import { presentToOperator } from '../present/payments.ts';
 import { findPaymentId } from '../storage/payments/numbers.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import { listPayments, viewOf } from '../storage/payments/views.ts';
@@ -18,7 +18,7 @@ type ListOptions = CommandOptions & {
 
 /** Newest first. */
 export async function paymentList(options: ListOptions): Promise<void> {
-  await atWork(options, async ({ db, config }) => {
+  await atWork(options, async ({ db }) => {
     const { merchant, status, order, limit } = options;
     const { views } = await listPayments(db, {
       merchantId: merchant === undefined ? null : (await requireMerchant(db, merchant)).id,
@@ -26,7 +26,7 @@ export async function paymentList(options: ListOptions): Promise<void> {
       ...(status === undefined ? {} : { status }),
       ...(order === undefined ? {} : { externalOrderId: order }),
     });
-    const payments = views.map((view) => present(view, config.publicUrl));
+    const payments = views.map(presentToOperator);
     if (options.json) return printJson({ data: payments });
     printTable(
       ['PAYMENT', 'STATUS', 'EXPECTED', 'RECEIVED', '', 'NETWORK', 'ORDER', 'CREATED'],
@@ -45,7 +45,7 @@ export async function paymentList(options: ListOptions): Promise<void> {
 }
 
 export async function paymentShow(number: string, options: CommandOptions): Promise<void> {
-  await atWork(options, async (workplace) => show(await findView(workplace, number), workplace, options));
+  await atWork(options, async (workplace) => show(await findView(workplace, number), options));
 }
 
 /** Takes what came for a payment as enough. */
@@ -54,34 +54,27 @@ export async function paymentAccept(
   options: CommandOptions & { reason: string },
 ): Promise<void> {
   await atWork(options, async (workplace) => {
-    const { db, clock, config } = workplace;
-    const outcome = await acceptPayment(
-      { db, clock, publicUrl: config.publicUrl },
-      { paymentNumber: number, reason: options.reason, actor },
-    );
+    const { reason } = options;
+    const outcome = await acceptPayment(workplace, { paymentNumber: number, reason, actor });
     if (outcome.outcome === 'not_found') throw noPayment(number);
     if (outcome.outcome === 'not_acceptable') {
       throw new CommandError(`the payment cannot be accepted: ${outcome.why}`);
     }
-    show(outcome.view, workplace, options);
+    show(outcome.view, options);
   });
 }
 
 export async function paymentCancel(number: string, options: CommandOptions): Promise<void> {
   await atWork(options, async (workplace) => {
-    const { db, clock, config } = workplace;
     const { merchantId } = (await findView(workplace, number)).payment;
-    const outcome = await cancelPayment(
-      { db, clock, publicUrl: config.publicUrl },
-      { merchantId, paymentNumber: number, actor },
-    );
+    const outcome = await cancelPayment(workplace, { merchantId, paymentNumber: number, actor });
     if (outcome.outcome === 'not_found') throw noPayment(number);
     if (outcome.outcome === 'not_cancellable') {
       throw new CommandError(
         'the payment cannot be cancelled: it has ended, or something was received for it',
       );
     }
-    show(outcome.view, workplace, options);
+    show(outcome.view, options);
   });
 }
 
@@ -95,14 +88,8 @@ function noPayment(number: string): CommandError {
   return new CommandError(`there is no payment ${JSON.stringify(number.slice(0, 60))}`);
 }
 
-/** Without the two values that open the checkout. */
-function present(view: PaymentView, publicUrl: string) {
-  const { payment_token, checkout_url, ...shown } = presentPayment(view, publicUrl);
-  return { ...shown, merchant_id: view.payment.merchantId };
-}
-
-function show(view: PaymentView, { config }: Workplace, options: CommandOptions): void {
-  const payment = present(view, config.publicUrl);
+function show(view: PaymentView, options: CommandOptions): void {
+  const payment = presentToOperator(view);
   if (options.json) {
     printJson(payment);
     return;

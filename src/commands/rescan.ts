@@ -61,7 +61,6 @@ async function rescanAt(
         source,
         watch: createWatchlist(chain.family),
         latePolicy: config.payments.late,
-        publicUrl: config.publicUrl,
         clock,
         log,
       },

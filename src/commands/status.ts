@@ -1,9 +1,11 @@
 import type { NodeStatus } from '../core/node.ts';
 import { CommandError } from '../errors.ts';
 import { describePools } from '../pool/status.ts';
-import { isoTime } from '../present/values.ts';
+import { presentChain } from '../present/chains.ts';
+import { presentPool } from '../present/pools.ts';
+import { timeOrNull } from '../present/values.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
-import { listNodes, type NotedNode } from '../storage/chains/nodes.ts';
+import { listNodes } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
 import { databaseTime } from '../storage/database.ts';
 import { isAlive, listDaemons } from '../storage/operators/daemons.ts';
@@ -41,8 +43,11 @@ async function readStatus({ config, db, clock }: Workplace) {
   const backlog = await getDeliveryBacklog(db, now);
   const webhooks = await readWebhooks(db);
   const pools = await describePools(db, null, config.payments, now);
-  const configured = Object.values(config.chains).map(({ network }) => network);
-  const coverages = await readCoverages(db, configured);
+  const configured = Object.values(config.chains);
+  const coverages = await readCoverages(
+    db,
+    configured.map(({ network }) => network),
+  );
   const nodes = await listNodes(db);
   const daemons = await listDaemons(db);
   const [last] = daemons;
@@ -53,45 +58,25 @@ async function readStatus({ config, db, clock }: Workplace) {
       running: running.length > 0,
       processes: running.length,
       version: priced?.version ?? null,
-      last_seen_at: last === undefined ? null : isoTime(last.seenAt),
+      last_seen_at: timeOrNull(last?.seenAt ?? null),
     },
-    chains: configured.map((network) => {
+    chains: configured.map((chain) => {
+      const { network } = chain;
       const coverage = coverages.get(network) ?? null;
       const state = states.find((one) => one.network === network) ?? null;
       const reason = running.length === 0 ? 'no daemon reads it' : chainUnavailable(state, readNow);
+      const found = { state, coverage, reason, nodes: nodes.filter((node) => node.network === network) };
       return {
-        network,
-        available: reason === null,
-        reason,
-        height: state?.cursor.height ?? null,
-        complete_from: coverage?.from ?? null,
-        complete_to: coverage?.completeTo ?? null,
-        rechecked_to: coverage?.recheckedTo ?? null,
-        gaps: coverage?.gaps ?? [],
-        head: state?.head.height ?? null,
-        read_at: state === null ? null : isoTime(state.readAt),
+        ...presentChain(chain, found),
         pending_payments: pending.find((one) => one.network === network)?.pending ?? 0,
-        nodes: nodes.filter((node) => node.network === network).map(describeNode),
       };
     }),
-    pools: pools.map((pool) => ({
-      merchant_id: pool.merchantId,
-      network: pool.network,
-      currency: pool.currency,
-      level: pool.level,
-      total: pool.total,
-      free: pool.free,
-      held: pool.held,
-      quarantined: pool.quarantined,
-      retired: pool.retired,
-      derivable: pool.derivable,
-      exhausted_in_seconds: pool.forecast.exhaustedInSeconds,
-    })),
+    pools: pools.map(presentPool),
     // Old ones are no prices.
     prices: priced?.prices ?? [],
     deliveries: {
       due: backlog.due,
-      oldest_due_at: backlog.oldestDueAt === null ? null : isoTime(backlog.oldestDueAt),
+      oldest_due_at: timeOrNull(backlog.oldestDueAt),
     },
     webhooks,
   };
@@ -110,26 +95,11 @@ async function readWebhooks(db: Db) {
       host: new URL(endpoint.url).host,
       active: endpoint.active,
       disabled_reason: endpoint.disabledReason,
-      failing_since: endpoint.failingSince === null ? null : isoTime(endpoint.failingSince),
+      failing_since: timeOrNull(endpoint.failingSince),
       given_up: counts?.givenUp ?? 0,
       kept: counts?.kept ?? 0,
     };
   });
-}
-
-function describeNode(node: NotedNode) {
-  return {
-    host: node.host,
-    state: node.state,
-    lacks: node.lacks,
-    head: node.head,
-    lag: node.lag,
-    latency_ms: node.latencyMs === null ? null : Math.round(node.latencyMs),
-    answered_at: node.answeredAt === null ? null : isoTime(node.answeredAt),
-    backoff_until: node.backoffUntil === null ? null : isoTime(node.backoffUntil),
-    last_error: node.lastError,
-    noted_at: isoTime(node.notedAt),
-  };
 }
 
 function show({ chains, pools, prices, deliveries, webhooks }: Status): void {
@@ -137,15 +107,15 @@ function show({ chains, pools, prices, deliveries, webhooks }: Status): void {
     ['CHAIN', 'COMPLETE TO', 'RECHECKED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
     chains.map((chain) => [
       chain.network,
-      shown(chain.complete_to ?? chain.height),
-      shown(chain.rechecked_to),
+      shown(chain.coverage?.complete_to ?? chain.cursor?.height),
+      shown(chain.coverage?.rechecked_to),
       shown(chain.head),
       String(chain.pending_payments),
       chain.reason ?? 'ready',
     ]),
   );
-  for (const { network, gaps } of chains) {
-    for (const { from, to } of gaps) {
+  for (const { network, coverage } of chains) {
+    for (const { from, to } of coverage?.gaps ?? []) {
       print(`never read: depositd rescan --network ${network} --from ${from} --to ${to}`);
     }
   }
@@ -238,11 +208,12 @@ function nodeState({
   return state === 'ready' || error === null ? state : `${state}: ${error}`;
 }
 
-function shown(height: number | null): string {
-  return height === null ? '–' : String(height);
+function shown(height: number | null | undefined): string {
+  return height === null || height === undefined ? '–' : String(height);
 }
 
-function poolState({ level, exhausted_in_seconds: seconds }: Status['pools'][number]): string {
+function poolState({ level, forecast }: Status['pools'][number]): string {
+  const seconds = forecast.exhausted_in_seconds;
   if (level === 'exhausted' || seconds === null) return level;
   return `${level}, dry in ${Math.max(1, Math.round(seconds / 60))} min at the pace of the busiest hour`;
 }

@@ -72,9 +72,12 @@ export function parseCoin(text: string): Coin | null {
 
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,19}$/;
 
-/** Decimals that are shown at least, and quoted of what has no peg: 6 for tokens whatever their own, 8 for native coins. */
-export function quoteDecimals(asset: Pick<Asset, 'currency'>): number {
-  return asset.currency === 'native' ? 8 : 6;
+/**
+ * Decimals that are shown at least: 6 for tokens whatever their own, 8 for native coins, or as many as the coin has where
+ * those are fewer.
+ */
+export function quoteDecimals(asset: Pick<Asset, 'currency' | 'decimals'>): number {
+  return asset.currency === 'native' ? Math.min(8, asset.decimals) : 6;
 }
 
 /** `USDT`, `BNB`: how webhooks name what was paid. */

@@ -14,7 +14,7 @@ import { acceptance } from './decide.ts';
 import { changePayment } from './settle.ts';
 import { receivedAmount, substitutesOf } from './tally.ts';
 
-export type OperatorDeps = { db: Db; clock: Clock; publicUrl: string };
+export type OperatorDeps = { db: Db; clock: Clock };
 
 /** An operator's word. Both texts go into the audit log. */
 export type OperatorAct = { reason: string; actor: string };
@@ -29,7 +29,7 @@ export type AcceptOutcome =
  * other. Everything that came must be confirmed, so that what is accepted is sure. Repeating it changes nothing.
  */
 export async function acceptPayment(
-  { db, clock, publicUrl }: OperatorDeps,
+  { db, clock }: OperatorDeps,
   { paymentNumber, reason, actor }: OperatorAct & { paymentNumber: string },
 ): Promise<AcceptOutcome> {
   const id = await findPaymentId(db, paymentNumber);
@@ -43,7 +43,7 @@ export async function acceptPayment(
     if (accepted === null) return { outcome: 'not_acceptable', why: whyNot(deposits) };
 
     await detachLost(trx, payment, deposits);
-    const confirmed = await changePayment(trx, accepted.payment, accepted.decision, { publicUrl, now });
+    const confirmed = await changePayment(trx, accepted.payment, accepted.decision, { now });
     if (confirmed === null) throw new InvariantError(`payment ${id} changed while it was held`);
     await recordAudit(trx, {
       at: now,

@@ -9,7 +9,7 @@ import { appendEvent } from '../storage/webhooks/events.ts';
 import type { Recorded } from './arrivals.ts';
 import { announcePayment, type SettleContext } from './settle.ts';
 
-export type AnnounceContext = Pick<SettleContext, 'publicUrl' | 'now'> & {
+export type AnnounceContext = Pick<SettleContext, 'now'> & {
   /** The chain that what was recorded is on. */
   chain: Pick<ChainConfig, 'name' | 'native'>;
 };
@@ -30,7 +30,7 @@ export async function announceAll(
   for (const { event, paymentId } of all) {
     if (event === null || paymentId === null || told.has(`${event} ${paymentId}`)) continue;
     told.add(`${event} ${paymentId}`);
-    await announcePayment(trx, await findPaymentById(trx, paymentId), event, context.publicUrl, context.now);
+    await announcePayment(trx, await findPaymentById(trx, paymentId), event, context.now);
   }
   const unmatched = all.filter(({ event, paymentId }) => event !== null && paymentId === null);
   for (const ofOne of Map.groupBy(unmatched, ({ deposit }) => deposit.merchantId).values()) {

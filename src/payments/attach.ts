@@ -46,7 +46,7 @@ export async function attachDeposit(
 
 async function attach(
   trx: Trx,
-  { clock, publicUrl }: OperatorDeps,
+  { clock }: OperatorDeps,
   act: OperatorAct,
   deposit: Deposit,
   payment: Payment,
@@ -70,27 +70,23 @@ async function attach(
       status: payment.status,
     },
   });
-  const settled = await settleAttached(trx, payment, { publicUrl, now });
+  const settled = await settleAttached(trx, payment, { now });
   const attached = await lockDeposit(trx, deposit.id);
   if (attached === null) throw new InvariantError(`deposit ${deposit.id} vanished`);
   return { outcome: 'attached', deposit: attached, payment: settled };
 }
 
-async function settleAttached(
-  trx: Trx,
-  payment: Payment,
-  context: { publicUrl: string; now: number },
-): Promise<Payment> {
+async function settleAttached(trx: Trx, payment: Payment, context: { now: number }): Promise<Payment> {
   const deposits = await listDepositsOfPayment(trx, payment.id);
   const follows = attachment(payment, deposits, context.now);
   const changed =
     follows === null ? payment : await changePayment(trx, follows.payment, follows.decision, context);
   if (changed === null) throw new InvariantError(`payment ${payment.id} changed while it was held`);
   if (await noteCounted(trx, changed, deposits)) {
-    await announcePayment(trx, changed, 'payment.partially_paid', context.publicUrl, context.now);
+    await announcePayment(trx, changed, 'payment.partially_paid', context.now);
   }
   if (follows === null || follows.decision.event === null) {
-    await announcePayment(trx, changed, 'payment.late', context.publicUrl, context.now);
+    await announcePayment(trx, changed, 'payment.late', context.now);
   }
   return changed;
 }

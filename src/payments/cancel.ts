@@ -19,7 +19,7 @@ export type CancelOutcome =
  * audited.
  */
 export async function cancelPayment(
-  { db, clock, publicUrl }: { db: Db; clock: Clock; publicUrl: string },
+  { db, clock }: { db: Db; clock: Clock },
   { merchantId, paymentNumber, actor }: { merchantId: string; paymentNumber: string; actor?: string },
 ): Promise<CancelOutcome> {
   const found = await findPayment(db, merchantId, paymentNumber);
@@ -38,7 +38,7 @@ export async function cancelPayment(
         takesLate: false,
         event: 'payment.cancelled',
       },
-      { publicUrl, now: clock() },
+      { now: clock() },
     );
     if (cancelled === null) return { outcome: 'not_cancellable' };
     if (actor !== undefined) {

@@ -18,7 +18,6 @@ export type SettleContext = {
   network: Network;
   chain: ChainFacts;
   latePolicy: 'flag' | 'confirm';
-  publicUrl: string;
   now: number;
 };
 
@@ -84,7 +83,7 @@ export async function changePayment(
   trx: Trx,
   payment: Payment,
   decision: Decision,
-  { publicUrl, now, chain }: Pick<SettleContext, 'publicUrl' | 'now'> & Partial<Pick<SettleContext, 'chain'>>,
+  { now, chain }: Pick<SettleContext, 'now'> & Partial<Pick<SettleContext, 'chain'>>,
 ): Promise<Payment | null> {
   const moves = decision.status !== payment.status;
   const changed: Payment = {
@@ -103,7 +102,7 @@ export async function changePayment(
   }
   if (isOpen(payment) && !isOpen(changed)) await releaseAddress(trx, payment.addressId, payment.id, now);
   if (decision.takesLate) await acceptLateDeposits(trx, payment.id);
-  if (decision.event !== null) await announcePayment(trx, changed, decision.event, publicUrl, now);
+  if (decision.event !== null) await announcePayment(trx, changed, decision.event, now);
   return changed;
 }
 
@@ -130,7 +129,6 @@ export async function announcePayment(
   trx: Trx,
   payment: Payment,
   type: EventType,
-  publicUrl: string,
   now: number,
 ): Promise<void> {
   const view = await viewOf(trx, payment);
@@ -138,7 +136,7 @@ export async function announcePayment(
     merchantId: payment.merchantId,
     type,
     paymentId: payment.id,
-    body: paymentEventBody(type, view, publicUrl),
+    body: paymentEventBody(type, view),
     at: now,
   });
 }

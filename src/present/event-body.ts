@@ -7,16 +7,15 @@ import type { PoolLoad } from '../storage/pool/counts.ts';
 import type { Pool } from '../storage/pool/locks.ts';
 import type { Endpoint } from '../storage/webhooks/endpoints.ts';
 import { presentExpectation } from './expected.ts';
-import { presentPayment, shownAmount } from './payments.ts';
+import { presentWithoutCheckout, shownAmount } from './payments.ts';
 import { isoTime, showAmount } from './values.ts';
 
 /**
  * The body of a payment's event, frozen from here on: the seed's eight keys first, then what depositd adds.
  * `payment` is the retrieve shape without the two values that open the checkout.
  */
-export function paymentEventBody(event: EventType, view: PaymentView, publicUrl: string): string {
+export function paymentEventBody(event: EventType, view: PaymentView): string {
   const { payment } = view;
-  const { payment_token, checkout_url, ...shown } = presentPayment(view, publicUrl);
   return JSON.stringify({
     event,
     payment_id: payment.paymentNumber,
@@ -30,7 +29,7 @@ export function paymentEventBody(event: EventType, view: PaymentView, publicUrl:
     network: payment.network,
     metadata: payment.metadata,
     created_at: isoTime(payment.createdAt),
-    payment: shown,
+    payment: presentWithoutCheckout(view),
   });
 }
 
@@ -127,7 +126,7 @@ export function endpointEventBody(
     status: '',
     network: '',
     metadata: {},
-    created_at: new Date(at).toISOString(),
+    created_at: isoTime(at),
     endpoint: {
       id: endpoint.id,
       host: new URL(endpoint.url).host,

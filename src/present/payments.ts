@@ -85,6 +85,17 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
   };
 }
 
+/** Without the two values that open the checkout page: those are the customer's. */
+export function presentWithoutCheckout(view: PaymentView) {
+  const { payment_token, checkout_url, ...shown } = presentPayment(view, '');
+  return shown;
+}
+
+/** Shows a payment to an operator, who sees those of every merchant. */
+export function presentToOperator(view: PaymentView) {
+  return { ...presentWithoutCheckout(view), merchant_id: view.payment.merchantId };
+}
+
 /** What was received, or what is expected while nothing was, or nothing but dust. */
 export function shownAmount({ payment, deposits }: PaymentView): string {
   const nothing = deposits.received < payment.dustAmount;

@@ -24,7 +24,6 @@ export type BalanceCheckDeps = {
   db: Db;
   chain: ChainConfig;
   source: Pick<ChainSource, 'balances'>;
-  publicUrl: string;
   clock: Clock;
   log: Logger;
   /** Called when something was committed that causes webhooks. */
@@ -89,8 +88,7 @@ export function createBalanceCheck(deps: BalanceCheckDeps): BalanceCheck {
       const recorded = await recordSurplus(trx, mark, { balance, block }, clock());
       if (recorded !== null) raised.push(recorded);
     }
-    const { publicUrl } = deps;
-    await announceAll(trx, raised, { chain: deps.chain, publicUrl, now: clock() });
+    await announceAll(trx, raised, { chain: deps.chain, now: clock() });
     return raised;
   }
 

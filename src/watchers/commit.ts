@@ -27,7 +27,6 @@ import type { Span } from './source.ts';
 export type CommitContext = {
   chain: ChainConfig;
   latePolicy: 'flag' | 'confirm';
-  publicUrl: string;
   now: number;
 };
 
@@ -189,7 +188,7 @@ export async function settleAll(
   if (found !== undefined) await announceAll(trx, found.recorded, { ...context, chain: found.chain });
   for (const { payment, partiallyPaid } of settled) {
     if (!partiallyPaid) continue;
-    await announcePayment(trx, payment, 'payment.partially_paid', context.publicUrl, context.now);
+    await announcePayment(trx, payment, 'payment.partially_paid', context.now);
   }
   return settled;
 }
@@ -199,7 +198,6 @@ export function settleContext(state: ChainState, context: CommitContext): Settle
     network: state.network,
     chain: { cursor: state.cursor, requiredConfirmations: context.chain.requiredConfirmations },
     latePolicy: context.latePolicy,
-    publicUrl: context.publicUrl,
     now: context.now,
   };
 }

@@ -24,10 +24,7 @@ import type { WatcherDeps } from './watcher.ts';
  * with its next step: it always begins from what is stored.
  */
 
-export type OverrideDeps = Pick<
-  WatcherDeps,
-  'db' | 'chain' | 'source' | 'latePolicy' | 'publicUrl' | 'clock'
->;
+export type OverrideDeps = Pick<WatcherDeps, 'db' | 'chain' | 'source' | 'latePolicy' | 'clock'>;
 
 /** Who decided it and why, for the audit log. */
 export type Decision = { actor: string; reason: string };
@@ -46,13 +43,13 @@ export type AcceptedFork = {
  * @throws CommandError when there is no such branch, or no block in common.
  */
 export async function acceptFork(
-  { db, chain, source, latePolicy, publicUrl, clock }: OverrideDeps,
+  { db, chain, source, latePolicy, clock }: OverrideDeps,
   { actor, reason }: Decision,
   signal: AbortSignal,
 ): Promise<AcceptedFork> {
   const state = await stateOf(db, chain.network);
   const fork = await forkOf();
-  const context = { chain, latePolicy, publicUrl, now: clock() };
+  const context = { chain, latePolicy, now: clock() };
   return inTransaction(db, async (trx) => {
     const settled = await commitFork(trx, state, fork, context);
     if (settled === null)

@@ -49,7 +49,6 @@ export type WatcherDeps = {
   source: ChainSource;
   watch: Pick<TableWatchlist, keyof Watchlist | 'refresh' | 'inUse'>;
   latePolicy: 'flag' | 'confirm';
-  publicUrl: string;
   clock: Clock;
   /** For tests, whose time is their own. */
   timeOf?: DatabaseTime;
@@ -137,7 +136,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   const balances = createBalanceCheck(deps);
 
   function context(): CommitContext {
-    return { chain, latePolicy: deps.latePolicy, publicUrl: deps.publicUrl, now: clock() };
+    return { chain, latePolicy: deps.latePolicy, now: clock() };
   }
 
   async function step(signal: AbortSignal): Promise<StepOutcome> {

@@ -4,7 +4,7 @@ import { waitFor } from '../support/wait.ts';
 
 type ShownNode = { host: string; state: string; lacks: string[]; head: number | null; lag: number | null };
 type Chains = { data: { nodes: ShownNode[] }[] };
-type Status = { chains: { nodes: (ShownNode & { noted_at: string })[] }[] };
+type Status = { chains: { nodes: ShownNode[] }[] };
 
 test('a node that refuses eth_getLogs is named in the log and in status, and payments are confirmed by others', async () => {
   const shop = await openLoneChain({ others: 1 });

@@ -90,7 +90,7 @@ describeDatabases('cancelling a payment', (openTestDb) => {
     await world.read();
     const payment = await world.create();
     const faulty = makeFaulty(world.db);
-    const deps = { db: faulty.db, clock: world.clock, publicUrl: 'https://pay.example.com' };
+    const deps = { db: faulty.db, clock: world.clock };
     const { merchantId } = world;
     let deaths = 0;
     for (let write = 1; ; write++) {
@@ -111,7 +111,7 @@ describeDatabases('cancelling a payment', (openTestDb) => {
     await world.read();
     const payment = await world.create();
     const other = await addTestMerchant(world.db, 'Other');
-    const deps = { db: world.db, clock: world.clock, publicUrl: 'https://pay.example.com' };
+    const deps = { db: world.db, clock: world.clock };
     const { paymentNumber } = payment;
     expect(await cancelPayment(deps, { merchantId: other, paymentNumber })).toEqual({ outcome: 'not_found' });
     const unknown = { merchantId: world.merchantId, paymentNumber: 'PAY-2026-0000000000' };

@@ -83,10 +83,7 @@ async function setUp(db: Db, { pools = [{ count: 10 }], policy = {}, rates, chai
       now += ms;
     },
     cancel: (payment: Payment) =>
-      cancelPayment(
-        { db, clock, publicUrl: 'https://pay.example.com' },
-        { merchantId, paymentNumber: payment.paymentNumber },
-      ),
+      cancelPayment({ db, clock }, { merchantId, paymentNumber: payment.paymentNumber }),
   };
 }
 

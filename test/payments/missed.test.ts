@@ -58,7 +58,6 @@ async function confirm(db: Db, payment: Payment): Promise<Payment> {
       network: 'bsc',
       chain,
       latePolicy: 'flag',
-      publicUrl: 'https://x.example',
       now,
     } as const;
     await settlePayment(trx, payment.id, context);

@@ -100,7 +100,6 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
       source,
       watch: createWatchlist('evm'),
       latePolicy: policy.late,
-      publicUrl: config.publicUrl,
       clock,
       timeOf: testTime,
       log,
@@ -238,7 +237,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
       currency: payment.currency === 'usdc' ? 'usdt' : 'usdc',
     }),
     cancel: ({ paymentNumber }: Payment): Promise<CancelOutcome> =>
-      cancelPayment({ db, clock, publicUrl: config.publicUrl }, { merchantId, paymentNumber }),
+      cancelPayment({ db, clock }, { merchantId, paymentNumber }),
     async status(payment: Payment) {
       const found = await view(payment);
       return { status: found.payment.status, reason: found.payment.reason };

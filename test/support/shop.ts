@@ -91,14 +91,13 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
       source: chains[network].source,
       watch,
       latePolicy: config.payments.late,
-      publicUrl: config.publicUrl,
       clock,
       timeOf: testTime,
       log: silentLog,
       onEvents: () => {},
     }),
   );
-  const operator = { db, clock, publicUrl: config.publicUrl };
+  const operator = { db, clock };
   const signal = new AbortController().signal;
 
   /** Lets the watchers read on until nothing is left to do. */

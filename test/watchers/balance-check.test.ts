@@ -301,6 +301,6 @@ async function bodies({ db, merchantId }: World, type: string): Promise<unknown[
 async function attach(world: World, { paymentNumber }: Payment) {
   const [deposit] = await unmatched(world);
   const act = { depositId: deposit?.id ?? 0, paymentNumber, reason: 'it was meant for this', actor: 'admin' };
-  const deps = { db: world.db, clock: world.clock, publicUrl: 'https://pay.example.com' };
+  const deps = { db: world.db, clock: world.clock };
   return attachDeposit(deps, act as Parameters<typeof attachDeposit>[1]);
 }

@@ -38,7 +38,7 @@ describeDatabases('a span', (openTestDb) => {
     const to = blocks.at(-1) ?? cursor;
     const span = { host: 'node-0', to, head: to, finalizedHeight: null, transfers: [], untraced: [] };
     const answered = { at: clock(), steadyAt: clock() };
-    const context = { chain: chainConfig, latePolicy: 'flag', publicUrl: '', now: clock() } as const;
+    const context = { chain: chainConfig, latePolicy: 'flag', now: clock() } as const;
     await inTransaction(db, (trx) =>
       commitSpan(
         trx,
@@ -71,7 +71,7 @@ describeDatabases('a span', (openTestDb) => {
       anchors: [],
     };
     const span = { ...shown, native: false, vanished: [], answered, news: 'appeared' as const };
-    const context = { chain: chainConfig, latePolicy: 'flag', publicUrl: '', now: clock() } as const;
+    const context = { chain: chainConfig, latePolicy: 'flag', now: clock() } as const;
     await inTransaction(db, (trx) => commitSpan(trx, cursor, span, context));
     expect(await readChain(db, network)).toMatchObject({
       readAt: answered.at,

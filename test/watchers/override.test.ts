@@ -16,7 +16,6 @@ function depsOf(world: World) {
     chain: chainConfig,
     source: chain.source,
     latePolicy: 'flag' as const,
-    publicUrl: 'https://pay.example.com',
     clock,
   };
 }

@@ -124,7 +124,6 @@ async function open(db: Db, { wsUrl = webSocketOf, ...paces }: Options) {
     chain,
     watch: createWatchlist('evm'),
     latePolicy: 'flag',
-    publicUrl: config.publicUrl,
     clock,
     log,
     onEvents: () => {},

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { setInService } from '../../pool/service.ts';
+import { presentAddress } from '../../present/pools.ts';
 import { listAddresses } from '../../storage/pool/addresses.ts';
 import type { Db } from '../../storage/schema.ts';
 import { notFound } from '../http/errors.ts';
 import { bodyErrors } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { addressSchema, presentAddress } from './addresses.ts';
+import { addressSchema } from './addresses.ts';
 import { merchantPath, requireMerchant, rowId } from './paths.ts';
 
 const addressPath = merchantPath.extend({ address_id: z.string() });

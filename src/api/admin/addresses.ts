@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { checkAndAddAddresses, type ImportDeps } from '../../pool/import.ts';
-import { isoTime } from '../../present/values.ts';
-import { listAddresses, type PoolAddress } from '../../storage/pool/addresses.ts';
+import { presentAddress } from '../../present/pools.ts';
+import { listAddresses } from '../../storage/pool/addresses.ts';
 import { decodeCursor, encodeCursor } from '../http/cursors.ts';
 import {
   bodyErrors,
@@ -135,20 +135,4 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
       };
     },
   });
-}
-
-export function presentAddress(address: PoolAddress): z.output<typeof addressSchema> {
-  return {
-    id: address.id,
-    network: address.network,
-    address: address.address,
-    currency: address.currency,
-    label: address.label,
-    source: address.source,
-    derived_pool_id: address.derived?.poolId ?? null,
-    derivation_index: address.derived?.index ?? null,
-    active: address.active,
-    held: address.lockedBy !== null,
-    created_at: isoTime(address.createdAt),
-  };
 }

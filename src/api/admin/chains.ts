@@ -2,11 +2,11 @@ import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { Network } from '../../core/networks.ts';
-import type { NodeLimits, NodeStatus } from '../../core/node.ts';
-import { isoTime } from '../../present/values.ts';
+import type { NodeStatus } from '../../core/node.ts';
+import { presentChain } from '../../present/chains.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import { listNodes } from '../../storage/chains/nodes.ts';
-import { type Coverage, readCoverages } from '../../storage/chains/recheck-marks.ts';
+import { readCoverages } from '../../storage/chains/recheck-marks.ts';
 import { type DatabaseTime, databaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
 import { commonErrors, countSchema, listOf, networkSchema, timeSchema } from '../merchant/schemas.ts';
@@ -101,68 +101,18 @@ export function registerChainRoutes(api: Api, deps: ChainRouteDeps): void {
         db,
         configured.map(({ network }) => network),
       );
-      const data = configured.flatMap((chain): z.output<typeof chainSchema>[] => {
+      const data = configured.map((chain) => {
         const { network } = chain;
-        const coverage = coverages.get(network) ?? null;
         const state = states.find((candidate) => candidate.network === network) ?? null;
-        const reason = chainUnavailable(state, now);
         const nodesHere = nodesOf(network);
-        return [
-          {
-            network,
-            chain: chain.name,
-            available: reason === null,
-            reason,
-            confirmations: chain.requiredConfirmations,
-            cursor:
-              state === null
-                ? null
-                : {
-                    height: state.cursor.height,
-                    hash: state.cursor.hash,
-                    time: isoTime(state.cursor.time * 1000),
-                  },
-            coverage: coverage === null ? null : presentCoverage(coverage),
-            head: state?.head.height ?? null,
-            finalized: state?.finalizedHeight ?? null,
-            read_at: state === null ? null : isoTime(state.readAt),
-            nodes:
-              nodesHere.length > 0
-                ? nodesHere.map(presentNode)
-                : noted.filter((node) => node.network === network).map(presentNode),
-          },
-        ];
+        return presentChain(chain, {
+          state,
+          coverage: coverages.get(network) ?? null,
+          reason: chainUnavailable(state, now),
+          nodes: nodesHere.length > 0 ? nodesHere : noted.filter((node) => node.network === network),
+        });
       });
       return { data, next_cursor: null };
     },
   });
-}
-
-function presentCoverage({ from, completeTo, recheckedTo, gaps }: Coverage): z.output<typeof coverageSchema> {
-  return { from, complete_to: completeTo, rechecked_to: recheckedTo, gaps };
-}
-
-function presentNode(node: NodeStatus): z.output<typeof nodeSchema> {
-  return {
-    host: node.host,
-    preferred: node.preferred,
-    state: node.state,
-    head: node.head,
-    finalized: node.finalized,
-    lag: node.lag,
-    answered_at: node.answeredAt === null ? null : isoTime(node.answeredAt),
-    lacks: node.lacks,
-    limits: node.limits === null ? null : presentLimits(node.limits),
-    latency_ms: node.latencyMs === null ? null : Math.round(node.latencyMs),
-    backoff_until: node.backoffUntil === null ? null : isoTime(node.backoffUntil),
-    last_error: node.lastError,
-  };
-}
-
-function presentLimits({ blocksPerQuery, callsPerRequest, recipientFilter }: NodeLimits) {
-  return {
-    blocks_per_query: blocksPerQuery,
-    calls_per_request: callsPerRequest,
-    recipient_filter: recipientFilter,
-  };
 }

@@ -1,16 +1,9 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import type { Config } from '../../config.ts';
-import { quoteDecimals } from '../../core/assets.ts';
-import { formatAmount } from '../../core/money.ts';
-import type { Deposit } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { attachDeposit } from '../../payments/attach.ts';
-import { findExpected, presentExpectation } from '../../present/expected.ts';
-import { isoTime } from '../../present/values.ts';
+import { presentDeposits } from '../../present/deposits.ts';
 import { listDeposits } from '../../storage/deposits/deposits.ts';
-import { findPaymentNumbers } from '../../storage/payments/numbers.ts';
-import { findAddressTexts } from '../../storage/pool/addresses.ts';
 import type { Db } from '../../storage/schema.ts';
 import { decodeCursor, encodeCursor } from '../http/cursors.ts';
 import { fieldError, type HttpError, notFound, serviceError } from '../http/errors.ts';
@@ -63,10 +56,7 @@ const depositSchema = z.object({
 });
 
 /** Everything that reached a watched address. */
-export function registerDepositRoutes(
-  api: Api,
-  { db, config, clock }: { db: Db; config: Pick<Config, 'publicUrl'>; clock: Clock },
-): void {
+export function registerDepositRoutes(api: Api, { db, clock }: { db: Db; clock: Clock }): void {
   api.route({
     method: 'GET',
     url: '/deposits/',
@@ -89,7 +79,7 @@ export function registerDepositRoutes(
         ...(role === undefined ? {} : { role }),
         ...(beforeId === undefined ? {} : { beforeId }),
       });
-      return { data: await present(deposits), next_cursor: encodeCursor(nextId) };
+      return { data: await presentDeposits(db, deposits), next_cursor: encodeCursor(nextId) };
     },
   });
 
@@ -110,12 +100,12 @@ export function registerDepositRoutes(
       const { payment_number: paymentNumber, reason } = request.body;
       if (!isPaymentNumber(paymentNumber)) throw unknownPayment();
       const outcome = await attachDeposit(
-        { db, clock, publicUrl: config.publicUrl },
+        { db, clock },
         { depositId, paymentNumber, reason, actor: 'admin' },
       );
       switch (outcome.outcome) {
         case 'attached': {
-          const [shown] = await present([outcome.deposit]);
+          const [shown] = await presentDeposits(db, [outcome.deposit]);
           if (shown === undefined) throw new InvariantError('a deposit that cannot be shown');
           return shown;
         }
@@ -130,50 +120,8 @@ export function registerDepositRoutes(
       }
     },
   });
-
-  async function present(deposits: readonly Deposit[]): Promise<z.output<typeof depositSchema>[]> {
-    const addressIds = deposits.map((deposit) => deposit.addressId);
-    const paymentIds = deposits.flatMap((deposit) => deposit.paymentId ?? []);
-    const addresses = await findAddressTexts(db, addressIds);
-    const numbers = await findPaymentNumbers(db, paymentIds);
-    const shown: z.output<typeof depositSchema>[] = [];
-    for (const deposit of deposits) {
-      const expected = deposit.role === 'unmatched' ? await findExpected(db, deposit) : null;
-      shown.push({
-        ...presentAlone(deposit),
-        address: addresses.get(deposit.addressId) ?? '',
-        payment_number: numbers.get(deposit.paymentId ?? 0) ?? null,
-        expected: expected === null ? null : presentExpectation(expected),
-      });
-    }
-    return shown;
-  }
 }
 
 function unknownPayment(): HttpError {
   return fieldError('payment_number', 'there is no such payment');
-}
-
-function presentAlone(
-  deposit: Deposit,
-): Omit<z.output<typeof depositSchema>, 'address' | 'payment_number' | 'expected'> {
-  const places = Math.min(quoteDecimals(deposit), deposit.decimals);
-  return {
-    id: deposit.id,
-    merchant_id: deposit.merchantId,
-    network: deposit.network,
-    currency: deposit.currency,
-    amount: formatAmount(deposit.amount, deposit.decimals, places),
-    tx_hash: deposit.txHash,
-    block_height: deposit.height,
-    block_time: isoTime(deposit.blockTime * 1000),
-    status: shownStatus(deposit),
-    reason: deposit.unmatchedReason,
-    seen_at: isoTime(deposit.seenAt),
-  };
-}
-
-function shownStatus({ status, role }: Deposit): z.output<typeof depositSchema>['status'] {
-  if (status === 'orphaned' || role === 'counted' || role === 'accepted') return status;
-  return role;
 }

@@ -1,6 +1,4 @@
 import { z } from 'zod';
-import { shortKey } from '../../core/account-key.ts';
-import { gapWarning } from '../../core/gaps.ts';
 import {
   changePoolLimit,
   createDerivedPool,
@@ -8,7 +6,7 @@ import {
   describeDerivedPools,
   endDerivedPool,
 } from '../../pool/derived.ts';
-import { isoTime } from '../../present/values.ts';
+import { presentDerivedPool } from '../../present/pools.ts';
 import { fieldError, notFound } from '../http/errors.ts';
 import {
   bodyErrors,
@@ -167,20 +165,6 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
   }
 
   async function describe(merchantId: string): Promise<z.output<typeof derivedPoolSchema>[]> {
-    const pools = await describeDerivedPools(db, merchantId);
-    return pools.map(({ gaps, ...pool }) => ({
-      id: pool.id,
-      network: pool.network,
-      currency: pool.currency,
-      label: pool.label,
-      key: shortKey(pool.xpub),
-      limit: pool.limit,
-      derived: gaps.derived,
-      used: gaps.used,
-      skipped: gaps.skipped,
-      longest_gap: gaps.longestGap,
-      warning: gapWarning(gaps),
-      created_at: isoTime(pool.createdAt),
-    }));
+    return (await describeDerivedPools(db, merchantId)).map(presentDerivedPool);
   }
 }

@@ -1,15 +1,13 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import { isoTime } from '../../present/values.ts';
+import { presentKey, presentMerchant } from '../../present/merchants.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { recordAudit } from '../../storage/operators/audit.ts';
 import {
-  type ApiKey,
   addApiKey,
   addMerchant,
   listKeys,
   listMerchants,
-  type Merchant,
   revokeKey,
 } from '../../storage/operators/merchants.ts';
 import type { Db } from '../../storage/schema.ts';
@@ -31,6 +29,7 @@ const merchantSchema = z.object({ id: z.string(), name: z.string(), created_at: 
 
 const apiKeySchema = z.object({
   id: z.string(),
+  merchant_id: z.string(),
   prefix: z.string().describe('The first characters, to recognise it by.'),
   created_at: timeSchema,
   revoked_at: timeSchema.nullable(),
@@ -164,17 +163,4 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
       return presentKey(revoked);
     },
   });
-}
-
-function presentMerchant(merchant: Merchant): z.output<typeof merchantSchema> {
-  return { id: merchant.id, name: merchant.name, created_at: isoTime(merchant.createdAt) };
-}
-
-function presentKey(key: ApiKey): z.output<typeof apiKeySchema> {
-  return {
-    id: key.id,
-    prefix: key.prefix,
-    created_at: isoTime(key.createdAt),
-    revoked_at: key.revokedAt === null ? null : isoTime(key.revokedAt),
-  };
 }

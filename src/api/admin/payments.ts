@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
-import type { PaymentView } from '../../core/payment.ts';
 import { acceptPayment } from '../../payments/accept.ts';
-import { presentPayment } from '../../present/payments.ts';
+import { presentToOperator } from '../../present/payments.ts';
 import { findPaymentId } from '../../storage/payments/numbers.ts';
 import { findPaymentById } from '../../storage/payments/payments.ts';
 import { listPayments, viewOf } from '../../storage/payments/views.ts';
@@ -34,7 +33,7 @@ const operatorPaymentSchema = paymentSchema
 /** Every merchant's payments. */
 export function registerAdminPaymentRoutes(
   api: Api,
-  { db, config, clock }: { db: Db; config: Pick<Config, 'chains' | 'publicUrl'>; clock: Clock },
+  { db, config, clock }: { db: Db; config: Pick<Config, 'chains'>; clock: Clock },
 ): void {
   api.route({
     method: 'GET',
@@ -50,7 +49,7 @@ export function registerAdminPaymentRoutes(
       const id = request.query.merchant_id;
       const merchantId = id === undefined ? null : (await requireMerchant(db, id)).id;
       const page = await listPayments(db, { merchantId, ...paymentFilter(request.query, config.chains) });
-      return { data: page.views.map(present), next_cursor: encodeCursor(page.nextId) };
+      return { data: page.views.map(presentToOperator), next_cursor: encodeCursor(page.nextId) };
     },
   });
 
@@ -68,7 +67,7 @@ export function registerAdminPaymentRoutes(
       const { payment_number } = request.params;
       const id = isPaymentNumber(payment_number) ? await findPaymentId(db, payment_number) : null;
       if (id === null) throw notFound();
-      return present(await viewOf(db, await findPaymentById(db, id)));
+      return presentToOperator(await viewOf(db, await findPaymentById(db, id)));
     },
   });
 
@@ -89,12 +88,12 @@ export function registerAdminPaymentRoutes(
       const { payment_number: paymentNumber } = request.params;
       if (!isPaymentNumber(paymentNumber)) throw notFound();
       const outcome = await acceptPayment(
-        { db, clock, publicUrl: config.publicUrl },
+        { db, clock },
         { paymentNumber, reason: request.body.reason, actor: 'admin' },
       );
       switch (outcome.outcome) {
         case 'accepted':
-          return present(outcome.view);
+          return presentToOperator(outcome.view);
         case 'not_found':
           throw notFound();
         case 'not_acceptable':
@@ -104,9 +103,4 @@ export function registerAdminPaymentRoutes(
       }
     },
   });
-
-  function present(view: PaymentView): z.output<typeof operatorPaymentSchema> {
-    const { payment_token, checkout_url, ...shown } = presentPayment(view, config.publicUrl);
-    return { ...shown, merchant_id: view.payment.merchantId };
-  }
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
-import type { PoolStatus } from '../../core/pool.ts';
 import { describePools } from '../../pool/status.ts';
+import { presentPool } from '../../present/pools.ts';
 import type { Db } from '../../storage/schema.ts';
 import { commonErrors, countSchema, currencySchema, listOf, networkSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
@@ -53,29 +53,7 @@ export function registerPoolRoutes(
       const id = request.query.merchant_id;
       const merchantId = id === undefined ? null : (await requireMerchant(db, id)).id;
       const pools = await describePools(db, merchantId, config.payments, clock());
-      return { data: pools.map(present), next_cursor: null };
+      return { data: pools.map(presentPool), next_cursor: null };
     },
   });
-}
-
-function present(pool: PoolStatus): z.output<typeof poolSchema> {
-  return {
-    merchant_id: pool.merchantId,
-    network: pool.network,
-    currency: pool.currency,
-    level: pool.level,
-    total: pool.total,
-    free: pool.free,
-    held: pool.held,
-    quarantined: pool.quarantined,
-    retired: pool.retired,
-    derivable: pool.derivable,
-    forecast: {
-      payments_last_day: pool.paymentsLastDay,
-      busiest_hour: pool.busiestHour,
-      mean_lock_seconds: pool.meanLockSeconds,
-      expected_held: pool.forecast.expectedHeld,
-      exhausted_in_seconds: pool.forecast.exhaustedInSeconds,
-    },
-  };
 }

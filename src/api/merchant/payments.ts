@@ -86,10 +86,7 @@ export function registerPaymentRoutes(api: Api, { db, config, clock }: PaymentRo
     handler: async (request) => {
       const paymentNumber = request.params.payment_number;
       if (!isPaymentNumber(paymentNumber)) throw notFound();
-      const outcome = await cancelPayment(
-        { db, clock, publicUrl: config.publicUrl },
-        { merchantId: request.merchantId, paymentNumber },
-      );
+      const outcome = await cancelPayment({ db, clock }, { merchantId: request.merchantId, paymentNumber });
       switch (outcome.outcome) {
         case 'cancelled':
           return presentPayment(outcome.view, config.publicUrl);

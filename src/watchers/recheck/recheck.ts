@@ -133,11 +133,11 @@ export function createRecheck(deps: RecheckDeps): Recheck {
    * there is looked at again by whoever reads on.
    */
   async function readAnew(state: ChainState, { position }: RecheckMark, signal: AbortSignal): Promise<void> {
-    const { latePolicy, publicUrl } = deps;
+    const { latePolicy } = deps;
     try {
       const forkPoint = await findMisread(db, source, state, position.height, signal);
       if (forkPoint === null) return;
-      const context = { chain, latePolicy, publicUrl, now: clock() };
+      const context = { chain, latePolicy, now: clock() };
       await inTransaction(db, (trx) => commitFork(trx, state, { forkPoint, disconnected: [] }, context));
       log.warn(
         { fork_point: forkPoint.height, height: state.cursor.height },
@@ -153,11 +153,10 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     reading: Reading,
     before: RecheckMark,
   ): Promise<Repair | null> {
-    const { latePolicy, publicUrl } = deps;
+    const { latePolicy } = deps;
     const context = {
       chain,
       latePolicy,
-      publicUrl,
       now: clock(),
       forks: before.forks,
       asksForAll: watch.size <= fewAddresses,

@@ -184,8 +184,8 @@ async function settledMeanwhile(
   return meanwhile;
 }
 
-function contextOf({ chain, latePolicy, publicUrl, clock }: RescanDeps): CommitContext {
-  return { chain, latePolicy, publicUrl, now: clock() };
+function contextOf({ chain, latePolicy, clock }: RescanDeps): CommitContext {
+  return { chain, latePolicy, now: clock() };
 }
 
 function add(report: RescanReport, { cursor, native }: RereadRange, reading: Reading, repair: Repair): void {

@@ -81,7 +81,7 @@ describeDatabases('what is shown of a payment', (openTestDb) => {
     const view = await viewOf(db, payment);
     expect(view.deposits.total).toBe(2_100);
     expect(view.deposits.largest).toHaveLength(50);
-    const body = paymentEventBody('payment.confirmed', view, 'https://pay.example.com');
+    const body = paymentEventBody('payment.confirmed', view);
     expect(Buffer.byteLength(body)).toBeLessThan(64 * 1024);
     expect(JSON.parse(body).payment.deposits_total).toBe(2_100);
   });

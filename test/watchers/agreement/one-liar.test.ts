@@ -38,8 +38,7 @@ function rescanOf(world: World, to: number) {
   const { db, chainConfig: chain, clock, policy } = world;
   const { source } = world.chain;
   const watch = createWatchlist('evm');
-  const publicUrl = 'https://pay.example.com';
-  const deps = { db, chain, source, watch, latePolicy: policy.late, publicUrl, clock, log: silentLog };
+  const deps = { db, chain, source, watch, latePolicy: policy.late, clock, log: silentLog };
   const { signal } = new AbortController();
   return rescan(deps, { from: 1, to, native: false, signal, progress: () => {} });
 }
@@ -228,7 +227,6 @@ describeDatabases('S1: what was decided before a pause', (openTestDb) => {
     const context: CommitContext = {
       chain: world.chainConfig,
       latePolicy: 'flag',
-      publicUrl: 'https://pay.example.com',
       now: world.clock(),
     };
     const fork = { forkPoint: below, disconnected };

@@ -71,7 +71,6 @@ async function open({ nodes, liarLast = false }: { nodes: number; liarLast?: boo
     source: evmSourceForTest(urls, { clock }),
     watch: createWatchlist('evm'),
     latePolicy: 'flag' as const,
-    publicUrl: 'https://pay.example.com',
     clock,
     log: silentLog,
     onEvents: () => {},

@@ -43,7 +43,6 @@ async function openReader(url: string, { addresses = 1 }: { addresses?: number }
     source,
     watch: createWatchlist('evm'),
     latePolicy: 'flag',
-    publicUrl: 'https://pay.example.com',
     clock,
     log: silentLog,
     onEvents: () => {},

@@ -73,7 +73,6 @@ async function open() {
     source: evmSourceForTest(urls, { clock, finality: 'depth', log }),
     watch: createWatchlist('evm'),
     latePolicy: 'flag',
-    publicUrl: 'https://pay.example.com',
     clock,
     log,
     onEvents: () => {},

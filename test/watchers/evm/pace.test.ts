@@ -197,7 +197,6 @@ describeDatabases('L3: an address', (openTestDb) => {
       source,
       watch: createWatchlist('evm'),
       latePolicy: 'flag',
-      publicUrl: config.publicUrl,
       clock: systemClock,
       log: silentLog,
       onEvents: () => {},

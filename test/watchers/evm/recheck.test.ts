@@ -39,7 +39,6 @@ async function open(others: number) {
     source,
     watch: createWatchlist('evm'),
     latePolicy: 'flag' as const,
-    publicUrl: 'https://pay.example.com',
     clock,
     log: silentLog,
     onEvents: () => {},

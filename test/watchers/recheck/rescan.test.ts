@@ -37,7 +37,6 @@ function rescanOf(
     source,
     watch: createWatchlist('evm'),
     latePolicy: policy.late,
-    publicUrl: 'https://pay.example.com',
     clock,
     log: silentLog,
   };

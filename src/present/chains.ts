@@ -1,0 +1,67 @@
+import type { ChainConfig } from '../config.ts';
+import type { NodeLimits, NodeStatus } from '../core/node.ts';
+import type { ChainState } from '../storage/chains/chains.ts';
+import type { Coverage } from '../storage/chains/recheck-marks.ts';
+import { isoTime, timeOrNull } from './values.ts';
+
+/*
+ * The JSON of a chain and of its nodes.
+ */
+
+/** What is known of a chain; `reason` says why no payment can be created on it, null: one can. */
+export type ChainFound = {
+  state: ChainState | null;
+  coverage: Coverage | null;
+  reason: string | null;
+  nodes: readonly NodeStatus[];
+};
+
+export function presentChain(chain: ChainConfig, { state, coverage, reason, nodes }: ChainFound) {
+  return {
+    network: chain.network,
+    chain: chain.name,
+    available: reason === null,
+    reason,
+    confirmations: chain.requiredConfirmations,
+    cursor: state === null ? null : presentCursor(state.cursor),
+    coverage: coverage === null ? null : presentCoverage(coverage),
+    head: state?.head.height ?? null,
+    finalized: state?.finalizedHeight ?? null,
+    read_at: timeOrNull(state?.readAt ?? null),
+    nodes: nodes.map(presentNode),
+  };
+}
+
+function presentCursor({ height, hash, time }: ChainState['cursor']) {
+  return { height, hash, time: isoTime(time * 1000) };
+}
+
+function presentCoverage({ from, completeTo, recheckedTo, gaps }: Coverage) {
+  return { from, complete_to: completeTo, rechecked_to: recheckedTo, gaps };
+}
+
+/** Host names only: URLs carry keys. */
+function presentNode(node: NodeStatus) {
+  return {
+    host: node.host,
+    preferred: node.preferred,
+    state: node.state,
+    head: node.head,
+    finalized: node.finalized,
+    lag: node.lag,
+    answered_at: timeOrNull(node.answeredAt),
+    lacks: node.lacks,
+    limits: node.limits === null ? null : presentLimits(node.limits),
+    latency_ms: node.latencyMs === null ? null : Math.round(node.latencyMs),
+    backoff_until: timeOrNull(node.backoffUntil),
+    last_error: node.lastError,
+  };
+}
+
+function presentLimits({ blocksPerQuery, callsPerRequest, recipientFilter }: NodeLimits) {
+  return {
+    blocks_per_query: blocksPerQuery,
+    calls_per_request: callsPerRequest,
+    recipient_filter: recipientFilter,
+  };
+}
