@@ -7,12 +7,14 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { openDatabase } from '../../src/storage/database.ts';
+import { connect, prepareEmptying } from './empty.ts';
 import { scratchRoot } from './scratch.ts';
 
 export type Cluster = {
-  /** URL of a database of its own; with `migrated` it holds our tables already. */
-  createDatabase(migrated: boolean): Promise<string>;
-  dropDatabase(name: string): Promise<void>;
+  /** URL of an empty database that nobody else uses; with `migrated` it holds our tables already. */
+  lendDatabase(migrated: boolean): Promise<string>;
+  /** Sessions in it are ended. Its rows are gone when this resolves. */
+  takeBack(name: string): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -80,18 +82,43 @@ export async function startCluster(): Promise<Cluster> {
   await admin.query(`create database ${templateName}`);
   const template = await openDatabase(urlOf(templateName));
   await template.destroy();
+  const emptying = await prepareEmptying(urlOf(templateName));
 
   let count = 0;
+  /** Migrated ones, with a session in each that empties it. */
+  const lent = new Map<string, pg.Client>();
+  const free: { name: string; session: pg.Client }[] = [];
+
+  async function create(template: string): Promise<string> {
+    const name = `test_${++count}`;
+    await admin.query(`create database ${name} template ${template}`);
+    return name;
+  }
+
+  async function createMigrated(): Promise<{ name: string; session: pg.Client }> {
+    const name = await create(templateName);
+    return { name, session: await connect(urlOf(name)) };
+  }
+
   return {
-    createDatabase: async (migrated) => {
-      const name = `test_${++count}`;
-      await admin.query(`create database ${name} template ${migrated ? templateName : 'template0'}`);
+    lendDatabase: async (migrated) => {
+      if (!migrated) return urlOf(await create('template0'));
+      const { name, session } = free.pop() ?? (await createMigrated());
+      lent.set(name, session);
       return urlOf(name);
     },
-    dropDatabase: async (name) => {
+    takeBack: async (name) => {
+      const session = lent.get(name);
+      lent.delete(name);
+      if (session !== undefined && (await emptying.empty(session))) {
+        free.push({ name, session });
+        return;
+      }
+      await session?.end();
       await admin.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
     },
     stop: async () => {
+      await Promise.all([...lent.values(), ...free.map(({ session }) => session)].map((one) => one.end()));
       await admin.end();
       const ended = new Promise((resolve) => running.once('exit', resolve));
       // The immediate shutdown: what it would save is thrown away next.

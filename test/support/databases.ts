@@ -1,8 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, inject, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
+import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { endStart, openSqlite } from '../../src/storage/sqlite.ts';
 import { scratchRoot } from './scratch.ts';
 
 export type DatabaseKind = 'SQLite' | 'PostgreSQL';
@@ -18,12 +20,38 @@ export function describeDatabases(
   for (const kind of ['SQLite', 'PostgreSQL'] as const) {
     describe(`${name} on ${kind}`, () => {
       tests(async () => {
-        const db = await openDatabase(await freshDatabaseUrl(kind, { migrated: true }));
+        const db = kind === 'SQLite' ? await openTestSqlite() : await openTestPostgres();
         onTestFinished(() => db.destroy());
         return db;
       }, kind);
     });
   }
+}
+
+/** The tables are made once for each test file: making them takes longer than most tests do. */
+let migratedFile: Promise<Buffer> | undefined;
+
+async function makeMigratedFile(): Promise<Buffer> {
+  const folder = mkdtempSync(join(scratchRoot(), 'depositd-test-'));
+  const path = join(folder, 'depositd.db');
+  await (await openDatabase(`sqlite:${path}`)).destroy();
+  const file = readFileSync(path);
+  rmSync(folder, { recursive: true });
+  return file;
+}
+
+/** A fresh, migrated database; whoever opens it destroys it. Its file is removed when the test ends. */
+export async function openTestSqlite(): Promise<Db> {
+  migratedFile ??= makeMigratedFile();
+  const path = join(testFolder(), 'depositd.db');
+  writeFileSync(path, await migratedFile);
+  const db = openSqlite(path);
+  await endStart(db);
+  return db;
+}
+
+async function openTestPostgres(): Promise<Db> {
+  return openPostgres(await freshDatabaseUrl('PostgreSQL', { migrated: true }), runningLimits);
 }
 
 /** URL of a new database, removed when the test ends. Not `migrated`: without any table. */

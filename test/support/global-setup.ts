@@ -5,7 +5,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Answers with the URL of a fresh PostgreSQL database. */
+    /** Answers with the URL of an empty PostgreSQL database. */
     databaseDesk: string;
   }
 }
@@ -24,9 +24,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
         const name = (request.url ?? '/').slice(1);
         switch (request.method) {
           case 'POST':
-            return answer(201, await running.createDatabase(name === 'migrated'));
+            return answer(201, await running.lendDatabase(name === 'migrated'));
           case 'DELETE':
-            await running.dropDatabase(name);
+            await running.takeBack(name);
             return answer(200, '');
           default:
             return answer(405, '');
