@@ -205,6 +205,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 
     sql`create table chain_cursors (
       network text primary key,
+      first_height ${int} not null,
       height ${int} not null,
       hash text not null,
       time ${int} not null,

@@ -118,6 +118,12 @@ function show({ chains, pools, prices, deliveries, webhooks }: Status): void {
     for (const { from, to } of coverage?.gaps ?? []) {
       print(`never read: depositd rescan --network ${network} --from ${from} --to ${to}`);
     }
+    if (coverage === null) continue;
+    const before = coverage.ranges.filter(({ from }) => from < coverage.from);
+    if (before.length > 0) {
+      const ranges = before.map(showRange).join(', ');
+      print(`${network} is read from block ${coverage.from} on; before it by rescan: ${ranges}`);
+    }
   }
   print('');
   showNodes(chains);
@@ -206,6 +212,10 @@ function nodeState({
 }: Pick<NodeStatus, 'state' | 'lacks'> & { last_error: string | null }): string {
   if (state === 'limited') return `serves no ${lacks.join(', ')}`;
   return state === 'ready' || error === null ? state : `${state}: ${error}`;
+}
+
+function showRange({ from, to }: { from: number; to: number }): string {
+  return from === to ? String(from) : `${from} to ${to}`;
 }
 
 function shown(height: number | null | undefined): string {

@@ -9,6 +9,17 @@ export function gapsIn(ranges: readonly HeightRange[]): HeightRange[] {
   });
 }
 
+/** The same blocks in as few ranges as can be; those given are in order and do not overlap. */
+export function joined(ranges: readonly HeightRange[]): HeightRange[] {
+  const whole: HeightRange[] = [];
+  for (const { from, to } of ranges) {
+    const last = whole.at(-1);
+    if (last?.to === from - 1) last.to = to;
+    else whole.push({ from, to });
+  }
+  return whole;
+}
+
 /** The parts of a range that none of the others covers; those are in order and do not overlap. */
 export function uncovered({ from, to }: HeightRange, ranges: readonly HeightRange[]): HeightRange[] {
   const near = ranges.filter((range) => range.to >= from && range.from <= to);

@@ -36,8 +36,8 @@ function presentCursor({ height, hash, time }: ChainState['cursor']) {
   return { height, hash, time: isoTime(time * 1000) };
 }
 
-function presentCoverage({ from, completeTo, recheckedTo, gaps }: Coverage) {
-  return { from, complete_to: completeTo, rechecked_to: recheckedTo, gaps };
+function presentCoverage({ from, completeTo, recheckedTo, gaps, ranges }: Coverage) {
+  return { from, complete_to: completeTo, rechecked_to: recheckedTo, gaps, ranges };
 }
 
 /** Host names only: URLs carry keys. */

@@ -168,6 +168,8 @@ export type Schema = {
 
   chain_cursors: {
     network: string;
+    /** The block from which everything is read; a fork or an operator can lower it. */
+    first_height: number;
     height: number;
     hash: string;
     time: number;

@@ -71,9 +71,9 @@ export async function fillDatabase(
       select i, 1, ${at} + 50000, 120, 200 from n where i <= ${n - pendingPayments}`,
     `${rows} insert into idempotency_keys (merchant_id, key, fingerprint, payment_id, created_at)
       select 'mer_1', 'key-' || i, 'print', i, ${at} from n`,
-    `insert into chain_cursors (network, height, hash, time, head_height, head_hash, head_time, time_height, time_hash,
+    `insert into chain_cursors (network, first_height, height, hash, time, head_height, head_hash, head_time, time_height, time_hash,
         time_block, time_shown_at, finalized_height, read_at)
-      values ('bsc', ${tip}, '0xb', ${seconds}, ${tip}, '0xb', ${seconds}, ${tip}, '0xb', ${seconds}, ${now}, ${tip - 100},
+      values ('bsc', 1, ${tip}, '0xb', ${seconds}, ${tip}, '0xb', ${seconds}, ${tip}, '0xb', ${seconds}, ${now}, ${tip - 100},
         ${now})`,
   ];
   await inTransaction(db, async (trx) => {

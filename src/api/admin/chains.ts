@@ -38,17 +38,22 @@ const nodeSchema = z.object({
   last_error: z.string().nullable(),
 });
 
+const rangeSchema = z.object({ from: countSchema, to: countSchema }).describe('Both ends included.');
+
 const coverageSchema = z.object({
-  from: countSchema.describe('The first block that was read.'),
+  from: countSchema.describe('The block from which everything is read.'),
   complete_to: countSchema.describe(
-    'Every block up to this one was read from a node that proved to have it.',
+    'Every block from there up to this one was read from a node that proved to have it.',
   ),
   rechecked_to: countSchema
     .nullable()
-    .describe('Every block up to this one was read a second time; null while none was.'),
-  gaps: z
-    .array(z.object({ from: countSchema, to: countSchema }))
-    .describe('Blocks that were never read, both ends included.'),
+    .describe('Every block from there up to this one was read a second time; null while none was.'),
+  gaps: z.array(rangeSchema).describe('Blocks from there on that were passed over.'),
+  ranges: z
+    .array(rangeSchema)
+    .describe(
+      'All blocks that were read, lowest first; below `from` only what an operator had read by `rescan`.',
+    ),
 });
 
 const chainSchema = z.object({

@@ -66,14 +66,23 @@ export async function lockChain(trx: Trx, network: Network): Promise<ChainState 
 export async function insertChain(trx: Trx, state: ChainState): Promise<boolean> {
   const result = await trx
     .insertInto('chain_cursors')
-    .values({ network: state.network, ...columnsOf(state) })
+    .values({ network: state.network, first_height: state.cursor.height + 1, ...columnsOf(state) })
     .onConflict((conflict) => conflict.column('network').doNothing())
     .executeTakeFirst();
   return result.numInsertedOrUpdatedRows === 1n;
 }
 
+/** Reading goes on above the cursor: where that is below the first block, more is promised than before. */
 export async function updateChain(trx: Trx, state: ChainState): Promise<void> {
-  await trx.updateTable('chain_cursors').set(columnsOf(state)).where('network', '=', state.network).execute();
+  const next = state.cursor.height + 1;
+  await trx
+    .updateTable('chain_cursors')
+    .set((eb) => ({
+      ...columnsOf(state),
+      first_height: eb.case().when('first_height', '>', next).then(next).else(eb.ref('first_height')).end(),
+    }))
+    .where('network', '=', state.network)
+    .execute();
 }
 
 export async function insertAnchors(trx: Trx, network: Network, blocks: readonly BlockRef[]): Promise<void> {
@@ -140,6 +149,8 @@ export async function deleteAnchors(trx: Trx, network: Network, heights: readonl
     .execute();
 }
 
+type ChainColumns = Omit<Schema['chain_cursors'], 'network' | 'first_height'>;
+
 function selectChains(db: Db) {
   return db
     .selectFrom('chain_cursors')
@@ -162,7 +173,7 @@ function selectChains(db: Db) {
     ]);
 }
 
-function columnsOf(state: ChainState): Omit<Schema['chain_cursors'], 'network'> {
+function columnsOf(state: ChainState): ChainColumns {
   return {
     height: state.cursor.height,
     hash: state.cursor.hash,
@@ -181,7 +192,7 @@ function columnsOf(state: ChainState): Omit<Schema['chain_cursors'], 'network'> 
   };
 }
 
-function toState(row: Schema['chain_cursors']): ChainState {
+function toState(row: ChainColumns & { network: string }): ChainState {
   return {
     network: row.network as Network,
     cursor: { height: row.height, hash: row.hash as BlockHash, time: row.time },

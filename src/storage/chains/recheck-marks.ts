@@ -1,5 +1,5 @@
 import type { BlockHash, BlockRef, Cursor } from '../../core/chain.ts';
-import { gapsIn, type HeightRange } from '../../core/coverage.ts';
+import { type HeightRange, joined, uncovered } from '../../core/coverage.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
 import { listScans } from './scans.ts';
@@ -45,30 +45,40 @@ export async function rewindRecheck(trx: Trx, network: Network, forkPoint: Block
   await updateRecheckMark(trx, { ...mark, position, forks: mark.forks + 1 });
 }
 
-/** What can be promised of a chain: null where nothing was read yet. */
+/** What can be promised of a chain. */
 export type Coverage = {
-  /** The first block that was read. */
+  /** Every block that was read, lowest first; also what an operator had read below `from`, where nothing is promised. */
+  ranges: HeightRange[];
+  /** The block from which everything is read. */
   from: number;
   /** Every block from there up to this one was proven complete. */
   completeTo: number;
   /** Every block from there up to this one was read twice; null while none was. */
   recheckedTo: number | null;
-  /** Blocks between that were never read. */
+  /** Blocks from there on that were passed over. */
   gaps: HeightRange[];
 };
 
+/** Null where nothing that is promised was read yet. */
 export async function readCoverage(db: Db, network: Network): Promise<Coverage | null> {
-  const scans = await listScans(db, network);
-  const [first] = scans;
-  const last = scans.at(-1);
-  if (first === undefined || last === undefined) return null;
-  const gaps = gapsIn(scans);
+  const chain = await db
+    .selectFrom('chain_cursors')
+    .select('first_height')
+    .where('network', '=', network)
+    .executeTakeFirst();
+  const ranges = joined(await listScans(db, network));
+  const last = ranges.at(-1);
+  if (chain === undefined || last === undefined || last.to < chain.first_height) return null;
+  const from = chain.first_height;
+  const gaps = uncovered({ from, to: last.to }, ranges);
   const completeTo = gaps[0] === undefined ? last.to : gaps[0].from - 1;
-  const rechecked = (await readRecheckMark(db, network))?.position.height ?? 0;
+  const mark = await readRecheckMark(db, network);
+  const rechecked = Math.min(mark?.position.height ?? 0, completeTo);
   return {
-    from: first.from,
+    ranges,
+    from,
     completeTo,
-    recheckedTo: rechecked >= first.from ? Math.min(rechecked, completeTo) : null,
+    recheckedTo: rechecked >= from ? rechecked : null,
     gaps,
   };
 }

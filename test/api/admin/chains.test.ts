@@ -12,6 +12,8 @@ describeDatabases("the operator's view of a chain", (openTestDb) => {
     const api = await openApiServer(db);
     await inTransaction(db, async (trx) => {
       const scan = { network: 'bsc', host: 'node.example', native: false, at: createdAt } as const;
+      await trx.updateTable('chain_cursors').set({ first_height: 101 }).execute();
+      await recordScan(trx, { ...scan, from: 20, to: 40 });
       await recordScan(trx, { ...scan, from: 101, to: 900 });
       await recordScan(trx, { ...scan, from: 951, to: 1000 });
       const position = testBlock(880);
@@ -21,7 +23,17 @@ describeDatabases("the operator's view of a chain", (openTestDb) => {
     expect(body.data).toMatchObject([
       {
         network: 'bsc',
-        coverage: { from: 101, complete_to: 900, rechecked_to: 880, gaps: [{ from: 901, to: 950 }] },
+        coverage: {
+          from: 101,
+          complete_to: 900,
+          rechecked_to: 880,
+          gaps: [{ from: 901, to: 950 }],
+          ranges: [
+            { from: 20, to: 40 },
+            { from: 101, to: 900 },
+            { from: 951, to: 1000 },
+          ],
+        },
       },
       { network: 'ethereum', coverage: null },
     ]);

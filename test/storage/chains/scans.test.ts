@@ -19,7 +19,7 @@ import {
 import { inTransaction } from '../../../src/storage/database.ts';
 import type { Db } from '../../../src/storage/schema.ts';
 import { describeDatabases } from '../../support/databases.ts';
-import { createdAt, testBlock } from '../../support/payments.ts';
+import { createdAt, setTestChain, testBlock } from '../../support/payments.ts';
 
 const network = 'bsc' as const;
 
@@ -125,12 +125,15 @@ describeDatabases('the record of what was read', (openTestDb) => {
   test('says what is complete, what was read twice and what is missing', async () => {
     const db = await openTestDb();
     expect(await readCoverage(db, network)).toBeNull();
+    await setTestChain(db, network);
+    expect(await readCoverage(db, network)).toBeNull();
     await record(db, scan(101, 150));
     const position = testBlock(100);
     await inTransaction(db, (trx) =>
       insertRecheckMark(trx, { network, position, forks: 0, recheckedAt: createdAt }),
     );
     expect(await readCoverage(db, network)).toEqual({
+      ranges: [{ from: 101, to: 150 }],
       from: 101,
       completeTo: 150,
       recheckedTo: null,
@@ -140,6 +143,38 @@ describeDatabases('the record of what was read', (openTestDb) => {
     expect(await readCoverage(db, network)).toMatchObject({
       completeTo: 150,
       gaps: [{ from: 151, to: 159 }],
+    });
+  });
+
+  test('promises nothing below the block from which everything is read: what was read there is a range, and leaves no gap', async () => {
+    const db = await openTestDb();
+    await setTestChain(db, network);
+    await record(db, scan(20, 40));
+    expect(await readCoverage(db, network)).toBeNull();
+    await record(db, scan(41, 50), scan(101, 150), scan(60, 100));
+    const ranges = [
+      { from: 20, to: 50 },
+      { from: 60, to: 150 },
+    ];
+    const position = testBlock(120);
+    await inTransaction(db, (trx) =>
+      insertRecheckMark(trx, { network, position, forks: 0, recheckedAt: createdAt }),
+    );
+    expect(await readCoverage(db, network)).toEqual({
+      ranges,
+      from: 101,
+      completeTo: 150,
+      recheckedTo: 120,
+      gaps: [],
+    });
+    // A fork or an operator has set the cursor back below it: all above is read now.
+    await setTestChain(db, network, { cursor: testBlock(54) });
+    await setTestChain(db, network, { cursor: testBlock(150) });
+    expect(await readCoverage(db, network)).toMatchObject({
+      from: 55,
+      completeTo: 54,
+      recheckedTo: null,
+      gaps: [{ from: 55, to: 59 }],
     });
   });
 

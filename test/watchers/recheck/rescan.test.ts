@@ -149,7 +149,7 @@ describeDatabases('a rescan', (openTestDb) => {
     expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
   });
 
-  test('closes a gap, reads before the first block read, and leaves the rest as it was read', async () => {
+  test('reads before the first block read, which takes nothing from what is promised and makes no gap', async () => {
     const { world } = await openPaid(await openTestDb());
     const { height } = world.chain.head();
     await inTransaction(world.db, (trx) =>
@@ -158,20 +158,49 @@ describeDatabases('a rescan', (openTestDb) => {
         .set({ from_height: height - 1 })
         .execute(),
     );
+    const first = { first_height: height - 1 };
+    await inTransaction(world.db, (trx) => trx.updateTable('chain_cursors').set(first).execute());
     const before = await readCoverage(world.db, world.network);
-    expect(before).toMatchObject({ from: height - 1 });
+    expect(before).toMatchObject({
+      from: height - 1,
+      completeTo: height,
+      ranges: [{ from: height - 1, to: height }],
+    });
     await rescanOf(world, { from: 2, to: height - 3 });
+    expect(await readCoverage(world.db, world.network)).toEqual({
+      ...before,
+      ranges: [{ from: 2, to: height - 3 }, ...(before?.ranges ?? [])],
+    });
+    await rescanOf(world);
+    expect(await readCoverage(world.db, world.network)).toEqual({
+      ...before,
+      ranges: [{ from: 1, to: height }],
+    });
+  });
+
+  test('closes a gap above the first block read, and leaves the rest as it was read', async () => {
+    const { world } = await openPaid(await openTestDb());
+    const { height } = world.chain.head();
+    const before = await readCoverage(world.db, world.network);
+    await inTransaction(world.db, (trx) =>
+      trx
+        .updateTable('chain_scans')
+        .set({ from_height: height - 1 })
+        .execute(),
+    );
+    const from = before?.from ?? 0;
     expect(await readCoverage(world.db, world.network)).toMatchObject({
-      from: 2,
+      from,
+      completeTo: from - 1,
+      gaps: [{ from, to: height - 2 }],
+    });
+    await rescanOf(world, { from, to: height - 3 });
+    expect(await readCoverage(world.db, world.network)).toMatchObject({
       completeTo: height - 3,
       gaps: [{ from: height - 2, to: height - 2 }],
     });
-    await rescanOf(world);
-    expect(await readCoverage(world.db, world.network)).toMatchObject({
-      from: 1,
-      completeTo: height,
-      gaps: [],
-    });
+    await rescanOf(world, { from });
+    expect(await readCoverage(world.db, world.network)).toEqual(before);
   });
 
   test('finds what was paid to an address before it was listed', async () => {
