@@ -124,11 +124,12 @@ async function start(
   keep({ name: 'statistics', step: () => refreshStatistics(db), delay: () => 24 * hourMs });
 
   const id = randomUUID();
-  const beat = { id, version: programVersion(), startedAt: clock() };
-  const live = () =>
-    inTransaction(db, (trx) => noteDaemon(trx, { ...beat, seenAt: clock(), prices: pricesOf(rates) }));
+  const live = () => {
+    const beat = { id, version: programVersion(), prices: pricesOf(rates) };
+    return inTransaction(db, (trx) => noteDaemon(trx, beat, { clock }));
+  };
   await live();
-  closers.push(() => inTransaction(db, (trx) => noteDaemonStopped(trx, id, clock())).catch(() => {}));
+  closers.push(() => inTransaction(db, (trx) => noteDaemonStopped(trx, id, { clock })).catch(() => {}));
   keep({ name: 'heartbeat', step: live, delay: () => heartbeatMs });
 
   const notifier = startNotifier(config, { db, secrets, metrics, clock, log }, closers);

@@ -36,9 +36,8 @@ export async function status(options: CommandOptions): Promise<void> {
 type Status = Awaited<ReturnType<typeof readStatus>>;
 
 async function readStatus({ config, db, clock }: Workplace) {
-  const now = clock();
+  const now = await databaseTime(db, clock);
   const states = await readChains(db);
-  const readNow = await databaseTime(db, clock);
   const pending = await countPendingPayments(db);
   const backlog = await getDeliveryBacklog(db, now);
   const webhooks = await readWebhooks(db);
@@ -64,7 +63,7 @@ async function readStatus({ config, db, clock }: Workplace) {
       const { network } = chain;
       const coverage = coverages.get(network) ?? null;
       const state = states.find((one) => one.network === network) ?? null;
-      const reason = running.length === 0 ? 'no daemon reads it' : chainUnavailable(state, readNow);
+      const reason = running.length === 0 ? 'no daemon reads it' : chainUnavailable(state, now);
       const found = { state, coverage, reason, nodes: nodes.filter((node) => node.network === network) };
       return {
         ...presentChain(chain, found),

@@ -184,7 +184,7 @@ test('a target that a daemon serves is refused, and two copies at once are one c
   const { source, target, copy } = await openBoth();
   await fillDatabase(source, { payments: 20, now: 1_800_000_000_000 });
   await inTransaction(target, (trx) =>
-    noteDaemon(trx, { id: 'd', version: '1', startedAt: Date.now(), seenAt: Date.now(), prices: [] }),
+    noteDaemon(trx, { id: 'd', version: '1', prices: [] }, { clock: Date.now }),
   );
   await expect(copy()).rejects.toThrow('a daemon serves the target already');
   await sql`delete from daemons`.execute(target);

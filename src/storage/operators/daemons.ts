@@ -1,3 +1,5 @@
+import type { Clock } from '../../clock.ts';
+import { type DatabaseTime, databaseTime } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** A price as a daemon had it. */
@@ -8,7 +10,7 @@ export type NotedPrice = {
   reason: string | null;
 };
 
-/** A process that serves this database, or did. Times are Unix ms. */
+/** A process that serves this database, or did. Times are Unix ms, as `databaseTime` tells them. */
 export type NotedDaemon = {
   id: string;
   version: string;
@@ -29,13 +31,25 @@ const patienceMs = 3.5 * heartbeatMs;
 /** Those that ended are remembered for so long, ms. */
 const memoryMs = 7 * 24 * 60 * 60 * 1000;
 
+/** What tells the time of a beat. */
+type Timing = {
+  clock: Clock;
+  /** For tests, whose time is their own. */
+  timeOf?: DatabaseTime;
+};
+
 /** Says that a daemon lives, and forgets those that ended long ago. */
-export async function noteDaemon(trx: Trx, daemon: Omit<NotedDaemon, 'stoppedAt'>): Promise<void> {
-  const { id, version, startedAt, seenAt } = daemon;
+export async function noteDaemon(
+  trx: Trx,
+  daemon: Pick<NotedDaemon, 'id' | 'version' | 'prices'>,
+  { clock, timeOf = databaseTime }: Timing,
+): Promise<void> {
+  const { id, version } = daemon;
+  const seenAt = await timeOf(trx, clock);
   const prices = JSON.stringify(daemon.prices);
   await trx
     .insertInto('daemons')
-    .values({ id, version, started_at: startedAt, seen_at: seenAt, stopped_at: null, prices })
+    .values({ id, version, started_at: seenAt, seen_at: seenAt, stopped_at: null, prices })
     .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: seenAt, prices }))
     .execute();
   await trx
@@ -44,7 +58,12 @@ export async function noteDaemon(trx: Trx, daemon: Omit<NotedDaemon, 'stoppedAt'
     .execute();
 }
 
-export async function noteDaemonStopped(trx: Trx, id: string, at: number): Promise<void> {
+export async function noteDaemonStopped(
+  trx: Trx,
+  id: string,
+  { clock, timeOf = databaseTime }: Timing,
+): Promise<void> {
+  const at = await timeOf(trx, clock);
   await trx.updateTable('daemons').set({ stopped_at: at, seen_at: at }).where('id', '=', id).execute();
 }
 
