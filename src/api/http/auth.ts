@@ -26,16 +26,23 @@ export function createMerchantAuth({ db, limiter }: { db: Db; limiter: Limiter }
         ? await findMerchantByKeyHash(db, hashApiKey(key))
         : null;
     spend(limiter, owner === null ? `address ${request.ip}` : `key ${owner.keyId}`, reply);
-    if (owner === null) {
-      throw detailError(
-        401,
-        key === undefined
-          ? 'No API key: send yours in the X-API-Key header.'
-          : 'The API key is unknown or revoked.',
-      );
-    }
+    if (owner === null) throw detailError(401, keyFault(request));
     request.merchantId = owner.merchantId;
   };
+}
+
+/** What is wrong with the key of a request that has no valid one. Repeats nothing of what was sent. */
+function keyFault({ headers }: FastifyRequest): string {
+  const key = headers['x-api-key'];
+  if (key === undefined) {
+    return headers.authorization === undefined
+      ? 'No API key: send yours in the X-API-Key header.'
+      : 'No API key: it is sent in the X-API-Key header, not in Authorization.';
+  }
+  if (typeof key === 'string' && keyPattern.test(key)) {
+    return 'This API key is unknown or was revoked. Whoever runs depositd can add another: depositd key add.';
+  }
+  return 'This is not an API key: expected pk_ and 64 digits of 0-9 and a-f, as it was shown when it was made.';
 }
 
 /** Counts a request against an open route's limit, by network address. */
@@ -56,10 +63,22 @@ export function createAdminAuth({
   return async (request, reply) => {
     if (isOperator(request, expected)) return;
     spend(limiter, `admin ${request.ip}`, reply);
-    throw detailError(401, 'Send the admin token: Authorization: Bearer <token>.', {
-      'www-authenticate': 'Bearer',
-    });
+    throw detailError(401, tokenFault(request), { 'www-authenticate': 'Bearer' });
   };
+}
+
+/** What is wrong with a request that does not carry the admin token. Repeats nothing of what was sent. */
+function tokenFault({ headers }: FastifyRequest): string {
+  const given = headers.authorization ?? '';
+  if (given === '' && headers['x-api-key'] === undefined) {
+    return 'No admin token: send Authorization: Bearer and the adminToken of the configuration.';
+  }
+  if (given === '' || /^bearer +pk_/i.test(given)) {
+    return 'A merchant’s API key does not open this: send Authorization: Bearer and the adminToken of the configuration.';
+  }
+  return /^bearer +\S/i.test(given)
+    ? 'This is not the admin token: expected the adminToken of the configuration.'
+    : 'Authorization is not as expected: send Bearer, a space, and the adminToken of the configuration.';
 }
 
 function isOperator(request: FastifyRequest, expected: Buffer): boolean {

@@ -78,6 +78,63 @@ describeDatabases('who may call the API', (openTestDb) => {
     expect((await api.send('GET', '/admin/v1/merchants/', scheme)).status).toBe(200);
   });
 
+  test.each([
+    [{}, 'No API key: send yours in the X-API-Key header.'],
+    [
+      { authorization: `Bearer pk_${'0'.repeat(64)}` },
+      'No API key: it is sent in the X-API-Key header, not in Authorization.',
+    ],
+    [
+      { 'x-api-key': 'pk_0123' },
+      'This is not an API key: expected pk_ and 64 digits of 0-9 and a-f, as it was shown when it was made.',
+    ],
+    [
+      { 'x-api-key': testAdminToken },
+      'This is not an API key: expected pk_ and 64 digits of 0-9 and a-f, as it was shown when it was made.',
+    ],
+    [
+      { 'x-api-key': `pk_${'0'.repeat(64)}` },
+      'This API key is unknown or was revoked. Whoever runs depositd can add another: depositd key add.',
+    ],
+  ])('a merchant’s route says what is wrong with %j', async (headers, detail) => {
+    const api = await openApiServer(await openTestDb());
+    expect((await api.send('GET', '/api/v1/payments/', { headers })).body).toEqual({ detail });
+  });
+
+  test('an unknown key and a revoked one are answered alike', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    await api.send('DELETE', `/admin/v1/merchants/${shop.id}/api-keys/${shop.keyId}/`, { admin: true });
+    const [revoked, unknown] = await Promise.all([
+      api.send('GET', '/api/v1/payments/', { key: shop.key }),
+      api.send('GET', '/api/v1/payments/', { key: `pk_${'0'.repeat(64)}` }),
+    ]);
+    expect(revoked?.text).toBe(unknown?.text);
+  });
+
+  test.each([
+    [{}, 'No admin token: send Authorization: Bearer and the adminToken of the configuration.'],
+    [
+      { 'x-api-key': `pk_${'0'.repeat(64)}` },
+      'A merchant’s API key does not open this: send Authorization: Bearer and the adminToken of the configuration.',
+    ],
+    [
+      { authorization: `Bearer pk_${'0'.repeat(64)}` },
+      'A merchant’s API key does not open this: send Authorization: Bearer and the adminToken of the configuration.',
+    ],
+    [
+      { authorization: testAdminToken },
+      'Authorization is not as expected: send Bearer, a space, and the adminToken of the configuration.',
+    ],
+    [
+      { authorization: 'Bearer no-such-token' },
+      'This is not the admin token: expected the adminToken of the configuration.',
+    ],
+  ])('an operator’s route says what is wrong with %j', async (headers, detail) => {
+    const api = await openApiServer(await openTestDb());
+    expect((await api.send('GET', '/admin/v1/merchants/', { headers })).body).toEqual({ detail });
+  });
+
   test('a key that is revoked over HTTP fails at the next request, and the merchant’s other keys go on', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
