@@ -6,11 +6,15 @@ export type NodeState = 'ready' | 'limited' | 'distrusted' | 'backoff' | 'wrong 
 
 /**
  * What one node says, each asked by itself. It is silent when it is down, behind, backing off, or does not serve what was
- * asked: that is no word for or against anything.
+ * asked: that is no word for or against anything. `late`: the others had settled the question before it answered, which is
+ * not even a word about that node.
  */
 export type NodeAnswer<T> =
   | { host: string; kind: 'answered'; value: T }
-  | { host: string; kind: 'silent'; reason: string };
+  | { host: string; kind: 'silent'; reason: string; late?: true };
+
+/** Whether the answers so far settle a question, whatever is said by as many nodes as have not answered yet. */
+export type Enough<T> = (answers: readonly NodeAnswer<T>[], missing: number) => boolean;
 
 /** What is known of how much a node takes at once. */
 export type NodeLimits = {

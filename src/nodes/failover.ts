@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { Capability, NodeAnswer, NodeStatus } from '../core/node.ts';
+import type { Capability, Enough, NodeAnswer, NodeStatus } from '../core/node.ts';
 import { RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { backoffMs, distrustMs, lackMs, longestAloneMs } from './backoff.ts';
@@ -36,6 +36,13 @@ export type AskOptions<N> = {
   aside?: boolean;
 };
 
+export type AskEachOptions<T> = {
+  /** Who is known to lack one of these is silent. */
+  needs?: readonly Capability[] | undefined;
+  /** When the others need not be waited for. */
+  enough?: Enough<T> | undefined;
+};
+
 /** The nodes of one chain: asks the preferred one, and the next when it fails. */
 export type Endpoints<N> = {
   /**
@@ -47,15 +54,18 @@ export type Endpoints<N> = {
   ask<T>(work: (node: N, seen: Seen) => Promise<T>, signal: AbortSignal, options?: AskOptions<N>): Promise<T>;
   /**
    * Runs the same work against every node at once, each by itself: one answer for each host name. Who backs off or lacks
-   * what is needed is not asked, so that a dead node costs one time-out and not one for each question.
+   * what is needed is not asked, so that a dead node costs one time-out and not one for each question; where the others
+   * are enough, none. What becomes of a node that was not waited for is noted all the same.
    */
   askEach<T>(
     work: (node: N, seen: Seen) => Promise<T>,
     signal: AbortSignal,
-    options?: Pick<AskOptions<N>, 'needs'>,
+    options?: AskEachOptions<T>,
   ): Promise<NodeAnswer<T>[]>;
-  /** Treats what a node said earlier as a fault after all. */
-  distrust(node: N, error: NodeError): void;
+  /** Treats what a node showed earlier as a fault after all. */
+  fault(node: N, error: NodeError): void;
+  /** What a node said earlier was untrue: for some time it is asked only if nobody else can be. It still has its vote. */
+  distrust(node: N, reason: string): void;
   status(): NodeStatus[];
   close(): Promise<void>;
 };
@@ -82,6 +92,9 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
   /** The one that the chain is read from. */
   let current = endpoints[0];
   let askedAt = Number.NEGATIVE_INFINITY;
+  const closing = new AbortController();
+  /** Questions that were settled before everybody had answered. */
+  const late = new Set<Promise<void>>();
 
   async function ask<T>(
     work: (node: N, seen: Seen) => Promise<T>,
@@ -102,21 +115,47 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
   async function askEach<T>(
     work: (node: N, seen: Seen) => Promise<T>,
     signal: AbortSignal,
-    { needs = [] }: Pick<AskOptions<N>, 'needs'> = {},
+    { needs = [], enough = () => false }: AskEachOptions<T> = {},
   ): Promise<NodeAnswer<T>[]> {
     const inOrder = candidates();
+    const whileOpen = AbortSignal.any([signal, closing.signal]);
     const askHost = async (host: string): Promise<NodeAnswer<T>> => {
       // Two URLs of one provider are one voice.
       for (const endpoint of inOrder.filter((candidate) => candidate.host === host)) {
-        const result = await attempt(endpoint, work, signal, { needs, aside: true });
+        const result = await attempt(endpoint, work, whileOpen, { needs, aside: true });
         if (result !== null) return { host, kind: 'answered', value: result.value };
       }
       const reasons = endpoints.flatMap((one) => (one.host === host ? [reasonOf(one, needs)] : []));
       return { host, kind: 'silent', reason: reasons.join('; ') };
     };
-    const answers = await Promise.all([...new Set(endpoints.map(({ host }) => host))].map(askHost));
+    const answers = new Map<string, NodeAnswer<T>>();
+    const settled = Promise.withResolvers<void>();
+    const hosts = [...new Set(endpoints.map(({ host }) => host))];
+    const all = Promise.all(
+      hosts.map(async (host) => {
+        answers.set(host, await askHost(host));
+        if (enough([...answers.values()], hosts.length - answers.size)) settled.resolve();
+      }),
+    );
+    await Promise.race([all, settled.promise]);
+    if (answers.size < hosts.length) finishLate(all, whileOpen);
     signal.throwIfAborted();
-    return answers;
+    return hosts.map(
+      (host) => answers.get(host) ?? { host, kind: 'silent', reason: 'not waited for', late: true },
+    );
+  }
+
+  /** Nobody waits for it: that it ends with the nodes is all that matters, and that no mistake of ours is hidden. */
+  function finishLate(asking: Promise<unknown>, signal: AbortSignal): void {
+    const ended = asking
+      .then(
+        () => {},
+        (error: unknown) => {
+          if (!signal.aborted) log.error({ err: error }, 'late answer failed');
+        },
+      )
+      .finally(() => late.delete(ended));
+    late.add(ended);
   }
 
   /** One unit of work against one node; null when it could not be asked, or failed. */
@@ -169,7 +208,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     }
     endpoint.failures = 0;
     endpoint.reported = false;
-    endpoint.lastError = null;
+    if (endpoint.distrustedUntil <= clock()) endpoint.lastError = null;
     endpoint.wrongChain = false;
     endpoint.answeredAt = clock();
   }
@@ -219,6 +258,16 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     } else log.debug({ ...fields, failures: endpoint.failures }, 'rpc endpoint failed');
   }
 
+  /** It goes on answering, and its vote counts like any other: no reason to back off. */
+  function distrust(endpoint: Endpoint<N>, reason: string): void {
+    const known = endpoint.distrustedUntil > clock();
+    endpoint.distrustedUntil = clock() + distrustMs(endpoint.failures);
+    endpoint.failed += 1;
+    endpoint.lastError = reason;
+    const fields = { host: endpoint.host, reason, distrusted_ms: endpoint.distrustedUntil - clock() };
+    log[known ? 'debug' : 'warn'](fields, 'rpc endpoint failed');
+  }
+
   /** It goes on serving everything else: no reason to back off. */
   function limit(endpoint: Endpoint<N>, what: Capability, reason: string): void {
     const times = endpoint.lacks.get(what)?.times ?? 0;
@@ -246,13 +295,17 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
   return {
     ask,
     askEach,
-    distrust: (node, error) => {
-      const endpoint = endpoints.find((candidate) => candidate.node === node);
-      if (endpoint !== undefined) fail(endpoint, error);
+    fault: (node, error) => {
+      for (const endpoint of endpoints) if (endpoint.node === node) fail(endpoint, error);
+    },
+    distrust: (node, reason) => {
+      for (const endpoint of endpoints) if (endpoint.node === node) distrust(endpoint, reason);
     },
     status: () => endpoints.map((endpoint) => statusOf(endpoint, clock())),
     close: async () => {
+      closing.abort();
       await Promise.all(endpoints.map(({ node }) => node.close()));
+      await Promise.all(late);
     },
   };
 }

@@ -107,8 +107,8 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   }
 
   async function decideAll(deposits: readonly Deposit[], signal: AbortSignal): Promise<Agreed> {
-    const { votes, reasons } = await askAbout(source, deposits, chain.requiredConfirmations, signal);
-    noteOutages([...votes.values()]);
+    const { votes, late, reasons } = await askAbout(source, deposits, chain.requiredConfirmations, signal);
+    noteOutages([...votes.values()], late);
     const agreed: Agreed = { confirmed: [], gone: [] };
     told.clear();
     for (const [deposit, ballot] of votes) {
@@ -135,9 +135,13 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   }
 
   /** A node that can say something of any of them is there. */
-  function noteOutages(ballots: readonly ReadonlyMap<string, DepositVote>[]): void {
+  function noteOutages(
+    ballots: readonly ReadonlyMap<string, DepositVote>[],
+    late: ReadonlySet<string>,
+  ): void {
     const hosts = new Set(ballots.flatMap((ballot) => [...ballot.keys()]));
-    for (const host of hosts) outages.note(host, !ballots.some((ballot) => !isSilent(ballot.get(host))));
+    for (const host of hosts)
+      if (!late.has(host)) outages.note(host, !ballots.some((ballot) => !isSilent(ballot.get(host))));
   }
 
   function hasWaited(

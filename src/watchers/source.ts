@@ -1,6 +1,6 @@
 import type { AddressKey } from '../core/address.ts';
 import type { BlockRef, Cursor, Transfer, TxHash } from '../core/chain.ts';
-import type { NodeAnswer, NodeStatus } from '../core/node.ts';
+import type { Enough, NodeAnswer, NodeStatus } from '../core/node.ts';
 
 /*
  * The contract of a chain. A source reads and checks; it holds no database, no payments and no retry loop.
@@ -135,20 +135,23 @@ export type ChainSource = {
 
   /**
    * Each node's latest and finalized block. Nobody is silent for being behind: how far each has got is what is asked.
-   * The methods that ask each node change nothing about who is asked first, and never throw because of a node.
+   * The methods that ask each node change nothing about who is asked first, and never throw because of a node. Who has not
+   * answered when the others are `enough` need not be waited for; if not given, everybody is, until its time is out.
    */
-  headsOfEach(signal: AbortSignal): Promise<NodeAnswer<NodeHead>[]>;
+  headsOfEach(signal: AbortSignal, enough?: Enough<NodeHead>): Promise<NodeAnswer<NodeHead>[]>;
 
   /** {@link blocksAt} by each node. */
   blocksOfEach(
     heights: readonly number[],
     signal: AbortSignal,
+    enough?: Enough<Map<number, BlockRef | null>>,
   ): Promise<NodeAnswer<Map<number, BlockRef | null>>[]>;
 
   /** The look before a confirmation, one answer for each query, by each node: who serves no receipts is silent. */
   inclusionsOfEach(
     queries: readonly InclusionQuery[],
     signal: AbortSignal,
+    enough?: Enough<Map<InclusionQuery, Inclusion>>,
   ): Promise<NodeAnswer<Map<InclusionQuery, Inclusion>>[]>;
 
   /**
@@ -157,7 +160,7 @@ export type ChainSource = {
    */
   balances(keys: readonly AddressKey[], at: BlockRef, signal: AbortSignal): Promise<Balances | null>;
 
-  /** What this node said before has turned out untrue: for some time it is asked only if nobody else can be. */
+  /** What this node said before was untrue: for some time it is asked only if nobody else can be. It still has its vote. */
   distrust(host: string, reason: string): void;
 
   /** Says what each node looks like now, for status, metrics and logs. Host names only. */

@@ -325,18 +325,22 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     if (alone() || claimed === null || claimed <= known) return state;
     const caughtUp = state.cursor.height === state.head.height;
     const due = caughtUp && steady() - finalizedAskedAt >= finalizedEveryMs;
-    if (!due && !(await waitsForFinality(state, claimed))) return state;
+    const waiting = await highestWaiting(state, claimed);
+    if (!due && waiting === null) return state;
     finalizedAskedAt = steady();
-    const block = await finalized.agree(state.cursor.height, signal);
+    const wanted = waiting ?? Math.min(claimed, state.cursor.height);
+    const block = await finalized.agree({ upTo: state.cursor.height, wanted }, signal);
     if (block === null || block.height <= known) return state;
     return inTransaction(db, (trx) => commitFinalized(trx, state, block));
   }
 
-  async function waitsForFinality(state: ChainState, claimed: number): Promise<boolean> {
-    if (chain.finality !== 'finalized') return false;
+  /** The highest block with a deposit that waits for nothing but that `claimed` is agreed on to be final. */
+  async function highestWaiting(state: ChainState, claimed: number): Promise<number | null> {
+    if (chain.finality !== 'finalized') return null;
     const settled = settledHeight({ ...state, finalizedHeight: claimed }, chain);
     const deposits = await listDepositsToConfirm(db, network, settled, mostWaiting);
-    return deposits.some(({ height }) => height > (state.finalizedHeight ?? -1));
+    const waiting = deposits.filter(({ height }) => height > (state.finalizedHeight ?? -1));
+    return waiting.length === 0 ? null : Math.max(...waiting.map(({ height }) => height));
   }
 
   /** @returns whether more deposits wait to be agreed on. */

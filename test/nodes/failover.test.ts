@@ -11,6 +11,7 @@ import {
 } from '../../src/nodes/fault.ts';
 import { type TestClock, testClock } from '../support/evm.ts';
 import { captureLog, type LogLine } from '../support/log.ts';
+import { waitFor } from '../support/wait.ts';
 
 const never = new AbortController().signal;
 const minute = 60_000;
@@ -177,10 +178,34 @@ test('a node that contradicted itself is asked only when nobody else can be', as
   expect(await ask({})).toBe('a');
 });
 
+test('who is distrusted for what it said before is asked last, and still has its vote', async () => {
+  const { endpoints, ask, visits, nodes, clock, lines } = pool('a', 'b');
+  expect(await ask({})).toBe('a');
+  for (let times = 0; times < 3; times++) endpoints.distrust(nodes[0] as FakeNode, 'b showed otherwise');
+  expect(await ask({})).toBe('b');
+  expect(visits).toEqual(['a', 'b']);
+  expect(await askEach(endpoints, {})).toMatchObject([{ kind: 'answered' }, { kind: 'answered' }]);
+  const told = () => lines.filter(({ level }) => level !== 'debug').map(({ msg, reason }) => [msg, reason]);
+  const failed = ['rpc endpoint failed', 'b showed otherwise'];
+  const switched = ['rpc endpoint switched', 'b showed otherwise'];
+  expect(told()).toEqual([failed, switched]);
+  // What it is distrusted for is known as long as it is, whatever else it answers.
+  const status = { state: 'distrusted', lastError: 'b showed otherwise', backoffUntil: null };
+  expect(endpoints.status()[0]).toMatchObject(status);
+  clock.advance(5 * minute);
+  expect(await ask({})).toBe('a');
+  expect(endpoints.status()[0]).toMatchObject({ state: 'ready', lastError: null });
+  expect(told()).toEqual([
+    failed,
+    switched,
+    ['rpc endpoint switched', 'the preferred node can be asked again'],
+  ]);
+});
+
 test('what a node said can turn out to be a fault later', async () => {
   const { endpoints, ask, visits, nodes } = pool('a', 'b');
   expect(await ask({})).toBe('a');
-  endpoints.distrust(nodes[0] as FakeNode, contradiction('b showed otherwise'));
+  endpoints.fault(nodes[0] as FakeNode, behind('its latest block stays 5'));
   expect(await ask({})).toBe('b');
   expect(visits).toEqual(['a', 'b']);
 });
@@ -229,6 +254,57 @@ describe('asking each node', () => {
     }, never);
     expect((await answers).map(({ kind }) => kind)).toEqual(['answered', 'answered', 'answered']);
     expect(visits).toEqual(['a', 'slow', 'b']);
+  });
+
+  test('waits for nobody else once the answers so far are enough, and says who was late', async () => {
+    const { endpoints } = pool('slow', 'a', 'b');
+    const slow = Promise.withResolvers<void>();
+    const work = async ({ name }: FakeNode) => {
+      if (name === 'slow') await slow.promise;
+      return name;
+    };
+    const bothOthers = (answers: readonly NodeAnswer<string>[]) => answers.length === 2;
+    expect(await endpoints.askEach(work, never, { enough: bothOthers })).toEqual([
+      { host: 'slow', kind: 'silent', reason: 'not waited for', late: true },
+      { host: 'a', kind: 'answered', value: 'a' },
+      { host: 'b', kind: 'answered', value: 'b' },
+    ]);
+    slow.resolve();
+    const all = await endpoints.askEach(work, never, { enough: () => false });
+    expect(all.map(({ kind }) => kind)).toEqual(['answered', 'answered', 'answered']);
+  });
+
+  test('notes of who was late what became of it, and lets nobody outlive the end', async () => {
+    const { endpoints, visits } = pool('slow', 'a');
+    const slow = Promise.withResolvers<void>();
+    const work = async ({ name }: FakeNode) => {
+      visits.push(name);
+      if (name !== 'slow') return name;
+      await slow.promise;
+      throw unavailable('no answer within 10000 ms');
+    };
+    const one = (answers: readonly NodeAnswer<string>[]) => answers.length === 1;
+    await endpoints.askEach(work, never, { enough: one });
+    expect(endpoints.status()[0]).toMatchObject({ state: 'ready', failed: 0 });
+    const closed = endpoints.close();
+    slow.resolve();
+    await closed;
+    // What fails because we go is no fault of the node.
+    expect(endpoints.status()[0]).toMatchObject({ state: 'ready', failed: 0 });
+
+    const again = pool('slow', 'a');
+    const late = Promise.withResolvers<void>();
+    await again.endpoints.askEach(
+      async ({ name }) => {
+        if (name === 'slow') await late.promise;
+        if (name === 'slow') throw unavailable('no answer within 10000 ms');
+        return name;
+      },
+      never,
+      { enough: one },
+    );
+    late.resolve();
+    await waitFor('its failure', () => again.endpoints.status()[0]?.state === 'backoff');
   });
 
   test('does not ask again who has just failed, until it may be asked', async () => {

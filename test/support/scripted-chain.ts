@@ -8,7 +8,7 @@ import {
   type TxHash,
 } from '../../src/core/chain.ts';
 import type { Network } from '../../src/core/networks.ts';
-import type { Capability, NodeAnswer, NodeStatus } from '../../src/core/node.ts';
+import type { Capability, Enough, NodeAnswer, NodeStatus } from '../../src/core/node.ts';
 import { RpcError } from '../../src/errors.ts';
 import type {
   ChainSource,
@@ -39,6 +39,8 @@ export type ScriptedNode = {
   view: NodeView;
   /** Answers nothing while false. */
   up: boolean;
+  /** Answers after all others. */
+  slow: boolean;
   /** Says no word about transactions: fresh looks fail. */
   knowsTransactions: boolean;
   /** Has forgotten what addresses held while false. */
@@ -153,6 +155,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     name: `node-${i}`,
     view: 'tip',
     up: true,
+    slow: false,
     knowsTransactions: true,
     knowsBalances: true,
     hides: new Set(),
@@ -243,16 +246,22 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return node;
   }
 
-  /** Asks each node; who is not `able` is silent. */
+  /** Asks each node, who are slow after the others; who is not `able` is silent. */
   function askEach<T>(
     able: (node: ScriptedNode) => boolean,
     work: (node: ScriptedNode) => T,
+    enough: Enough<T> = () => false,
   ): NodeAnswer<T>[] {
-    return nodes.map((node) =>
-      node.up && able(node)
-        ? { host: node.name, kind: 'answered', value: work(node) }
-        : { host: node.name, kind: 'silent', reason: node.up ? 'behind' : 'down' },
-    );
+    const answers: NodeAnswer<T>[] = [];
+    for (const node of nodes.toSorted((a, b) => Number(a.slow) - Number(b.slow))) {
+      const host = node.name;
+      const missing = nodes.length - answers.length;
+      if (node.slow && enough(answers, missing))
+        answers.push({ host, kind: 'silent', reason: 'not waited for', late: true });
+      else if (node.up && able(node)) answers.push({ host, kind: 'answered', value: work(node) });
+      else answers.push({ host, kind: 'silent', reason: node.up ? 'behind' : 'down' });
+    }
+    return nodes.flatMap(({ name }) => answers.filter(({ host }) => host === name));
   }
 
   function blocksOf(node: ScriptedNode, heights: readonly number[]): Map<number, BlockRef | null> {
@@ -383,7 +392,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       calls.blocksAt += 1;
       return blocksOf(anyNode(), heights);
     },
-    headsOfEach: async () => {
+    headsOfEach: async (_, enough) => {
       calls.headsOfEach += 1;
       return askEach(
         () => true,
@@ -393,20 +402,23 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
           const final = finalized === null ? null : ancestor(head, finalized);
           return { latest: refOf(head), finalized: final === null ? null : refOf(final) };
         },
+        enough,
       );
     },
-    blocksOfEach: async (heights) => {
+    blocksOfEach: async (heights, _, enough) => {
       calls.blocksOfEach += 1;
       return askEach(
         (node) => !isBehindFinal(node),
         (node) => blocksOf(node, heights),
+        enough,
       );
     },
-    inclusionsOfEach: async (queries) => {
+    inclusionsOfEach: async (queries, _, enough) => {
       calls.inclusionsOfEach += 1;
       return askEach(
         (node) => !node.lacks.includes('receipts') && !isBehindFinal(node),
         (node) => new Map(queries.map((query) => [query, lookUp(query, node)])),
+        enough,
       );
     },
     balances: async (keys, at) => {

@@ -315,6 +315,37 @@ describeDatabases('a deposit is confirmed', (openTestDb) => {
     expect(world.chain.calls.inclusionsOfEach).toBe(1);
   });
 
+  test('by two of three nodes without waiting for the third, whose silence is none', async () => {
+    const { world, payment } = await openPaid(3);
+    node(world, 2).slow = true;
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+    await live(world, 2 * minute);
+    // Now that it is needed, it cannot say: that began only now.
+    const next = await world.create();
+    world.pay(next);
+    world.mine(5);
+    node(world, 1).up = false;
+    node(world, 2).knowsTransactions = false;
+    await world.read();
+    world.mine(4);
+    await world.read();
+    expect(await world.status(next)).toMatchObject({ status: 'pending' });
+    world.mine(4);
+    await world.read();
+    expect(await world.status(next)).toMatchObject({ status: 'confirmed' });
+    expect(messages(world, 'deposit confirmed without second node')).toHaveLength(1);
+  });
+
+  test('not by the first of three nodes that answer, where they do not agree', async () => {
+    const { world, payment, tx } = await openPaid(3);
+    node(world, 2).slow = true;
+    node(world, 1).denies.add(tx);
+    await world.read();
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+    expect(world.chain.calls.inclusionsOfEach).toBe(1);
+  });
+
   test('on the word of the one that showed it at once, where there is no other', async () => {
     const { world, payment } = await openPaid(1);
     await world.read();

@@ -36,8 +36,8 @@ function liarOf(world: World, lie: Lie): { stop(): void } {
     const finalizedHeight = lie.finalized === 'latest' ? span.to.height : span.finalizedHeight;
     return { kind: 'span', span: { ...span, head, finalizedHeight } };
   };
-  source.headsOfEach = async (signal) => {
-    const answers = await headsOfEach(signal);
+  source.headsOfEach = async (...asked) => {
+    const answers = await headsOfEach(...asked);
     return answers.map((answer) => {
       if (answer.kind === 'silent' || answer.host !== liar) return answer;
       const { latest, finalized } = answer.value;
@@ -125,9 +125,9 @@ describeDatabases('a head that nothing explains', (openTestDb) => {
     await readBlocks(world, 3);
     let asked = 0;
     const { headsOfEach } = world.chain.source;
-    world.chain.source.headsOfEach = (signal) => {
+    world.chain.source.headsOfEach = (...question) => {
       asked += 1;
-      return headsOfEach(signal);
+      return headsOfEach(...question);
     };
     await readBlocks(world, 20);
     expect(asked).toBe(0);

@@ -1,18 +1,20 @@
 import type { Clock } from '../../clock.ts';
 import { confirmationsAt } from '../../core/confirmations.ts';
-import type { NodeAnswer } from '../../core/node.ts';
+import type { Enough, NodeAnswer } from '../../core/node.ts';
 import type { Deposit } from '../../core/payment.ts';
 import type { ChainSource, Inclusion, InclusionQuery } from '../source.ts';
-import type { DepositVote } from './deposit.ts';
+import { type DepositVote, isSettled } from './deposit.ts';
 
 /** The answers of each node about deposits: host name to what it says of each. Who gave none is silent about all. */
 export type DepositAnswers = {
   votes: Map<Deposit, Map<string, DepositVote>>;
+  /** Who was not waited for: that it said nothing is no silence. */
+  late: ReadonlySet<string>;
   /** Why nobody could say, for the log. */
   reasons: Map<Deposit, string>;
 };
 
-/** Asks each node about deposits, all of them in one request to each. */
+/** Asks each node about deposits, all of them in one request to each, until all are confirmed whatever the others say. */
 export async function askAbout(
   source: Pick<ChainSource, 'inclusionsOfEach'>,
   deposits: readonly Deposit[],
@@ -20,25 +22,32 @@ export async function askAbout(
   signal: AbortSignal,
 ): Promise<DepositAnswers> {
   const queries = new Map(deposits.map((deposit) => [deposit, queryOf(deposit)]));
-  const answers = await source.inclusionsOfEach([...queries.values()], signal);
-  const asked: DepositAnswers = { votes: new Map(), reasons: new Map() };
-  for (const [deposit, query] of queries) {
-    const inclusions = answers.map((answer) => [answer.host, inclusionOf(answer, query)] as const);
-    const votes = inclusions.map(
-      ([host, inclusion]) => [host, voteOf(inclusion, deposit, host, requiredConfirmations)] as const,
+  const votesOn = (deposit: Deposit, query: InclusionQuery, answers: readonly InclusionAnswer[]) =>
+    new Map(
+      answers.map((answer) => {
+        const { host } = answer;
+        return [host, voteOf(inclusionOf(answer, query), deposit, host, requiredConfirmations)];
+      }),
     );
-    asked.votes.set(deposit, new Map(votes));
-    const reasons = inclusions.flatMap(([, inclusion]) => ('reason' in inclusion ? [inclusion.reason] : []));
+  const settled: Enough<Map<InclusionQuery, Inclusion>> = (answers, missing) =>
+    [...queries].every(([deposit, query]) => isSettled(deposit, votesOn(deposit, query, answers), missing));
+  const answers = await source.inclusionsOfEach([...queries.values()], signal, settled);
+  const late = answers.flatMap((answer) => (answer.kind === 'silent' && answer.late ? [answer.host] : []));
+  const asked: DepositAnswers = { votes: new Map(), late: new Set(late), reasons: new Map() };
+  for (const [deposit, query] of queries) {
+    asked.votes.set(deposit, votesOn(deposit, query, answers));
+    const inclusions = answers.map((answer) => inclusionOf(answer, query));
+    const reasons = inclusions.flatMap((inclusion) => ('reason' in inclusion ? [inclusion.reason] : []));
     asked.reasons.set(deposit, reasons.join('; ') || 'not deep enough below the head of another node');
   }
   return asked;
 }
 
+/** What a node says of transfers. */
+export type InclusionAnswer = NodeAnswer<Map<InclusionQuery, Inclusion>>;
+
 /** What a node says of one transfer: who gave no answer does not know. */
-export function inclusionOf(
-  answer: NodeAnswer<Map<InclusionQuery, Inclusion>>,
-  query: InclusionQuery,
-): Inclusion {
+export function inclusionOf(answer: InclusionAnswer, query: InclusionQuery): Inclusion {
   if (answer.kind === 'silent') return { kind: 'unknown', reason: `${answer.host}: ${answer.reason}` };
   return answer.value.get(query) ?? { kind: 'unknown', reason: `${answer.host}: not answered` };
 }

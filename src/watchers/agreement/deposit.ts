@@ -87,14 +87,37 @@ export function decideDeposit(deposit: Deposit, { votes, deniedBy, waited }: Dep
 }
 
 /**
- * What two nodes state, deep enough: the reporting node has stated what is recorded. Null where no statement has two,
- * or where two statements have equally many.
+ * Whether these votes confirm a deposit whatever `missing` other nodes say: then nobody has to wait for them. What they
+ * could change is how many state another block, time or amount. A denial takes no confirmation back.
  */
+export function isSettled(
+  deposit: Deposit,
+  votes: ReadonlyMap<string, DepositVote>,
+  missing: number,
+): boolean {
+  const others = [...votes].flatMap(([host, vote]) => (host === deposit.reportedBy ? [] : [{ host, vote }]));
+  const reporter = votes.get(deposit.reportedBy ?? '') ?? null;
+  const [first, second] = countStatements(deposit, others, reporter);
+  return first !== undefined && first.nodes >= 2 && first.nodes > (second?.nodes ?? 0) + missing;
+}
+
+/** What two nodes state. Null where no statement has two, or where two statements have equally many. */
 function agreedStatement(
   deposit: Deposit,
   others: readonly Named[],
   reporter: DepositVote | null,
 ): Statement | null {
+  const [first, second] = countStatements(deposit, others, reporter);
+  if (first === undefined || first.nodes < 2 || first.nodes === second?.nodes) return null;
+  return first.statement;
+}
+
+/** How many nodes state what, deep enough, most first: the reporting node has stated what is recorded. */
+function countStatements(
+  deposit: Deposit,
+  others: readonly Named[],
+  reporter: DepositVote | null,
+): { statement: Statement; nodes: number }[] {
   const made = [...others.map(({ vote }) => vote), ...(reporter === null ? [] : [reporter])].flatMap(
     (vote) => (vote.kind === 'has' && vote.deep ? [vote.statement] : []),
   );
@@ -103,9 +126,7 @@ function agreedStatement(
     (one, i, all) => all.findIndex((other) => isSame(one, other)) === i,
   );
   const counted = distinct.map((statement) => ({ statement, nodes: countOf(statement) }));
-  const [first, second] = counted.toSorted((a, b) => b.nodes - a.nodes);
-  if (first === undefined || first.nodes < 2 || first.nodes === second?.nodes) return null;
-  return first.statement;
+  return counted.toSorted((a, b) => b.nodes - a.nodes);
 
   function countOf(statement: Statement): number {
     const byOthers = others.filter(

@@ -1,7 +1,8 @@
 import { type Clock, steadyClock } from '../../clock.ts';
 import type { BlockHash, BlockRef } from '../../core/chain.ts';
+import type { Enough, NodeAnswer } from '../../core/node.ts';
 import type { Logger } from '../../log.ts';
-import type { ChainSource } from '../source.ts';
+import type { ChainSource, NodeHead } from '../source.ts';
 
 /** What one node says is final. */
 export type FinalizedVote = {
@@ -80,9 +81,15 @@ function isMadeUp(vote: FinalizedVote, votes: readonly FinalizedVote[]): boolean
   return below.length >= 2 || (vote.finalized >= vote.latest && distant.length >= 2);
 }
 
+/** Up to which height what is final is looked for, and from which on what is found suffices. */
+export type FinalizedQuestion = { upTo: number; wanted: number };
+
 export type FinalizedAgreement = {
-  /** The highest block up to `upTo` that nodes agree is final; null when they agree on none. */
-  agree(upTo: number, signal: AbortSignal): Promise<BlockRef | null>;
+  /**
+   * The highest block up to `upTo` that nodes agree is final; null when they agree on none. Nobody is waited for once two
+   * agree on one at or above `wanted`: then it may be lower than what the others would show.
+   */
+  agree(question: FinalizedQuestion, signal: AbortSignal): Promise<BlockRef | null>;
 };
 
 export type FinalizedAgreementDeps = {
@@ -93,6 +100,9 @@ export type FinalizedAgreementDeps = {
   log: Logger;
 };
 
+type Told = Omit<FinalizedVote, 'blocks'>;
+type Asked = { verdict: FinalizedVerdict; someLate: boolean };
+
 /** Asks each node twice: what it calls final, and for its blocks at those heights. Not for a tick in which nothing waits. */
 export function createFinalizedAgreement(deps: FinalizedAgreementDeps): FinalizedAgreement {
   const { source, log } = deps;
@@ -100,39 +110,64 @@ export function createFinalizedAgreement(deps: FinalizedAgreementDeps): Finalize
   /** The highest blocks that one node called final when no second one did, and since when each has been so. */
   let claims: { height: number; since: number }[] = [];
 
-  async function agree(upTo: number, signal: AbortSignal): Promise<BlockRef | null> {
-    const heads = await source.headsOfEach(signal);
-    const told = heads.flatMap((answer) => {
-      if (answer.kind === 'silent' || answer.value.finalized === null) return [];
-      const { latest, finalized } = answer.value;
-      return [{ host: answer.host, latest: latest.height, finalized: finalized.height }];
-    });
-    if (told.length === 0) return null;
-    const highest = Math.min(upTo, Math.max(...told.map(({ finalized }) => finalized)));
-    if (highest > (claims.at(-1)?.height ?? -1)) claims.push({ height: highest, since: steady() });
-    const waited = claims.filter(({ since }) => steady() - since >= deps.waitMs);
-    const waitedFor = waited.length === 0 ? null : Math.min(waited.at(-1)?.height ?? 0, upTo);
-    const shown = await source.blocksOfEach(heightsOf(told, upTo, waitedFor), signal);
-    const votes = told.map((node): FinalizedVote => {
-      const answer = shown.find(({ host }) => host === node.host);
-      const blocks = answer?.kind === 'answered' ? [...answer.value] : [];
-      return {
-        ...node,
-        blocks: new Map(blocks.flatMap(([at, block]) => (block === null ? [] : [[at, block]]))),
-      };
-    });
-    const verdict = decideFinalized({ configured: heads.length, votes, upTo, waitedFor });
+  async function agree({ upTo, wanted }: FinalizedQuestion, signal: AbortSignal): Promise<BlockRef | null> {
+    const first = await ask(upTo, wanted, signal);
+    const suffices = (first.verdict.block?.height ?? -1) >= wanted;
+    // Of two that answered first one may have lied: then everybody is heard.
+    const { verdict } = first.someLate && !suffices ? await ask(upTo, null, signal) : first;
     for (const host of verdict.distrusted)
       source.distrust(host, 'it calls blocks final that others do not, or do not have');
     if (verdict.alone !== null) {
       const fields = { host: verdict.alone, finalized: verdict.block?.height };
       log.info(fields, 'finalized block without second node');
     }
-    // What was agreed on waits no more; of what has waited for long enough the highest is all that matters.
-    const settled = Math.max(verdict.block?.height ?? -1, (waited.at(-1)?.height ?? 0) - 1);
-    claims = claims.filter(({ height }) => height > settled);
     return verdict.block;
   }
 
+  /** Asks everybody, or until two agree on a block at or above `wanted`. */
+  async function ask(upTo: number, wanted: number | null, signal: AbortSignal): Promise<Asked> {
+    const bothReach: Enough<NodeHead> = (answers) =>
+      wanted !== null && answers.flatMap(toldBy).filter(({ finalized }) => finalized >= wanted).length >= 2;
+    const heads = await source.headsOfEach(signal, bothReach);
+    const told = heads.flatMap(toldBy);
+    if (told.length === 0) return { verdict: { block: null, alone: null, distrusted: [] }, someLate: false };
+    const highest = Math.min(upTo, Math.max(...told.map(({ finalized }) => finalized)));
+    if (highest > (claims.at(-1)?.height ?? -1)) claims.push({ height: highest, since: steady() });
+    const waited = claims.filter(({ since }) => steady() - since >= deps.waitMs);
+    const waitedFor = waited.length === 0 ? null : Math.min(waited.at(-1)?.height ?? 0, upTo);
+    const decideBy = (answers: readonly NodeAnswer<Blocks>[]) =>
+      decideFinalized({ configured: heads.length, votes: told.map(withBlocks(answers)), upTo, waitedFor });
+    const bothHave: Enough<Blocks> = (answers) => {
+      const { block, alone } = decideBy(answers);
+      return wanted !== null && alone === null && block !== null && block.height >= wanted;
+    };
+    const shown = await source.blocksOfEach(heightsOf(told, upTo, waitedFor), signal, bothHave);
+    const verdict = decideBy(shown);
+    // What was agreed on waits no more; of what has waited for long enough the highest is all that matters.
+    const settled = Math.max(verdict.block?.height ?? -1, (waited.at(-1)?.height ?? 0) - 1);
+    claims = claims.filter(({ height }) => height > settled);
+    const someLate = [...heads, ...shown].some((answer) => answer.kind === 'silent' && answer.late);
+    return { verdict, someLate };
+  }
+
   return { agree };
+}
+
+type Blocks = Map<number, BlockRef | null>;
+
+function toldBy(answer: NodeAnswer<NodeHead>): Told[] {
+  if (answer.kind === 'silent' || answer.value.finalized === null) return [];
+  const { latest, finalized } = answer.value;
+  return [{ host: answer.host, latest: latest.height, finalized: finalized.height }];
+}
+
+function withBlocks(answers: readonly NodeAnswer<Blocks>[]): (told: Told) => FinalizedVote {
+  return (told) => {
+    const answer = answers.find(({ host }) => host === told.host);
+    const blocks = answer?.kind === 'answered' ? [...answer.value] : [];
+    const known = blocks.flatMap(([at, block]): [number, BlockRef][] =>
+      block === null ? [] : [[at, block]],
+    );
+    return { ...told, blocks: new Map(known) };
+  };
 }

@@ -147,13 +147,12 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
   }
 
   async function ask({ host, head }: ShownBy, doubt: string, signal: AbortSignal): Promise<boolean> {
-    const answers = (await source.headsOfEach(signal)).filter((answer) => answer.host !== host);
-    const others = answers.flatMap(latestOf);
-    const near = others.filter((other) => isNear(head, other)).length;
+    const heads = await source.headsOfEach(signal, (shown) => nearOf(shown).near > 0);
+    const { others, near } = nearOf(heads);
     if (others.length > 0) silentSince = null;
     else silentSince ??= steady();
     const waited = silentSince !== null && steady() - silentSince >= deps.waitMs;
-    const facts = { configured: answers.length + 1, near, far: others.length - near, waited };
+    const facts = { configured: heads.length, near, far: others.length - near, waited };
     const verdict = decideHead(facts);
     switch (verdict) {
       case 'use':
@@ -168,6 +167,12 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
         return false;
       default:
         return verdict satisfies never;
+    }
+
+    /** What the others show, and how many of them are near this head: one is enough. */
+    function nearOf(shown: readonly NodeAnswer<NodeHead>[]): { others: BlockRef[]; near: number } {
+      const others = shown.filter((answer) => answer.host !== host).flatMap(latestOf);
+      return { others, near: others.filter((other) => isNear(head, other)).length };
     }
   }
 

@@ -1,6 +1,6 @@
 import type { AddressKey } from '../../core/address.ts';
 import { type BlockRef, noTransaction } from '../../core/chain.ts';
-import type { NodeAnswer } from '../../core/node.ts';
+import type { Enough, NodeAnswer } from '../../core/node.ts';
 import type { Endpoints, Seen } from '../../nodes/failover.ts';
 import { lacks } from '../../nodes/fault.ts';
 import { isRecord, type RpcAnswer, type RpcCall } from '../../nodes/json-rpc.ts';
@@ -39,11 +39,12 @@ export function lookAtEach(
   deps: LookDeps,
   queries: readonly InclusionQuery[],
   signal: AbortSignal,
+  enough?: Enough<Looks>,
 ): Promise<NodeAnswer<Looks>[]> {
   const look = createLook(deps, queries, signal);
   const work = async (node: EvmNode, seen: Seen) =>
     lookInside(deps, await look(node, seen), signal, ({ host }) => host !== node.host);
-  return deps.endpoints.askEach(work, signal, { needs: ['receipts'] });
+  return deps.endpoints.askEach(work, signal, { needs: ['receipts'], enough });
 }
 
 type Judged = (readonly [InclusionQuery, Judgement])[];

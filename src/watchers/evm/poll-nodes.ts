@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import type { BlockRef } from '../../core/chain.ts';
 import type { Logger } from '../../log.ts';
 import { type AskOptions, type Endpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
-import { behind, contradiction } from '../../nodes/fault.ts';
+import { behind } from '../../nodes/fault.ts';
 import type { PollOutcome, PollRequest, Span } from '../source.ts';
 import { createStandstill } from '../stalls.ts';
 import type { AskFresh, Fresh } from './inclusion.ts';
@@ -79,7 +79,7 @@ export function createPoll(
       standstill.confirm(outcome.span);
       return first;
     }
-    endpoints.distrust(node, behind(further.reason));
+    endpoints.fault(node, behind(further.reason));
     node.prefetch.forget();
     try {
       return await pollFrom(request, { except: (other) => other !== further.node, aside: false });
@@ -133,10 +133,7 @@ export function createPoll(
       const { outcome } = await pollFrom(request, { except: (node) => node === first.node });
       if (outcome.kind === 'reorg') return outcome;
       const { height } = request.cursor;
-      endpoints.distrust(
-        first.node,
-        contradiction(`it has another block at ${height}, which is final elsewhere`),
-      );
+      endpoints.distrust(first.node, `it has another block at ${height}, which is final elsewhere`);
       return outcome;
     } catch (error) {
       if (!(error instanceof NoNodeError)) throw error;

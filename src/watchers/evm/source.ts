@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import type { ChainConfig } from '../../config.ts';
 import { writeAddress } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
-import type { NodeAnswer } from '../../core/node.ts';
+import type { Enough, NodeAnswer } from '../../core/node.ts';
 import { ConfigError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { type Sleep, systemSleep } from '../../loop.ts';
@@ -166,11 +166,12 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     return new Map(heights.map((height, i) => [height, blockAt(height, resultOf(answers[i]), latest)]));
   }
 
-  function headsOfEach(signal: AbortSignal): Promise<NodeAnswer<NodeHead>[]> {
-    return endpoints.askEach(async (node, seen) => {
+  function headsOfEach(signal: AbortSignal, enough?: Enough<NodeHead>): Promise<NodeAnswer<NodeHead>[]> {
+    const look = async (node: EvmNode, seen: Seen) => {
       const { latest, finalized } = await askFresh(node, [], seen, signal, Number.NEGATIVE_INFINITY);
       return { latest: refOf(latest), finalized: finalized === null ? null : refOf(finalized) };
-    }, signal);
+    };
+    return endpoints.askEach(look, signal, { enough });
   }
 
   return {
@@ -180,12 +181,12 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     reread,
     blocksAt,
     headsOfEach,
-    blocksOfEach: (heights, signal) =>
-      endpoints.askEach((node, seen) => readBlocks(node, heights, seen, signal), signal),
-    inclusionsOfEach: (queries, signal) => lookAtEach(looking, queries, signal),
+    blocksOfEach: (heights, signal, enough) =>
+      endpoints.askEach((node, seen) => readBlocks(node, heights, seen, signal), signal, { enough }),
+    inclusionsOfEach: (queries, signal, enough) => lookAtEach(looking, queries, signal, enough),
     balances: (keys, at, signal) => balancesAt(endpoints, keys, at, signal),
     distrust: (host, reason) => {
-      for (const { node } of nodes) if (node.host === host) endpoints.distrust(node, contradiction(reason));
+      for (const { node } of nodes) if (node.host === host) endpoints.distrust(node, reason);
     },
     endpoints: endpoints.status,
     close: endpoints.close,

@@ -1,12 +1,12 @@
 import type { ChainConfig } from '../../config.ts';
 import { type BlockRef, type Cursor, noTransaction, type Transfer } from '../../core/chain.ts';
-import type { Capability, NodeAnswer } from '../../core/node.ts';
+import type { Capability } from '../../core/node.ts';
 import type { Deposit } from '../../core/payment.ts';
 import { listDepositsIn } from '../../storage/deposits/range.ts';
 import type { Db } from '../../storage/schema.ts';
-import { inclusionOf, type Outages, queryOf } from '../agreement/ask.ts';
+import { type InclusionAnswer, inclusionOf, type Outages, queryOf } from '../agreement/ask.ts';
 import { decideLeftOut, type LeftOutVote } from '../agreement/left-out.ts';
-import type { ChainSource, Hosts, Inclusion, InclusionQuery, Span, Watchlist } from '../source.ts';
+import type { ChainSource, Hosts, InclusionQuery, Span, Watchlist } from '../source.ts';
 
 /*
  * Blocks that were read before, read again, and what differs from what is recorded. Nothing is written here.
@@ -109,10 +109,8 @@ export async function reread(
   return { kind: 'reading', reading };
 }
 
-type Answer = NodeAnswer<Map<InclusionQuery, Inclusion>>;
-
 /** What a node says of a transfer in its block: another amount, or another block, is another transfer. */
-function voteOn(query: InclusionQuery, answer: Answer): LeftOutVote {
+function voteOn(query: InclusionQuery, answer: InclusionAnswer): LeftOutVote {
   const inclusion = inclusionOf(answer, query);
   switch (inclusion.kind) {
     case 'included':
@@ -130,7 +128,11 @@ function voteOn(query: InclusionQuery, answer: Answer): LeftOutVote {
   }
 }
 
-function noteOutages(outages: Outages, answers: readonly Answer[], queries: readonly InclusionQuery[]): void {
+function noteOutages(
+  outages: Outages,
+  answers: readonly InclusionAnswer[],
+  queries: readonly InclusionQuery[],
+): void {
   for (const answer of answers) {
     outages.note(
       answer.host,

@@ -6,6 +6,7 @@ import {
   type DepositFacts,
   type DepositVote,
   decideDeposit,
+  isSettled,
   type Statement,
 } from '../../../src/watchers/agreement/deposit.ts';
 import { evmKey } from '../../support/addresses.ts';
@@ -210,6 +211,42 @@ describe('a deposit', () => {
           expect([verdict.alone, verdict.agreed.statement]).toEqual([false, truth]);
         if (verdict.kind === 'gone') expect(truth).toBeNull();
       }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test.each<[string, Record<string, DepositVote>, number, boolean]>([
+    ['two have it and one is missing', { a: has, b: has }, 1, true],
+    ['another has it and the reporting node is missing', { b: has }, 1, true],
+    ['another has it, and the reporting node and a third are missing', { b: has }, 2, false],
+    ['two have it and two are missing, who may agree on another time', { a: has, b: has }, 2, false],
+    ['one denies it and a third is missing', { a: has, b: denies }, 1, false],
+    ['one has it, not deep enough, and a third is missing', { a: has, b: shallow }, 1, false],
+    ['two agree on another time and one is missing', { b: says(later), c: says(later) }, 1, false],
+    ['nobody is missing and one denies it', { a: has, b: denies }, 0, false],
+  ])('needs no further vote when %s: %s %s %s', (_, votes, missing, settled) => {
+    expect(isSettled(deposit, new Map(Object.entries(votes)), missing)).toBe(settled);
+  });
+
+  test('is confirmed with the same by all votes, whatever they are, once it needs no further one', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.constantFrom(...hosts), anyVote, { minKeys: 1 }),
+        fc.subarray(hosts),
+        fc.constantFrom<Partial<Deposit>>({}, removed),
+        (votes, heard, of) => {
+          const all = Object.entries(votes);
+          const some = new Map(all.filter(([host]) => heard.includes(host)));
+          fc.pre(isSettled({ ...deposit, ...of }, some, all.length - some.size));
+          const agreed = (facts: Map<string, DepositVote>) => {
+            const verdict = decide([Object.fromEntries(facts), {}, of]);
+            return verdict.kind === 'confirm' && !verdict.alone ? verdict.agreed.statement : verdict.kind;
+          };
+          const early = new Map(all.map(([host]) => [host, some.get(host) ?? silent]));
+          expect(agreed(early)).toBeTypeOf('object');
+          expect(agreed(new Map(all))).toEqual(agreed(early));
+        },
+      ),
       { numRuns: 2_000 },
     );
   });

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decideFinalized, type FinalizedVote } from '../../../src/watchers/agreement/finalized.ts';
-import { blockHash, testBlock } from '../../support/payments.ts';
+import {
+  createFinalizedAgreement,
+  decideFinalized,
+  type FinalizedVote,
+} from '../../../src/watchers/agreement/finalized.ts';
+import { captureLog } from '../../support/log.ts';
+import { blockHash, createdAt, testBlock } from '../../support/payments.ts';
+import { createScriptedChain, type ScriptedChain } from '../../support/scripted-chain.ts';
 
 /** A node of a chain on which every block has the hash of its height; on another fork above `fork`. */
 function vote(
@@ -115,5 +121,52 @@ describe('the agreed finalized block', () => {
         ).toBeGreaterThanOrEqual(before);
       }),
     );
+  });
+});
+
+describe('asking the nodes what is final', () => {
+  const { signal } = new AbortController();
+
+  /** Three nodes, the last of which is slow. */
+  function open() {
+    const clock = () => createdAt;
+    const chain = createScriptedChain({ network: 'bsc', clock, nodes: 3, height: 30, finalityLag: 4 });
+    Object.assign(chain.nodes[2] ?? {}, { slow: true });
+    const { log } = captureLog();
+    const { agree } = createFinalizedAgreement({ waitMs: 60_000, source: chain.source, clock, log });
+    return { chain, agree, late: lateIn(chain) };
+  }
+
+  /** Who was late, whenever nodes are asked. */
+  function lateIn({ source }: ScriptedChain): string[] {
+    const late: string[] = [];
+    const { headsOfEach } = source;
+    source.headsOfEach = async (...asked) => {
+      const heads = await headsOfEach(...asked);
+      for (const head of heads) if (head.kind === 'silent' && head.late) late.push(head.host);
+      return heads;
+    };
+    return late;
+  }
+
+  test('waits for no third one once two agree on what is wanted', async () => {
+    const { chain, agree, late } = open();
+    expect(await agree({ upTo: 30, wanted: 20 }, signal)).toEqual(chain.at(26));
+    expect([late, chain.calls.headsOfEach]).toEqual([['node-2'], 1]);
+  });
+
+  test('hears the third one where the other two have not got so far', async () => {
+    const { chain, agree, late } = open();
+    Object.assign(chain.nodes[1] ?? {}, { view: { behind: 3 } });
+    expect(await agree({ upTo: 30, wanted: 26 }, signal)).toEqual(chain.at(26));
+    expect(late).toEqual([]);
+  });
+
+  test('hears the third one where the first that answer are on two forks', async () => {
+    const { chain, agree } = open();
+    Object.assign(chain.nodes[0] ?? {}, { view: { stuckAt: chain.head().hash } });
+    chain.reorg({ depth: 6, blocks: 6 });
+    expect(await agree({ upTo: 30, wanted: 26 }, signal)).toEqual(chain.at(26));
+    expect(chain.calls.headsOfEach).toBe(2);
   });
 });
