@@ -59,7 +59,9 @@ const exceptions: Record<string, string> = {
     'the contract of prices: a type, implemented in rates/ and handed in by the daemon',
   'loop -> storage/faults.ts': 'a list of error codes, which says that a failed step is no bug',
   'api -> rates/rates.ts': 'the same type, for saying what can be paid with',
+  'api -> notify/audit.ts': 'what operators did with endpoints, for the audit log',
   'api -> notify/endpoints.ts': 'what operators do with endpoints: changes in a transaction, no loop',
+  'api -> notify/replays.ts': 'what operators have sent again: changes in a transaction, no loop',
   'api -> notify/secrets.ts': 'a type: what seals the secrets, handed in by the daemon',
 };
 

@@ -1,9 +1,8 @@
 import type { EventType } from '../core/events.ts';
 import { CommandError } from '../errors.ts';
-import { type Replayed, replayDelivery, replayMissed, replayRange, type Sent } from '../notify/endpoints.ts';
+import { operatorReplays, operatorReplaysOne, type Replayed, type Sent } from '../notify/replays.ts';
 import { presentAttempt, presentDelivery } from '../present/webhooks.ts';
 import { inTransaction } from '../storage/database.ts';
-import { recordAudit } from '../storage/operators/audit.ts';
 import {
   type Delivery,
   type DeliveryState,
@@ -104,16 +103,10 @@ export async function deliveryReplay(id: number | undefined, options: ReplayOpti
 }
 
 async function replayOne(id: number, { json }: CommandOptions, { db, clock }: Workplace): Promise<void> {
-  const at = clock();
-  const sent = await inTransaction(db, async (trx) => {
-    const queued = await replayDelivery(trx, { deliveryId: id, at });
-    if (queued.kind !== 'queued') throw notQueued(queued, () => noDelivery(id));
-    const detail = { delivery: queued.delivery.id, endpoint_id: queued.delivery.endpointId };
-    await recordAudit(trx, { at, actor, action: 'delivery.replayed', subject: String(id), detail });
-    return queued.delivery;
-  });
-  if (json) return printJson(presentDelivery(sent));
-  print(`queued as delivery ${sent.id}: a running daemon sends it within a second or two`);
+  const sent = await inTransaction(db, (trx) => operatorReplaysOne(trx, id, { at: clock(), actor }));
+  if (sent.kind !== 'queued') throw notQueued(sent, () => noDelivery(id));
+  if (json) return printJson(presentDelivery(sent.delivery));
+  print(`queued as delivery ${sent.delivery.id}: a running daemon sends it within a second or two`);
 }
 
 async function replaySpan(
@@ -121,23 +114,10 @@ async function replaySpan(
   { db, clock, config }: Workplace,
 ): Promise<void> {
   const { endpoint: endpointId, since, until, status } = options;
-  const at = clock();
-  const span = { endpointId, since, ...(until === undefined ? {} : { until }), at };
-  const { count, more } = await inTransaction(db, async (trx) => {
-    const replayed: Replayed =
-      status === 'missed'
-        ? await replayMissed(trx, { ...span, retentionMs: config.webhooks.retentionDays * dayMs })
-        : await replayRange(trx, { ...span, ...(status === undefined ? {} : { states: [status] }) });
-    if (replayed.kind !== 'queued') throw notQueued(replayed, () => noEndpoint(endpointId));
-    const detail = {
-      since: new Date(since).toISOString(),
-      until: until === undefined ? null : new Date(until).toISOString(),
-      status: status ?? 'undelivered',
-      count: replayed.count,
-    };
-    await recordAudit(trx, { at, actor, action: 'deliveries.replayed', subject: endpointId, detail });
-    return replayed;
-  });
+  const wish = { endpointId, since, until, status, retentionMs: config.webhooks.retentionDays * dayMs };
+  const replayed = await inTransaction(db, (trx) => operatorReplays(trx, wish, { at: clock(), actor }));
+  if (replayed.kind !== 'queued') throw notQueued(replayed, () => noEndpoint(endpointId));
+  const { count, more } = replayed;
   if (options.json) return printJson({ count, more });
   print(`queued ${count} ${count === 1 ? 'delivery' : 'deliveries'}, oldest first, 50 a second`);
   if (more) say('There are more: run the same command again.');

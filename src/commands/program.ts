@@ -344,7 +344,7 @@ function addWebhookCommands(program: Command): void {
       (line: string, before: readonly string[]) => [...before, line],
       [],
     )
-    .option('--force', 'also where this merchant has an endpoint with this URL')
+    .option('--allow-same-url', 'also where this merchant has an endpoint with this URL')
     .action(async (url, options) => (await import('./webhook.ts')).webhookAdd(url, options));
   onMerchant(webhook, 'list', 'List a merchant’s endpoints.').action(async (options) =>
     (await import('./webhook.ts')).webhookList(options),

@@ -1,11 +1,12 @@
 import { fillFromEnvironment } from '../config/environment.ts';
 import { CommandError } from '../errors.ts';
-import { createEndpoint, type EndpointFaults, rotateSecret, sendTestEvent } from '../notify/endpoints.ts';
+import { auditEndpoint } from '../notify/audit.ts';
+import { createEndpoint, type EndpointFaults, rotateSecret } from '../notify/endpoints.ts';
+import { sendTestEvent } from '../notify/replays.ts';
 import { openSecrets, type Secrets } from '../notify/secrets.ts';
 import { isoTime } from '../present/values.ts';
 import { presentEndpoint } from '../present/webhooks.ts';
 import { inTransaction } from '../storage/database.ts';
-import { recordAudit } from '../storage/operators/audit.ts';
 import type { Trx } from '../storage/schema.ts';
 import { countKept } from '../storage/webhooks/counts.ts';
 import {
@@ -31,7 +32,7 @@ export async function webhookAdd(
     events?: string[];
     description?: string;
     header?: readonly string[];
-    force?: boolean;
+    allowSameUrl?: boolean;
   },
 ): Promise<void> {
   await atWork(options, async (workplace) => {
@@ -51,14 +52,14 @@ export async function webhookAdd(
           url,
           headers,
           at,
+          allowSameUrl: options.allowSameUrl ?? false,
           ...(events === undefined ? {} : { events }),
           ...(description === undefined ? {} : { description }),
         },
       );
       if (created.kind === 'invalid') return created;
-      const [twin] = created.sameUrl;
-      if (twin !== undefined && !options.force) throw alreadyThere(twin);
-      await audit(trx, 'added', created.endpoint, at);
+      const detail = { events: created.endpoint.events };
+      await auditEndpoint(trx, 'added', created.endpoint, { at, actor }, detail);
       return created;
     });
     if (outcome.kind === 'invalid') throw new CommandError(describe(outcome.faults));
@@ -103,7 +104,11 @@ export async function webhookRotate(
     const rotated = await inTransaction(workplace.db, async (trx) => {
       const overlap = overlapHours === undefined ? {} : { overlapMs: overlapHours * hourMs };
       const done = await rotateSecret(trx, secrets, { endpointId: id, at, ...overlap });
-      if (done !== null) await audit(trx, 'rotated', done.endpoint, at);
+      if (done !== null) {
+        const { previousSecretUntil } = done.endpoint;
+        const detail = { previous_secret_until: previousSecretUntil };
+        await auditEndpoint(trx, 'rotated', done.endpoint, { at, actor }, detail);
+      }
       return done;
     });
     if (rotated === null) throw noEndpoint(id);
@@ -131,7 +136,10 @@ export async function webhookTest(id: string, options: CommandOptions): Promise<
     const sent = await inTransaction(db, async (trx) => {
       const queued = await sendTestEvent(trx, { endpointId: id, at });
       const endpoint = await getEndpoint(trx, id);
-      if (queued.kind === 'queued' && endpoint !== null) await audit(trx, 'tested', endpoint, at);
+      if (queued.kind === 'queued' && endpoint !== null) {
+        const detail = { delivery: queued.delivery.id };
+        await auditEndpoint(trx, 'tested', endpoint, { at, actor }, detail);
+      }
       return queued;
     });
     if (sent.kind === 'not-found') throw noEndpoint(id);
@@ -148,7 +156,7 @@ export async function webhookEnable(id: string, options: CommandOptions): Promis
     const { endpoint, kept } = await inTransaction(db, async (trx) => {
       const enabled = await enableEndpoint(trx, id);
       if (enabled === null) throw noEndpoint(id);
-      await audit(trx, 'enabled', enabled, at);
+      await auditEndpoint(trx, 'enabled', enabled, { at, actor });
       return { endpoint: enabled, kept: await countKept(trx, id) };
     });
     if (options.json) return printJson(await presentEndpoint(db, endpoint));
@@ -181,7 +189,7 @@ async function change(
       const before = await getEndpoint(trx, id);
       if (before === null) throw noEndpoint(id);
       await work(trx, at);
-      await audit(trx, verb, before, at);
+      await auditEndpoint(trx, verb, before, { at, actor });
       return (await getEndpoint(trx, id)) ?? before;
     });
     if (options.json) return printJson(await presentEndpoint(db, endpoint));
@@ -192,12 +200,6 @@ async function change(
 async function secretsOf({ db, config }: Workplace): Promise<Secrets> {
   const { dataFolder, webhooks } = config;
   return openSecrets({ dataFolder, secretKey: webhooks.secretKey }, await findSealedSecret(db));
-}
-
-/** Without the secret, and of the URL only the host: the rest can be one. */
-async function audit(trx: Trx, verb: string, endpoint: Endpoint, at: number): Promise<void> {
-  const detail = { endpoint: endpoint.id, host: new URL(endpoint.url).host };
-  await recordAudit(trx, { at, actor, action: `webhook.${verb}`, subject: endpoint.merchantId, detail });
 }
 
 function noEndpoint(id: string): CommandError {
@@ -227,13 +229,6 @@ function readHeaders(lines: readonly string[], env: NodeJS.ProcessEnv): Record<s
     headers[name] = String(value);
   }
   return headers;
-}
-
-function alreadyThere({ id, active, url }: Endpoint): CommandError {
-  const state = active ? '' : `, which is off ("depositd webhook enable ${id}")`;
-  return new CommandError(
-    `url: this merchant's endpoint ${id} has it already${state}: ${new URL(url).host} would get every event twice; --force adds it all the same`,
-  );
 }
 
 function describe(faults: EndpointFaults): string {

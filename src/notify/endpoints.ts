@@ -1,25 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { defaultEventTypes, type EventType, eventTypes } from '../core/events.ts';
-import { endpointEventBody } from '../present/event-body.ts';
 import type { Trx } from '../storage/schema.ts';
-import { type Delivery, type DeliveryState, getDelivery } from '../storage/webhooks/deliveries.ts';
 import {
   addEndpoint,
   type Endpoint,
-  getEndpoint,
   listEndpoints,
   rotateEndpointSecret,
   type SealedHeaders,
   updateEndpoint,
 } from '../storage/webhooks/endpoints.ts';
-import { insertEvent } from '../storage/webhooks/events.ts';
-import {
-  enqueueDelivery,
-  enqueueMissed,
-  enqueueReplays,
-  getDeliveryEvent,
-  type ReplayRange,
-} from '../storage/webhooks/replays.ts';
 import { checkTarget } from '../target.ts';
 import { findHeaderFaults, type Headers } from './headers.ts';
 import { generateSecret, headersSeal, type Secrets } from './secrets.ts';
@@ -37,6 +26,8 @@ export type EndpointChange = {
   events?: readonly string[];
   description?: string;
   headers?: Headers;
+  /** Whether it may have the URL of another endpoint of its merchant. */
+  allowSameUrl?: boolean;
 };
 
 /** What endpoints are checked against, and what seals their secrets. */
@@ -44,12 +35,6 @@ export type EndpointRules = { allowHosts: readonly string[]; headerPrefix: strin
 
 /** How long the old secret goes on signing beside the new one, unless told otherwise. */
 export const defaultOverlapMs = 24 * 60 * 60 * 1000;
-
-/** Most deliveries that one range replays. */
-export const mostReplays = 10_000;
-
-/** Between two replays of a range: 50 a second, so that a receiver that was down is not knocked over again. */
-export const replayGapMs = 20;
 
 const mostDescription = 500;
 
@@ -81,23 +66,16 @@ export function chosenEvents(events: readonly string[] | undefined): readonly Ev
   return eventTypes.filter((type) => events.includes(type));
 }
 
-/**
- * Makes an endpoint. `secret` exists in readable form only in this answer. `sameUrl` are the merchant's others with
- * this URL: their receiver gets every event once more.
- */
+/** Makes an endpoint. `secret` exists in readable form only in this answer. */
 export async function createEndpoint(
   trx: Trx,
   { secrets, ...rules }: EndpointRules & { secrets: Secrets },
   endpoint: EndpointChange & { merchantId: string; url: string; at: number },
 ): Promise<
-  | { kind: 'created'; endpoint: Endpoint; secret: string; sameUrl: readonly Endpoint[] }
-  | { kind: 'invalid'; faults: EndpointFaults }
+  { kind: 'created'; endpoint: Endpoint; secret: string } | { kind: 'invalid'; faults: EndpointFaults }
 > {
-  const faults = checkEndpoint(endpoint, rules);
+  const faults = checkEndpoint(endpoint, rules) ?? (await findSameUrl(trx, endpoint));
   if (faults !== null) return { kind: 'invalid', faults };
-  const { href } = new URL(endpoint.url);
-  const others = await listEndpoints(trx, endpoint.merchantId);
-  const sameUrl = others.filter((other) => new URL(other.url).href === href);
   const id = `we_${randomBytes(8).toString('hex')}`;
   const secret = generateSecret();
   const created = await addEndpoint(trx, {
@@ -110,7 +88,30 @@ export async function createEndpoint(
     headers: sealHeaders(secrets, id, endpoint.headers ?? {}),
     at: endpoint.at,
   });
-  return { kind: 'created', endpoint: created, secret, sameUrl };
+  return { kind: 'created', endpoint: created, secret };
+}
+
+/** One receiver would get every event once from each of two endpoints: mostly a mistake, so it has to be allowed. */
+async function findSameUrl(
+  trx: Trx,
+  {
+    id,
+    merchantId,
+    url,
+    allowSameUrl = false,
+  }: { id?: string; merchantId: string } & Pick<EndpointChange, 'url' | 'allowSameUrl'>,
+): Promise<EndpointFaults | null> {
+  if (url === undefined || allowSameUrl) return null;
+  const { href, host } = new URL(url);
+  const others = await listEndpoints(trx, merchantId);
+  const twin = others.find((other) => other.id !== id && new URL(other.url).href === href);
+  if (twin === undefined) return null;
+  const state = twin.active ? '' : `, which is disabled ("depositd webhook enable ${twin.id}")`;
+  return {
+    url: [
+      `this merchant's endpoint ${twin.id} has it already${state}: ${host} would get every event twice; if that is meant, say so: --allow-same-url, or allow_same_url over HTTP`,
+    ],
+  };
 }
 
 /**
@@ -123,7 +124,8 @@ export async function changeEndpoint(
   endpoint: Endpoint,
   change: EndpointChange,
 ): Promise<EndpointFaults | null> {
-  const faults = checkEndpoint(change, rules);
+  const { id, merchantId } = endpoint;
+  const faults = checkEndpoint(change, rules) ?? (await findSameUrl(trx, { ...change, id, merchantId }));
   if (faults !== null) return faults;
   const { url, events, description, headers } = change;
   const moves = url !== undefined && new URL(url).origin !== new URL(endpoint.url).origin;
@@ -162,106 +164,6 @@ export async function rotateSecret(
     at,
   });
   return endpoint === null ? null : { endpoint, secret };
-}
-
-export type Sent =
-  | { kind: 'queued'; delivery: Delivery }
-  | { kind: 'not-found' }
-  /** It is turned off: what is queued for it would be cancelled. */
-  | { kind: 'endpoint-off' };
-
-/** Sends `webhook.test` to one endpoint, whether it subscribes to it or not, and to no other. */
-export async function sendTestEvent(
-  trx: Trx,
-  { endpointId, at }: { endpointId: string; at: number },
-): Promise<Sent> {
-  const endpoint = await getEndpoint(trx, endpointId);
-  if (endpoint === null) return { kind: 'not-found' };
-  if (!endpoint.active) return { kind: 'endpoint-off' };
-  const eventSequence = await insertEvent(trx, {
-    merchantId: endpoint.merchantId,
-    type: 'webhook.test',
-    paymentId: null,
-    body: endpointEventBody('webhook.test', endpoint, at),
-    at,
-  });
-  const id = await enqueueDelivery(trx, {
-    endpointId,
-    merchantId: endpoint.merchantId,
-    eventSequence,
-    eventType: 'webhook.test',
-    replayOf: null,
-    at,
-  });
-  return queued(trx, id);
-}
-
-/** Sends the event of a delivery again, as a delivery of its own with the usual attempts. */
-export async function replayDelivery(
-  trx: Trx,
-  { deliveryId, at }: { deliveryId: number; at: number },
-): Promise<Sent> {
-  const event = await getDeliveryEvent(trx, deliveryId);
-  if (event === null) return { kind: 'not-found' };
-  const endpoint = await getEndpoint(trx, event.endpointId);
-  if (endpoint === null || !endpoint.active) return { kind: 'endpoint-off' };
-  return queued(trx, await enqueueDelivery(trx, { ...event, replayOf: deliveryId, at }));
-}
-
-export type ReplaySpan = {
-  endpointId: string;
-  /** Unix ms, inclusive. */
-  since: number;
-  /** Unix ms, exclusive; by default now. */
-  until?: number;
-  at: number;
-  limit?: number;
-};
-
-/** `more`: the limit cut, asking again goes on. */
-export type Replayed = { kind: 'queued'; count: number; more: boolean } | Exclude<Sent, { kind: 'queued' }>;
-
-/**
- * Sends again, oldest first, what was created for an endpoint in a span of time and came to `states`: by default
- * everything that was not delivered, given up or kept while the endpoint was off. What has been replayed already
- * is passed over, so that asking twice sends nothing twice.
- */
-export async function replayRange(
-  trx: Trx,
-  span: ReplaySpan & { states?: readonly Extract<DeliveryState, 'failed' | 'cancelled' | 'delivered'>[] },
-): Promise<Replayed> {
-  const { states = ['failed', 'cancelled'] } = span;
-  return replay(trx, span, (range) => enqueueReplays(trx, { ...range, states }));
-}
-
-/**
- * Sends, oldest first, the events of a span of time that never became a delivery to an endpoint: it was added
- * later, or in place of one that was removed, or did not subscribe to their type then. Nobody knows what was sent
- * longer than `retentionMs` ago, so it looks back no further.
- */
-export async function replayMissed(trx: Trx, span: ReplaySpan & { retentionMs: number }): Promise<Replayed> {
-  return replay(trx, span, (range, { merchantId, events: types }) => {
-    const since = Math.max(range.since, range.at - span.retentionMs);
-    return enqueueMissed(trx, { ...range, since, merchantId, types });
-  });
-}
-
-async function replay(
-  trx: Trx,
-  span: ReplaySpan,
-  enqueue: (range: ReplayRange, endpoint: Endpoint) => Promise<number>,
-): Promise<Replayed> {
-  const { endpointId, since, at, until = at + 1, limit = mostReplays } = span;
-  const endpoint = await getEndpoint(trx, endpointId);
-  if (endpoint === null) return { kind: 'not-found' };
-  if (!endpoint.active) return { kind: 'endpoint-off' };
-  const count = await enqueue({ endpointId, since, until, limit, gapMs: replayGapMs, at }, endpoint);
-  return { kind: 'queued', count, more: count === limit };
-}
-
-async function queued(trx: Trx, id: number): Promise<Sent> {
-  const delivery = await getDelivery(trx, id);
-  return delivery === null ? { kind: 'not-found' } : { kind: 'queued', delivery };
 }
 
 function isEventType(name: string): name is EventType {

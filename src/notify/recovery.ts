@@ -7,7 +7,7 @@ import {
   type RecoveringEndpoint,
 } from '../storage/webhooks/recovery.ts';
 import { enqueueDelivery } from '../storage/webhooks/replays.ts';
-import { replayGapMs } from './endpoints.ts';
+import { replayGapMs } from './replays.ts';
 
 /*
  * Replay on recovery: ten attempts last half an hour, many outages longer. Once an endpoint accepts anything again,

@@ -339,7 +339,7 @@ describe('a webhook endpoint that is added', () => {
     expect(added.stdout + added.stderr + list.stdout).not.toContain('s3cret');
   });
 
-  test('with a URL that is there already is refused with a sentence, unless forced', async () => {
+  test('with a URL that is there already is refused with a sentence, unless allowed', async () => {
     const { home, id, add } = await shop();
     const first = JSON.parse((await add('https://a.example', '--json')).stdout) as { id: string };
     const again = await add('https://A.example/');
@@ -350,7 +350,7 @@ describe('a webhook endpoint that is added', () => {
     expect((await home.runJson<{ data: unknown[] }>('webhook', 'list', '--merchant', id)).data).toHaveLength(
       1,
     );
-    expect(await add('https://a.example/', '--force')).toMatchObject({ code: 0 });
+    expect(await add('https://a.example/', '--allow-same-url')).toMatchObject({ code: 0 });
   });
 });
 

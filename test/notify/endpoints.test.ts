@@ -1,15 +1,8 @@
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, test } from 'vitest';
 import { defaultEventTypes } from '../../src/core/events.ts';
-import {
-  checkEndpoint,
-  createEndpoint,
-  defaultOverlapMs,
-  replayDelivery,
-  replayRange,
-  rotateSecret,
-  sendTestEvent,
-} from '../../src/notify/endpoints.ts';
+import { checkEndpoint, createEndpoint, defaultOverlapMs, rotateSecret } from '../../src/notify/endpoints.ts';
+import { replayDelivery, replayRange, sendTestEvent } from '../../src/notify/replays.ts';
 import { parseSignatureHeader } from '../../src/notify/signature.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { countByState, countRejected } from '../../src/storage/webhooks/counts.ts';

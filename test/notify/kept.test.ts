@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { EventType } from '../../src/core/events.ts';
-import { replayMissed, replayRange, sendTestEvent } from '../../src/notify/endpoints.ts';
+import { replayMissed, replayRange, sendTestEvent } from '../../src/notify/replays.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { countKept } from '../../src/storage/webhooks/counts.ts';

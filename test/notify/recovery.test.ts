@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { replayRange } from '../../src/notify/endpoints.ts';
 import { replayRecovered } from '../../src/notify/recovery.ts';
+import { replayRange } from '../../src/notify/replays.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { type Delivery, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';

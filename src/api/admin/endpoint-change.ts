@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
+import { auditEndpoint, type EndpointVerb } from '../../notify/audit.ts';
 import { inTransaction } from '../../storage/database.ts';
-import { recordAudit } from '../../storage/operators/audit.ts';
 import type { Db, Trx } from '../../storage/schema.ts';
 import { type Endpoint, getEndpoint } from '../../storage/webhooks/endpoints.ts';
 import { type HttpError, notFound, serviceError } from '../http/errors.ts';
@@ -16,24 +16,28 @@ export const endpointPath = merchantPath.extend({ endpoint_id: z.string() });
  */
 export type EndpointChange = <T>(
   path: z.output<typeof endpointPath>,
-  action: string,
+  verb: EndpointVerb,
   work: (trx: Trx, endpoint: Endpoint, at: number) => Promise<{ result: T; detail: Record<string, unknown> }>,
 ) => Promise<T>;
 
 export function createEndpointChange({ db, clock }: { db: Db; clock: Clock }): EndpointChange {
-  return async (path, action, work) => {
+  return async (path, verb, work) => {
     if (!isId(path.endpoint_id)) throw notFound();
     const at = clock();
     return inTransaction(db, async (trx) => {
       const endpoint = await getEndpoint(trx, path.endpoint_id);
       if (endpoint === null || endpoint.merchantId !== path.merchant_id) throw notFound();
       const { result, detail } = await work(trx, endpoint, at);
-      await recordAudit(trx, { at, actor: 'admin', action, subject: endpoint.id, detail });
+      await auditEndpoint(trx, verb, endpoint, { at, actor: 'admin' }, detail);
       return result;
     });
   };
 }
 
 export function endpointOff(): HttpError {
-  return serviceError(409, 'endpoint_disabled', 'The endpoint is off or deleted: nothing can be sent to it.');
+  return serviceError(
+    409,
+    'endpoint_disabled',
+    'The endpoint is disabled or removed: nothing can be sent to it.',
+  );
 }

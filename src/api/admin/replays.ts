@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
-import { replayDelivery, replayMissed, replayRange } from '../../notify/endpoints.ts';
+import { operatorReplays, operatorReplaysOne } from '../../notify/replays.ts';
 import { presentDelivery } from '../../present/webhooks.ts';
 import { inTransaction } from '../../storage/database.ts';
-import { recordAudit } from '../../storage/operators/audit.ts';
 import type { Db } from '../../storage/schema.ts';
 import { fieldError, notFound } from '../http/errors.ts';
 import { bodyErrors, countSchema, momentSchema, serviceErrorSchema } from '../merchant/schemas.ts';
@@ -44,18 +43,12 @@ export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
     },
     handler: async (request, reply) => {
       const deliveryId = rowId(request.params.delivery_id);
-      const at = clock();
-      const delivery = await inTransaction(db, async (trx) => {
-        const sent = await replayDelivery(trx, { deliveryId, at });
-        if (sent.kind === 'not-found') throw notFound();
-        if (sent.kind === 'endpoint-off') throw endpointOff();
-        const detail = { delivery: sent.delivery.id, endpoint_id: sent.delivery.endpointId };
-        const subject = String(deliveryId);
-        await recordAudit(trx, { at, actor: 'admin', action: 'delivery.replayed', subject, detail });
-        return sent.delivery;
-      });
+      const act = { at: clock(), actor: 'admin' };
+      const sent = await inTransaction(db, (trx) => operatorReplaysOne(trx, deliveryId, act));
+      if (sent.kind === 'not-found') throw notFound();
+      if (sent.kind === 'endpoint-off') throw endpointOff();
       wakeNotifier();
-      return reply.code(201).send(presentDelivery(delivery));
+      return reply.code(201).send(presentDelivery(sent.delivery));
     },
   });
 
@@ -91,37 +84,19 @@ export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
     handler: async (request, reply) => {
       const { endpoint_id: endpointId, since, until, status } = request.body;
       if (!isId(endpointId)) throw unknownEndpoint();
-      const at = clock();
-      const { count, more } = await inTransaction(db, async (trx) => {
-        const span = {
-          endpointId,
-          since: Date.parse(since),
-          ...(until === undefined ? {} : { until: Date.parse(until) }),
-          at,
-        };
-        const replayed =
-          status === 'missed'
-            ? await replayMissed(trx, { ...span, retentionMs })
-            : await replayRange(trx, { ...span, ...(status === undefined ? {} : { states: [status] }) });
-        if (replayed.kind === 'not-found') throw unknownEndpoint();
-        if (replayed.kind === 'endpoint-off') throw endpointOff();
-        const detail = {
-          since,
-          until: until ?? null,
-          status: status ?? 'undelivered',
-          count: replayed.count,
-        };
-        await recordAudit(trx, {
-          at,
-          actor: 'admin',
-          action: 'deliveries.replayed',
-          subject: endpointId,
-          detail,
-        });
-        return replayed;
-      });
+      const wish = {
+        endpointId,
+        since: Date.parse(since),
+        until: until === undefined ? undefined : Date.parse(until),
+        status,
+        retentionMs,
+      };
+      const act = { at: clock(), actor: 'admin' };
+      const replayed = await inTransaction(db, (trx) => operatorReplays(trx, wish, act));
+      if (replayed.kind === 'not-found') throw unknownEndpoint();
+      if (replayed.kind === 'endpoint-off') throw endpointOff();
       wakeNotifier();
-      return reply.code(202).send({ count, more });
+      return reply.code(202).send({ count: replayed.count, more: replayed.more });
     },
   });
 }

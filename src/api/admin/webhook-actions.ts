@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { rotateSecret, sendTestEvent } from '../../notify/endpoints.ts';
+import { rotateSecret } from '../../notify/endpoints.ts';
+import { sendTestEvent } from '../../notify/replays.ts';
 import { presentDelivery, presentEndpoint } from '../../present/webhooks.ts';
 import { finishEndpointRotation } from '../../storage/webhooks/endpoints.ts';
 import { notFound } from '../http/errors.ts';
@@ -41,16 +42,12 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
     },
     handler: async (request) => {
       const { overlap_seconds: overlap } = request.body;
-      const { endpoint, secret } = await change(
-        request.params,
-        'webhook.rotated',
-        async (trx, { id }, at) => {
-          const overlapMs = overlap === undefined ? {} : { overlapMs: overlap * 1000 };
-          const rotated = await rotateSecret(trx, secrets, { endpointId: id, at, ...overlapMs });
-          if (rotated === null) throw notFound();
-          return { result: rotated, detail: { previous_secret_until: rotated.endpoint.previousSecretUntil } };
-        },
-      );
+      const { endpoint, secret } = await change(request.params, 'rotated', async (trx, { id }, at) => {
+        const overlapMs = overlap === undefined ? {} : { overlapMs: overlap * 1000 };
+        const rotated = await rotateSecret(trx, secrets, { endpointId: id, at, ...overlapMs });
+        if (rotated === null) throw notFound();
+        return { result: rotated, detail: { previous_secret_until: rotated.endpoint.previousSecretUntil } };
+      });
       return { id: endpoint.id, url: endpoint.url, events: [...endpoint.events], secret };
     },
   });
@@ -67,7 +64,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
       response: { ...bodyErrors, 200: endpointSchema },
     },
     handler: async (request) => {
-      const finished = await change(request.params, 'webhook.rotation_finished', async (trx, { id }) => {
+      const finished = await change(request.params, 'rotation_finished', async (trx, { id }) => {
         const result = await finishEndpointRotation(trx, id);
         if (result === null) throw notFound();
         return { result, detail: {} };
@@ -88,7 +85,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
       response: { ...bodyErrors, 201: deliverySchema, 409: serviceErrorSchema },
     },
     handler: async (request, reply) => {
-      const delivery = await change(request.params, 'webhook.tested', async (trx, { id }, at) => {
+      const delivery = await change(request.params, 'tested', async (trx, { id }, at) => {
         const sent = await sendTestEvent(trx, { endpointId: id, at });
         if (sent.kind === 'endpoint-off') throw endpointOff();
         if (sent.kind === 'not-found') throw notFound();

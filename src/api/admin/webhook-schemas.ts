@@ -41,10 +41,6 @@ export const endpointSecretSchema = z.object({
   secret: z.string().describe('Shown this once.').meta({ example: 'whsec_…' }),
 });
 
-export const addedEndpointSchema = endpointSecretSchema.extend({
-  warnings: z.array(z.string()).optional().describe('What a careful operator should look at.'),
-});
-
 export const deliverySchema = z
   .object({
     id: countSchema.describe('What the receiver sees as the delivery id.'),

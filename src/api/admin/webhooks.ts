@@ -1,16 +1,15 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
+import { auditEndpoint } from '../../notify/audit.ts';
 import { changeEndpoint, createEndpoint, type EndpointFaults } from '../../notify/endpoints.ts';
 import type { Secrets } from '../../notify/secrets.ts';
 import { presentEndpoint } from '../../present/webhooks.ts';
 import { inTransaction } from '../../storage/database.ts';
-import { recordAudit } from '../../storage/operators/audit.ts';
 import type { Db } from '../../storage/schema.ts';
 import {
   deleteEndpoint,
   disableEndpoint,
-  type Endpoint,
   enableEndpoint,
   getEndpoint,
   listEndpoints,
@@ -20,7 +19,7 @@ import { bodyErrors, commonErrors, listOf, plainText, refusePrivateKey } from '.
 import type { Api } from '../routes.ts';
 import { createEndpointChange, endpointPath } from './endpoint-change.ts';
 import { merchantPath, requireMerchant } from './paths.ts';
-import { addedEndpointSchema, endpointSchema } from './webhook-schemas.ts';
+import { endpointSchema, endpointSecretSchema } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
 
@@ -31,6 +30,13 @@ const headers = z
   .record(z.string().max(100), z.string().max(4096))
   .describe(
     'At most five more headers that are sent along, such as `Authorization`. Stored sealed, shown by name.',
+  );
+
+const allowSameUrl = z
+  .boolean()
+  .default(false)
+  .describe(
+    'Whether another endpoint of this merchant may have the URL: its receiver gets every event of both.',
   );
 
 export type WebhookRouteDeps = {
@@ -83,35 +89,24 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         events: events.default([]),
         description: description.default(''),
         headers: headers.default({}),
+        allow_same_url: allowSameUrl,
       }),
-      response: { ...bodyErrors, 201: addedEndpointSchema },
+      response: { ...bodyErrors, 201: endpointSecretSchema },
     },
     handler: async (request, reply) => {
       const merchant = await requireMerchant(db, request.params.merchant_id);
       const at = clock();
-      const { endpoint, secret, sameUrl } = await inTransaction(db, async (trx) => {
-        const wanted = { ...request.body, merchantId: merchant.id, at };
+      const { allow_same_url: allowSameUrl, ...given } = request.body;
+      const { endpoint, secret } = await inTransaction(db, async (trx) => {
+        const wanted = { ...given, allowSameUrl, merchantId: merchant.id, at };
         const outcome = await createEndpoint(trx, rules, wanted);
         if (outcome.kind === 'invalid') throw toFieldErrors(outcome.faults);
-        const detail = {
-          merchant_id: merchant.id,
-          host: hostOf(outcome.endpoint),
-          events: outcome.endpoint.events,
-        };
-        const subject = outcome.endpoint.id;
-        await recordAudit(trx, { at, actor: 'admin', action: 'webhook.added', subject, detail });
+        const { events } = outcome.endpoint;
+        await auditEndpoint(trx, 'added', outcome.endpoint, { at, actor: 'admin' }, { events });
         return outcome;
       });
-      const warnings = sameUrl.map(
-        ({ id }) => `The endpoint ${id} has this URL, too: its receiver gets every event of both twice.`,
-      );
-      return reply.code(201).send({
-        id: endpoint.id,
-        url: endpoint.url,
-        events: [...endpoint.events],
-        secret,
-        ...(warnings.length === 0 ? {} : { warnings }),
-      });
+      const { id, url, events } = endpoint;
+      return reply.code(201).send({ id, url, events: [...events], secret });
     },
   });
 
@@ -129,18 +124,20 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         description: description.optional(),
         headers: headers.optional(),
         active: z.boolean().optional(),
+        allow_same_url: allowSameUrl,
       }),
       response: { ...bodyErrors, 200: endpointSchema },
     },
     handler: async (request) => {
-      const { active, ...given } = request.body;
+      const { active, allow_same_url, ...given } = request.body;
       const wanted = {
+        allowSameUrl: allow_same_url,
         ...(given.url === undefined ? {} : { url: given.url }),
         ...(given.events === undefined ? {} : { events: given.events }),
         ...(given.description === undefined ? {} : { description: given.description }),
         ...(given.headers === undefined ? {} : { headers: given.headers }),
       };
-      const changed = await change(request.params, 'webhook.changed', async (trx, endpoint) => {
+      const changed = await change(request.params, 'changed', async (trx, endpoint) => {
         const faults = await changeEndpoint(trx, rules, endpoint, wanted);
         if (faults !== null) throw toFieldErrors(faults);
         if (active === true) await enableEndpoint(trx, endpoint.id);
@@ -148,7 +145,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         const result = await getEndpoint(trx, endpoint.id);
         if (result === null) throw notFound();
         const { events, active: on } = result;
-        return { result, detail: { host: hostOf(result), events, active: on } };
+        return { result, detail: { host: new URL(result.url).host, events, active: on } };
       });
       return presentEndpoint(db, changed);
     },
@@ -160,23 +157,18 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
     schema: {
       tags,
       operationId: 'deleteWebhook',
-      summary: 'Delete a webhook endpoint; what waits for it is cancelled',
+      summary: 'Remove a webhook endpoint; what waits for it is cancelled',
       params: endpointPath,
       response: { ...commonErrors, 200: endpointSchema },
     },
     handler: async (request) => {
-      const deleted = await change(request.params, 'webhook.deleted', async (trx, endpoint, at) => {
+      const deleted = await change(request.params, 'removed', async (trx, endpoint, at) => {
         await deleteEndpoint(trx, endpoint.id, at);
-        return { result: { ...endpoint, active: false }, detail: { host: hostOf(endpoint) } };
+        return { result: { ...endpoint, active: false }, detail: {} };
       });
       return presentEndpoint(db, deleted);
     },
   });
-}
-
-/** Paths and queries of webhook URLs may hold secrets of the merchant's. */
-function hostOf(endpoint: Endpoint): string {
-  return new URL(endpoint.url).host;
 }
 
 function toFieldErrors(faults: EndpointFaults): HttpError {

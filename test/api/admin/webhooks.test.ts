@@ -154,7 +154,7 @@ describeDatabases("the operator's webhooks", (openTestDb) => {
     expect((await change({ active: true })).status).toBe(404);
     const actions = (await listAudit(api.db, { beforeId: null, limit: 9 })).map((entry) => entry.action);
     expect(actions).toEqual([
-      'webhook.deleted',
+      'webhook.removed',
       'webhook.changed',
       'webhook.changed',
       'webhook.changed',
@@ -258,7 +258,10 @@ describeDatabases("the operator's webhooks", (openTestDb) => {
   test('a test event is queued for this endpoint alone, and one that is off answers 409', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
-    const [endpoint, other] = [await addEndpoint(api, shop), await addEndpoint(api, shop)];
+    const [endpoint, other] = [
+      await addEndpoint(api, shop),
+      await addEndpoint(api, shop, { url: `${url}&more` }),
+    ];
     const path = `/admin/v1/merchants/${shop.id}/webhooks/${endpoint.id}/`;
     const sent = await api.send<Delivery>('POST', `${path}test/`, { admin: true });
     expect(sent).toMatchObject({
@@ -373,16 +376,26 @@ describeDatabases("the operator's webhooks", (openTestDb) => {
     expect(seen).not.toMatch(/of-the-merchant|k-e-y/);
   });
 
-  test('a URL that the merchant has an endpoint for already is added with a warning', async () => {
+  test('a URL that the merchant has an endpoint for already is refused, as by the command, unless allowed', async () => {
     const api = await openApiServer(await openTestDb());
     const [shop, other] = [await api.addMerchant(), await api.addMerchant()];
     const first = await addEndpoint(api, shop);
-    expect(first).not.toHaveProperty('warnings');
-    expect(await addEndpoint(api, other)).not.toHaveProperty('warnings');
-    expect(await addEndpoint(api, shop, { url: `${url}&more` })).not.toHaveProperty('warnings');
-    expect(await addEndpoint(api, shop, { url: url.replace('shop', 'SHOP') })).toMatchObject({
-      warnings: [expect.stringContaining(first.id)],
-    });
+    const path = `/admin/v1/merchants/${shop.id}/webhooks/`;
+    await addEndpoint(api, other);
+    const second = await addEndpoint(api, shop, { url: `${url}&more` });
+    const same = { url: url.replace('shop', 'SHOP') };
+    const refusal = {
+      status: 400,
+      body: {
+        errors: { url: [expect.stringContaining(`this merchant's endpoint ${first.id} has it already`)] },
+      },
+    };
+    expect(await api.send('POST', path, { admin: true, json: same })).toMatchObject(refusal);
+    const change = (json: object) => api.send('PATCH', `${path}${second.id}/`, { admin: true, json });
+    expect(await change(same)).toMatchObject(refusal);
+    expect(await change({ url: `${url}&more` })).toMatchObject({ status: 200 });
+    expect(await change({ ...same, allow_same_url: true })).toMatchObject({ status: 200 });
+    await addEndpoint(api, shop, { ...same, allow_same_url: true });
   });
 
   test('S55: a replay is a new delivery of the same event', async () => {
