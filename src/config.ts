@@ -11,6 +11,8 @@ export type RpcEndpoint = {
   maxLogRange: number | null;
   /** A websocket whose `newHeads` only wake the loop. */
   wsUrl: string | null;
+  /** Where a TRON node serves its last solid state; null: under `url` too. */
+  solidityUrl: string | null;
 };
 
 export type ChainConfig = {
@@ -34,6 +36,8 @@ export type ChainConfig = {
   startBlock: number | 'latest';
   /** The chain's own coin, whether it can be paid with or not. */
   native: { coin: Coin; decimals: number; rate: CoinRate };
+  /** Whether TRX that contracts pay is looked for: only nodes that store internal transactions show it. */
+  internalTransfers: boolean;
   /** A head that has not risen for so long is worth a question to another node. */
   stallSeconds: number;
   /** Finality that has not advanced for so long has stalled. */

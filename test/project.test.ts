@@ -90,7 +90,6 @@ const smallFiles: Record<string, string> = {
   'src/api/http/discard.ts': 'a wait with a limit of its own, told apart from what errors say',
   'src/api/http/metrics.ts': 'what is counted of every request',
   'src/api/http/missing-route.ts': '404 or 405, with the memory of all routes that it takes',
-  'src/nodes/rate-limit.ts': 'a token bucket: the same whoever sends the requests',
   'src/nodes/snapshot.ts': 'how nodes look, written down for other processes',
   'src/watchers/evm/calldata.ts': 'a scan of bytes that runs for each transaction',
   'src/watchers/clock-skew.ts': 'an alarm with a memory of its own',

@@ -72,6 +72,7 @@ function commonConfig(network: Network, file: ChainFile) {
     recheckSeconds: file.recheckSeconds,
     secondNodeWaitSeconds: file.secondNodeWaitSeconds,
     startBlock: file.startBlock,
+    internalTransfers: false,
   };
 }
 
@@ -103,6 +104,7 @@ function rpcEndpoint(entry: ChainFile['rpc'][number], chainHeaders: Record<strin
     requestsPerSecond: endpoint.requestsPerSecond ?? null,
     maxLogRange: endpoint.maxLogRange ?? null,
     wsUrl: endpoint.wsUrl ?? null,
+    solidityUrl: null,
   };
 }
 

@@ -25,12 +25,12 @@ export type NodeAnswer = {
 /** HTTP to one node over connections that stay open. */
 export type NodeHttp = {
   /**
-   * Any status is an answer.
+   * Any status is an answer. `suffix` follows the path of the URL.
    *
    * @throws NodeError `unavailable` when the node cannot be reached or does not finish in time, `too-much` when
    * its answer is too large; `signal`'s reason when that aborts.
    */
-  post(body: string, signal: AbortSignal): Promise<NodeAnswer>;
+  post(body: string, signal: AbortSignal, suffix?: string): Promise<NodeAnswer>;
   close(): Promise<void>;
 };
 
@@ -56,13 +56,13 @@ export function createNodeHttp(options: NodeHttpOptions): NodeHttp {
     ...options.headers,
   };
 
-  async function post(body: string, signal: AbortSignal): Promise<NodeAnswer> {
+  async function post(body: string, signal: AbortSignal, suffix = ''): Promise<NodeAnswer> {
     signal.throwIfAborted();
     const deadline = AbortSignal.timeout(options.timeoutMs);
     try {
       const answer = await pool.request({
         method: 'POST',
-        path: pathname + search,
+        path: (suffix === '' ? pathname : pathname.replace(/\/+$/, '') + suffix) + search,
         headers,
         body,
         signal: AbortSignal.any([signal, deadline]),

@@ -208,7 +208,10 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** Whatever in an endpoint can be a key: parts of the path, values of the query and of headers, a password. */
-function secretsOf({ url, headers }: RpcEndpoint): string[] {
-  const { pathname, searchParams, username, password } = new URL(url);
-  return [...pathname.split('/'), ...searchParams.values(), username, password, ...Object.values(headers)];
+export function secretsOf({ url, solidityUrl, headers }: RpcEndpoint): string[] {
+  const inUrls = [url, ...(solidityUrl === null ? [] : [solidityUrl])].flatMap((text) => {
+    const { pathname, searchParams, username, password } = new URL(text);
+    return [...pathname.split('/'), ...searchParams.values(), username, password];
+  });
+  return [...inUrls, ...Object.values(headers)];
 }

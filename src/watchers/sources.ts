@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
-import { InvariantError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { createEvmSource } from './evm/source.ts';
 import type { ChainSource } from './source.ts';
+import { createTronSource } from './tron/source.ts';
 
 /** What reads a chain, by its family. */
 export function createSource(deps: { chain: ChainConfig; clock: Clock; log: Logger }): ChainSource {
@@ -12,8 +12,7 @@ export function createSource(deps: { chain: ChainConfig; clock: Clock; log: Logg
     case 'evm':
       return createEvmSource(deps);
     case 'tron':
-      // The configuration accepts no such chain yet.
-      throw new InvariantError('there is no source for TRON');
+      return createTronSource(deps);
     default:
       return family satisfies never;
   }

@@ -115,6 +115,7 @@ describe('a chain', () => {
         requestsPerSecond: null,
         maxLogRange: null,
         wsUrl: null,
+        solidityUrl: null,
       },
       {
         url: 'https://b.example/',

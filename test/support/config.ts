@@ -16,7 +16,14 @@ export function testChain(network: Network, changes: Partial<ChainConfig> = {}):
     family: known.family,
     enabled: true,
     rpc: [
-      { url: 'http://127.0.0.1:1/', headers: {}, requestsPerSecond: null, maxLogRange: null, wsUrl: null },
+      {
+        url: 'http://127.0.0.1:1/',
+        headers: {},
+        requestsPerSecond: null,
+        maxLogRange: null,
+        wsUrl: null,
+        solidityUrl: null,
+      },
     ],
     chainId: known.chainId,
     requiredConfirmations: known.requiredConfirmations,
@@ -27,6 +34,7 @@ export function testChain(network: Network, changes: Partial<ChainConfig> = {}):
     secondNodeWaitSeconds: 60,
     assets,
     startBlock: 'latest',
+    internalTransfers: false,
     native,
     stallSeconds: known.stallSeconds,
     finalityStallSeconds: known.finalityStallSeconds,

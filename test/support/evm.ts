@@ -24,7 +24,10 @@ export function testClock(startMs = Date.UTC(2026, 10, 20)): TestClock {
 }
 
 export function endpointOf(url: string, more: Partial<RpcEndpoint> = {}): RpcEndpoint {
-  return { url, headers: {}, requestsPerSecond: null, maxLogRange: null, wsUrl: null, ...more };
+  return {
+    ...{ url, headers: {}, requestsPerSecond: null, maxLogRange: null, wsUrl: null, solidityUrl: null },
+    ...more,
+  };
 }
 
 /** The issuers' tokens and the coin of a network. */

@@ -27,6 +27,16 @@ export type ScriptedBlock = BlockRef & {
   parent: BlockHash | null;
   txs: readonly ScriptedTx[];
   transfers: readonly Transfer[];
+  /** Which of all blocks ever made it is: its number and its content make its hash. */
+  made: number;
+  /** Transfers between strangers that come before ours, so that the index of a log is another one in every block. */
+  strangers: number;
+};
+
+/** How hashes are made where they must hold for what is hashed. */
+export type ChainHashes = {
+  ofTransaction(transfers: readonly ScriptedTransfer[], nth: number): TxHash;
+  ofBlock(block: Omit<ScriptedBlock, 'hash' | 'transfers'>): BlockHash;
 };
 type Tx = ScriptedTx;
 type Block = ScriptedBlock;
@@ -129,6 +139,8 @@ export type ScriptedChainOptions = {
   height?: number;
   /** By how much the chain's time is ahead of our clock, seconds. Default 0. */
   ahead?: number;
+  /** Default: hashes of nothing but numbers. */
+  hashes?: ChainHashes;
 };
 
 /**
@@ -137,6 +149,7 @@ export type ScriptedChainOptions = {
  */
 export function createScriptedChain(options: ScriptedChainOptions): ScriptedChain {
   const { network, clock, finalityLag = null, epoch = 1, maxRange = 10 } = options;
+  const { hashes = numberHashes(network) } = options;
   const blocks = new Map<BlockHash, Block>();
   const mempool: Tx[] = [];
   const txs = new Map<TxHash, Tx>();
@@ -178,14 +191,18 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
 
   function append(parent: Block | null, included: readonly Tx[], time: number): Block {
     made += 1;
-    const ref: BlockRef = {
+    const unhashed = {
       height: parent === null ? 0 : parent.height + 1,
-      hash: `0x${digest(`${network} block ${made}`)}` as BlockHash,
       time: Math.max(time, parent?.time ?? 0),
+      parent: parent?.hash ?? null,
+      txs: included,
+      made,
+      strangers: made % 7,
     };
-    // Logs of strangers before ours: the index is another one in every block.
-    const transfers = toTransfers(network, included, ref, made % 7);
-    const block: Block = { ...ref, parent: parent?.hash ?? null, txs: included, transfers };
+    const { height, time: blockTime } = unhashed;
+    const ref: BlockRef = { height, hash: hashes.ofBlock(unhashed), time: blockTime };
+    const transfers = toTransfers(network, included, ref, unhashed.strangers);
+    const block: Block = { ...unhashed, ...ref, transfers };
     blocks.set(block.hash, block);
     return block;
   }
@@ -447,7 +464,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       return block === null ? null : refOf(block);
     },
     send(...transfers) {
-      const hash = `0x${digest(`${network} tx ${txs.size}`)}` as TxHash;
+      const hash = hashes.ofTransaction(transfers, txs.size);
       const tx = { hash, transfers };
       txs.set(hash, tx);
       mempool.push(tx);
@@ -498,6 +515,13 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     prefer(node) {
       preferred = node;
     },
+  };
+}
+
+function numberHashes(network: Network): ChainHashes {
+  return {
+    ofTransaction: (_, nth) => `0x${digest(`${network} tx ${nth}`)}` as TxHash,
+    ofBlock: ({ made }) => `0x${digest(`${network} block ${made}`)}` as BlockHash,
   };
 }
 

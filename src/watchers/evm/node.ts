@@ -14,6 +14,7 @@ export type EvmNode = {
   recipientFilter: boolean;
   /** The height of what it showed to be final last. */
   finalized: number | null;
+  forgetAhead(): void;
   latencyMs(): number | null;
   limits(): NodeLimits;
   close(): Promise<void>;
@@ -29,6 +30,7 @@ export function createEvmNode(options: RpcClientOptions): EvmNode {
     range: createRangeControl(endpoint.maxLogRange),
     recipientFilter: true,
     finalized: null,
+    forgetAhead: () => node.prefetch.forget(),
     latencyMs: client.latencyMs,
     limits: () => ({
       blocksPerQuery: node.range.width(),

@@ -3,13 +3,14 @@ import type { ChainConfig } from '../../config.ts';
 import { writeAddress } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
 import type { Enough, NodeAnswer } from '../../core/node.ts';
-import { ConfigError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { type Sleep, systemSleep } from '../../loop.ts';
-import { createEndpoints, NoNodeError, type Seen } from '../../nodes/failover.ts';
-import { behind, contradiction, NodeError } from '../../nodes/fault.ts';
+import { createEndpoints, type Seen } from '../../nodes/failover.ts';
+import { behind, contradiction } from '../../nodes/fault.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
+import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
+import { createVerification } from '../verification.ts';
 import { balancesAt } from './balances.ts';
 import { getHeader } from './calls.ts';
 import { type Header, readHeader, refOf } from './decode.ts';
@@ -17,9 +18,9 @@ import { type Fresh, lookAtEach } from './inclusion.ts';
 import { createContractPayments } from './internal-transfers.ts';
 import { createRateAlarm } from './log-gaps.ts';
 import { createEvmNode, type EvmNode } from './node.ts';
-import { needsOf, readSpan } from './poll.ts';
-import { createPoll } from './poll-nodes.ts';
+import { needsOf, type ReadOutcome, readSpan } from './poll.ts';
 import { findOtherTokens, readChainId, resultOf } from './preflight.ts';
+import { createTempo } from './tempo.ts';
 import { createTracer } from './tracer.ts';
 
 export type EvmSourceOptions = {
@@ -46,50 +47,53 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     return { host: node.host, node };
   });
   const context = { chain, tokens, currencies, rates: createRateAlarm(currencies.keys()) };
-  /** What a node of another chain said; null while none did. */
-  let otherChain: string | null = null;
-  /** What a node said of tokens that are not as configured. */
-  let otherTokens: readonly string[] = [];
+  const verification = createVerification<EvmNode>({
+    chain,
+    readChainId: ({ client }, signal) => readChainId(client, signal),
+    findOtherTokens: ({ client }, signal) => findOtherTokens(client, chain, signal),
+  });
   /** No node below this is believed. */
   let finalizedHeight = 0;
 
-  const endpoints = createEndpoints<EvmNode>({ nodes, identify, clock, log });
+  const endpoints = createEndpoints<EvmNode>({ nodes, identify: verification.identify, clock, log });
   const tracer = createTracer({ endpoints, network: chain.network });
   const offered = () => endpoints.status().some((node) => !node.lacks.includes('traces'));
   const contractPayments = createContractPayments({ tracer, offered, clock, log });
   const looking = { endpoints, tracer, askFresh };
 
-  async function identify({ client }: EvmNode, signal: AbortSignal): Promise<void> {
-    const chainId = await readChainId(client, signal);
-    if (chainId === chain.chainId) return;
-    otherChain = `the node belongs to chain ${chainId}, not ${chain.chainId}`;
-    throw new NodeError({ kind: 'wrong-chain' }, `it belongs to chain ${chainId}, not ${chain.chainId}`);
-  }
+  const tempo = createTempo();
+  const readOn = createPoll<EvmNode, ReadOutcome>({
+    endpoints,
+    chain,
+    needs: (request) => needsOf(request, context),
+    read: readAtTempo,
+    look: (node, seen, signal) => askFresh(node, [], seen, signal),
+    clock,
+    log,
+  });
 
-  async function verify(signal: AbortSignal): Promise<void> {
-    try {
-      await endpoints.ask(checkTokens, signal);
-    } catch (error) {
-      if (!(error instanceof NoNodeError)) throw error;
-      if (otherChain !== null)
-        throw new ConfigError([`chains.${chain.network}.chainId: ${otherChain} (${error.message})`]);
-      if (otherTokens.length > 0) throw new ConfigError(otherTokens);
-      throw error;
-    }
-
-    /** A node that is still loading its chain has no contracts yet: another one is asked before it is believed. */
-    async function checkTokens({ client }: EvmNode): Promise<void> {
-      otherTokens = await findOtherTokens(client, chain, signal);
-      if (otherTokens.length > 0) throw contradiction(otherTokens.join('; '));
-    }
-  }
-
-  const readOn = createPoll({ endpoints, context, contractPayments, askFresh, clock, log });
-
-  function poll(request: PollRequest): Promise<PollOutcome> {
+  async function poll(request: PollRequest): Promise<PollOutcome> {
     // What is stored counts: an operator may have overruled what was final before.
     finalizedHeight = request.finalizedHeight ?? 0;
-    return readOn(request, finalizedHeight);
+    const outcome = await readOn(request, finalizedHeight);
+    if (outcome.kind === 'failed') return outcome;
+    try {
+      return await contractPayments.addTo(outcome, request);
+    } catch (error) {
+      return failedBy(error, request.signal, clock);
+    }
+  }
+
+  async function readAtTempo(node: EvmNode, request: PollRequest, seen: Seen): Promise<ReadOutcome> {
+    const expected = tempo.expected(request.head, clock());
+    const outcome = await readSpan(node, { ...request, expected }, context, seen);
+    // In a catch-up the head is not asked for.
+    if (outcome.kind !== 'span' || outcome.span.to.height < request.head.height) return outcome;
+    const { head } = outcome.span;
+    if (head.height < expected) tempo.missed();
+    else if (head.height > expected) tempo.exceeded();
+    tempo.note(head, clock());
+    return outcome;
   }
 
   async function reread({ upTo, anchor, except, ...request }: RereadRequest): Promise<PollOutcome> {
@@ -109,9 +113,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
       });
       return await contractPayments.addTo(outcome, request, except);
     } catch (error) {
-      if (request.signal.aborted) return { kind: 'failed', reason: 'stopped', retryAt: clock() };
-      if (!(error instanceof NoNodeError)) throw error;
-      return { kind: 'failed', reason: error.message, retryAt: error.retryAt };
+      return failedBy(error, request.signal, clock);
     }
   }
 
@@ -175,7 +177,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   }
 
   return {
-    verify,
+    verify: (signal) => verification.verify(endpoints, signal),
     start,
     poll,
     reread,

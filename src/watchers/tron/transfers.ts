@@ -40,6 +40,10 @@ const emptyHalf = '0'.repeat(24);
 /** Types of contracts that run code: for these a receipt must say that it went well. */
 const callTypes = new Set(['TriggerSmartContract', 'CreateSmartContract']);
 
+export function isCall({ type }: Contract): boolean {
+  return callTypes.has(type);
+}
+
 /**
  * Everything that a block moves to watched addresses, in its order. Only what a transaction did that succeeded by the word
  * of its body and of its info: after a time-out a node may keep the logs of a transfer that never was.
@@ -69,9 +73,7 @@ export function transfersOf({ block, infos }: ProvenBlock, search: Search): Tran
 /** Three marks, of which each alone has been seen to be wrong or missing. */
 function succeeded(contract: Contract, { receiptResult, failed }: Info): boolean {
   if (!contract.succeeded || failed) return false;
-  return callTypes.has(contract.type)
-    ? receiptResult === 'SUCCESS'
-    : (receiptResult ?? 'SUCCESS') === 'SUCCESS';
+  return isCall(contract) ? receiptResult === 'SUCCESS' : (receiptResult ?? 'SUCCESS') === 'SUCCESS';
 }
 
 function matchesOf(
@@ -84,7 +86,7 @@ function matchesOf(
   const { txID: txHash } = transaction;
   if (contract.type === 'TransferContract')
     return search.native ? matchTransfer(transaction, contract, search) : [];
-  if (!callTypes.has(contract.type)) return [];
+  if (!isCall(contract)) return [];
   const found = info.logs.flatMap((log, i) => matchLog(log, txHash, search, firstLog + i));
   return search.native && search.internal ? [...found, ...matchInternals(info, search)] : found;
 }
@@ -93,7 +95,7 @@ function matchesOf(
 function matchTransfer(transaction: RawTransaction, { value }: Contract, { watched }: Search): Match[] {
   const recipient = readAddress(value.to_address);
   if (recipient === null || !watched(recipient)) return [];
-  const amount = readInt64(value.amount);
+  const amount = readInt64(value.amount ?? 0);
   const signed = signedTransfer(transaction);
   if (signed?.recipient !== recipient || signed.amount !== amount)
     throw contradiction(`transaction ${transaction.txID} is not what its owner signed`);

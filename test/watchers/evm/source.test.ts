@@ -16,6 +16,7 @@ describeSource('the EVM source', async (): Promise<ContractChain> => {
   return {
     source,
     token: 'usdt',
+    linksBlocks: false,
     url,
     recipients: [
       keyOf('0x1111111111111111111111111111111111111abc'),
