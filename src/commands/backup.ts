@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { backUp, type RowCounts, restoreBackup, verifyBackup } from '../storage/backup.ts';
 import { inTransaction, openDatabase } from '../storage/database.ts';
@@ -65,7 +66,7 @@ function sqlitePathOf({ database }: Config, otherwise: string): string {
   return database.slice('sqlite:'.length);
 }
 
-const oneOf: Record<string, string> = {
+const summarized = {
   merchants: 'merchant',
   addresses: 'address',
   payments: 'payment',
@@ -74,8 +75,8 @@ const oneOf: Record<string, string> = {
 };
 
 export function summary(counts: RowCounts): string {
-  return Object.keys(oneOf)
-    .map((table) => (counts[table] === 1 ? `1 ${oneOf[table]}` : `${counts[table] ?? 0} ${table}`))
+  return Object.entries(summarized)
+    .map(([table, noun]) => counted(counts[table] ?? 0, noun))
     .join(', ');
 }
 

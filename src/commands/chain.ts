@@ -1,5 +1,6 @@
 import { secretsOf } from '../config/scrub.ts';
 import type { Network } from '../core/networks.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { createLogger, writeTo } from '../log.ts';
 import { acceptFork, type OverrideDeps, setCursor } from '../watchers/override.ts';
@@ -36,7 +37,8 @@ export async function chainAcceptFork(options: ChainOptions): Promise<void> {
         return;
       }
       print(`${options.network} goes on from block ${forkPoint.height}, read before to ${from.height}.`);
-      print(`${disconnected} blocks with deposits were taken back; ${payments.length} payments changed.`);
+      const taken = `${counted(disconnected, 'block')} with deposits ${disconnected === 1 ? 'was' : 'were'} taken back`;
+      print(`${taken}; ${counted(payments.length, 'payment')} changed.`);
       for (const { payment_number, was, status } of payments)
         print(`  ${payment_number}: ${was} → ${status}`);
     }),
@@ -58,7 +60,10 @@ export async function chainSetCursor(
         return;
       }
       print(`${network} goes on from block ${to.height}, read before to ${from.height}.`);
-      if (skipped > 0) print(`${skipped} blocks were never read: "depositd status" shows them as a gap.`);
+      if (skipped > 0) {
+        const never = `${counted(skipped, 'block')} ${skipped === 1 ? 'was' : 'were'} never read`;
+        print(`${never}: "depositd status" shows the gap.`);
+      }
     }),
   );
 }

@@ -2,6 +2,7 @@ import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { createScrubber } from '../config/scrub.ts';
 import type { Config } from '../config.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError, ConfigError } from '../errors.ts';
 import { checkOnline, type OnlineReport } from './check-online.ts';
 import { print, printJson, printTable } from './output.ts';
@@ -53,9 +54,8 @@ function showOnline({ nodes, prices }: OnlineReport): void {
 
 function summary(path: string, config: Config): string[] {
   const chains = Object.values(config.chains).map((chain) => {
-    const nodes = chain.rpc.length === 1 ? '1 node' : `${chain.rpc.length} nodes`;
-    const required = chain.requiredConfirmations;
-    const confirmations = required === 1 ? '1 confirmation' : `${required} confirmations`;
+    const nodes = counted(chain.rpc.length, 'node');
+    const confirmations = counted(chain.requiredConfirmations, 'confirmation');
     const currencies = chain.assets.map((asset) => asset.currency).join(', ');
     return `  ${chain.network}: ${nodes}, ${confirmations}, ${currencies}`;
   });

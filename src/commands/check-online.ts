@@ -3,6 +3,7 @@ import { secretsOf } from '../config/scrub.ts';
 import type { ChainConfig, Config } from '../config.ts';
 import { formatRate } from '../core/money.ts';
 import type { Network } from '../core/networks.ts';
+import { counted } from '../core/plural.ts';
 import { reasonOf } from '../errors.ts';
 import { createLogger } from '../log.ts';
 import { coinsOf, createRates } from '../rates/create.ts';
@@ -48,7 +49,9 @@ async function askNode(
     await source.verify(signal);
     return { network, host, height: (await source.start('latest', signal)).head.height, fault: null };
   } catch (error) {
-    const fault = signal.aborted ? `no answer within ${patienceMs / 1000} seconds` : reasonOf(error);
+    const fault = signal.aborted
+      ? `no answer within ${counted(patienceMs / 1000, 'second')}`
+      : reasonOf(error);
     return { network, host, height: null, fault };
   } finally {
     await source.close();

@@ -1,4 +1,5 @@
 import type { EventType } from '../core/events.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { operatorReplays, operatorReplaysOne, type Replayed, type Sent } from '../notify/replays.ts';
 import { presentAttempt, presentDelivery } from '../present/webhooks.ts';
@@ -119,7 +120,7 @@ async function replaySpan(
   if (replayed.kind !== 'queued') throw notQueued(replayed, () => noEndpoint(endpointId));
   const { count, more } = replayed;
   if (options.json) return printJson({ count, more });
-  print(`queued ${count} ${count === 1 ? 'delivery' : 'deliveries'}, oldest first, 50 a second`);
+  print(`queued ${counted(count, 'delivery')}, oldest first, 50 a second`);
   if (more) say('There are more: run the same command again.');
 }
 

@@ -1,11 +1,12 @@
 import { shortKey } from '../core/account-key.ts';
 import { gapWarning } from '../core/gaps.ts';
 import type { Network } from '../core/networks.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { changePoolLimit, createDerivedPool, describeDerivedPools, endDerivedPool } from '../pool/derived.ts';
 import { presentDerivedPool } from '../present/pools.ts';
 import { print, printJson, printTable, say } from './output.ts';
-import { actor, atWork, type CommandOptions, requireMerchant } from './workplace.ts';
+import { actor, atWork, type CommandOptions, requireMerchant, requireMerchantInUse } from './workplace.ts';
 
 type DeriveOptions = CommandOptions & {
   merchant: string;
@@ -20,7 +21,7 @@ type DeriveOptions = CommandOptions & {
 /** Adds a pool whose addresses are derived when payments need them. */
 export async function addressDerive(options: DeriveOptions): Promise<void> {
   await atWork(options, async (workplace) => {
-    const merchant = await requireMerchant(workplace.db, options.merchant);
+    const merchant = await requireMerchantInUse(workplace.db, options.merchant);
     const outcome = await createDerivedPool(workplace, {
       merchantId: merchant.id,
       network: options.network,
@@ -44,7 +45,7 @@ export async function addressDerive(options: DeriveOptions): Promise<void> {
         first_addresses: firstAddresses,
       });
     }
-    print(`derived pool ${pool.id} on ${pool.network}, up to ${pool.limit} addresses`);
+    print(`derived pool ${pool.id} on ${pool.network}, up to ${counted(pool.limit, 'address')}`);
     print('Compare its first addresses with your wallet before you take a payment. If they are others,');
     print(`depositd address pools remove ${pool.id} --merchant ${merchant.id}`);
     for (const [index, address] of firstAddresses.entries()) print(`  m/0/${index}  ${address}`);
@@ -87,15 +88,13 @@ export async function addressPoolRemove(
     const removed = await endDerivedPool(workplace, { merchantId: merchant.id, poolId, actor });
     if (removed === null) throw new CommandError(`the merchant has no derived pool ${poolId}`);
     if (options.json) return printJson({ id: poolId, ...removed });
-    print(`derived pool ${poolId} is removed, ${countOf(removed.retired)} derived for it retired`);
+    print(`derived pool ${poolId} is removed, ${counted(removed.retired, 'address')} derived for it retired`);
     if (removed.held > 0) {
-      say(`warning: pending payments hold ${countOf(removed.held)} of it; cancel them if the key was wrong`);
+      say(
+        `warning: pending payments hold ${counted(removed.held, 'address')} of it; cancel them if the key was wrong`,
+      );
     }
   });
-}
-
-function countOf(addresses: number): string {
-  return addresses === 1 ? '1 address' : `${addresses} addresses`;
 }
 
 export async function addressLimit(
@@ -109,6 +108,6 @@ export async function addressLimit(
       throw new CommandError(`the merchant has no derived pool ${poolId}`);
     }
     if (options.json) return printJson({ id: poolId, limit });
-    print(`derived pool ${poolId} may have up to ${limit} addresses`);
+    print(`derived pool ${poolId} may have up to ${counted(limit, 'address')}`);
   });
 }

@@ -1,6 +1,7 @@
 import { secretsOf } from '../config/scrub.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { createLogger, writeTo } from '../log.ts';
 import { showAmount } from '../present/values.ts';
@@ -126,7 +127,9 @@ function show({ network, from, to }: RescanOptions, shown: Shown): void {
     print(`  ${from} to ${to} read from ${host}${native ? ', whole blocks' : ''}`);
   }
   const { transfers } = shown;
-  print(`${transfers.found} transfers found, ${transfers.known} already known, ${transfers.new} new`);
+  print(
+    `${counted(transfers.found, 'transfer')} found, ${transfers.known} already known, ${transfers.new} new`,
+  );
   showDeposits('NEW', shown.new);
   showDeposits('NO LONGER ON THE CHAIN', shown.taken_back);
   showDeposits('DISPUTED BETWEEN NODES', shown.disputed);

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { counted } from '../core/plural.ts';
 import { formatPath, type Path } from './environment.ts';
 import { createScrubber } from './scrub.ts';
 
@@ -82,7 +83,7 @@ function describeFound(found: unknown, hidden: boolean): string {
     case 'string':
       if (found === '') return 'an empty text';
       if (hidden || (found.length > longestQuote && !addressPattern.test(found)))
-        return `a text of ${found.length} characters (not shown)`;
+        return `a text of ${counted(found.length, 'character')} (not shown)`;
       return JSON.stringify(createScrubber([])(found));
     default:
       return hidden ? `a ${typeof found} (not shown)` : String(found);

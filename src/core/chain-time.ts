@@ -1,4 +1,5 @@
 import type { BlockRef } from './chain.ts';
+import { counted } from './plural.ts';
 
 /*
  * A chain's own time: that of a head, and what has passed since that head was first shown to us. Only differences of a
@@ -69,5 +70,5 @@ export function clockSkew(
 export function describeSkew(skewMs: number | null, limitMs: number): string | null {
   if (skewMs === null || Math.abs(skewMs) <= limitMs) return null;
   const seconds = Math.round(Math.abs(skewMs) / 1000);
-  return `our clock is ${seconds} seconds ${skewMs > 0 ? 'ahead of' : 'behind'} the chain's time`;
+  return `our clock is ${counted(seconds, 'second')} ${skewMs > 0 ? 'ahead of' : 'behind'} the chain's time`;
 }

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { assetSymbol, type Currency } from '../core/assets.ts';
 import { knownChains } from '../core/chains/known.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import type { DemoNetwork } from './chain.ts';
 import type { Caller } from './http.ts';
@@ -43,7 +44,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     options.screen.text('');
     options.screen.good(
       'done',
-      `${orders.length} payments confirmed and told by signed webhooks in ${seconds} s`,
+      `${counted(orders.length, 'payment')} confirmed and told by signed webhooks in ${seconds} s`,
     );
     if (!options.once) await leaveRunning(stage, options);
   } catch (error) {

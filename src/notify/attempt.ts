@@ -1,4 +1,5 @@
 import { parseHttpDate, parseRetryAfter } from '../core/http-time.ts';
+import { counted } from '../core/plural.ts';
 import type { OutboundCall, OutboundResult } from '../outbound.ts';
 import type { Signer } from '../storage/webhooks/endpoints.ts';
 import type { AttemptRecord, ClaimedDelivery } from '../storage/webhooks/queue.ts';
@@ -229,7 +230,7 @@ function clockHint(
   const theirs = parseHttpDate(date);
   if (theirs === null || Math.abs(theirs - endedAt) < clocksDifferMs) return '';
   const seconds = Math.round(Math.abs(theirs - endedAt) / 1000);
-  return `our clock is ${seconds} seconds ${theirs > endedAt ? 'behind' : 'ahead of'} the receiver's`;
+  return `our clock is ${counted(seconds, 'second')} ${theirs > endedAt ? 'behind' : 'ahead of'} the receiver's`;
 }
 
 function joined(...phrases: string[]): string {

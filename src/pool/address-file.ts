@@ -1,5 +1,6 @@
 import { knownChains } from '../core/chains/known.ts';
 import type { Network } from '../core/networks.ts';
+import { counted } from '../core/plural.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import type { AddressRow } from './check.ts';
 import { decodeText, type Separator, separators, splitFields, splitLines } from './csv.ts';
@@ -142,7 +143,7 @@ function readRow(content: string, separator: Separator, layout: Layout, defaults
   const filled = withoutBlankEnd(fields).length;
   if (filled === 0) return [];
   if (fields.length < layout.width || filled > layout.width) {
-    return { fault: `${countOf(fields.length)} where the header has ${layout.width}` };
+    return { fault: `${counted(fields.length, 'field')} where the header has ${layout.width}` };
   }
   const field = (column: Column) => fields[layout.positions.get(column) ?? -1] ?? '';
   const network = networkOf(field('network'));
@@ -182,11 +183,7 @@ function readListLine(
   const row = (address: string, label: string) => ({ network, address, currency, label });
   if (fields.length > 1 && fields.every(isAddress)) return fields.map((address) => row(address, ''));
   if (fields.length > 2) {
-    return { fault: `${countOf(fields.length)} where an address and a label are expected` };
+    return { fault: `${counted(fields.length, 'field')} where an address and a label are expected` };
   }
   return [row(fields[0] ?? '', fields[1] ?? '')];
-}
-
-function countOf(fields: number): string {
-  return fields === 1 ? '1 field' : `${fields} fields`;
 }

@@ -1,5 +1,6 @@
 import type { Address } from '../core/address.ts';
 import type { Network } from '../core/networks.ts';
+import { counted } from '../core/plural.ts';
 import type { CheckedAddress } from './check.ts';
 
 /**
@@ -72,5 +73,5 @@ export function createExaminer(look: CodeLook | null, allowContract: boolean): E
 }
 
 function count(rows: number): string {
-  return rows === 1 ? '1 address is' : `any of ${rows} addresses is`;
+  return `${rows === 1 ? '' : 'any of '}${counted(rows, 'address')} is`;
 }

@@ -6,6 +6,7 @@ import { parseCurrency } from '../core/assets.ts';
 import { type GapReport, reportGaps } from '../core/gaps.ts';
 import { labelFault } from '../core/labels.ts';
 import type { Network } from '../core/networks.ts';
+import { counted } from '../core/plural.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import { inTransaction, serializeInserts } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
@@ -107,7 +108,7 @@ function confirmationFault(
 ): string | null {
   if (given === undefined) {
     if (account.isAccount) return null;
-    return `this key is not where wallets have accounts (it lies ${account.depth} levels below the master key): it may be of another coin or program. Give the first address that your wallet shows for it, to be compared (--confirm-first)`;
+    return `this key is not where wallets have accounts (it lies ${counted(account.depth, 'level')} below the master key): it may be of another coin or program. Give the first address that your wallet shows for it, to be compared (--confirm-first)`;
   }
   const read = readAddressText(chain, given);
   if ('error' in read) return read.error;

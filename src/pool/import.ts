@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Address, AddressKey } from '../core/address.ts';
+import { counted } from '../core/plural.ts';
 import { privateKeyIn } from '../core/private-keys.ts';
 import { inTransaction, serializeInserts } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
@@ -160,7 +161,7 @@ function checksumWarnings(addresses: readonly Address[]): string[] {
   if (addresses.length === 0) return [];
   const named = addresses.slice(0, 10).join(', ');
   const more = addresses.length > 10 ? ` and ${addresses.length - 10} more` : '';
-  const subject = addresses.length === 1 ? '1 address has' : `${addresses.length} addresses have`;
+  const subject = `${counted(addresses.length, 'address')} ${addresses.length === 1 ? 'has' : 'have'}`;
   return [
     `${subject} no checksum, so that a wrong digit cannot be noticed: compare with your wallet: ${named}${more}`,
   ];

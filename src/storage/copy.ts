@@ -1,6 +1,7 @@
 import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { systemClock } from '../clock.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError, InvariantError, reasonOf } from '../errors.ts';
 import type { RowCounts } from './backup.ts';
 import { databaseTime } from './database.ts';
@@ -161,8 +162,8 @@ async function setSequence(source: Sqlite.Database, trx: Trx, table: Table): Pro
 
 async function compare(trx: Trx, table: Table, read: Tally, rowsInSource: number): Promise<void> {
   const written: Tally = { rows: 0, sums: {} };
-  const counted = await sql<{ rows: number }>`select count(*) as rows from ${sql.table(table)}`.execute(trx);
-  written.rows = counted.rows[0]?.rows ?? 0;
+  const answer = await sql<{ rows: number }>`select count(*) as rows from ${sql.table(table)}`.execute(trx);
+  written.rows = answer.rows[0]?.rows ?? 0;
   for (const column of tables[table]) {
     const { rows } = await sql<{ sum: string }>`
       select coalesce(sum(${sql.ref(column)}::numeric), 0)::text as sum from ${sql.table(table)}`.execute(
@@ -172,6 +173,6 @@ async function compare(trx: Trx, table: Table, read: Tally, rowsInSource: number
   }
   if (read.rows === rowsInSource && JSON.stringify(written) === JSON.stringify(read)) return;
   throw new InvariantError(
-    `${table} differs: ${rowsInSource} rows, read ${JSON.stringify(read)}, written ${JSON.stringify(written)}`,
+    `${table} differs: ${counted(rowsInSource, 'row')}, read ${JSON.stringify(read)}, written ${JSON.stringify(written)}`,
   );
 }

@@ -1,6 +1,7 @@
 import type { ChainConfig, Config } from '../config.ts';
 import { writeAddress } from '../core/address.ts';
 import type { Asset } from '../core/assets.ts';
+import { counted } from '../core/plural.ts';
 import { ConfigError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { type AssetInUse, listAssetsInUse } from '../storage/payments/assets-in-use.ts';
@@ -50,12 +51,12 @@ function movedToken(one: AssetInUse, { chains }: Pick<Config, 'chains'>): string
   if (now === undefined) return [];
   const contract = writeAddress(chain.family, one.token);
   return [
-    `chains.${one.network}.tokens.${one.currency}: another contract, though ${payments(one.open)} in ${contract} (${one.decimals} decimals); keep that, or turn it off, until they have ended`,
+    `chains.${one.network}.tokens.${one.currency}: another contract, though ${payments(one.open)} in ${contract} (${counted(one.decimals, 'decimal')}); keep that, or turn it off, until they have ended`,
   ];
 }
 
 function payments(open: number): string {
-  return open === 1 ? '1 payment is open' : `${open} payments are open`;
+  return `${counted(open, 'payment')} ${open === 1 ? 'is' : 'are'} open`;
 }
 
 function isOffered({ token, currency, decimals }: AssetInUse, chain: ChainConfig): boolean {

@@ -1,5 +1,6 @@
 import type { FastifySchemaCompiler } from 'fastify';
 import type { z } from 'zod';
+import { counted } from '../../core/plural.ts';
 import { fieldErrors, type HttpError } from './errors.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -65,11 +66,12 @@ const expectedKinds: Record<string, string> = {
 };
 
 function limit(origin: string, bound: string, value: number | bigint): string {
+  const verb = Number(value) === 1 ? 'is' : 'are';
   switch (origin) {
     case 'string':
-      return `${bound} ${value} characters are allowed`;
+      return `${bound} ${counted(value, 'character')} ${verb} allowed`;
     case 'array':
-      return `${bound} ${value} entries are allowed`;
+      return `${bound} ${counted(value, 'entry')} ${verb} allowed`;
     default:
       return `${bound} ${value} is allowed`;
   }

@@ -1,6 +1,7 @@
 import type { BlockHash, BlockRef, Cursor } from '../../core/chain.ts';
 import type { TimeReference } from '../../core/chain-time.ts';
 import type { Network } from '../../core/networks.ts';
+import { counted } from '../../core/plural.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
 
@@ -41,7 +42,7 @@ export function chainDegraded(state: ChainState, paceMs: number, now: number): s
 }
 
 function unread({ readAt }: ChainState, now: number): string {
-  return `the chain has not been read for ${Math.floor((now - readAt) / 1000)} seconds`;
+  return `the chain has not been read for ${counted(Math.floor((now - readAt) / 1000), 'second')}`;
 }
 
 export async function readChain(db: Db, network: Network): Promise<ChainState | null> {

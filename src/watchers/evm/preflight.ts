@@ -1,5 +1,6 @@
 import type { ChainConfig } from '../../config.ts';
 import { type Address, writeAddress } from '../../core/address.ts';
+import { counted } from '../../core/plural.ts';
 import { contradiction, NodeError } from '../../nodes/fault.ts';
 import type { RpcAnswer, RpcClient } from '../../nodes/json-rpc.ts';
 import { getChainId, getCode, getDecimals } from './calls.ts';
@@ -60,7 +61,7 @@ function judgeToken(
   const actual = BigInt(result);
   return actual === BigInt(decimals)
     ? null
-    : `the contract at ${token} has ${actual} decimals, not ${decimals}`;
+    : `the contract at ${token} has ${counted(actual, 'decimal')}, not ${decimals}`;
 }
 
 /** @throws NodeError that the node gave instead. */

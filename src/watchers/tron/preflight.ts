@@ -1,5 +1,6 @@
 import type { ChainConfig } from '../../config.ts';
 import { type AddressKey, writeAddress } from '../../core/address.ts';
+import { counted } from '../../core/plural.ts';
 import { contradiction } from '../../nodes/fault.ts';
 import { isRecord } from '../../nodes/json-rpc.ts';
 import { isWord } from './decode.ts';
@@ -65,5 +66,5 @@ export function judgeToken(
   const actual = BigInt(`0x${word}`);
   return actual === BigInt(decimals)
     ? null
-    : `the contract at ${address} has ${actual} decimals, not ${decimals}`;
+    : `the contract at ${address} has ${counted(actual, 'decimal')}, not ${decimals}`;
 }
