@@ -14,7 +14,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create table merchants (
       id text primary key,
       name text not null,
-      created_at ${int} not null
+      created_at ${int} not null,
+      removed_at ${int}
     )`,
 
     sql`create table api_keys (

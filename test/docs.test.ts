@@ -145,6 +145,17 @@ describe('the documentation', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('tells in the changelog what can be done now, not what once was', () => {
+    const entries = readFileSync(join(root, 'CHANGELOG.md'), 'utf8')
+      .split(/\n(?=- )/)
+      .slice(1);
+    expect(entries.length).toBeGreaterThan(40);
+    // An entry that does not begin with what you can do says what happens: as a present fact.
+    const past =
+      /^- (?:An? |The |What |Every |While |After |Prices |Signed |Apps |Webhooks? |Deliver|Late |`)[^,.:;]*\b(?:was|were|could|brought|showed|counted)\b/;
+    expect(entries.filter((entry) => past.test(entry.replaceAll('\n', ' ')))).toEqual([]);
+  });
+
   test('shows JSON that is JSON', () => {
     const wrong = pages().flatMap((page) => {
       const text = readFileSync(join(root, page), 'utf8');

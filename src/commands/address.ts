@@ -10,7 +10,14 @@ import { listAddresses, type PoolAddress } from '../storage/pool/addresses.ts';
 import { createCodeLook } from '../watchers/evm/code-check.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { showProgress } from './progress.ts';
-import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
+import {
+  actor,
+  atWork,
+  type CommandOptions,
+  requireMerchant,
+  requireMerchantInUse,
+  type Workplace,
+} from './workplace.ts';
 
 type ImportOptions = CommandOptions & {
   merchant: string;
@@ -96,7 +103,7 @@ async function addRows(
   options: ImportOptions,
   rows: readonly AddressRow[],
 ): Promise<AddressImportSummary> {
-  const merchant = await requireMerchant(workplace.db, options.merchant);
+  const merchant = await requireMerchantInUse(workplace.db, options.merchant);
   const codeLook = createCodeLook(workplace);
   const progress = showProgress(options.dryRun === true ? 'checking addresses' : 'adding addresses');
   try {

@@ -1,23 +1,16 @@
 import { CommandError } from '../errors.ts';
+import { issueKey, withdrawKey } from '../payments/merchants.ts';
 import { presentKey } from '../present/merchants.ts';
-import { inTransaction } from '../storage/database.ts';
-import { recordAudit } from '../storage/operators/audit.ts';
-import { addApiKey, listKeys, revokeKey } from '../storage/operators/merchants.ts';
+import { listKeys } from '../storage/operators/merchants.ts';
 import { print, printJson, printTable, say, shortTime } from './output.ts';
-import { actor, atWork, type CommandOptions, requireMerchant } from './workplace.ts';
+import { actor, atWork, type CommandOptions, requireMerchant, requireMerchantInUse } from './workplace.ts';
 
 type MerchantOptions = CommandOptions & { merchant: string };
 
 export async function keyAdd(options: MerchantOptions): Promise<void> {
-  await atWork(options, async ({ db, clock }) => {
-    const merchant = await requireMerchant(db, options.merchant);
-    const at = clock();
-    const { apiKey, secret } = await inTransaction(db, async (trx) => {
-      const added = await addApiKey(trx, { merchantId: merchant.id, at });
-      const detail = { key: added.apiKey.id, prefix: added.apiKey.prefix };
-      await recordAudit(trx, { at, actor, action: 'key.added', subject: merchant.id, detail });
-      return added;
-    });
+  await atWork(options, async (workplace) => {
+    const { id: merchantId } = await requireMerchantInUse(workplace.db, options.merchant);
+    const { apiKey, secret } = await issueKey(workplace, { merchantId, actor });
     if (options.json) return printJson({ ...presentKey(apiKey), api_key: secret });
     print(`key      ${apiKey.id}`);
     print(`API key  ${secret}`);
@@ -43,15 +36,8 @@ export async function keyList(options: MerchantOptions): Promise<void> {
 }
 
 export async function keyRevoke(id: string, options: CommandOptions): Promise<void> {
-  await atWork(options, async ({ db, clock }) => {
-    const at = clock();
-    const key = await inTransaction(db, async (trx) => {
-      const revoked = await revokeKey(trx, { id, at });
-      if (revoked === null) return null;
-      const detail = { key: revoked.id, prefix: revoked.prefix };
-      await recordAudit(trx, { at, actor, action: 'key.revoked', subject: revoked.merchantId, detail });
-      return revoked;
-    });
+  await atWork(options, async (workplace) => {
+    const key = await withdrawKey(workplace, { id, actor });
     if (key === null) {
       throw new CommandError(
         `there is no key with the id ${JSON.stringify(id)} that could be revoked; "depositd key list" shows a merchant's`,

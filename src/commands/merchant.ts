@@ -1,30 +1,17 @@
 import { labelFault } from '../core/labels.ts';
 import { CommandError } from '../errors.ts';
+import { namesakeWarning, registerMerchant, removeMerchant } from '../payments/merchants.ts';
 import { presentMerchant } from '../present/merchants.ts';
-import { inTransaction } from '../storage/database.ts';
-import { recordAudit } from '../storage/operators/audit.ts';
-import { addApiKey, addMerchant, listMerchants } from '../storage/operators/merchants.ts';
+import { listMerchants } from '../storage/operators/merchants.ts';
 import { print, printJson, printTable, say, shortTime } from './output.ts';
-import { actor, atWork, type CommandOptions } from './workplace.ts';
+import { actor, atWork, type CommandOptions, requireMerchantInUse } from './workplace.ts';
 
 export async function merchantAdd(name: string, options: CommandOptions): Promise<void> {
   const fault = name.trim() === '' ? 'expected a name' : labelFault(name);
   if (fault !== null) throw new CommandError(`the merchant's name is not usable: ${fault}`);
-  await atWork(options, async ({ db, clock }) => {
-    const at = clock();
-    const namesake = (await listMerchants(db)).find((one) => one.name === name);
-    if (namesake !== undefined) {
-      say(
-        `warning: there is a merchant of this name already, ${namesake.id}; "depositd key add" gives it another key`,
-      );
-    }
-    const { merchant, secret } = await inTransaction(db, async (trx) => {
-      const merchant = await addMerchant(trx, { name, at });
-      const { apiKey, secret } = await addApiKey(trx, { merchantId: merchant.id, at });
-      const detail = { name, key: apiKey.id, prefix: apiKey.prefix };
-      await recordAudit(trx, { at, actor, action: 'merchant.added', subject: merchant.id, detail });
-      return { merchant, secret };
-    });
+  await atWork(options, async (workplace) => {
+    const { merchant, secret, namesake } = await registerMerchant(workplace, { name, actor });
+    if (namesake !== null) say(`warning: ${namesakeWarning(namesake)}`);
     if (options.json) return printJson({ id: merchant.id, name: merchant.name, api_key: secret });
     print(`merchant  ${merchant.id}`);
     print(`API key   ${secret}`);
@@ -37,8 +24,34 @@ export async function merchantList(options: CommandOptions): Promise<void> {
     const merchants = await listMerchants(db);
     if (options.json) return printJson({ data: merchants.map(presentMerchant) });
     printTable(
-      ['ID', 'NAME', 'ADDED'],
-      merchants.map(({ id, name, createdAt }) => [id, name, shortTime(createdAt)]),
+      ['ID', 'NAME', 'ADDED', 'REMOVED'],
+      merchants.map(({ id, name, createdAt, removedAt }) => [
+        id,
+        name,
+        shortTime(createdAt),
+        removedAt === null ? '' : shortTime(removedAt),
+      ]),
     );
+  });
+}
+
+export async function merchantRemove(
+  merchantId: string,
+  options: CommandOptions & { force?: boolean },
+): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const { name } = await requireMerchantInUse(workplace.db, merchantId);
+    const removal = await removeMerchant(workplace, { merchantId, force: options.force ?? false, actor });
+    switch (removal.outcome) {
+      case 'removed':
+        if (options.json) return printJson(presentMerchant(removal.merchant));
+        return print(`removed ${merchantId} (${name}): its keys are refused from now on`);
+      case 'not_found':
+        throw new CommandError(`the merchant ${merchantId} was removed`);
+      case 'not_removable':
+        throw new CommandError(`the merchant ${merchantId} (${name}) was not removed: ${removal.why}`);
+      default:
+        return removal satisfies never;
+    }
   });
 }

@@ -191,9 +191,12 @@ function addMerchantCommands(program: Command): void {
   onConfig(merchant, 'add <name>', 'Add a merchant, with a first API key that is shown this once.', {
     json: true,
   }).action(async (name, options) => (await import('./merchant.ts')).merchantAdd(name, options));
-  onConfig(merchant, 'list', 'List all merchants.', { json: true }).action(async (options) =>
-    (await import('./merchant.ts')).merchantList(options),
+  onConfig(merchant, 'list', 'List all merchants, removed ones included.', { json: true }).action(
+    async (options) => (await import('./merchant.ts')).merchantList(options),
   );
+  onConfig(merchant, 'remove <merchant-id>', 'Take a merchant out of use, with its keys.', { json: true })
+    .option('--force', 'also with addresses and endpoints, which go, and payments, which stay in the books')
+    .action(async (id, options) => (await import('./merchant.ts')).merchantRemove(id, options));
 }
 
 const listLength = () =>

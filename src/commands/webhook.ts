@@ -1,4 +1,5 @@
 import { fillFromEnvironment } from '../config/environment.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { auditEndpoint } from '../notify/audit.ts';
 import { createEndpoint, type EndpointFaults, rotateSecret } from '../notify/endpoints.ts';
@@ -20,7 +21,14 @@ import {
   listEndpoints,
 } from '../storage/webhooks/endpoints.ts';
 import { print, printJson, printTable, say } from './output.ts';
-import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
+import {
+  actor,
+  atWork,
+  type CommandOptions,
+  requireMerchant,
+  requireMerchantInUse,
+  type Workplace,
+} from './workplace.ts';
 
 const hourMs = 60 * 60 * 1000;
 
@@ -37,7 +45,7 @@ export async function webhookAdd(
 ): Promise<void> {
   await atWork(options, async (workplace) => {
     const { db, config, clock } = workplace;
-    const merchant = await requireMerchant(db, options.merchant);
+    const merchant = await requireMerchantInUse(db, options.merchant);
     const secrets = await secretsOf(workplace);
     const { events, description } = options;
     const headers = readHeaders(options.header ?? [], process.env);
@@ -209,9 +217,8 @@ function noEndpoint(id: string): CommandError {
 }
 
 function keptSentence(id: string, count: number, since: string): string {
-  const [events, them] =
-    count === 1 ? ['1 event waits that was', 'it'] : [`${count} events wait that were`, 'them'];
-  return `${events} kept while it was off. Send ${them}: depositd delivery replay --endpoint ${id} --since ${since}`;
+  const [wait, them] = count === 1 ? ['waits that was', 'it'] : ['wait that were', 'them'];
+  return `${counted(count, 'event')} ${wait} kept while it was disabled. Send ${them}: depositd delivery replay --endpoint ${id} --since ${since}`;
 }
 
 /** `Name: value`; `${NAME}` in a value is taken from the environment, so that no list of processes shows it. */

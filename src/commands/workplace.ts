@@ -38,7 +38,7 @@ export async function atWork<T>(
   }
 }
 
-/** @throws CommandError when there is none. */
+/** Also one that was removed. @throws CommandError when there is none. */
 export async function requireMerchant(db: Db, id: string): Promise<Merchant> {
   const merchant = await getMerchant(db, id);
   if (merchant === null) {
@@ -46,5 +46,12 @@ export async function requireMerchant(db: Db, id: string): Promise<Merchant> {
       `there is no merchant ${JSON.stringify(id)}; "depositd merchant list" shows them all`,
     );
   }
+  return merchant;
+}
+
+/** One to which something is added. @throws CommandError when there is none, or it was removed. */
+export async function requireMerchantInUse(db: Db, id: string): Promise<Merchant> {
+  const merchant = await requireMerchant(db, id);
+  if (merchant.removedAt !== null) throw new CommandError(`the merchant ${id} was removed`);
   return merchant;
 }

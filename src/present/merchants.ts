@@ -6,7 +6,12 @@ import { isoTime, timeOrNull } from './values.ts';
  */
 
 export function presentMerchant(merchant: Merchant) {
-  return { id: merchant.id, name: merchant.name, created_at: isoTime(merchant.createdAt) };
+  return {
+    id: merchant.id,
+    name: merchant.name,
+    created_at: isoTime(merchant.createdAt),
+    removed_at: timeOrNull(merchant.removedAt),
+  };
 }
 
 export function presentKey(key: ApiKey) {

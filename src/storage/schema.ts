@@ -6,7 +6,7 @@ import type { Generated, Kysely, Transaction } from 'kysely';
  */
 
 export type Schema = {
-  merchants: { id: string; name: string; created_at: number };
+  merchants: { id: string; name: string; created_at: number; removed_at: number | null };
 
   api_keys: {
     id: string;

@@ -88,7 +88,9 @@ describe('a merchant', () => {
       api_key: expect.stringMatching(/^pk_[0-9a-f]{64}$/),
     });
     const { data } = await home.runJson<{ data: object[] }>('merchant', 'list');
-    expect(data).toEqual([{ id: added.id, name: 'Corner Shop', created_at: expect.any(String) }]);
+    expect(data).toEqual([
+      { id: added.id, name: 'Corner Shop', created_at: expect.any(String), removed_at: null },
+    ]);
     expect(JSON.stringify(await home.runJson('key', 'list', '--merchant', added.id))).not.toContain(
       added.api_key,
     );
@@ -101,6 +103,31 @@ describe('a merchant', () => {
       code: 0,
       stderr: expect.stringContaining(`warning: there is a merchant of this name already, ${id};`),
     });
+  });
+
+  test('is removed with its keys, where it has more only when forced', async () => {
+    const home = commandHome();
+    const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+    await home.run('address', 'add', '--merchant', id, '--network', 'bsc', evmAddress(1));
+    expect(await home.run('merchant', 'remove', id)).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^depositd: the merchant mer_\w+ \(Shop\) was not removed: it has 1 address; .*\(--force/,
+      ),
+    });
+    expect(await home.run('merchant', 'remove', id, '--force')).toMatchObject({
+      code: 0,
+      stdout: `removed ${id} (Shop): its keys are refused from now on\n`,
+    });
+    expect(await home.run('key', 'add', '--merchant', id)).toMatchObject({
+      code: 1,
+      stderr: `depositd: the merchant ${id} was removed\n`,
+    });
+    const { data } = await home.runJson<{ data: object[] }>('merchant', 'list');
+    expect(data).toEqual([
+      { id, name: 'Shop', created_at: expect.any(String), removed_at: expect.any(String) },
+    ]);
   });
 
   test('without a name is refused and not added', async () => {

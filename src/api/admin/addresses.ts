@@ -17,7 +17,7 @@ import {
   timeSchema,
 } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { merchantPath, requireMerchant } from './paths.ts';
+import { merchantPath, requireMerchant, requireMerchantInUse } from './paths.ts';
 
 const tags = ['Pool'];
 
@@ -116,7 +116,7 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
       },
     },
     handler: async (request) => {
-      const merchant = await requireMerchant(db, request.params.merchant_id);
+      const merchant = await requireMerchantInUse(db, request.params.merchant_id);
       const { network, currency = '', addresses, allow_contract, dry_run } = request.body;
       // A name that is wrong is so for every address: it is the field that is refused, as with a derived pool.
       requireNetwork(network, deps.config.chains);

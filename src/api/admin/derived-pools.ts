@@ -18,7 +18,7 @@ import {
   timeSchema,
 } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { merchantPath, requireMerchant, rowId } from './paths.ts';
+import { merchantPath, requireMerchant, requireMerchantInUse, rowId } from './paths.ts';
 
 const tags = ['Pool'];
 
@@ -95,7 +95,7 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
       },
     },
     handler: async (request, reply) => {
-      const { id: merchantId } = await requireMerchant(db, request.params.merchant_id);
+      const { id: merchantId } = await requireMerchantInUse(db, request.params.merchant_id);
       const { network, currency = '', label, xpub, limit = null } = request.body;
       const outcome = await createDerivedPool(deps, {
         ...{ merchantId, network, currency, label, xpub, limit },

@@ -1,31 +1,36 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import { presentKey, presentMerchant } from '../../present/merchants.ts';
-import { inTransaction } from '../../storage/database.ts';
-import { recordAudit } from '../../storage/operators/audit.ts';
 import {
-  addApiKey,
-  addMerchant,
-  listKeys,
-  listMerchants,
-  revokeKey,
-} from '../../storage/operators/merchants.ts';
+  issueKey,
+  namesakeWarning,
+  registerMerchant,
+  removeMerchant,
+  withdrawKey,
+} from '../../payments/merchants.ts';
+import { presentKey, presentMerchant } from '../../present/merchants.ts';
+import { listKeys, listMerchants } from '../../storage/operators/merchants.ts';
 import type { Db } from '../../storage/schema.ts';
-import { notFound } from '../http/errors.ts';
+import { notFound, serviceError } from '../http/errors.ts';
 import {
   bodyErrors,
   commonErrors,
   listOf,
   plainText,
   refusePrivateKey,
+  serviceErrorSchema,
   timeSchema,
 } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { isId, merchantPath, requireMerchant } from './paths.ts';
+import { isId, merchantPath, requireMerchant, requireMerchantInUse } from './paths.ts';
 
 const tags = ['Merchants'];
 
-const merchantSchema = z.object({ id: z.string(), name: z.string(), created_at: timeSchema });
+const merchantSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  created_at: timeSchema,
+  removed_at: timeSchema.nullable(),
+});
 
 const apiKeySchema = z.object({
   id: z.string(),
@@ -45,7 +50,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
     schema: {
       tags,
       operationId: 'listMerchants',
-      summary: 'All merchants, oldest first',
+      summary: 'All merchants, oldest first, removed ones included',
       response: { ...commonErrors, 200: listOf(merchantSchema) },
     },
     handler: async () => ({ data: (await listMerchants(db)).map(presentMerchant), next_cursor: null }),
@@ -63,25 +68,25 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
           .refine((name) => name.trim() !== '', 'expected a name')
           .superRefine(refusePrivateKey),
       }),
-      response: { ...bodyErrors, 201: z.object({ id: z.string(), name: z.string(), api_key: shownOnce }) },
+      response: {
+        ...bodyErrors,
+        201: z.object({
+          id: z.string(),
+          name: z.string(),
+          api_key: shownOnce,
+          warnings: z.array(z.string()).optional().describe('What a careful operator should look at.'),
+        }),
+      },
     },
     handler: async (request, reply) => {
       const { name } = request.body;
-      const at = clock();
-      const { merchant, secret } = await inTransaction(db, async (trx) => {
-        const merchant = await addMerchant(trx, { name, at });
-        const { apiKey, secret } = await addApiKey(trx, { merchantId: merchant.id, at });
-        const detail = { name, key: apiKey.id, prefix: apiKey.prefix };
-        await recordAudit(trx, {
-          at,
-          actor: 'admin',
-          action: 'merchant.added',
-          subject: merchant.id,
-          detail,
-        });
-        return { merchant, secret };
+      const { merchant, secret, namesake } = await registerMerchant({ db, clock }, { name, actor: 'admin' });
+      return reply.code(201).send({
+        id: merchant.id,
+        name: merchant.name,
+        api_key: secret,
+        ...(namesake === null ? {} : { warnings: [namesakeWarning(namesake)] }),
       });
-      return reply.code(201).send({ id: merchant.id, name: merchant.name, api_key: secret });
     },
   });
 
@@ -96,6 +101,36 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
       response: { ...commonErrors, 200: merchantSchema },
     },
     handler: async (request) => presentMerchant(await requireMerchant(db, request.params.merchant_id)),
+  });
+
+  api.route({
+    method: 'DELETE',
+    url: '/merchants/:merchant_id/',
+    schema: {
+      tags,
+      operationId: 'removeMerchant',
+      summary: 'Take a merchant out of use',
+      description:
+        'Its keys are revoked, its addresses retired, its derived pools and webhook endpoints removed; what was paid stays in the books. Refused while a payment is open, and with anything but keys unless `force` is `true`.',
+      params: merchantPath,
+      querystring: z.strictObject({ force: z.enum(['true', 'false']).default('false') }),
+      response: { ...commonErrors, 200: merchantSchema, 409: serviceErrorSchema },
+    },
+    handler: async (request) => {
+      const { id: merchantId } = await requireMerchantInUse(db, request.params.merchant_id);
+      const force = request.query.force === 'true';
+      const removal = await removeMerchant({ db, clock }, { merchantId, force, actor: 'admin' });
+      switch (removal.outcome) {
+        case 'removed':
+          return presentMerchant(removal.merchant);
+        case 'not_found':
+          throw notFound();
+        case 'not_removable':
+          throw serviceError(409, 'not_removable', `The merchant was not removed: ${removal.why}.`);
+        default:
+          return removal satisfies never;
+      }
+    },
   });
 
   api.route({
@@ -126,14 +161,9 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
       response: { ...bodyErrors, 201: apiKeySchema.extend({ api_key: shownOnce }) },
     },
     handler: async (request, reply) => {
-      const merchant = await requireMerchant(db, request.params.merchant_id);
-      const at = clock();
-      const { apiKey, secret } = await inTransaction(db, async (trx) => {
-        const added = await addApiKey(trx, { merchantId: merchant.id, at });
-        const detail = { key: added.apiKey.id, prefix: added.apiKey.prefix };
-        await recordAudit(trx, { at, actor: 'admin', action: 'key.added', subject: merchant.id, detail });
-        return added;
-      });
+      const merchant = await requireMerchantInUse(db, request.params.merchant_id);
+      const owner = { merchantId: merchant.id, actor: 'admin' };
+      const { apiKey, secret } = await issueKey({ db, clock }, owner);
       return reply.code(201).send({ ...presentKey(apiKey), api_key: secret });
     },
   });
@@ -151,14 +181,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
     handler: async (request) => {
       const { merchant_id: merchantId, key_id: id } = request.params;
       if (!isId(merchantId) || !isId(id)) throw notFound();
-      const at = clock();
-      const revoked = await inTransaction(db, async (trx) => {
-        const key = await revokeKey(trx, { id, merchantId, at });
-        if (key === null) return null;
-        const detail = { key: key.id, prefix: key.prefix };
-        await recordAudit(trx, { at, actor: 'admin', action: 'key.revoked', subject: merchantId, detail });
-        return key;
-      });
+      const revoked = await withdrawKey({ db, clock }, { id, merchantId, actor: 'admin' });
       if (revoked === null) throw notFound();
       return presentKey(revoked);
     },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { getMerchant, type Merchant } from '../../storage/operators/merchants.ts';
 import type { Db } from '../../storage/schema.ts';
-import { notFound } from '../http/errors.ts';
+import { detailError, notFound } from '../http/errors.ts';
 
 export const merchantPath = z.object({ merchant_id: z.string() });
 
@@ -16,9 +16,16 @@ export function rowId(text: string): number {
   return Number(text);
 }
 
-/** @throws HttpError 404 when there is no such merchant. */
+/** Also one that was removed. @throws HttpError 404 when there is no such merchant. */
 export async function requireMerchant(db: Db, id: string): Promise<Merchant> {
   const merchant = isId(id) ? await getMerchant(db, id) : null;
   if (merchant === null) throw notFound();
+  return merchant;
+}
+
+/** One to which something is added. @throws HttpError 404 when there is no such merchant, or it was removed. */
+export async function requireMerchantInUse(db: Db, id: string): Promise<Merchant> {
+  const merchant = await requireMerchant(db, id);
+  if (merchant.removedAt !== null) throw detailError(404, 'This merchant was removed.');
   return merchant;
 }

@@ -18,7 +18,7 @@ import { fieldErrors, type HttpError, notFound } from '../http/errors.ts';
 import { bodyErrors, commonErrors, listOf, plainText, refusePrivateKey } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { createEndpointChange, endpointPath } from './endpoint-change.ts';
-import { merchantPath, requireMerchant } from './paths.ts';
+import { merchantPath, requireMerchant, requireMerchantInUse } from './paths.ts';
 import { endpointSchema, endpointSecretSchema } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
@@ -94,7 +94,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
       response: { ...bodyErrors, 201: endpointSecretSchema },
     },
     handler: async (request, reply) => {
-      const merchant = await requireMerchant(db, request.params.merchant_id);
+      const merchant = await requireMerchantInUse(db, request.params.merchant_id);
       const at = clock();
       const { allow_same_url: allowSameUrl, ...given } = request.body;
       const { endpoint, secret } = await inTransaction(db, async (trx) => {

@@ -23,6 +23,7 @@ export const errorCodes = [
   'not_acceptable',
   'not_attachable',
   'not_cancellable',
+  'not_removable',
   'rate_unavailable',
   'storage_unavailable',
   'unknown_cursor',

@@ -1,7 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Db, Trx } from '../schema.ts';
+import type { Db, Schema, Trx } from '../schema.ts';
 
-export type Merchant = { id: string; name: string; createdAt: number };
+export type Merchant = {
+  id: string;
+  name: string;
+  createdAt: number;
+  /** When it was taken out of use; null: it is in use. */
+  removedAt: number | null;
+};
 
 /** An API key as it may be shown again: never the key itself. */
 export type ApiKey = {
@@ -22,7 +28,8 @@ export function hashApiKey(key: string): string {
 }
 
 export async function addMerchant(trx: Trx, merchant: { name: string; at: number }): Promise<Merchant> {
-  const row = { id: `mer_${randomBytes(8).toString('hex')}`, name: merchant.name, created_at: merchant.at };
+  const id = `mer_${randomBytes(8).toString('hex')}`;
+  const row = { id, name: merchant.name, created_at: merchant.at, removed_at: null };
   await trx.insertInto('merchants').values(row).execute();
   return toMerchant(row);
 }
@@ -36,7 +43,7 @@ export async function getMerchant(db: Db, id: string): Promise<Merchant | null> 
   return row === undefined ? null : toMerchant(row);
 }
 
-/** Oldest first. */
+/** Oldest first, removed ones included. */
 export async function listMerchants(db: Db): Promise<Merchant[]> {
   const rows = await db
     .selectFrom('merchants')
@@ -45,6 +52,79 @@ export async function listMerchants(db: Db): Promise<Merchant[]> {
     .orderBy('id')
     .execute();
   return rows.map(toMerchant);
+}
+
+/** The oldest merchant in use that has this name. */
+export async function findNamesake(db: Db, name: string): Promise<Merchant | null> {
+  const row = await db
+    .selectFrom('merchants')
+    .select(merchantColumns)
+    .where('name', '=', name)
+    .where('removed_at', 'is', null)
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? null : toMerchant(row);
+}
+
+/** Null when there is no such merchant, or it is removed already. */
+export async function markMerchantRemoved(trx: Trx, id: string, at: number): Promise<Merchant | null> {
+  const row = await trx
+    .updateTable('merchants')
+    .set({ removed_at: at })
+    .where('id', '=', id)
+    .where('removed_at', 'is', null)
+    .returning(merchantColumns)
+    .executeTakeFirst();
+  return row === undefined ? null : toMerchant(row);
+}
+
+/** What a merchant has besides keys, of addresses and endpoints those in use. Named as the audit log names it. */
+export type Belongings = { payments: number; addresses: number; derived_pools: number; endpoints: number };
+
+export async function countBelongings(db: Db, merchantId: string): Promise<Belongings> {
+  const one = await db
+    .selectNoFrom((eb) => {
+      const of = (table: 'payments' | 'addresses' | 'derived_pools' | 'webhook_endpoints') =>
+        eb.selectFrom(table).select(eb.fn.countAll<number>().as('n')).where('merchant_id', '=', merchantId);
+      return [
+        of('payments').as('payments'),
+        of('addresses').where('active', '=', 1).as('addresses'),
+        of('derived_pools').where('removed_at', 'is', null).as('derived_pools'),
+        of('webhook_endpoints').where('deleted_at', 'is', null).as('endpoints'),
+      ];
+    })
+    .executeTakeFirstOrThrow();
+  return {
+    payments: Number(one.payments),
+    addresses: Number(one.addresses),
+    derived_pools: Number(one.derived_pools),
+    endpoints: Number(one.endpoints),
+  };
+}
+
+/** Payments for which money may still come in time: pending ones, and those that were reverted and are open again. */
+export async function countOpenPayments(db: Db, merchantId: string): Promise<number> {
+  const { n } = await db
+    .selectFrom('payments')
+    .leftJoin('onchain_payments', 'onchain_payments.payment_id', 'payments.id')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('payments.merchant_id', '=', merchantId)
+    .where((eb) => eb.or([eb('payments.status', '=', 'pending'), eb('onchain_payments.reopened', '=', 1)]))
+    .executeTakeFirstOrThrow();
+  return Number(n);
+}
+
+/** @returns how many were live. */
+export async function revokeKeysOf(trx: Trx, merchantId: string, at: number): Promise<number> {
+  const result = await trx
+    .updateTable('api_keys')
+    .set({ revoked_at: at })
+    .where('merchant_id', '=', merchantId)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows);
 }
 
 /** Makes a key. `secret` is the key itself and exists only in this answer. */
@@ -111,11 +191,11 @@ export async function revokeKey(
   return row === undefined ? null : toApiKey(row);
 }
 
-const merchantColumns = ['id', 'name', 'created_at'] as const;
+const merchantColumns = ['id', 'name', 'created_at', 'removed_at'] as const;
 const apiKeyColumns = ['id', 'merchant_id', 'prefix', 'created_at', 'revoked_at'] as const;
 
-function toMerchant(row: { id: string; name: string; created_at: number }): Merchant {
-  return { id: row.id, name: row.name, createdAt: row.created_at };
+function toMerchant(row: Schema['merchants']): Merchant {
+  return { id: row.id, name: row.name, createdAt: row.created_at, removedAt: row.removed_at };
 }
 
 function toApiKey(row: {

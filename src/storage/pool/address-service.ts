@@ -10,6 +10,16 @@ export async function retireAddress(trx: Trx, merchantId: string, addressId: num
   return setActive(trx, merchantId, addressId, 0);
 }
 
+/** Retires all addresses of a merchant; see {@link retireAddress}. */
+export async function retireAddressesOf(trx: Trx, merchantId: string): Promise<void> {
+  await trx
+    .updateTable('addresses')
+    .set({ active: 0 })
+    .where('merchant_id', '=', merchantId)
+    .where('active', '=', 1)
+    .execute();
+}
+
 /**
  * Puts an address back into service; watchlists take it in again. Call `serializeInserts` for addresses before.
  *

@@ -7,7 +7,7 @@ import { countDerivable, listDerivedPools } from './derived-pools.ts';
 import type { Pool } from './locks.ts';
 
 /**
- * Every pool of every merchant, or of one, in order. What was let go after `restedAt` (Unix ms) is in quarantine.
+ * Every pool of every merchant in use, or of one, in order. What was let go after `restedAt` (Unix ms) is in quarantine.
  * Reads an index over all addresses: for the operator, not for each request.
  */
 export async function countPools(db: Db, merchantId: string | null, restedAt: number): Promise<PoolCount[]> {
@@ -72,8 +72,11 @@ async function countGroups(db: Db, merchantId: string | null): Promise<Map<strin
     .select((eb) => ['merchant_id', 'network', 'currency', 'active', eb.fn.countAll<number>().as('n')])
     .groupBy(['merchant_id', 'network', 'currency', 'active']);
   if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
+  const removed = await db.selectFrom('merchants').select('id').where('removed_at', 'is not', null).execute();
+  const removedIds = new Set(removed.map(({ id }) => id));
   const groups = new Map<string, Group>();
   for (const row of await query.execute()) {
+    if (removedIds.has(row.merchant_id)) continue;
     const key = {
       merchantId: row.merchant_id,
       network: row.network as Network,

@@ -28,7 +28,7 @@ describeDatabases("the operator's merchants", (openTestDb) => {
     expect((await api.send('GET', '/api/v1/payments/', { key: api_key })).status).toBe(200);
     const list = await api.send('GET', '/admin/v1/merchants/', { admin: true });
     expect(list.body).toEqual({
-      data: [{ id, name, created_at: '2026-05-24T11:35:00Z' }],
+      data: [{ id, name, created_at: '2026-05-24T11:35:00Z', removed_at: null }],
       next_cursor: null,
     });
     const keys = await api.send('GET', `/admin/v1/merchants/${id}/api-keys/`, { admin: true });
@@ -71,6 +71,57 @@ describeDatabases("the operator's merchants", (openTestDb) => {
     expect(body.data.map((key) => key.revoked_at).sort()).toEqual(['2026-05-24T11:36:00Z', null]);
     const actions = (await listAudit(api.db, { beforeId: null, limit: 9 })).map((entry) => entry.action);
     expect(actions).toEqual(['key.revoked', 'key.added']);
+  });
+
+  test('a name that another merchant has is added with a warning that names that one', async () => {
+    const api = await openApiServer(await openTestDb());
+    const add = () =>
+      api.send<{ id: string; warnings?: string[] }>('POST', '/admin/v1/merchants/', {
+        admin: true,
+        json: { name: 'Shop' },
+      });
+    const first = await add();
+    expect(first.body).not.toHaveProperty('warnings');
+    const second = await add();
+    expect([second.status, second.body.warnings]).toEqual([201, [expect.stringContaining(first.body.id)]]);
+    await api.send('DELETE', `/admin/v1/merchants/${first.body.id}/`, { admin: true });
+    await api.send('DELETE', `/admin/v1/merchants/${second.body.id}/`, { admin: true });
+    expect((await add()).body).not.toHaveProperty('warnings');
+  });
+
+  test('a merchant that is removed is refused at once, shown as removed, and gets nothing more', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    await api.addAddresses(shop, 'bsc', 2);
+    const path = `/admin/v1/merchants/${shop.id}/`;
+    expect(await api.send('DELETE', path, { admin: true })).toMatchObject({
+      status: 409,
+      body: {
+        code: 'not_removable',
+        error: expect.stringMatching(/^The merchant was not removed: it has 2 addresses;/),
+      },
+    });
+    expect((await api.send('GET', '/api/v1/methods/', { key: shop.key })).status).toBe(200);
+    const removed = await api.send('DELETE', `${path}?force=true`, { admin: true });
+    expect(removed).toMatchObject({ status: 200, body: { removed_at: '2026-05-24T11:35:00Z' } });
+    expect((await api.send('GET', '/api/v1/methods/', { key: shop.key })).status).toBe(401);
+    expect((await api.send('GET', path, { admin: true })).body).toEqual(removed.body);
+    const gone = { status: 404, body: { detail: 'This merchant was removed.' } };
+    const url = 'https://shop.example/';
+    for (const [part, json] of [
+      ['', undefined],
+      ['api-keys/', {}],
+      ['addresses/', { network: 'bsc', addresses: ['0x'] }],
+      ['webhooks/', { url }],
+      ['derived-pools/', { network: 'bsc', xpub: 'xpub' }],
+    ] as const) {
+      const method = part === '' ? 'DELETE' : 'POST';
+      const answer = await api.send(method, path + part, {
+        admin: true,
+        ...(json === undefined ? {} : { json }),
+      });
+      expect(answer, part).toMatchObject(gone);
+    }
   });
 
   test('an unknown merchant is not found anywhere', async () => {

@@ -25,7 +25,12 @@ describeDatabases('merchants and their keys', (openTestDb) => {
     const db = await openTestDb();
     const second = await merchantIn(db, 'Second', at + 1);
     const first = await merchantIn(db, 'First', at);
-    expect(await getMerchant(db, first.id)).toEqual({ id: first.id, name: 'First', createdAt: at });
+    expect(await getMerchant(db, first.id)).toEqual({
+      id: first.id,
+      name: 'First',
+      createdAt: at,
+      removedAt: null,
+    });
     expect((await listMerchants(db)).map((merchant) => merchant.id)).toEqual([first.id, second.id]);
     expect(await getMerchant(db, 'mer_unknown')).toBeNull();
   });
