@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import { type AuditEntry, listAudit } from '../../src/storage/operators/audit.ts';
+import { compileCache } from '../support/commands.ts';
 import { createDaemonHome, type DaemonHome } from '../support/daemon.ts';
 
 export const cli = join(import.meta.dirname, '../../src/cli.ts');
@@ -28,7 +29,10 @@ export function commandHome(config: object = offline): DaemonHome {
 export async function depositd(
   ...args: string[]
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: {} });
+  const child = spawn(process.execPath, [cli, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: compileCache,
+  });
   const read = async (stream: NodeJS.ReadableStream) => {
     let text = '';
     for await (const chunk of stream) text += String(chunk);

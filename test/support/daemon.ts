@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { type CommandResult, compileCache, runHosted } from './commands.ts';
 import type { LogLine } from './log.ts';
 import { scratchRoot } from './scratch.ts';
 import { waitFor } from './wait.ts';
@@ -30,8 +31,6 @@ export type Daemon = {
 /** At which of its commits a daemon on SQLite dies, counted from 1; see kill-at-commit.ts. */
 export type KillAt = { commit: number; side: 'before' | 'after' };
 
-export type CommandResult = { code: number | null; stdout: string; stderr: string };
-
 /** A folder with a configuration and a database, in which a daemon runs, again and again. */
 export type DaemonHome = {
   folder: string;
@@ -42,7 +41,10 @@ export type DaemonHome = {
   launch(killAt?: KillAt): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> };
   /** The daemon started last; throws when none was. */
   current(): Daemon;
-  /** Runs another command in this folder: `run('merchant', 'add', 'Shop', '--json')`. */
+  /**
+   * Runs another command in this folder: `run('merchant', 'add', 'Shop', '--json')`. All but `serve` share a process,
+   * see commands.ts.
+   */
   run(...args: string[]): Promise<CommandResult>;
   /** The same for a command that must succeed and prints JSON. */
   runJson<T>(...args: string[]): Promise<T>;
@@ -72,20 +74,19 @@ export function createDaemonHome(config: object): DaemonHome {
   let latest: Daemon | undefined;
   let latestChild: ChildProcess | undefined;
 
+  const environment = () => ({
+    PATH: process.env.PATH ?? '',
+    ...(process.env.TMPDIR === undefined ? {} : { TMPDIR: process.env.TMPDIR }),
+    DEPOSITD_ADMIN_TOKEN: adminToken,
+    DEPOSITD_TEST_CLOCK_OFFSET_MS: String(offsetMs),
+  });
+
   function spawnCli(args: string[], preload: string[] = [], env: Record<string, string> = {}): ChildProcess {
     const imports = preload.flatMap((file) => ['--import', file]);
     const child = spawn(process.execPath, [...imports, cli, ...args, '-c', configPath], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe', ...(preload.length === 0 ? [] : (['ipc'] as const))],
-      env: {
-        ...env,
-        PATH: process.env.PATH,
-        TMPDIR: process.env.TMPDIR,
-        DEPOSITD_ADMIN_TOKEN: adminToken,
-        // Tests start it dozens of times; compiled once, it starts in half the time.
-        NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile'),
-        DEPOSITD_TEST_CLOCK_OFFSET_MS: String(offsetMs),
-      },
+      env: { ...env, ...environment(), ...compileCache },
     });
     children.add(child);
     child.once('close', () => children.delete(child));
@@ -150,6 +151,11 @@ export function createDaemonHome(config: object): DaemonHome {
   }
 
   async function run(...args: string[]): Promise<CommandResult> {
+    if (args[0] !== 'serve') {
+      const command = { args: [...args, '-c', configPath], cwd: folder, env: environment() };
+      const result = await runHosted(command);
+      if (result !== null) return result;
+    }
     const child = spawnCli(args);
     const closed = once(child, 'close');
     const [stdout, stderr] = await Promise.all([readAll(child.stdout), readAll(child.stderr)]);
