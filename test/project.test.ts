@@ -91,6 +91,7 @@ const smallFiles: Record<string, string> = {
   'src/api/http/metrics.ts': 'what is counted of every request',
   'src/api/http/missing-route.ts': '404 or 405, with the memory of all routes that it takes',
   'src/nodes/snapshot.ts': 'how nodes look, written down for other processes',
+  'src/watchers/evm/location.ts': 'how two answers say together where a transaction is',
   'src/watchers/evm/calldata.ts': 'a scan of bytes that runs for each transaction',
   'src/watchers/clock-skew.ts': 'an alarm with a memory of its own',
 };

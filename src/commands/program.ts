@@ -1,4 +1,5 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { TxHash } from '../core/chain.ts';
 import { eventTypes } from '../core/events.ts';
 import { type Network, parseNetwork } from '../core/networks.ts';
 import { depositRoles, paymentStatuses } from '../core/payment.ts';
@@ -50,10 +51,18 @@ export function createProgram(exitWith: (code: number) => void): Command {
     json: true,
   })
     .requiredOption('--network <name>', 'the chain', readNetwork)
-    .requiredOption('--from <height>', 'the first block', readHeight)
-    .requiredOption('--to <height>', 'the last block', readHeight)
+    .option('--from <height>', 'the first block', readHeight)
+    .option('--to <height>', 'the last block', readHeight)
     .option('--native', 'read whole blocks for the chain’s own coin, also where that was not done before')
-    .action(async (options) => (await import('./rescan.ts')).rescanBlocks(options));
+    .option('--tx <hash>', 'instead of heights: the block that has this transaction', readTransactionHash)
+    .action(async (options, command: Command) => {
+      const { from, to, tx, native } = options;
+      const range = from !== undefined && to !== undefined;
+      const alone = (from ?? to ?? native) === undefined;
+      if (tx === undefined ? !range : !alone) command.error('error: give --from and --to, or --tx alone');
+      const { rescanBlocks, rescanOf } = await import('./rescan.ts');
+      return tx === undefined ? rescanBlocks(options) : rescanOf(options);
+    });
   onConfig(
     program,
     'health',
@@ -142,6 +151,11 @@ function addChainCommands(program: Command): void {
 function readHeight(text: string): number {
   if (/^[0-9]{1,15}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Expected the height of a block.');
+}
+
+function readTransactionHash(text: string): TxHash {
+  if (/^0x[0-9a-f]{64}$/i.test(text)) return text.toLowerCase() as TxHash;
+  throw new InvalidArgumentError('Expected the hash of a transaction: 0x and 64 hex digits.');
 }
 
 function readBlockSeconds(text: string): number {

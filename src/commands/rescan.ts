@@ -1,15 +1,18 @@
 import { secretsOf } from '../config/scrub.ts';
+import type { TxHash } from '../core/chain.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { createLogger, writeTo } from '../log.ts';
+import { presentDeposits } from '../present/deposits.ts';
 import { showAmount } from '../present/values.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import type { Db } from '../storage/schema.ts';
-import { type RescanReport, rescan } from '../watchers/recheck/rescan.ts';
+import { rescanTransaction } from '../watchers/recheck/find-transaction.ts';
+import { type RescanDeps, type RescanReport, rescan } from '../watchers/recheck/rescan.ts';
 import { chainsToWatch } from '../watchers/retired-assets.ts';
 import { createSource } from '../watchers/sources.ts';
 import { createWatchlist } from '../watchers/watchlist.ts';
@@ -21,29 +24,59 @@ type RescanOptions = CommandOptions & { network: Network; from: number; to: numb
 
 /** Reads a range of blocks again, records what was missed and prints what it found. */
 export async function rescanBlocks(options: RescanOptions): Promise<void> {
-  const { network, from, to } = options;
+  const { network, from, to, native = false } = options;
   if (from < 1 || from > to) throw new CommandError(`--from ${from} --to ${to}: expected 1 ≤ from ≤ to`);
   await atWork(options, async (workplace) => {
-    const report = await rescanAt(workplace, options);
+    const report = await onChain(workplace, network, async (deps, signal) => {
+      const progress = process.stderr.isTTY ? showProgress('rescanning') : tellProgress('rescanning', say);
+      const update = (height: number) => progress.update(height - from + 1, to - from + 1);
+      try {
+        return await rescan(deps, { from, to, native, signal, progress: update });
+      } finally {
+        progress.end();
+      }
+    });
     const shown = await present(workplace.db, report);
-    await inTransaction(workplace.db, (trx) =>
-      recordAudit(trx, {
-        at: workplace.clock(),
-        actor,
-        action: 'chain.rescanned',
-        subject: network,
-        detail: { from, to, ...shown.transfers },
-      }),
-    );
+    await audit(workplace, network, { from, to, ...shown.transfers });
     if (options.json) printJson({ network, from, to, ...shown });
-    else show(options, shown);
+    else show(`${network}, blocks ${from} to ${to}`, shown);
   });
 }
 
-async function rescanAt(
+/** Reads the block of one transaction again, and prints what it pays to whom. */
+export async function rescanOf(options: CommandOptions & { network: Network; tx: TxHash }): Promise<void> {
+  const { network, tx } = options;
+  await atWork(options, async (workplace) => {
+    const { db } = workplace;
+    const { height, report, deposits } = await onChain(workplace, network, (deps, signal) =>
+      rescanTransaction(deps, { txHash: tx, signal }),
+    );
+    const shown = await present(db, report);
+    const paid = await presentDeposits(db, deposits);
+    await audit(workplace, network, { tx_hash: tx, from: height, to: height, ...shown.transfers });
+    if (options.json) {
+      return printJson({ network, tx_hash: tx, from: height, to: height, deposits: paid, ...shown });
+    }
+    show(`${network}, block ${height}`, shown);
+    print('');
+    printTable(
+      ['IN THIS TRANSACTION', '', 'STATUS', 'PAYMENT'],
+      paid.map((one) => [
+        one.amount,
+        one.currency,
+        one.reason === null ? one.status : `${one.status} (${one.reason})`,
+        one.payment_number ?? '–',
+      ]),
+    );
+  });
+}
+
+/** What an operator's reading of a chain takes, until it has ended or SIGINT or SIGTERM end it. */
+async function onChain<T>(
   { config, db, clock }: Workplace,
-  { network, from, to, native = false }: RescanOptions,
-): Promise<RescanReport> {
+  network: Network,
+  work: (deps: RescanDeps, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const log = createLogger({ level: 'warn', write: writeTo(2), secrets: secretsOf(config) });
   const watched = await chainsToWatch(db, config, { now: clock(), log });
   const chain = watched.find((one) => one.network === network);
@@ -53,31 +86,19 @@ async function rescanAt(
   const onSignal = () =>
     interrupt.abort(new CommandError('interrupted; what was found until then is recorded'));
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, onSignal);
-  const progress = process.stderr.isTTY ? showProgress('rescanning') : tellProgress('rescanning', say);
+  const watch = createWatchlist(chain.family);
+  const latePolicy = config.payments.late;
   try {
-    return await rescan(
-      {
-        db,
-        chain,
-        source,
-        watch: createWatchlist(chain.family),
-        latePolicy: config.payments.late,
-        clock,
-        log,
-      },
-      {
-        from,
-        to,
-        native,
-        signal: interrupt.signal,
-        progress: (height) => progress.update(height - from + 1, to - from + 1),
-      },
-    );
+    return await work({ db, chain, source, watch, latePolicy, clock, log }, interrupt.signal);
   } finally {
-    progress.end();
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
     await source.close();
   }
+}
+
+async function audit({ db, clock }: Workplace, network: Network, detail: object): Promise<void> {
+  const entry = { at: clock(), actor, action: 'chain.rescanned', subject: network, detail: { ...detail } };
+  await inTransaction(db, (trx) => recordAudit(trx, entry));
 }
 
 type Shown = Awaited<ReturnType<typeof present>>;
@@ -93,9 +114,9 @@ async function present(db: Db, report: RescanReport) {
       taken_back: takenBack.length,
       disputed: disputed.length,
     },
-    new: await presentDeposits(db, found),
-    taken_back: await presentDeposits(db, takenBack),
-    disputed: await presentDeposits(db, disputed),
+    new: await describeDeposits(db, found),
+    taken_back: await describeDeposits(db, takenBack),
+    disputed: await describeDeposits(db, disputed),
     payments: payments.map(({ payment, from }) => ({
       payment_number: payment.paymentNumber,
       was: from,
@@ -105,7 +126,7 @@ async function present(db: Db, report: RescanReport) {
   };
 }
 
-async function presentDeposits(db: Db, deposits: readonly Deposit[]) {
+async function describeDeposits(db: Db, deposits: readonly Deposit[]) {
   const shown = [];
   for (const { txHash, height, currency, amount, decimals, role, paymentId } of deposits) {
     const payment = paymentId === null ? null : await findPaymentById(db, paymentId);
@@ -121,8 +142,8 @@ async function presentDeposits(db: Db, deposits: readonly Deposit[]) {
   return shown;
 }
 
-function show({ network, from, to }: RescanOptions, shown: Shown): void {
-  print(`${network}, blocks ${from} to ${to}`);
+function show(title: string, shown: Shown): void {
+  print(title);
   for (const { from, to, host, native } of shown.ranges) {
     print(`  ${from} to ${to} read from ${host}${native ? ', whole blocks' : ''}`);
   }

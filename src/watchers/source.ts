@@ -107,6 +107,12 @@ export type InclusionQuery = Pick<
   'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'block'
 >;
 
+/** Where a node's chain has a transaction: in a block, in none yet, or nowhere. */
+export type TxLocation =
+  | { kind: 'mined'; block: Pick<BlockRef, 'height' | 'hash'>; failed: boolean }
+  | { kind: 'pending' }
+  | { kind: 'unknown' };
+
 export type Balances = ReadonlyMap<AddressKey, bigint>;
 
 export type ChainSource = {
@@ -153,6 +159,9 @@ export type ChainSource = {
     signal: AbortSignal,
     enough?: Enough<Map<InclusionQuery, Inclusion>>,
   ): Promise<NodeAnswer<Map<InclusionQuery, Inclusion>>[]>;
+
+  /** Where each node has a transaction; absent where a chain's nodes cannot be asked so. */
+  locationsOfEach?(txHash: TxHash, signal: AbortSignal): Promise<NodeAnswer<TxLocation>[]>;
 
   /**
    * What these addresses hold of the chain's own coin at the end of a block, all by one node that has this block; null

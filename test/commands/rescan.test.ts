@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
+import { transferCall } from '../../src/demo/token.ts';
+import { evmAddress } from '../support/addresses.ts';
 import { leaveOut, openLoneChain } from '../support/lone-chain.ts';
 import { commandHome, depositd, readAudit } from './support.ts';
 
@@ -10,6 +12,8 @@ type Report = {
   new: { tx_hash: string; amount: string; payment_number: string | null }[];
   payments: object[];
 };
+
+type StatusOfChains = { chains: { coverage: { from: number } }[] };
 
 describe('rescan', () => {
   test('beside a running daemon finds what was hidden and what was deleted, once, and tells both ways', async () => {
@@ -78,8 +82,81 @@ describe('rescan', () => {
     ]);
   }, 60_000);
 
+  test('finds the payment of a transaction, and says in a line what else became of one', async () => {
+    const shop = await openLoneChain({
+      others: 1,
+      chain: { recheckSeconds: 3600 },
+      payments: { lifetimeSeconds: 60 },
+    });
+    const { home, anvil } = shop;
+    const hidden = await shop.create();
+    const txHash = await shop.pay(hidden);
+    leaveOut(shop.proxy, txHash);
+    await anvil.mine(1);
+    await home.advanceClock(61);
+    await anvil.increaseTime(61);
+    await anvil.mine(20);
+    await shop.until(hidden, 'expired', ({ status }) => status === 'expired');
+    await shop.untilRead();
+
+    const found = await home.runJson<Report>(
+      'rescan',
+      '--network',
+      'bsc',
+      '--tx',
+      txHash.toUpperCase().replace('X', 'x'),
+    );
+    expect(found).toMatchObject({
+      network: 'bsc',
+      tx_hash: txHash,
+      deposits: [{ payment_number: hidden.payment_number, amount: '50.000000' }],
+    });
+    await shop.until(hidden, 'confirmed', ({ status }) => status === 'confirmed');
+    const again = await home.run('rescan', '--network', 'bsc', '--tx', txHash);
+    expect(again).toMatchObject({ code: 0, stderr: '' });
+    expect(again.stdout).toMatch(new RegExp(`50\\.000000 +usdt +confirmed +${hidden.payment_number}`));
+
+    const refused = async (tx: string) => {
+      const { code, stdout, stderr } = await home.run('rescan', '--network', 'bsc', '--tx', tx);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      return stderr.replace(/^depositd: /, '').trimEnd();
+    };
+    const unknown = `0x${'66'.repeat(32)}`;
+    expect(await refused(unknown)).toMatch(/^no node of bsc knows 0x66/);
+    const { usdt } = shop;
+    const stranger = evmAddress(900);
+    // More than there is.
+    const failing = await anvil.send(transferCall(usdt, hidden.assigned_address, 2n ** 200n));
+    const tokens = await anvil.send(transferCall(usdt, stranger, 5n));
+    expect(await refused(failing)).toBe(
+      `${failing} is in no block yet; once it is, it is found without your help`,
+    );
+    await anvil.mine(1);
+    await shop.untilRead();
+    const height = await anvil.height();
+    expect(await refused(failing)).toBe(`${failing} failed in block ${height}: it has paid nobody`);
+    expect(await refused(tokens)).toBe(
+      `${tokens}, in block ${height}, pays none of your addresses in what is watched on bsc (usdt, usdc, busd, native)`,
+    );
+
+    const { chains } = await home.runJson<StatusOfChains>('status');
+    const first = chains[0]?.coverage.from ?? 0;
+    // Before the first block: it is read for itself, and nothing is said to be missing.
+    const early = String(first - 10);
+    await home.runJson('rescan', '--network', 'bsc', '--from', early, '--to', early);
+    const { stdout } = await home.run('status');
+    expect(stdout).toContain(`bsc is read from block ${first} on; before it by rescan: ${early}\n`);
+    expect(stdout).not.toContain('never read');
+  }, 90_000);
+
   test.each([
     ['no range', ['--network', 'bsc']],
+    ['half a range', ['--network', 'bsc', '--to', '5']],
+    [
+      'a range and a transaction',
+      ['--network', 'bsc', '--from', '1', '--to', '5', '--tx', `0x${'1'.repeat(64)}`],
+    ],
+    ['a transaction of another shape', ['--network', 'bsc', '--tx', `0x${'1'.repeat(63)}`]],
     ['a height that is none', ['--network', 'bsc', '--from', '-1', '--to', '5']],
     ['a height in words', ['--network', 'bsc', '--from', 'genesis', '--to', '5']],
     ['a name that no network has', ['--network', 'Solana!', '--from', '1', '--to', '5']],

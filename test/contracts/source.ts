@@ -279,6 +279,27 @@ export function describeSource(name: string, open: () => Promise<ContractChain>)
       expect((await inclusionsBy(chain.source, [query])).get(query)).toMatchObject({ kind: 'unknown' });
     });
 
+    test('says in which block a transaction is, that it is in none yet, or that nobody knows it', async () => {
+      const chain = await open();
+      const { source } = chain;
+      if (source.locationsOfEach === undefined) return;
+      const [alice] = chain.recipients;
+      const locate = async (txHash: string) => {
+        const [answer] = (await source.locationsOfEach?.(txHash as Transfer['txHash'], never)) ?? [];
+        return answer?.kind === 'answered' ? answer.value : answer;
+      };
+      const tx = await chain.pay(chain.token, alice, 5n);
+      expect(await locate(tx)).toEqual({ kind: 'pending' });
+      await chain.mine(3);
+      const { height, hash } = await chain.block((await chain.height()) - 2);
+      expect(await locate(tx)).toEqual({ kind: 'mined', block: { height, hash }, failed: false });
+      await chain.reorg(3);
+      expect(await locate(tx)).not.toMatchObject({ kind: 'mined' });
+      expect(await locate(`0x${'77'.repeat(32)}`)).toEqual({ kind: 'unknown' });
+      await chain.stopNode();
+      expect(await locate(tx)).toMatchObject({ kind: 'silent' });
+    });
+
     test('many polls read every block once and find each payment once', async () => {
       const chain = await open();
       const cursor = await headOf(chain);

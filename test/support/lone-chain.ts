@@ -21,6 +21,8 @@ export type LoneChainOptions = {
 /** A daemon on BSC alone, whose first node can be made to lie. */
 export type LoneChain = {
   anvil: TestAnvil;
+  /** The contract of USDT. */
+  usdt: string;
   proxy: FaultProxy;
   home: DaemonHome;
   api: Api;
@@ -84,6 +86,7 @@ export async function openLoneChain(options: LoneChainOptions = {}): Promise<Lon
   await untilRead();
   return {
     anvil,
+    usdt,
     proxy,
     home,
     api,

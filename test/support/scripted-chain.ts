@@ -17,6 +17,7 @@ import type {
   PollOutcome,
   PollRequest,
   RereadRequest,
+  TxLocation,
 } from '../../src/watchers/source.ts';
 
 /** What a transaction moves, before it is mined. */
@@ -438,6 +439,17 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
         enough,
       );
     },
+    locationsOfEach: async (txHash) =>
+      askEach(
+        () => true,
+        (node): TxLocation => {
+          const invented = node.invents.find((one) => one.txHash === txHash)?.block;
+          const blocks = branch(headOf(node), -1, headOf(node).height);
+          const block = blocks.find(({ txs }) => txs.some(({ hash }) => hash === txHash)) ?? invented;
+          if (block !== undefined) return { kind: 'mined', block: refOf(block), failed: false };
+          return { kind: mempool.some(({ hash }) => hash === txHash) ? 'pending' : 'unknown' };
+        },
+      ),
     balances: async (keys, at) => {
       calls.balances += 1;
       const knows = (node: ScriptedNode) => ancestor(headOf(node), at.height)?.hash === at.hash;

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { ChainConfig } from '../../config.ts';
 import { writeAddress } from '../../core/address.ts';
-import type { BlockRef } from '../../core/chain.ts';
+import type { BlockRef, TxHash } from '../../core/chain.ts';
 import type { Enough, NodeAnswer } from '../../core/node.ts';
 import type { Logger } from '../../log.ts';
 import { type Sleep, systemSleep } from '../../loop.ts';
@@ -12,10 +12,11 @@ import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { createVerification } from '../verification.ts';
 import { balancesAt } from './balances.ts';
-import { getHeader } from './calls.ts';
+import { getHeader, getReceipt, getTransaction } from './calls.ts';
 import { type Header, readHeader, refOf } from './decode.ts';
 import { type Fresh, lookAtEach } from './inclusion.ts';
 import { createContractPayments } from './internal-transfers.ts';
+import { locationOf } from './location.ts';
 import { createRateAlarm } from './log-gaps.ts';
 import { createEvmNode, type EvmNode } from './node.ts';
 import { needsOf, type ReadOutcome, readSpan } from './poll.ts';
@@ -168,6 +169,12 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     return new Map(heights.map((height, i) => [height, blockAt(height, resultOf(answers[i]), latest)]));
   }
 
+  async function locate(node: EvmNode, txHash: TxHash, seen: Seen, signal: AbortSignal) {
+    const calls = [getReceipt(txHash), getTransaction(txHash)];
+    const { answers } = await askFresh(node, calls, seen, signal, Number.NEGATIVE_INFINITY);
+    return locationOf(txHash, answers);
+  }
+
   function headsOfEach(signal: AbortSignal, enough?: Enough<NodeHead>): Promise<NodeAnswer<NodeHead>[]> {
     const look = async (node: EvmNode, seen: Seen) => {
       const { latest, finalized } = await askFresh(node, [], seen, signal, Number.NEGATIVE_INFINITY);
@@ -185,6 +192,8 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     headsOfEach,
     blocksOfEach: (heights, signal, enough) =>
       endpoints.askEach((node, seen) => readBlocks(node, heights, seen, signal), signal, { enough }),
+    locationsOfEach: (txHash, signal) =>
+      endpoints.askEach((node, seen) => locate(node, txHash, seen, signal), signal),
     inclusionsOfEach: (queries, signal, enough) => lookAtEach(looking, queries, signal, enough),
     balances: (keys, at, signal) => balancesAt(endpoints, keys, at, signal),
     distrust: (host, reason) => {
