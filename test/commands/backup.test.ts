@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { evmAddress } from '../support/addresses.ts';
-import { commandHome, offline, readAudit } from './support.ts';
+import { commandHome, offline, onChain, readAudit } from './support.ts';
 
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
 test('a backup is made beside a running daemon, verified and restored, and what was there before is kept', async () => {
-  const home = commandHome({ ...offline, listen: { port: 0 } });
+  const home = commandHome({ ...(await onChain()), listen: { port: 0 } });
   const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
   const daemon = await home.start();
   const file = join(home.folder, 'backup.db');

@@ -6,23 +6,25 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import { listAudit } from '../../src/storage/operators/audit.ts';
 import { evmAddress } from '../support/addresses.ts';
+import { compileCache } from '../support/commands.ts';
 import { freshDatabaseUrl } from '../support/databases.ts';
 import { fillDatabase } from '../support/filled-database.ts';
-import { cli, commandHome, offline } from './support.ts';
+import { cli, commandHome, onChain } from './support.ts';
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax
 const target = '${DEPOSITD_POSTGRES}';
 
 /** A home with a database of SQLite, and a database of PostgreSQL named in `.env`. */
 async function homeToCopy() {
-  const home = commandHome({ ...offline, listen: { port: 0 } });
+  const chain = await onChain();
+  const home = commandHome({ ...chain, listen: { port: 0 } });
   const url = await freshDatabaseUrl('PostgreSQL');
   writeFileSync(join(home.folder, '.env'), `DEPOSITD_POSTGRES=${url}\n`, { mode: 0o600 });
-  return { home, url };
+  return { home, url, chain };
 }
 
 test('a shop moves to PostgreSQL with its keys, endpoints and addresses, and is told what else to take along', async () => {
-  const { home } = await homeToCopy();
+  const { home, chain } = await homeToCopy();
   const { id, api_key } = await home.runJson<{ id: string; api_key: string }>(
     'merchant',
     'add',
@@ -47,7 +49,7 @@ test('a shop moves to PostgreSQL with its keys, endpoints and addresses, and is 
   expect(copied.stderr).toContain(`Not in the database: ${join(home.folder, 'depositd.key')}`);
   expect(copied.stderr).toContain('Never start one on');
 
-  const moved = commandHome({ ...offline, listen: { port: 0 }, database: target });
+  const moved = commandHome({ ...chain, listen: { port: 0 }, database: target });
   renameSync(join(home.folder, '.env'), join(moved.folder, '.env'));
   await expect(moved.start()).rejects.toThrow(
     'depositd.key is missing, but the database holds webhook secrets sealed with it',
@@ -74,7 +76,7 @@ test('a copy that is killed in the middle leaves nothing behind, and the next on
   await source.destroy();
   const child = spawn(process.execPath, [cli, 'copy', '--to', target, '-c', home.configPath], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: {},
+    env: compileCache,
   });
   const ended = new Promise<string | null>((resolve) => child.once('close', (_, signal) => resolve(signal)));
   for await (const line of createInterface({ input: child.stderr })) {

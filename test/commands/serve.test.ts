@@ -5,17 +5,22 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../src/demo/daemon.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { createApi } from '../support/api.ts';
-import { adminToken } from '../support/daemon.ts';
+import { compileCache } from '../support/commands.ts';
+import { adminToken, type DaemonHome } from '../support/daemon.ts';
 import type { LogLine } from '../support/log.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { waitFor } from '../support/wait.ts';
-import { cli, commandHome, offline } from './support.ts';
+import { cli, commandHome, offline, onChain } from './support.ts';
 
-const serving = { ...offline, listen: { port: 0 }, webhooks: { allowHosts: ['127.0.0.1'] } };
+const settings = { listen: { port: 0 }, webhooks: { allowHosts: ['127.0.0.1'] } };
+
+async function servingHome(changes: object = {}): Promise<DaemonHome> {
+  return commandHome({ ...(await onChain()), ...settings, ...changes });
+}
 
 describe('serve', () => {
   test('logs JSON lines on stdout, "ready" with host and port, and answers there', async () => {
-    const home = commandHome(serving);
+    const home = await servingHome();
     const daemon = await home.start();
     const ready = home.logs.find((line) => line.msg === 'ready');
     expect(ready).toMatchObject({ level: 'info', host: '127.0.0.1', port: expect.any(Number) });
@@ -27,7 +32,7 @@ describe('serve', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)(
     'ends with 0 after %s, even while its node cannot be reached',
     async (signal) => {
-      const home = commandHome(serving);
+      const home = commandHome({ ...offline, ...settings });
       const daemon = await home.start();
       process.kill(daemon.pid, signal);
       expect(await daemon.ended).toBe(0);
@@ -36,7 +41,7 @@ describe('serve', () => {
   );
 
   test('told to stop a second time while a delivery still runs, ends at once with 130', async () => {
-    const home = commandHome(serving);
+    const home = await servingHome();
     const receiver = await startReceiver();
     onTestFinished(() => receiver.stop());
     receiver.answerAlways('hang');
@@ -53,7 +58,7 @@ describe('serve', () => {
   });
 
   test('refuses to serve a database that another daemon serves, and leaves that one alone', async () => {
-    const home = commandHome(serving);
+    const home = await servingHome();
     const daemon = await home.start();
     const second = await home.run('serve');
     expect(second.code).toBe(1);
@@ -64,9 +69,9 @@ describe('serve', () => {
   });
 
   test('on a port that is taken ends with 1 and says so in one sentence', async () => {
-    const home = commandHome(serving);
+    const home = await servingHome();
     const taken = Number(new URL((await home.start()).url).port);
-    const other = commandHome({ ...serving, listen: { port: taken } });
+    const other = commandHome({ ...offline, listen: { port: taken } });
     const { code, stderr } = await other.run('serve');
     expect(code).toBe(1);
     expect(stderr).toMatch(
@@ -77,7 +82,7 @@ describe('serve', () => {
   });
 
   test('is shown as running with its prices by status, and as gone since when after it', async () => {
-    const home = commandHome({ ...offline, listen: { port: await freePort() } });
+    const home = await servingHome({ listen: { port: await freePort() } });
     const daemon = await home.start();
     expect(await home.run('health')).toMatchObject({ code: 0, stderr: '' });
     expect(await home.runJson('status')).toMatchObject({
@@ -102,7 +107,7 @@ describe('serve', () => {
   });
 
   test('notices what commands change beside it: a merchant, its key and its revocation', async () => {
-    const home = commandHome(serving);
+    const home = await servingHome();
     const daemon = await home.start();
     const merchant = await home.runJson<{ id: string; api_key: string }>('merchant', 'add', 'Shop');
     await home.run('address', 'add', '--merchant', merchant.id, '--network', 'bsc', evmAddress(1));
@@ -118,13 +123,16 @@ describe('serve', () => {
   });
 
   test('dies of an error that nobody handled: fatal in the log, exit code 1', async () => {
-    const home = commandHome(serving);
+    const home = await servingHome();
     // A bug of ours, planted where a test can set it off.
     const bug = "process.on('SIGUSR2', () => { Promise.reject(new Error('planted')); });";
     const child = spawn(
       process.execPath,
       ['--import', `data:text/javascript,${encodeURIComponent(bug)}`, cli, 'serve', '-c', home.configPath],
-      { stdio: ['ignore', 'pipe', 'inherit'], env: { DEPOSITD_ADMIN_TOKEN: adminToken } },
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: { DEPOSITD_ADMIN_TOKEN: adminToken, ...compileCache },
+      },
     );
     const ended = once(child, 'close');
     const lines: LogLine[] = [];
@@ -138,7 +146,8 @@ describe('serve', () => {
   test('logs neither its token nor a key in the URL of its node', async () => {
     const key = 'a-key-in-the-path-0123456789';
     const home = commandHome({
-      ...serving,
+      ...offline,
+      ...settings,
       chains: { bsc: { rpc: [`http://127.0.0.1:1/${key}`], pollSeconds: 0.1 } },
     });
     const daemon = await home.start();

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import { type AuditEntry, listAudit } from '../../src/storage/operators/audit.ts';
+import { anvilForTest } from '../support/anvil.ts';
 import { compileCache } from '../support/commands.ts';
 import { createDaemonHome, type DaemonHome } from '../support/daemon.ts';
+import { placeTokens } from '../support/tokens.ts';
 
 export const cli = join(import.meta.dirname, '../../src/cli.ts');
 
@@ -17,6 +19,14 @@ export const offline = {
   rates: { sources: ['fixed'], fixed: { usdt: '1', bnb: '600' } },
   chains: { bsc: { rpc: ['http://127.0.0.1:1/'] } },
 };
+
+/** The same on a chain that answers: a daemon is ready when its chains are read, or after five seconds. */
+export async function onChain(): Promise<typeof offline> {
+  const anvil = await anvilForTest();
+  await placeTokens(anvil, 'bsc');
+  await anvil.mine(20);
+  return { ...offline, chains: { bsc: { rpc: [anvil.url] } } };
+}
 
 /** A folder for commands, removed when the test ends. */
 export function commandHome(config: object = offline): DaemonHome {
