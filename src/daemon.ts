@@ -26,7 +26,7 @@ import { claimDaemon } from './storage/webhooks/claim.ts';
 import { findSealedSecret } from './storage/webhooks/endpoints.ts';
 import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
-import { createCodeLook } from './watchers/evm/code-check.ts';
+import { createCodeLook } from './watchers/code-look.ts';
 import { chainsToWatch } from './watchers/retired-assets.ts';
 import { createWatchlist, type TableWatchlist, usedLatelyMs } from './watchers/watchlist.ts';
 

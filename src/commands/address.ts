@@ -7,7 +7,7 @@ import type { AddressRow } from '../pool/check.ts';
 import { type AddressImportSummary, checkAndAddAddresses } from '../pool/import.ts';
 import { presentAddress } from '../present/pools.ts';
 import { listAddresses, type PoolAddress } from '../storage/pool/addresses.ts';
-import { createCodeLook } from '../watchers/evm/code-check.ts';
+import { createCodeLook } from '../watchers/code-look.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { showProgress } from './progress.ts';
 import {

@@ -7,7 +7,7 @@ import { counted } from '../core/plural.ts';
 import { reasonOf } from '../errors.ts';
 import { createLogger } from '../log.ts';
 import { coinsOf, createRates } from '../rates/create.ts';
-import { createEvmSource } from '../watchers/evm/source.ts';
+import { createSource } from '../watchers/sources.ts';
 
 export type OnlineReport = {
   nodes: { network: Network; host: string; height: number | null; fault: string | null }[];
@@ -39,7 +39,7 @@ async function askNode(
   clock: Clock,
 ): Promise<OnlineReport['nodes'][number]> {
   const log = createLogger({ level: 'silent', write: () => {}, secrets: secretsOf(config) });
-  const source = createEvmSource({ chain, clock, log });
+  const source = createSource({ chain, clock, log });
   const { network } = chain;
   const [endpoint] = chain.rpc;
   // The rest of the URL may be a key.

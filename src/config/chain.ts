@@ -72,7 +72,7 @@ function commonConfig(network: Network, file: ChainFile) {
     recheckSeconds: file.recheckSeconds,
     secondNodeWaitSeconds: file.secondNodeWaitSeconds,
     startBlock: file.startBlock,
-    internalTransfers: false,
+    internalTransfers: 'internalTransfers' in file && file.internalTransfers,
   };
 }
 
@@ -102,9 +102,9 @@ function rpcEndpoint(entry: ChainFile['rpc'][number], chainHeaders: Record<strin
     url: url.href,
     headers,
     requestsPerSecond: endpoint.requestsPerSecond ?? null,
-    maxLogRange: endpoint.maxLogRange ?? null,
-    wsUrl: endpoint.wsUrl ?? null,
-    solidityUrl: null,
+    maxLogRange: ('maxLogRange' in endpoint ? endpoint.maxLogRange : undefined) ?? null,
+    wsUrl: ('wsUrl' in endpoint ? endpoint.wsUrl : undefined) ?? null,
+    solidityUrl: ('solidityUrl' in endpoint ? endpoint.solidityUrl : undefined) ?? null,
   };
 }
 

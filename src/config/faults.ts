@@ -7,10 +7,19 @@ import { createScrubber } from './scrub.ts';
 const longestQuote = 30;
 
 /** A contract's address, whole or mistyped: public, and needed to see what is wrong with it. */
-const addressPattern = /^0x[0-9a-z]{30,50}$/i;
+const addressPattern = /^(?:0x[0-9a-z]{30,50}|T[0-9a-z]{30,36})$/i;
 
 /** Keys whose values give access; `headers` and everything below them too. */
-const secretKeys = new Set(['adminToken', 'secretKey', 'database', 'url', 'wsUrl', 'headers', 'rpc']);
+const secretKeys = new Set([
+  'adminToken',
+  'secretKey',
+  'database',
+  'url',
+  'wsUrl',
+  'solidityUrl',
+  'headers',
+  'rpc',
+]);
 
 export type FaultContext = {
   /** The configuration with the environment filled in. */
@@ -92,9 +101,6 @@ function describeFound(found: unknown, hidden: boolean): string {
 
 function unknownKey(path: Path, key: string, context: FaultContext): string {
   const where = formatPath([...path, key]);
-  if (path.length === 1 && path[0] === 'chains' && key === 'tron') {
-    return `${where}: this version does not serve TRON yet; remove the entry`;
-  }
   if (path.length === 1 && path[0] === 'providers') {
     return `${where}: this version does not serve fiat providers yet; remove the entry`;
   }

@@ -47,6 +47,25 @@ const endpoint = z.union([endpointText, endpointObject], {
   error: 'a URL in quotes, or an object with "url"',
 });
 
+const tronEndpointObject = section({
+  url: url(['https:', 'http:']).describe(
+    'The base address of the node: `/wallet` and `/walletsolidity` are appended. May carry a key; only its host is ever logged.',
+  ),
+  solidityUrl: url(['https:', 'http:'])
+    .optional()
+    .describe(
+      'The base address to which `/walletsolidity` is appended, where that is another one: port 8091 of a node of your own.',
+    ),
+  headers: headers.optional().describe('Sent with each request to this node.'),
+  requestsPerSecond: number(0.1, 10_000)
+    .optional()
+    .describe('Never ask this node more often. Default: no limit.'),
+});
+
+const tronEndpoint = z.union([endpointText, tronEndpointObject], {
+  error: 'a URL in quotes, or an object with "url"',
+});
+
 const symbol = (pattern: RegExp, example: string) =>
   text(`a symbol like "${example}"`, (value) => pattern.test(value)).optional();
 
@@ -94,14 +113,17 @@ function knownToken(family: ChainFamily, enabled: boolean) {
 type Defaults = Pick<KnownChain, 'requiredConfirmations' | 'finality' | 'pollSeconds'>;
 
 /** What can be said of every chain. */
-function settings({ finality, pollSeconds }: Omit<Defaults, 'requiredConfirmations'>) {
+function settings<T extends z.ZodType>(
+  { finality, pollSeconds }: Omit<Defaults, 'requiredConfirmations'>,
+  node: T,
+) {
   return {
     enabled: z
       .boolean({ error: 'true or false' })
       .default(true)
       .describe('false: the chain goes on being read for the payments it has, and no new ones are made.'),
     rpc: z
-      .array(endpoint, { error: 'a list of nodes, at least one' })
+      .array(node, { error: 'a list of nodes, at least one' })
       .min(1, { error: 'a list of nodes, at least one' })
       .describe('The nodes to read from, best first. Each is a URL in quotes, or an object.'),
     headers: headers.default({}).describe('Sent to every node of this chain, in addition to its own.'),
@@ -138,21 +160,11 @@ const confirmations = wholeNumber(1, 100_000);
 const confirmationsHelp = 'Blocks that must stand on a transfer, its own included.';
 
 function chain(known: KnownChain) {
-  const tokens = Object.entries(known.tokens).map(
-    ([name, { enabled }]) => [name, knownToken(known.family, enabled)] as const,
-  );
   return section({
-    ...settings(known),
+    ...knownSettings(known, endpoint),
     chainId: chainId
       .default(known.chainId)
       .describe('What the node must answer to eth_chainId. Change it for a test network.'),
-    confirmations: confirmations.default(known.requiredConfirmations).describe(confirmationsHelp),
-    tokens: section(
-      Object.fromEntries(tokens) as Record<keyof KnownChain['tokens'], (typeof tokens)[number][1]>,
-    )
-      .catchall(anyToken(known.family))
-      .prefault({})
-      .describe('Which tokens can be paid. Any other name makes any other token a currency.'),
     native: z
       .boolean({ error: 'true or false' })
       .default(true)
@@ -160,6 +172,39 @@ function chain(known: KnownChain) {
         "Whether the chain's own coin can be paid with. Costs one more call for each block while such a payment is open.",
       ),
   }).describe(`${known.name}. Off when absent.`);
+}
+
+function tronChain(known: KnownChain) {
+  return section({
+    ...knownSettings(known, tronEndpoint),
+    chainId: chainId
+      .default(known.chainId)
+      .describe(
+        "The last four bytes of the id of the chain's first block, as a number. Change it for a test network.",
+      ),
+    native: z.boolean({ error: 'true or false' }).default(true).describe('Whether TRX can be paid with.'),
+    internalTransfers: z
+      .boolean({ error: 'true or false' })
+      .default(false)
+      .describe('Whether TRX that contracts pay is looked for. Only nodes that store it show it.'),
+  }).describe(`${known.name}. Off when absent.`);
+}
+
+/** What can be said of every chain that the program knows. */
+function knownSettings<T extends z.ZodType>(known: KnownChain, node: T) {
+  const tokens = Object.entries(known.tokens).map(
+    ([name, { enabled }]) => [name, knownToken(known.family, enabled)] as const,
+  );
+  return {
+    ...settings(known, node),
+    confirmations: confirmations.default(known.requiredConfirmations).describe(confirmationsHelp),
+    tokens: section(
+      Object.fromEntries(tokens) as Record<keyof KnownChain['tokens'], (typeof tokens)[number][1]>,
+    )
+      .catchall(anyToken(known.family))
+      .prefault({})
+      .describe('Which tokens can be paid. Any other name makes any other token a currency.'),
+  };
 }
 
 /** A chain that the program does not know. */
@@ -170,7 +215,7 @@ const customChain = section({
     /^\S.{0,38}\S$/u.test(value),
   ).describe('The name that people read, also in webhooks.'),
   confirmations: confirmations.describe(confirmationsHelp),
-  ...settings({ finality: 'depth', pollSeconds: 3 }),
+  ...settings({ finality: 'depth', pollSeconds: 3 }, endpoint),
   native: section({
     symbol: text('a symbol like "MNT"', (value) => /^[A-Za-z][A-Za-z0-9]{0,9}$/.test(value)).describe(
       "The chain's own coin.",
@@ -259,6 +304,7 @@ export const configSchema = section({
   chains: section({
     bsc: chain(knownChains.bsc).optional(),
     ethereum: chain(knownChains.ethereum).optional(),
+    tron: tronChain(knownChains.tron).optional(),
     polygon: chain(knownChains.polygon).optional(),
     base: chain(knownChains.base).optional(),
     arbitrum: chain(knownChains.arbitrum).optional(),
@@ -325,6 +371,6 @@ export const configSchema = section({
 });
 
 export type ConfigFile = z.output<typeof configSchema>;
-export type KnownChainFile = NonNullable<ConfigFile['chains']['bsc']>;
+export type KnownChainFile = NonNullable<ConfigFile['chains']['bsc' | 'tron']>;
 export type CustomChainFile = z.output<typeof customChain>;
 export type RateFile = z.output<typeof rate>;

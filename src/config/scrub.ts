@@ -48,7 +48,7 @@ export function secretsOf(config: Config): string[] {
     ...endpoints.flatMap((endpoint) => [
       ...Object.values(endpoint.headers),
       ...keysInUrl(endpoint.url),
-      ...(endpoint.wsUrl === null ? [] : keysInUrl(endpoint.wsUrl)),
+      ...[endpoint.wsUrl, endpoint.solidityUrl].flatMap((url) => (url === null ? [] : keysInUrl(url))),
     ]),
   ];
 }

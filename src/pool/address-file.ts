@@ -33,7 +33,7 @@ const columnNames: Record<string, Column> = {
 
 const expectedHeader = 'expected the header network,address,currency,label, or a network for a plain list';
 
-const addressPattern = /^(?:[a-z0-9-]+:)?0x[0-9a-f]{40}$/i;
+const addressPattern = /^(?:(?:[a-z0-9-]+:)?0x[0-9a-f]{40}|41[0-9a-f]{40}|T[1-9A-HJ-NP-Z]{33})$/i;
 
 /**
  * Reads addresses from a table with a header, in any order of its columns, or from a plain list of one network.
@@ -168,7 +168,7 @@ function networkOf(text: string): string {
   return Object.values(knownChains).find(({ chainId }) => String(chainId) === name)?.network ?? name;
 }
 
-/** `0x…`, `0x…, label`, or several addresses. */
+/** An address, an address and its label, or several addresses. */
 function readListLine(
   content: string,
   given: Separator | null,

@@ -123,6 +123,7 @@ describe('a chain', () => {
         requestsPerSecond: 10,
         maxLogRange: 1000,
         wsUrl: 'wss://b.example',
+        solidityUrl: null,
       },
     ]);
   });
@@ -179,17 +180,52 @@ describe('a chain', () => {
     expect(faultsOf({ chains: { bsc: { rpc: ['https://b.example'], ...changes } } })).toEqual([fault]);
   });
 
-  test('of TRON, and a fiat provider, are refused with the word that this version has none', () => {
-    expect(
-      faultsOf({
-        chains: { bsc: minimal.chains.bsc, tron: { rpc: ['https://t.example'] } },
-        providers: { stripe: {} },
-      }),
-    ).toEqual([
-      'chains.tron: this version does not serve TRON yet; remove the entry',
+  test('of a fiat provider is refused with the word that this version has none', () => {
+    expect(faultsOf({ providers: { stripe: {} } })).toEqual([
       'providers.stripe: this version does not serve fiat providers yet; remove the entry',
     ]);
-    expect(parse({ providers: {} }).chains.tron).toBeUndefined();
+  });
+
+  test('of TRON has base addresses, its own defaults and no keys of EVM nodes', () => {
+    const own = {
+      url: 'http://127.0.0.1:8090',
+      solidityUrl: 'http://127.0.0.1:8091',
+      requestsPerSecond: 10,
+    };
+    const headers = { 'TRON-PRO-API-KEY': 'a-key-of-trongrid' };
+    const { tron } = parse({
+      chains: { tron: { rpc: ['https://api.trongrid.example', own], headers, internalTransfers: true } },
+    }).chains;
+    expect(tron).toMatchObject({
+      family: 'tron',
+      chainId: 728126428,
+      requiredConfirmations: 20,
+      finality: 'finalized',
+      pollSeconds: 1.5,
+      internalTransfers: true,
+      rpc: [
+        { solidityUrl: null, headers: { 'tron-pro-api-key': 'a-key-of-trongrid' } },
+        { url: 'http://127.0.0.1:8090/', solidityUrl: 'http://127.0.0.1:8091', requestsPerSecond: 10 },
+      ],
+    });
+    expect(tron?.assets.map(({ currency, decimals }) => [currency, decimals])).toEqual([
+      ['usdt', 6],
+      ['native', 6],
+    ]);
+    const usdc = parse({ chains: { tron: { rpc: ['https://t.example'], tokens: { usdc: true } } } });
+    expect(usdc.chains.tron?.assets.map(({ currency }) => currency)).toEqual(['usdt', 'usdc', 'native']);
+    expect(parse({}).chains.tron).toBeUndefined();
+    expect(faultsOf({ chains: { tron: { rpc: [{ url: 'https://t.example', maxLogRange: 10 }] } } })).toEqual([
+      expect.stringContaining('chains.tron.rpc[0].maxLogRange: unknown key'),
+    ]);
+    expect(faultsOf({ chains: { bsc: { rpc: ['https://b.example'], internalTransfers: true } } })).toEqual([
+      expect.stringContaining('chains.bsc.internalTransfers: unknown key'),
+    ]);
+    const address = 'TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6a';
+    const mistyped = { usdt: { address, decimals: 6 } };
+    expect(faultsOf({ chains: { tron: { rpc: ['https://t.example'], tokens: mistyped } } })).toEqual([
+      `chains.tron.tokens.usdt.address: found "${address}"; expected the address of a contract with its right checksum`,
+    ]);
   });
 
   test('is needed at all', () => {

@@ -30,6 +30,8 @@ import {
   type ScriptedChainOptions,
   type ScriptedTransfer,
 } from './scripted-chain.ts';
+import { createSimulatedTronChain } from './tron/simulated-chain.ts';
+import { simulatedTron } from './tron/source.ts';
 
 export type WorldOptions = {
   network?: Network;
@@ -58,11 +60,19 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
   const network = options.network ?? 'bsc';
   let now = createdAt;
   const clock = () => now;
-  const chain: ScriptedChain = createScriptedChain({ network, clock, ...options.scripted });
+  const chain: ScriptedChain =
+    network === 'tron'
+      ? createSimulatedTronChain({ clock, ...options.scripted })
+      : createScriptedChain({ network, clock, ...options.scripted });
   const merchantId = options.beside?.merchantId ?? (await addTestMerchant(db));
   if (options.beside === undefined)
     await addTestAddresses(db, merchantId, { network, count: options.addresses ?? 3 });
-  const chainConfig = testChain(network, { requiredConfirmations: 3, finality: 'depth', ...options.chain });
+  const chainConfig = testChain(network, {
+    requiredConfirmations: 3,
+    finality: 'depth',
+    ...(network === 'tron' ? simulatedTron(chain) : {}),
+    ...options.chain,
+  });
   const policy: PaymentPolicy = {
     lifetimeSeconds: 60,
     quarantineSeconds: 60,
@@ -98,7 +108,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
       db: options.watcherDb ?? db,
       chain: chainConfig,
       source,
-      watch: createWatchlist('evm'),
+      watch: createWatchlist(chainConfig.family),
       latePolicy: policy.late,
       clock,
       timeOf: testTime,

@@ -3,7 +3,6 @@ import { noTransaction } from '../../src/core/chain.ts';
 import { lockSlackMs } from '../../src/core/chain-time.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import { readRecheckMark } from '../../src/storage/chains/recheck-marks.ts';
-import { listScans } from '../../src/storage/chains/scans.ts';
 import { listDepositsIn } from '../../src/storage/deposits/range.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createEvmSource } from '../../src/watchers/evm/source.ts';
@@ -20,6 +19,7 @@ import {
   checkReplay,
   checkReplayAfterLies,
   checkRoles,
+  noteNative,
   visibleTransfers,
 } from './model-checks.ts';
 import { type Action, act, action, type Model, modelAddresses } from './model-history.ts';
@@ -404,17 +404,6 @@ type Placed = {
 
 function placeOf({ blockHash, txHash, token, recipient, ordinal, amount }: Placed): string {
   return [blockHash, txHash, token, recipient, ordinal, amount].join(' ');
-}
-
-/** Which blocks were read whole stands in the table of scans. */
-async function noteNative({ db, network, chain }: World): Promise<void> {
-  chain.readNatively.clear();
-  for (const { from, to, native } of await listScans(db, network)) {
-    for (let height = from; native && height <= to; height++) {
-      const block = chain.at(height);
-      if (block !== null) chain.readNatively.add(block.hash);
-    }
-  }
 }
 
 /** Ends every fault and comes to rest. */

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { noTransaction, type Transfer } from '../../src/core/chain.ts';
 import { lockSlackMs } from '../../src/core/chain-time.ts';
 import type { Deposit, Payment } from '../../src/core/payment.ts';
+import { listScans } from '../../src/storage/chains/scans.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { listPayments } from '../../src/storage/payments/views.ts';
 import { evmKey } from './addresses.ts';
@@ -56,6 +57,17 @@ export function visibleTransfers({ chain }: World, addresses: number): Transfer[
     .transfers()
     .filter(({ recipient }) => ours.has(recipient))
     .filter(({ token, block }) => token !== 'native' || chain.readNatively.has(block.hash));
+}
+
+/** Which blocks were read whole, by what is stored: where the chain's own source did not read them. */
+export async function noteNative({ db, network, chain }: World): Promise<void> {
+  chain.readNatively.clear();
+  for (const { from, to, native } of await listScans(db, network)) {
+    for (let height = from; native && height <= to; height++) {
+      const block = chain.at(height);
+      if (block !== null) chain.readNatively.add(block.hash);
+    }
+  }
 }
 
 type Placed = Pick<Transfer, 'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'logIndex'> & {

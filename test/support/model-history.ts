@@ -5,7 +5,7 @@ import { readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { evmKey } from './addresses.ts';
-import { openWorld, type World } from './chain-world.ts';
+import { openWorld, type World, type WorldOptions } from './chain-world.ts';
 import { type FaultyDb, InjectedFault, makeFaulty } from './faulty-db.ts';
 import { allPayments } from './model-checks.ts';
 import { tokenKey, usdt } from './payments.ts';
@@ -87,9 +87,15 @@ export type Model = {
   forks: { head: BlockRef; common: number }[];
 };
 
+export type ModelOptions = Pick<WorldOptions, 'network' | 'openSource'> & {
+  /** Starts what the source reads, before anything is read. */
+  serve?: (world: World) => Promise<void>;
+};
+
 export async function openModel(
   db: Db,
   { late, finality, balanced }: Omit<History, 'actions'>,
+  { serve, ...on }: ModelOptions = {},
 ): Promise<Model> {
   const faulty = makeFaulty(db);
   const world = await openWorld(db, {
@@ -98,7 +104,9 @@ export async function openModel(
     chain: { finality },
     scripted: { nodes: 3, finalityLag: deepest, maxRange: 4, height: 12 },
     watcherDb: faulty.db,
+    ...on,
   });
+  await serve?.(world);
   await world.read();
   if (balanced) world.chain.balance();
   return { world, faulty, highest: 0, forks: [] };

@@ -1,4 +1,4 @@
-import { type AddressKey, parseAddress } from '../../src/core/address.ts';
+import { type AddressKey, parseAddress, writeAddress } from '../../src/core/address.ts';
 import type { Coin, Currency, KnownToken } from '../../src/core/assets.ts';
 import type { BlockHash, BlockRef, Transfer, TxHash } from '../../src/core/chain.ts';
 import { knownChains } from '../../src/core/chains/known.ts';
@@ -196,15 +196,16 @@ export async function addTestMerchant(db: Db, name = 'Shop'): Promise<string> {
   return merchant.id;
 }
 
-/** Gives a merchant the addresses `evmAddress(first)` and following; answers their ids. */
+/** Gives a merchant the addresses `evmAddress(first)` and following, as their chain writes them; answers their ids. */
 export async function addTestAddresses(
   db: Db,
   merchantId: string,
   { network = 'bsc', first = 1, count, currency = null }: TestPool,
 ): Promise<number[]> {
+  const { family } = knownChains[network as KnownNetwork];
   const addresses = Array.from({ length: count }, (_, i) => ({
     network,
-    address: evmAddress(first + i),
+    address: writeAddress(family, evmKey(first + i)),
     key: evmKey(first + i),
     currency,
     label: '',

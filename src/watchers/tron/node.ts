@@ -1,6 +1,7 @@
 import type { BlockHash } from '../../core/chain.ts';
 import { createWalletApi, type WalletApi, type WalletApiOptions } from '../../nodes/wallet-api.ts';
 import { type Ahead, createAhead } from './ahead.ts';
+import { createSlots, type Slots } from './slots.ts';
 
 /** One node and what is known of it. */
 export type TronNode = {
@@ -11,6 +12,7 @@ export type TronNode = {
   width: number;
   /** Blocks that were asked for before they were wanted. */
   ahead: Ahead;
+  slots: Slots;
   /** The last block that it was seen to have, and when (Unix ms). */
   shown: { hash: BlockHash; at: number } | null;
   /** The height of its solid block as it was told with this block as the last one read. */
@@ -31,6 +33,7 @@ export function createTronNode(options: WalletApiOptions): TronNode {
     api,
     width: mostBlocks,
     ahead: createAhead(),
+    slots: createSlots(),
     shown: null,
     solid: null,
     forgetAhead: () => node.ahead.forget(),

@@ -48,6 +48,9 @@ export async function readSpan(
   // The next block is asked for though nobody has shown it: where it is there, that costs no request of its own.
   const wanted = below?.upTo ?? Math.min(upTo, Math.max(known, cursor.height + 1));
   const count = Math.min(wanted - cursor.height, node.width);
+  const asksAhead = known <= cursor.height && request.showHead !== true;
+  if (asksAhead && node.slots.isTooEarly(cursor.hash, context.clock()))
+    return nothingNew(node, request, context, cursor, seen);
   const proven = count > 0 ? await readOrTake(node, request, count) : [];
   const [first] = proven;
   if (first === undefined) return standing(node, request, context, seen);
@@ -62,6 +65,7 @@ export async function readSpan(
   seen({ serves: 'logs' });
   const last = proven.at(-1)?.block ?? first.block;
   node.shown = { hash: last.hash, at: context.clock() };
+  if (below === undefined && last.height > known) node.slots.note(last, context.clock());
   if (below !== undefined) await requireAnchor(node, below.anchor, last, signal);
   else if (last.height < Math.min(known, upTo)) askAhead(node, request, last);
   const latest = await latestAfter(node, request, last, seen);

@@ -23,6 +23,11 @@ export function chainIdOf(chain: ScriptedChain): number {
   return Number.parseInt(chain.at(0)?.hash.slice(-8) ?? '', 16);
 }
 
+/** What the configuration says of a simulated chain. */
+export function simulatedTron(chain: ScriptedChain): Partial<ChainConfig> {
+  return { assets: tronAssets(), chainId: chainIdOf(chain), internalTransfers: true };
+}
+
 export type TronOptions = Partial<Omit<ChainConfig, 'rpc'>> & {
   clock: Clock;
   log?: Logger;
@@ -36,13 +41,7 @@ export function tronSourceForTest(
   { clock, log = silentLog, timeoutMs = 5_000, ...changes }: TronOptions,
 ): ChainSource {
   const rpc = nodes.map((node) => (typeof node === 'string' ? endpointOf(node) : node));
-  const config = testChain('tron', {
-    assets: tronAssets(),
-    chainId: chainIdOf(chain),
-    internalTransfers: true,
-    ...changes,
-    rpc,
-  });
+  const config = testChain('tron', { ...simulatedTron(chain), ...changes, rpc });
   const source = createTronSource({ chain: config, clock, log, timeoutMs });
   onTestFinished(() => source.close());
   return source;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RpcEndpoint } from '../../../src/config.ts';
-import { createCodeLook } from '../../../src/watchers/evm/code-check.ts';
+import { createCodeLook } from '../../../src/watchers/code-look.ts';
 import { evmAddress } from '../../support/addresses.ts';
 import { anvilForTest } from '../../support/anvil.ts';
 import { testChain, testConfig } from '../../support/config.ts';

@@ -476,6 +476,39 @@ describe('E1: what reading costs', () => {
     expect(node.calls.slice(before).map(({ method }: Call) => method)).toEqual(['getblockbynum']);
   });
 
+  test('E1: nothing is asked before the next block can be there, once it is known how soon that is', async () => {
+    const bench = await open();
+    const [node] = bench.nodes;
+    if (node === undefined) throw new Error('no node');
+    let cursor = bench.chain.head();
+    const poll = async () => {
+      const before = node.calls.length;
+      const span = spanOf(await bench.source.poll(pollOf({ cursor, head: cursor, watch, finality: false })));
+      cursor = span.to;
+      return node.calls.length - before;
+    };
+    await poll();
+    // A block every three seconds, there 400 ms after its slot; a poll every second and a half.
+    const costs: number[] = [];
+    for (let slot = 0; slot < 40; slot++) {
+      bench.clock.advance(400);
+      bench.chain.mine();
+      bench.clock.advance(200);
+      costs.push(await poll());
+      expect(cursor).toEqual(bench.chain.head());
+      bench.clock.advance(1_500);
+      costs.push(await poll());
+      bench.clock.advance(900);
+    }
+    // Empty blocks cost one call; the poll between two of them costs one while nothing is known, and then none.
+    expect(costs.slice(0, 4).reduce((sum, cost) => sum + cost)).toBeGreaterThan(4);
+    const later = costs.slice(-20);
+    expect(later.filter((_, i) => i % 2 === 1)).toEqual(Array.from({ length: 10 }, () => 0));
+    // A missed slot is no reason to stop asking.
+    bench.clock.advance(3_000);
+    expect(await poll()).toBeGreaterThan(0);
+  });
+
   test('E2: catching up asks for ten blocks at once, and never for more than three infos at a time', async () => {
     const bench = await open();
     const [node] = bench.nodes;
