@@ -86,7 +86,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (merchant_id, network, currency, level)
     )`,
 
-    // Addresses that came back into service: what had stopped watching them takes them in again.
+    // Addresses that became active again: what had stopped watching them takes them in again.
     sql`create table address_returns (
       id ${id},
       address_id ${int} not null references addresses (id),

@@ -52,7 +52,7 @@ export type PaymentPolicy = {
   /** Less than this in all, at the payment's quote, counts as nothing received. */
   dustUsdCents: number;
   late: 'flag' | 'confirm';
-  /** How long an address out of service is watched after its last use. */
+  /** How long a retired address is watched after its last use. */
   watchRetiredDays: number;
   /** Most addresses of a derived pool that says nothing else. */
   derivedLimit: number;

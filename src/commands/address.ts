@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Network } from '../core/networks.ts';
+import { quarantineStart } from '../core/pool.ts';
 import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import { CommandError, reasonOf } from '../errors.ts';
 import { readAddressFile } from '../pool/address-file.ts';
@@ -72,7 +73,7 @@ export async function addressImport(file: string, options: ImportOptions): Promi
 export async function addressList(
   options: CommandOptions & { merchant: string; network?: Network },
 ): Promise<void> {
-  await atWork(options, async ({ db }) => {
+  await atWork(options, async ({ db, config, clock }) => {
     const merchant = await requireMerchant(db, options.merchant);
     const network = options.network ?? null;
     const addresses: PoolAddress[] = [];
@@ -83,15 +84,17 @@ export async function addressList(
       if (last === undefined) break;
       afterId = last.id;
     }
-    if (options.json) return printJson({ data: addresses.map(presentAddress) });
+    const releasedAfter = quarantineStart(config.payments, clock());
+    const shown = addresses.map((address) => presentAddress(address, releasedAfter));
+    if (options.json) return printJson({ data: shown });
     printTable(
       ['NETWORK', 'ADDRESS', 'FOR', 'STATE', 'POOL', 'LABEL'],
-      addresses.map((one) => [
+      shown.map((one) => [
         one.network,
         one.address,
         one.currency ?? 'all',
-        stateOf(one),
-        one.derived === null ? 'list' : `${one.derived.poolId}, m/0/${one.derived.index}`,
+        one.state,
+        one.derived_pool_id === null ? 'list' : `${one.derived_pool_id}, m/0/${one.derivation_index}`,
         one.label,
       ]),
     );
@@ -159,9 +162,4 @@ function readBytes(file: string): Uint8Array {
   } catch (error) {
     throw new CommandError(`${file} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
-}
-
-function stateOf({ active, lockedBy }: PoolAddress): string {
-  if (!active) return 'retired';
-  return lockedBy === null ? 'free' : 'held';
 }

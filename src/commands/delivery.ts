@@ -126,7 +126,7 @@ async function replaySpan(
 
 function notQueued({ kind }: Exclude<Sent | Replayed, { kind: 'queued' }>, notFound: () => CommandError) {
   if (kind === 'not-found') return notFound();
-  return new CommandError('the endpoint is off or removed; "depositd webhook enable" turns it on');
+  return new CommandError('the endpoint is disabled or removed; "depositd webhook enable" enables it');
 }
 
 function noDelivery(id: number): CommandError {

@@ -337,14 +337,10 @@ function addAddressCommands(program: Command): void {
     'Retire addresses: no further payment gets them, one that holds them goes on.',
   )
     .addOption(network())
-    .action(async (addresses, options) =>
-      (await import('./address-service.ts')).addressRetire(addresses, options),
-    );
-  onMerchant(address, 'restore <address...>', 'Put addresses back into service.')
+    .action(async (addresses, options) => (await import('./retire.ts')).addressRetire(addresses, options));
+  onMerchant(address, 'restore <address...>', 'Make retired addresses active again.')
     .addOption(network())
-    .action(async (addresses, options) =>
-      (await import('./address-service.ts')).addressRestore(addresses, options),
-    );
+    .action(async (addresses, options) => (await import('./retire.ts')).addressRestore(addresses, options));
 }
 
 function addWebhookCommands(program: Command): void {
@@ -375,12 +371,14 @@ function addWebhookCommands(program: Command): void {
   onEndpoint(webhook, 'test', 'Send an endpoint the event webhook.test.').action(async (id, options) =>
     (await import('./webhook.ts')).webhookTest(id, options),
   );
-  onEndpoint(webhook, 'enable', 'Turn an endpoint on again.').action(async (id, options) =>
+  onEndpoint(webhook, 'enable', 'Enable a disabled endpoint.').action(async (id, options) =>
     (await import('./webhook.ts')).webhookEnable(id, options),
   );
-  onEndpoint(webhook, 'disable', 'Turn an endpoint off; what waits for it is cancelled.').action(
-    async (id, options) => (await import('./webhook.ts')).webhookDisable(id, options),
-  );
+  onEndpoint(
+    webhook,
+    'disable',
+    'Disable an endpoint; what waits for it, and what happens meanwhile, is kept.',
+  ).action(async (id, options) => (await import('./webhook.ts')).webhookDisable(id, options));
   onEndpoint(webhook, 'remove', 'Remove an endpoint for good.').action(async (id, options) =>
     (await import('./webhook.ts')).webhookRemove(id, options),
   );

@@ -15,6 +15,7 @@ import { countUndelivered } from '../storage/webhooks/counts.ts';
 import { listTroubledEndpoints } from '../storage/webhooks/endpoints.ts';
 import { getDeliveryBacklog } from '../storage/webhooks/upkeep.ts';
 import { print, printJson, printTable } from './output.ts';
+import { endpointState } from './webhook.ts';
 import { atWork, type CommandOptions, type Workplace } from './workplace.ts';
 
 /** What the database tells of the daemon's work, whether one runs or not. */
@@ -81,7 +82,7 @@ async function readStatus({ config, db, clock }: Workplace) {
   };
 }
 
-/** The endpoints that something is wrong with: failing, off, or not given everything. */
+/** The endpoints that something is wrong with: failing, disabled, or not given everything. */
 async function readWebhooks(db: Db) {
   const undelivered = await countUndelivered(db);
   const ids = undelivered.map(({ endpointId }) => endpointId);
@@ -172,17 +173,12 @@ function showWebhooks(webhooks: Status['webhooks']): void {
       one.host,
       String(one.given_up),
       String(one.kept),
-      webhookState(one),
+      endpointState(one),
     ]),
   );
   if (webhooks.some((one) => one.given_up + one.kept > 0)) {
     print('what was given up or kept: depositd delivery list, and delivery replay to send it again');
   }
-}
-
-function webhookState({ active, disabled_reason, failing_since }: Status['webhooks'][number]): string {
-  if (!active) return `off (${disabled_reason ?? 'operator'})`;
-  return failing_since === null ? 'on' : `failing since ${failing_since}`;
 }
 
 /** As the daemon found them. */

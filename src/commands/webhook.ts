@@ -13,7 +13,6 @@ import { countKept } from '../storage/webhooks/counts.ts';
 import {
   deleteEndpoint,
   disableEndpoint,
-  type Endpoint,
   enableEndpoint,
   findSealedSecret,
   finishEndpointRotation,
@@ -85,17 +84,16 @@ export async function webhookList(options: MerchantOptions): Promise<void> {
   await atWork(options, async ({ db }) => {
     const merchant = await requireMerchant(db, options.merchant);
     const endpoints = await listEndpoints(db, merchant.id);
-    if (options.json) {
-      return printJson({ data: await Promise.all(endpoints.map((one) => presentEndpoint(db, one))) });
-    }
+    const shown = await Promise.all(endpoints.map((one) => presentEndpoint(db, one)));
+    if (options.json) return printJson({ data: shown });
     printTable(
       ['ID', 'STATE', 'URL', 'EVENTS', 'HEADERS'],
-      endpoints.map((one) => [
+      shown.map((one) => [
         one.id,
-        stateOf(one),
+        endpointState(one),
         one.url,
         one.events.join(', '),
-        one.headerNames.join(', '),
+        Object.keys(one.headers).join(', '),
       ]),
     );
   });
@@ -151,8 +149,8 @@ export async function webhookTest(id: string, options: CommandOptions): Promise<
       return queued;
     });
     if (sent.kind === 'not-found') throw noEndpoint(id);
-    if (sent.kind === 'endpoint-off')
-      throw new CommandError(`${id} is off; "depositd webhook enable ${id}" turns it on`);
+    if (sent.kind === 'endpoint-disabled')
+      throw new CommandError(`${id} is disabled; "depositd webhook enable ${id}" enables it`);
     if (options.json) return printJson({ delivery_id: sent.delivery.id });
     print(`queued as delivery ${sent.delivery.id}: a running daemon sends it within a second or two`);
   });
@@ -244,7 +242,11 @@ function describe(faults: EndpointFaults): string {
     .join('; ');
 }
 
-function stateOf({ active, disabledReason, failingSince }: Endpoint): string {
-  if (!active) return `off (${disabledReason ?? 'operator'})`;
-  return failingSince === null ? 'on' : 'failing';
+/** In words, of an endpoint as it is presented. */
+export function endpointState(
+  endpoint: Pick<Awaited<ReturnType<typeof presentEndpoint>>, 'active' | 'disabled_reason' | 'failing_since'>,
+): string {
+  const { active, disabled_reason, failing_since } = endpoint;
+  if (!active) return `disabled (${disabled_reason ?? 'operator'})`;
+  return failing_since === null ? 'active' : `failing since ${failing_since}`;
 }

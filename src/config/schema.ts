@@ -258,10 +258,10 @@ export const configSchema = section({
       .describe('How long a customer has to pay.'),
     quarantineSeconds: wholeNumber(0, 365 * 86_400)
       .default(1800)
-      .describe('How long an address rests after its payment has ended.'),
+      .describe('How long an address is in quarantine after its payment has ended.'),
     quarantine: oneOf(['soft', 'strict'])
       .default('soft')
-      .describe('"soft": a resting address is chosen last. "strict": it is not chosen at all.'),
+      .describe('"soft": an address in quarantine is chosen last. "strict": it is not chosen at all.'),
     toleranceBps: wholeNumber(0, 5000)
       .default(0)
       .describe('How much too little still confirms, in hundredths of a percent: 50 is half a percent.'),
@@ -277,7 +277,7 @@ export const configSchema = section({
       ),
     watchRetiredDays: wholeNumber(1, 3650)
       .default(30)
-      .describe('How long an address that was taken out of service is still watched after its last use.'),
+      .describe('How long a retired address is still watched after its last use.'),
     derivedLimit: wholeNumber(1, 1_000_000)
       .default(1000)
       .describe('Most addresses that are derived from one public key, where the pool says nothing else.'),

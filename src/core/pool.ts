@@ -9,19 +9,37 @@ import type { Network } from './networks.ts';
 export type PoolKey = { merchantId: string; network: Network; currency: Currency | null };
 
 export type PoolCount = PoolKey & {
-  /** In service. */
+  /** Active: not retired. */
   total: number;
-  /** In service, held by no payment, and rested since the last one. */
+  /** Active, held by no payment, and not in quarantine. */
   free: number;
-  /** In service, held by no payment, and let go a short time ago. */
+  /** Active, held by no payment, and let go by one within the time of the quarantine. */
   quarantined: number;
-  /** In service and held by pending payments. */
+  /** Active and held by pending payments. */
   held: number;
-  /** Out of service; a payment may still hold one. */
+  /** Retired: no further payment gets one, though a payment may still hold it. */
   retired: number;
   /** Could still be derived. */
   derivable: number;
 };
+
+/** What one address is counted as. */
+export type AddressState = 'free' | 'held' | 'quarantined' | 'retired';
+
+/** What was let go after this (Unix ms) is in quarantine. */
+export function quarantineStart({ quarantineSeconds }: { quarantineSeconds: number }, now: number): number {
+  return now - quarantineSeconds * 1000;
+}
+
+/** One that was let go after `releasedAfter` (Unix ms) is in quarantine. */
+export function addressState(
+  { active, lockedBy, releasedAt }: { active: boolean; lockedBy: number | null; releasedAt: number | null },
+  releasedAfter: number,
+): AddressState {
+  if (!active) return 'retired';
+  if (lockedBy !== null) return 'held';
+  return (releasedAt ?? 0) > releasedAfter ? 'quarantined' : 'free';
+}
 
 /** A pool with what the last day says of it. */
 export type PoolStatus = PoolCount & {

@@ -152,7 +152,7 @@ export function createDatabaseMetrics(
   );
   const disabled = gauge(
     'depositd_webhook_endpoints_disabled',
-    'Endpoints that are off: by an operator, after a 410 answer ("gone"), or after five days ("failing").',
+    'Endpoints that are disabled: by an operator, after a 410 answer ("gone"), or after five days ("failing").',
     ['reason'],
   );
 

@@ -49,7 +49,7 @@ export async function claimBatch(
   for (; position < looked.length && claimed.length < claimedAtOnce && left.sound > 0; position++) {
     const candidate = looked[position];
     const endpoint = candidate && endpointById.get(candidate.endpointId);
-    // What waits for an endpoint that is off is cancelled by the upkeep.
+    // What waits for a disabled endpoint is cancelled by the upkeep.
     if (candidate === undefined || endpoint === undefined || !endpoint.active) continue;
     const lane = lanes.laneOf(endpoint.id, endpoint.failingSince !== null, now);
     lanes.tookTurn(lane);

@@ -179,7 +179,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     report(done, done.conclusions);
     if (done.returned > 0) log.info({ deliveries: done.returned }, 'interrupted webhooks returned');
     if (done.cancelled > 0)
-      log.info({ deliveries: done.cancelled }, 'webhooks of inactive endpoints cancelled');
+      log.info({ deliveries: done.cancelled }, 'webhooks of disabled endpoints cancelled');
     if (options.replayOnRecovery ?? true) await recover(now);
     if (now < pruneAt) return;
     const before = now - (options.retentionMs ?? defaultRetentionMs);

@@ -22,7 +22,7 @@ export type Recorded = {
   disabled: Endpoint[];
 };
 
-/** An endpoint without one success for so long is turned off with the next delivery it makes us give up. */
+/** An endpoint without one success for so long is disabled with the next delivery it makes us give up. */
 const failingLimitMs = 5 * 24 * 60 * 60 * 1000;
 
 /** Writes ended attempts, what they say about their endpoints, and the events that follow. */

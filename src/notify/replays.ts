@@ -27,8 +27,8 @@ export const replayGapMs = 20;
 export type Sent =
   | { kind: 'queued'; delivery: Delivery }
   | { kind: 'not-found' }
-  /** It is turned off: what is queued for it would be cancelled. */
-  | { kind: 'endpoint-off' };
+  /** It is disabled: what is queued for it would be cancelled. */
+  | { kind: 'endpoint-disabled' };
 
 /** Sends `webhook.test` to one endpoint, whether it subscribes to it or not, and to no other. */
 export async function sendTestEvent(
@@ -37,7 +37,7 @@ export async function sendTestEvent(
 ): Promise<Sent> {
   const endpoint = await getEndpoint(trx, endpointId);
   if (endpoint === null) return { kind: 'not-found' };
-  if (!endpoint.active) return { kind: 'endpoint-off' };
+  if (!endpoint.active) return { kind: 'endpoint-disabled' };
   const eventSequence = await insertEvent(trx, {
     merchantId: endpoint.merchantId,
     type: 'webhook.test',
@@ -102,7 +102,7 @@ export async function replayDelivery(
   const event = await getDeliveryEvent(trx, deliveryId);
   if (event === null) return { kind: 'not-found' };
   const endpoint = await getEndpoint(trx, event.endpointId);
-  if (endpoint === null || !endpoint.active) return { kind: 'endpoint-off' };
+  if (endpoint === null || !endpoint.active) return { kind: 'endpoint-disabled' };
   return queued(trx, await enqueueDelivery(trx, { ...event, replayOf: deliveryId, at }));
 }
 
@@ -152,7 +152,7 @@ async function replay(
   const { endpointId, since, at, until = at + 1, limit = mostReplays } = span;
   const endpoint = await getEndpoint(trx, endpointId);
   if (endpoint === null) return { kind: 'not-found' };
-  if (!endpoint.active) return { kind: 'endpoint-off' };
+  if (!endpoint.active) return { kind: 'endpoint-disabled' };
   const count = await enqueue({ endpointId, since, until, limit, gapMs: replayGapMs, at }, endpoint);
   return { kind: 'queued', count, more: count === limit };
 }

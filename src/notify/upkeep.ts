@@ -2,7 +2,7 @@ import type { Trx } from '../storage/schema.ts';
 import { forgetEndedRotations } from '../storage/webhooks/endpoints.ts';
 import {
   bringForward,
-  cancelOfInactiveEndpoints,
+  cancelOfDisabledEndpoints,
   findExpiredLeases,
   pruneDeliveries,
 } from '../storage/webhooks/upkeep.ts';
@@ -17,7 +17,7 @@ const atOnce = 500;
 export type Upkeep = Recorded & { conclusions: readonly Conclusion[]; returned: number; cancelled: number };
 
 /**
- * Returns attempts whose process died to the schedule, cancels what waits for endpoints that are off, and
+ * Returns attempts whose process died to the schedule, cancels what waits for disabled endpoints, and
  * forgets the secrets of ended rotations.
  *
  * `leasesUntil`: leases that end by then are over; `Infinity` when no other process can hold one.
@@ -35,7 +35,7 @@ export async function keepUp(
     return concludeInterrupted(lease, { startedAt, endedAt: Math.max(now, startedAt), random: random() });
   });
   const recorded = await recordConclusions(trx, conclusions, now);
-  const cancelled = await cancelOfInactiveEndpoints(trx, { limit: atOnce, at: now });
+  const cancelled = await cancelOfDisabledEndpoints(trx, { limit: atOnce, at: now });
   await bringForward(trx, { now, latest: now + windowMs });
   await forgetEndedRotations(trx, now);
   return { ...recorded, conclusions, returned: lost.length, cancelled };

@@ -15,8 +15,8 @@ import {
   revokeKey,
   revokeKeysOf,
 } from '../storage/operators/merchants.ts';
-import { retireAddressesOf } from '../storage/pool/address-service.ts';
 import { listDerivedPools, removeDerivedPool } from '../storage/pool/derived-pools.ts';
+import { retireAddressesOf } from '../storage/pool/retire.ts';
 import type { Db } from '../storage/schema.ts';
 import { deleteEndpoint, listEndpoints } from '../storage/webhooks/endpoints.ts';
 

@@ -2,6 +2,7 @@ import type { PaymentPolicy } from '../config.ts';
 import { type AccountKey, parseAccountKey } from '../core/account-key.ts';
 import type { Address } from '../core/address.ts';
 import type { ChainFamily } from '../core/networks.ts';
+import { quarantineStart } from '../core/pool.ts';
 import { InvariantError } from '../errors.ts';
 import { serializeInserts } from '../storage/database.ts';
 import { findAddressHolders } from '../storage/pool/addresses.ts';
@@ -15,20 +16,20 @@ import { findFreeAddress, type Pool } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 
 /**
- * The address for a new payment, in the transaction that locks it: one that has rested longest; else a new one,
- * derived; else, where the quarantine is soft, one that has not rested. Null when there is none.
+ * The address for a new payment, in the transaction that locks it: the free one that was let go longest ago; else a new one,
+ * derived; else, where the quarantine is soft, one in quarantine. Null when there is none.
  */
 export async function chooseAddress(
   trx: Trx,
   { family, ...pool }: Pool & { family: ChainFamily },
-  { quarantine, quarantineSeconds }: Pick<PaymentPolicy, 'quarantine' | 'quarantineSeconds'>,
+  policy: Pick<PaymentPolicy, 'quarantine' | 'quarantineSeconds'>,
   now: number,
 ): Promise<{ id: number; address: Address } | null> {
-  const rested = await findFreeAddress(trx, pool, now - quarantineSeconds * 1000);
-  if (rested !== null) return rested;
+  const free = await findFreeAddress(trx, pool, quarantineStart(policy, now));
+  if (free !== null) return free;
   const derived = await deriveAddress(trx, pool, family, now);
   if (derived !== null) return derived;
-  return quarantine === 'strict' ? null : findFreeAddress(trx, pool, null);
+  return policy.quarantine === 'strict' ? null : findFreeAddress(trx, pool, null);
 }
 
 /**

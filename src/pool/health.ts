@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Config, PaymentPolicy } from '../config.ts';
 import type { EventType } from '../core/events.ts';
+import { quarantineStart } from '../core/pool.ts';
 import type { Logger } from '../log.ts';
 import { poolEventBody } from '../present/event-body.ts';
 import { inTransaction } from '../storage/database.ts';
@@ -100,8 +101,7 @@ export function createPoolHealth({ db, clock, log, policy, chains, onEvents }: P
   }
 
   function count(pool: Pool): Promise<PoolLoad> {
-    const { quarantine, quarantineSeconds } = policy;
-    return countPool(db, pool, quarantine === 'strict' ? clock() - quarantineSeconds * 1000 : null);
+    return countPool(db, pool, policy.quarantine === 'strict' ? quarantineStart(policy, clock()) : null);
   }
 
   /** Writes the event, once until the pool has recovered. */

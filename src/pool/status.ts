@@ -1,5 +1,5 @@
 import type { PaymentPolicy } from '../config.ts';
-import { forecastPool, type PoolStatus } from '../core/pool.ts';
+import { forecastPool, type PoolStatus, quarantineStart } from '../core/pool.ts';
 import { countPools } from '../storage/pool/counts.ts';
 import { readPoolUse } from '../storage/pool/use.ts';
 import type { Db } from '../storage/schema.ts';
@@ -16,7 +16,7 @@ export async function describePools(
   policy: Policy,
   now: number,
 ): Promise<PoolStatus[]> {
-  const counts = await countPools(db, merchantId, now - policy.quarantineSeconds * 1000);
+  const counts = await countPools(db, merchantId, quarantineStart(policy, now));
   const uses = await readPoolUse(db, merchantId, now - dayMs);
   return counts.map((count) => {
     const use = uses.find(

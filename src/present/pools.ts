@@ -1,6 +1,6 @@
 import { shortKey } from '../core/account-key.ts';
 import { type GapReport, gapWarning } from '../core/gaps.ts';
-import type { PoolStatus } from '../core/pool.ts';
+import { addressState, type PoolStatus } from '../core/pool.ts';
 import type { PoolAddress } from '../storage/pool/addresses.ts';
 import type { DerivedPool } from '../storage/pool/derived-pools.ts';
 import { isoTime } from './values.ts';
@@ -48,7 +48,8 @@ export function presentDerivedPool({ gaps, ...pool }: DerivedPool & { gaps: GapR
   };
 }
 
-export function presentAddress(address: PoolAddress) {
+/** What was let go after `releasedAfter` (Unix ms) is in quarantine. */
+export function presentAddress(address: PoolAddress, releasedAfter: number) {
   return {
     id: address.id,
     network: address.network,
@@ -58,6 +59,7 @@ export function presentAddress(address: PoolAddress) {
     source: address.source,
     derived_pool_id: address.derived?.poolId ?? null,
     derivation_index: address.derived?.index ?? null,
+    state: addressState(address, releasedAfter),
     active: address.active,
     held: address.lockedBy !== null,
     created_at: isoTime(address.createdAt),

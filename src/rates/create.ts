@@ -31,7 +31,7 @@ export type SourceStatus = {
   /** Host and phrase; null while it answers. */
   lastError: string | null;
   /** Unix ms until which it is left alone, as it wished; null when it may be asked. */
-  restingUntil: number | null;
+  backoffUntil: number | null;
 };
 
 export type CoinStatus = { coin: Coin } & Finding;
@@ -70,7 +70,7 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
 
   async function ask(seat: Seat, signal: AbortSignal): Promise<void> {
     const { source, status } = seat;
-    if (status.restingUntil !== null && clock() < status.restingUntil) return;
+    if (status.backoffUntil !== null && clock() < status.backoffUntil) return;
     const answer = await source.ask(needed, signal);
     if (signal.aborted) return;
     seat.asked = true;
@@ -78,13 +78,13 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
     switch (answer.kind) {
       case 'prices':
         if (status.lastError !== null) log.info(fields, 'rate source answers again');
-        seat.status = { ...status, answeredAt: clock(), lastError: null, restingUntil: null };
+        seat.status = { ...status, answeredAt: clock(), lastError: null, backoffUntil: null };
         board.put(source.name, answer.prices);
         break;
       case 'failed': {
         if (status.lastError === null) log.warn({ ...fields, reason: answer.reason }, 'rate source failed');
-        const restingUntil = answer.retryAfterMs === null ? null : clock() + answer.retryAfterMs;
-        seat.status = { ...status, lastError: `${source.host}: ${answer.reason}`, restingUntil };
+        const backoffUntil = answer.retryAfterMs === null ? null : clock() + answer.retryAfterMs;
+        seat.status = { ...status, lastError: `${source.host}: ${answer.reason}`, backoffUntil };
         break;
       }
       default:
@@ -147,7 +147,7 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
 }
 
 function unheard(name: SourceName, host: string | null): SourceStatus {
-  return { name, host, answeredAt: null, lastError: null, restingUntil: null };
+  return { name, host, answeredAt: null, lastError: null, backoffUntil: null };
 }
 
 function createSources(

@@ -99,7 +99,7 @@ async function pruneBalanceMarks(trx: Trx, before: number, limit: number): Promi
   return Number(result.numDeletedRows);
 }
 
-/** Deletes notes of addresses that came back into service before `before` (Unix ms). */
+/** Deletes notes of addresses that became active again before `before` (Unix ms). */
 async function pruneReturns(trx: Trx, before: number, limit: number): Promise<number> {
   const old = trx
     .selectFrom('address_returns')

@@ -26,7 +26,7 @@ export const usedLatelyMs = 60 * 60 * 1000;
 /** So few addresses are asked for at the head whether they are in use or not: leaving some out saves nothing. */
 export const fewAddresses = 32;
 
-/** How long an address that was taken out of service is watched after its last use. */
+/** How long a retired address is watched after its last use. */
 export type Retirement = { afterMs: number; clock: Clock };
 
 /** Addresses, and up to which row of their table, and which return to service, they were taken in. */
@@ -40,7 +40,7 @@ const rebuildMs = 24 * 60 * 60 * 1000;
 
 /**
  * Watches every address of a chain family, whatever network it was added for: the same key controls it on all
- * of them, and customers confuse networks. One that is out of service is watched for some time after its last
+ * of them, and customers confuse networks. One that is retired is watched for some time after its last
  * use, because a late transfer to it must still be found; without `retirement` it is never forgotten.
  */
 export function createWatchlist(

@@ -70,7 +70,7 @@ describe('addresses', () => {
     });
   });
 
-  test('are taken out of service and put back, by their text on any network', async () => {
+  test('are retired and made active again, by their text on any network', async () => {
     const { home, id } = await homeWithMerchant();
     await home.run('address', 'add', '--merchant', id, '--network', 'bsc', evmAddress(1), evmAddress(2));
     const retired = await home.runJson('address', 'retire', '--merchant', id, evmAddress(1).toLowerCase());
@@ -79,7 +79,7 @@ describe('addresses', () => {
     expect(data).toMatchObject([{ active: false }, { active: true }]);
     expect(await home.run('address', 'restore', '--merchant', id, evmAddress(1))).toMatchObject({
       code: 0,
-      stdout: `${evmAddress(1)} on bsc is in service\n`,
+      stdout: `${evmAddress(1)} on bsc is active again\n`,
     });
     const absent = await home.run('address', 'retire', '--merchant', id, evmAddress(1), evmAddress(9));
     expect(absent).toMatchObject({

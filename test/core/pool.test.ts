@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { forecastPool, type PoolPace } from '../../src/core/pool.ts';
+import { addressState, forecastPool, type PoolPace } from '../../src/core/pool.ts';
 
 const pace = fc.record<PoolPace>({
   paymentsPerHour: fc.nat(2_000),
@@ -74,4 +74,15 @@ describe('the forecast of a pool', () => {
       }),
     );
   });
+});
+
+test.each([
+  ['free', { active: true, lockedBy: null, releasedAt: 0 }],
+  ['free', { active: true, lockedBy: null, releasedAt: 100 }],
+  ['quarantined', { active: true, lockedBy: null, releasedAt: 101 }],
+  ['held', { active: true, lockedBy: 7, releasedAt: null }],
+  ['retired', { active: false, lockedBy: null, releasedAt: 101 }],
+  ['retired', { active: false, lockedBy: 7, releasedAt: null }],
+] as const)('an address is %s as its pool counts it: %j', (state, address) => {
+  expect(addressState(address, 100)).toBe(state);
 });

@@ -70,7 +70,7 @@ test('a payment that finds no free address gets a derived one, and is paid there
   await shop.receiver.waitForEvent('payment.confirmed', second.payment_number);
 });
 
-test('an address taken out of service finishes its payment', async () => {
+test('a retired address finishes its payment', async () => {
   const merchant = await shop.addMerchant({ bsc: [testAddress('bsc', 501)] });
   const payment = await create(merchant);
   const list = await shop.admin.get<{ data: { id: number }[] }>(`/merchants/${merchant.id}/addresses/`);

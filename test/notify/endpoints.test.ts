@@ -382,11 +382,13 @@ describeDatabases('a replay', (openTestDb) => {
         kind: 'not-found',
       });
       await disableEndpoint(trx, id, 'operator');
-      expect(await replayDelivery(trx, { deliveryId, at: 1 })).toEqual({ kind: 'endpoint-off' });
-      expect(await replayRange(trx, { endpointId: id, since: 0, at: 1 })).toEqual({ kind: 'endpoint-off' });
-      expect(await sendTestEvent(trx, { endpointId: id, at: 1 })).toEqual({ kind: 'endpoint-off' });
+      expect(await replayDelivery(trx, { deliveryId, at: 1 })).toEqual({ kind: 'endpoint-disabled' });
+      expect(await replayRange(trx, { endpointId: id, since: 0, at: 1 })).toEqual({
+        kind: 'endpoint-disabled',
+      });
+      expect(await sendTestEvent(trx, { endpointId: id, at: 1 })).toEqual({ kind: 'endpoint-disabled' });
       await deleteEndpoint(trx, id, 1);
-      expect(await replayDelivery(trx, { deliveryId, at: 1 })).toEqual({ kind: 'endpoint-off' });
+      expect(await replayDelivery(trx, { deliveryId, at: 1 })).toEqual({ kind: 'endpoint-disabled' });
       expect(await sendTestEvent(trx, { endpointId: id, at: 1 })).toEqual({ kind: 'not-found' });
     });
   });

@@ -56,7 +56,7 @@ const action = fc.oneof(
   fc.record({ kind: fc.constant('cancel'), payment: index }),
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('accept'), payment: index }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('attach'), deposit: index, payment: index }) },
-  fc.record({ kind: fc.constant('service'), address: fc.nat(1), inService: fc.boolean() }),
+  fc.record({ kind: fc.constant('retire'), address: fc.nat(1), retired: fc.boolean() }),
 );
 type Action = typeof action extends fc.Arbitrary<infer T> ? T : never;
 
@@ -191,8 +191,8 @@ async function act(shop: Shop, { payments, moved }: Past, each: Action): Promise
       if (deposit !== undefined && payment !== undefined) await shop.attach(deposit.id, payment);
       return;
     }
-    case 'service':
-      return shop.setInService(evmAddress(each.address), each.inService);
+    case 'retire':
+      return shop.setRetired(evmAddress(each.address), each.retired);
     default:
       return each satisfies never;
   }

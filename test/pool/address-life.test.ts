@@ -6,25 +6,25 @@ import { openShop } from '../support/shop.ts';
 const daySeconds = 24 * 60 * 60;
 
 describeDatabases('the life of an address', (openTestDb) => {
-  test('taken out of service it finishes its payment, and no other payment gets it', async () => {
+  test('retired it finishes its payment, and no other payment gets it', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 1 });
     const payment = await shop.create();
-    await shop.setInService(payment.address, false);
+    await shop.setRetired(payment.address, true);
     shop.pay(payment, 50);
     await shop.confirmAll();
     expect(await shop.state(payment)).toBe('confirmed');
     expect((await shop.tryCreate({})).outcome).toBe('no_address');
 
-    await shop.setInService(payment.address, true);
+    await shop.setRetired(payment.address, false);
     expect((await shop.create()).address).toBe(payment.address);
   });
 
-  test('out of service it is watched for 30 days after its last use: money that comes late is seen', async () => {
+  test('retired it is watched for 30 days after its last use: money that comes late is seen', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await shop.create();
     shop.passTime(2_000);
     await shop.read();
-    await shop.setInService(payment.address, false);
+    await shop.setRetired(payment.address, true);
     shop.passTime(29 * daySeconds);
     await shop.read();
     expect(shop.watches(payment.address)).toBe(true);
@@ -33,12 +33,12 @@ describeDatabases('the life of an address', (openTestDb) => {
     expect(await shop.state(payment)).toBe('expired late');
   });
 
-  test('then it leaves the watchlist, unless it is in service', async () => {
+  test('then it leaves the watchlist, unless it is active', async () => {
     const shop = await openShop(await openTestDb(), { payments: { watchRetiredDays: 7 } });
     const [retired, active] = [await shop.create(), await shop.create()];
     shop.passTime(2_000);
     await shop.read();
-    await shop.setInService(retired.address, false);
+    await shop.setRetired(retired.address, true);
     shop.passTime(9 * daySeconds);
     await shop.read();
     expect(shop.watches(retired.address)).toBe(false);
@@ -55,7 +55,7 @@ describeDatabases('the life of an address', (openTestDb) => {
       payments: { watchRetiredDays: 1, lifetimeSeconds: 20 * daySeconds },
     });
     const payment = await shop.create();
-    await shop.setInService(payment.address, false);
+    await shop.setRetired(payment.address, true);
     shop.passTime(15 * daySeconds);
     await shop.read();
     shop.pay(payment, 50);
@@ -63,17 +63,17 @@ describeDatabases('the life of an address', (openTestDb) => {
     expect(await shop.state(payment)).toBe('confirmed');
   });
 
-  test('one that left is watched again as soon as it is back in service', async () => {
+  test('one that left is watched again as soon as it is active again', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 1, payments: { watchRetiredDays: 1 } });
     const first = await shop.create();
     shop.passTime(2_000);
     await shop.read();
-    await shop.setInService(first.address, false);
+    await shop.setRetired(first.address, true);
     shop.passTime(5 * daySeconds);
     await shop.read();
     expect(shop.watches(first.address)).toBe(false);
 
-    await shop.setInService(first.address, true);
+    await shop.setRetired(first.address, false);
     const payment = await shop.create();
     expect(payment.address).toBe(first.address);
     shop.pay(payment, 50);
@@ -81,7 +81,7 @@ describeDatabases('the life of an address', (openTestDb) => {
     expect(await shop.state(payment)).toBe('confirmed');
   });
 
-  test('listed on two networks it stays watched while either is in service', async () => {
+  test('listed on two networks it stays watched while either is active', async () => {
     const shop = await openShop(await openTestDb(), {
       addresses: 1,
       shared: true,
@@ -90,7 +90,7 @@ describeDatabases('the life of an address', (openTestDb) => {
     const payment = await shop.create({ network: 'bsc' });
     shop.passTime(2_000);
     await shop.read();
-    await shop.setInService(payment.address, false, 'bsc');
+    await shop.setRetired(payment.address, true, 'bsc');
     shop.passTime(5 * daySeconds);
     await shop.read();
     shop.pay(payment, 50);
@@ -101,7 +101,7 @@ describeDatabases('the life of an address', (openTestDb) => {
   test('each change is in the audit log, and what changes nothing is not', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 1 });
     const { address } = await shop.create();
-    for (const inService of [false, false, true, true]) await shop.setInService(address, inService);
+    for (const retired of [true, true, false, false]) await shop.setRetired(address, retired);
     const audit = await listAudit(shop.db, { subject: shop.merchantId, beforeId: null, limit: 10 });
     const changes = audit.filter((entry) => entry.action !== 'addresses.added');
     expect(changes.map(({ action, detail }) => [action, detail])).toEqual([
@@ -110,7 +110,7 @@ describeDatabases('the life of an address', (openTestDb) => {
     ]);
   });
 
-  test('is chosen again after all that rest longer, and under strict quarantine not before its time', async () => {
+  test('is chosen again after all that were let go before, and under strict quarantine not before its time', async () => {
     const soft = await openShop(await openTestDb(), { addresses: 2 });
     const first = await soft.create();
     await soft.cancel(first);

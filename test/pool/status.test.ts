@@ -1,7 +1,11 @@
 import { HDKey } from '@scure/bip32';
 import { expect, test } from 'vitest';
+import { parseNetwork } from '../../src/core/networks.ts';
+import { quarantineStart } from '../../src/core/pool.ts';
 import { createDerivedPool } from '../../src/pool/derived.ts';
 import { describePools } from '../../src/pool/status.ts';
+import { presentAddress } from '../../src/present/pools.ts';
+import { listAddresses } from '../../src/storage/pool/addresses.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
@@ -12,13 +16,25 @@ async function poolOf(shop: Shop, network = 'bsc') {
   return pool;
 }
 
+/** Of each address on BSC, as the API and the commands show it. */
+async function statesOf({ db, merchantId, config, clock }: Shop): Promise<string[]> {
+  const addresses = await listAddresses(db, {
+    merchantId,
+    network: parseNetwork('bsc'),
+    afterId: 0,
+    limit: 99,
+  });
+  const start = quarantineStart(config.payments, clock());
+  return addresses.map((address) => presentAddress(address, start).state);
+}
+
 describeDatabases('the state of a pool', (openTestDb) => {
-  test('tells how many addresses are free, held, resting and out of service', async () => {
+  test('tells how many addresses are free, held, quarantined and retired', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 6, payments: { quarantineSeconds: 600 } });
     const [held, let_go, retired] = [await shop.create(), await shop.create(), await shop.create()];
     await shop.cancel(let_go);
     await shop.cancel(retired);
-    await shop.setInService(retired.address, false);
+    await shop.setRetired(retired.address, true);
     expect(await poolOf(shop)).toMatchObject({
       ...{
         currency: null,
@@ -31,10 +47,13 @@ describeDatabases('the state of a pool', (openTestDb) => {
         derivable: 0,
       },
     });
+    expect((await statesOf(shop)).toSorted()).toEqual([
+      ...['free', 'free', 'free', 'held', 'quarantined', 'retired'],
+    ]);
     shop.passTime(601);
     await shop.read();
     expect(await poolOf(shop)).toMatchObject({ free: 4, held: 1, quarantined: 0, retired: 1 });
-    await shop.setInService(held.address, false);
+    await shop.setRetired(held.address, true);
     expect(await poolOf(shop)).toMatchObject({ total: 4, free: 4, held: 0, retired: 2 });
     expect(await poolOf(shop, 'ethereum')).toMatchObject({ total: 6, free: 6 });
   });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { RatesService } from '../../src/rates/create.ts';
 import { createRateMetrics } from '../../src/rates/metrics.ts';
 
-const source = { host: 'prices.example', lastError: null, restingUntil: null };
+const source = { host: 'prices.example', lastError: null, backoffUntil: null };
 
 test('metrics show which coins can be quoted, at what, and when each source last answered', async () => {
   const registry = new Registry();

@@ -381,7 +381,7 @@ describe('sources that fail', () => {
     const { refresh, pass, exchanges, rates } = await scene({ sources: ['kraken'] }, ['eth']);
     exchanges.kraken.answer(text('', 429, { 'retry-after': '90' }));
     await refresh();
-    expect(rates.status().sources[0]).toMatchObject({ restingUntil: noon + 90 * second });
+    expect(rates.status().sources[0]).toMatchObject({ backoffUntil: noon + 90 * second });
     exchanges.kraken.quote({ eth: '3000' });
     pass(89 * second);
     await refresh();
@@ -394,7 +394,7 @@ describe('sources that fail', () => {
       host: exchanges.kraken.host,
       answeredAt: noon + 90 * second,
       lastError: null,
-      restingUntil: null,
+      backoffUntil: null,
     });
   });
 

@@ -50,7 +50,7 @@ import { listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { appendEvent, listEvents } from '../../src/storage/webhooks/events.ts';
 import { claimDueDeliveries, findDueEndpoints, findNextDueAt } from '../../src/storage/webhooks/queue.ts';
 import {
-  cancelOfInactiveEndpoints,
+  cancelOfDisabledEndpoints,
   findExpiredLeases,
   getDeliveryBacklog,
 } from '../../src/storage/webhooks/upkeep.ts';
@@ -153,7 +153,7 @@ const hot: Hot = {
   'notify: claim': (trx) =>
     claimDueDeliveries(trx, { endpointId: 'we_1', lane: 'fresh', limit: 4, now, leaseUntil: now + 30_000 }),
   'notify: expired leases': (trx) => findExpiredLeases(trx, now, 500),
-  'notify: of inactive endpoints': (trx) => cancelOfInactiveEndpoints(trx, { limit: 500, at: now }),
+  'notify: of disabled endpoints': (trx) => cancelOfDisabledEndpoints(trx, { limit: 500, at: now }),
   'notify: backlog': (trx) => getDeliveryBacklog(trx, now),
   'deliveries: of a merchant': (trx) => listDeliveries(trx, { merchantId: 'mer_1', limit: 50 }),
   'deliveries: of an endpoint': (trx) => listDeliveries(trx, { endpointId: 'we_1', limit: 50 }),

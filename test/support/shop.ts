@@ -9,7 +9,7 @@ import { attachDeposit } from '../../src/payments/attach.ts';
 import { cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
-import { setInService } from '../../src/pool/service.ts';
+import { setRetired } from '../../src/pool/retire.ts';
 import { type PresentedPayment, presentPayment } from '../../src/present/payments.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listDeposits, listDepositsOfPayment } from '../../src/storage/deposits/deposits.ts';
@@ -243,15 +243,11 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     async unmatched() {
       return (await listDeposits(db, { role: 'unmatched', limit: 100 })).deposits;
     },
-    /** Takes an address out of service, on one network or all, or puts it back. */
-    async setInService(
-      address: string,
-      inService: boolean,
-      network: ShopNetwork | null = null,
-    ): Promise<void> {
+    /** Retires an address, on one network or all, or makes it active again. */
+    async setRetired(address: string, retired: boolean, network: ShopNetwork | null = null): Promise<void> {
       const listed = await listAddresses(db, { merchantId, network, afterId: 0, limit: 1_000 });
       for (const { id } of listed.filter((one) => one.address === address)) {
-        await setInService({ db, clock }, { merchantId, addressId: id, inService, actor: 'admin' });
+        await setRetired({ db, clock }, { merchantId, addressId: id, retired, actor: 'admin' });
       }
     },
     watches: (address: string) => watch.has(keyOfHex(address)),

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { Config } from '../../config.ts';
+import { quarantineStart } from '../../core/pool.ts';
 import { checkAndAddAddresses, type ImportDeps } from '../../pool/import.ts';
 import { presentAddress } from '../../present/pools.ts';
 import { listAddresses } from '../../storage/pool/addresses.ts';
@@ -30,6 +32,9 @@ export const addressSchema = z.object({
   source: z.enum(['static', 'derived']),
   derived_pool_id: countSchema.nullable(),
   derivation_index: countSchema.nullable().describe('Of m/0/index below the key of its pool.'),
+  state: z
+    .enum(['free', 'held', 'quarantined', 'retired'])
+    .describe('As it is counted in its pool. `quarantined`: let go by a payment a short time ago.'),
   active: z.boolean(),
   held: z.boolean().describe('By a pending payment.'),
   created_at: timeSchema,
@@ -42,7 +47,7 @@ const resultSchema = z.object({
   id: countSchema.nullable(),
 });
 
-export type AddressRouteDeps = ImportDeps;
+export type AddressRouteDeps = ImportDeps & { config: Pick<Config, 'payments'> };
 
 /** The receive addresses of merchants. */
 export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
@@ -69,8 +74,9 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
       const afterId = decodeCursor(cursor, 'cursor') ?? 0;
       const found = await listAddresses(db, { merchantId: merchant.id, network, afterId, limit: limit + 1 });
       const page = found.slice(0, limit);
+      const releasedAfter = quarantineStart(deps.config.payments, deps.clock());
       return {
-        data: page.map(presentAddress),
+        data: page.map((address) => presentAddress(address, releasedAfter)),
         next_cursor: encodeCursor(found.length > limit ? (page.at(-1)?.id ?? null) : null),
       };
     },

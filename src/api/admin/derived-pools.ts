@@ -144,7 +144,7 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
         ...commonErrors,
         200: z.object({
           id: countSchema,
-          retired: countSchema.describe('Addresses that were in service.'),
+          retired: countSchema.describe('Addresses that were active.'),
           held: countSchema.describe('Those of them that a pending payment holds.'),
         }),
       },

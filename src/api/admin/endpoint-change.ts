@@ -34,7 +34,7 @@ export function createEndpointChange({ db, clock }: { db: Db; clock: Clock }): E
   };
 }
 
-export function endpointOff(): HttpError {
+export function endpointDisabled(): HttpError {
   return serviceError(
     409,
     'endpoint_disabled',

@@ -15,11 +15,11 @@ const poolSchema = z.object({
   level: z
     .enum(['ok', 'low', 'exhausted'])
     .describe('`low`: fewer than a fifth can be had. `exhausted`: none.'),
-  total: countSchema.describe('In service.'),
-  free: countSchema.describe('Held by no payment, and rested.'),
-  held: countSchema.describe('By pending payments.'),
-  quarantined: countSchema.describe('Let go by a payment a short time ago.'),
-  retired: countSchema.describe('Out of service; a payment may still hold one.'),
+  total: countSchema.describe('Active: not retired.'),
+  free: countSchema.describe('Active, held by no payment and not in quarantine.'),
+  held: countSchema.describe('Active and held by pending payments.'),
+  quarantined: countSchema.describe('Active, and let go by a payment within `payments.quarantineSeconds`.'),
+  retired: countSchema.describe('No further payment gets them; a payment may still hold one.'),
   derivable: countSchema.describe('Could still be derived from a public key.'),
   forecast: z
     .object({

@@ -9,7 +9,7 @@ import { fieldError, notFound } from '../http/errors.ts';
 import { bodyErrors, countSchema, momentSchema, serviceErrorSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { deliveryPath } from './deliveries.ts';
-import { endpointOff } from './endpoint-change.ts';
+import { endpointDisabled } from './endpoint-change.ts';
 import { isId, rowId } from './paths.ts';
 import { deliverySchema } from './webhook-schemas.ts';
 
@@ -46,7 +46,7 @@ export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
       const act = { at: clock(), actor: 'admin' };
       const sent = await inTransaction(db, (trx) => operatorReplaysOne(trx, deliveryId, act));
       if (sent.kind === 'not-found') throw notFound();
-      if (sent.kind === 'endpoint-off') throw endpointOff();
+      if (sent.kind === 'endpoint-disabled') throw endpointDisabled();
       wakeNotifier();
       return reply.code(201).send(presentDelivery(sent.delivery));
     },
@@ -94,7 +94,7 @@ export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
       const act = { at: clock(), actor: 'admin' };
       const replayed = await inTransaction(db, (trx) => operatorReplays(trx, wish, act));
       if (replayed.kind === 'not-found') throw unknownEndpoint();
-      if (replayed.kind === 'endpoint-off') throw endpointOff();
+      if (replayed.kind === 'endpoint-disabled') throw endpointDisabled();
       wakeNotifier();
       return reply.code(202).send({ count: replayed.count, more: replayed.more });
     },

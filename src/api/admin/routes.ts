@@ -10,7 +10,6 @@ import type { Limiter } from '../http/limits.ts';
 import { type DocumentInfo, openApiOptions } from '../http/openapi.ts';
 import { detailSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { registerAddressServiceRoutes } from './address-service.ts';
 import { type AddressRouteDeps, registerAddressRoutes } from './addresses.ts';
 import { registerAuditRoutes } from './audit.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
@@ -21,6 +20,7 @@ import { registerMerchantRoutes } from './merchants.ts';
 import { registerAdminPaymentRoutes } from './payments.ts';
 import { registerPoolRoutes } from './pool.ts';
 import { registerReplayRoutes } from './replays.ts';
+import { registerRetireRoutes } from './retire.ts';
 import { registerWebhookActions } from './webhook-actions.ts';
 import { registerWebhookRoutes, type WebhookRouteDeps } from './webhooks.ts';
 
@@ -45,7 +45,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
   await api.register(async (routes: Api) => {
     registerMerchantRoutes(routes, deps);
     registerAddressRoutes(routes, deps);
-    registerAddressServiceRoutes(routes, deps);
+    registerRetireRoutes(routes, deps);
     registerDerivedPoolRoutes(routes, deps);
     registerPoolRoutes(routes, deps);
     registerAdminPaymentRoutes(routes, deps);

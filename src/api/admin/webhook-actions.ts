@@ -6,7 +6,7 @@ import { finishEndpointRotation } from '../../storage/webhooks/endpoints.ts';
 import { notFound } from '../http/errors.ts';
 import { bodyErrors, serviceErrorSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { createEndpointChange, endpointOff, endpointPath } from './endpoint-change.ts';
+import { createEndpointChange, endpointDisabled, endpointPath } from './endpoint-change.ts';
 import { deliverySchema, endpointSchema, endpointSecretSchema } from './webhook-schemas.ts';
 import type { WebhookRouteDeps } from './webhooks.ts';
 
@@ -87,7 +87,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
     handler: async (request, reply) => {
       const delivery = await change(request.params, 'tested', async (trx, { id }, at) => {
         const sent = await sendTestEvent(trx, { endpointId: id, at });
-        if (sent.kind === 'endpoint-off') throw endpointOff();
+        if (sent.kind === 'endpoint-disabled') throw endpointDisabled();
         if (sent.kind === 'not-found') throw notFound();
         return { result: sent.delivery, detail: { delivery: sent.delivery.id } };
       });

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { Asset } from '../../core/assets.ts';
 import { describeSkew, skewLimits } from '../../core/chain-time.ts';
+import { quarantineStart } from '../../core/pool.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import { readClockSkews } from '../../storage/chains/clock.ts';
@@ -50,8 +51,8 @@ export function registerMethodRoutes(api: Api, deps: MethodRouteDeps): void {
     },
     handler: async (request) => {
       const now = clock();
-      const { quarantine, quarantineSeconds } = config.payments;
-      const releasedBefore = quarantine === 'strict' ? now - quarantineSeconds * 1000 : now;
+      const releasedBefore =
+        config.payments.quarantine === 'strict' ? quarantineStart(config.payments, now) : now;
       const chains = await readChains(db);
       const readNow = await timeOf(db, clock);
       const skews = await readClockSkews(db, clock, timeOf);

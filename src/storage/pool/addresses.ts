@@ -19,6 +19,8 @@ export type PoolAddress = {
   active: boolean;
   /** The pending payment that holds it. */
   lockedBy: number | null;
+  /** When the last payment let it go, Unix ms; 0: none ever held it. */
+  releasedAt: number | null;
   createdAt: number;
 };
 
@@ -100,6 +102,7 @@ export async function listAddresses(
       'derivation_index',
       'active',
       'locked_by',
+      'released_at',
       'created_at',
     ])
     .where('merchant_id', '=', filter.merchantId)
@@ -120,6 +123,7 @@ export async function listAddresses(
       row.derived_pool_id === null ? null : { poolId: row.derived_pool_id, index: row.derivation_index ?? 0 },
     active: row.active === 1,
     lockedBy: row.locked_by,
+    releasedAt: row.released_at,
     createdAt: row.created_at,
   }));
 }

@@ -7,10 +7,14 @@ import { countDerivable, listDerivedPools } from './derived-pools.ts';
 import type { Pool } from './locks.ts';
 
 /**
- * Every pool of every merchant in use, or of one, in order. What was let go after `restedAt` (Unix ms) is in quarantine.
+ * Every pool of every merchant in use, or of one, in order. What was let go after `releasedAfter` (Unix ms) is in quarantine.
  * Reads an index over all addresses: for the operator, not for each request.
  */
-export async function countPools(db: Db, merchantId: string | null, restedAt: number): Promise<PoolCount[]> {
+export async function countPools(
+  db: Db,
+  merchantId: string | null,
+  releasedAfter: number,
+): Promise<PoolCount[]> {
   const groups = await countGroups(db, merchantId);
   const derived = await listDerivedPools(db, merchantId);
   for (const pool of derived)
@@ -20,7 +24,7 @@ export async function countPools(db: Db, merchantId: string | null, restedAt: nu
     const { merchantId: merchant, network, currency } = group;
     const key = { merchantId: merchant, network, currency };
     const held = await countHeldActive(db, key);
-    const quarantined = await countQuarantined(db, key, restedAt);
+    const quarantined = await countQuarantined(db, key, releasedAfter);
     const room = derived.filter((pool) => nameOf(pool) === name);
     counts.push({
       ...key,
@@ -47,15 +51,15 @@ const plenty = 1_000;
 
 /**
  * The load of a pool. Those that can still be derived are part of it; in a strict quarantine, those let go after
- * `restedAt` (Unix ms; null: the quarantine is soft) count as held. Costs as much as are held, however large the
+ * `releasedAfter` (Unix ms; null: the quarantine is soft) count as held. Costs as much as are held, however large the
  * pool is.
  */
-export async function countPool(db: Db, pool: Pool, restedAt: number | null): Promise<PoolLoad> {
+export async function countPool(db: Db, pool: Pool, releasedAfter: number | null): Promise<PoolLoad> {
   const keys = [pool.currency, null].map((currency) => ({ ...pool, currency }));
   let held = 0;
   for (const key of keys) {
     held += await countHeldActive(db, key);
-    if (restedAt !== null) held += await countQuarantined(db, key, restedAt);
+    if (releasedAfter !== null) held += await countQuarantined(db, key, releasedAfter);
   }
   const atMost = Math.max(plenty, held * plentyTimes);
   let total = await countDerivable(db, pool);
@@ -89,11 +93,11 @@ async function countGroups(db: Db, merchantId: string | null): Promise<Map<strin
   return groups;
 }
 
-async function countQuarantined(db: Db, key: PoolKey, restedAt: number): Promise<number> {
+async function countQuarantined(db: Db, key: PoolKey, releasedAfter: number): Promise<number> {
   const row = await addressesOf(db, key)
     .where('active', '=', sql.lit(1))
     .where('locked_by', 'is', null)
-    .where('released_at', '>', restedAt)
+    .where('released_at', '>', releasedAfter)
     .executeTakeFirstOrThrow();
   return Number(row.n);
 }

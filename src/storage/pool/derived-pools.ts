@@ -74,9 +74,9 @@ export async function renewDerivedPool(trx: Trx, id: number, pool: NewPool): Pro
 }
 
 /**
- * Ends a pool: nothing more is derived, and what was is out of service.
+ * Ends a pool: nothing more is derived, and what was is retired.
  *
- * @returns how many addresses went out of service, and how many of these a payment still holds; null when the
+ * @returns how many addresses were retired, and how many of these a payment still holds; null when the
  *   merchant has no such pool.
  */
 export async function removeDerivedPool(

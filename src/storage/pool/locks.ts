@@ -12,7 +12,7 @@ export type Pool = { merchantId: string; network: Network; currency: Currency };
 type FreeAddress = { id: number; address: Address };
 
 /**
- * The free address of a pool that has rested longest; with `releasedBefore` (Unix ms) only of those let go no
+ * The free address of a pool that was let go longest ago; with `releasedBefore` (Unix ms) only of those let go no
  * later. On PostgreSQL the row is held until the transaction ends and rows that others hold are passed over,
  * so that parallel creations never wait for, or get, the same address.
  */

@@ -12,7 +12,7 @@ export type WatchedPage = {
 
 /**
  * Addresses of a chain family with an id above `afterId`, of the next `limit` ones in the order of their ids. With
- * `usedAfter` (Unix ms), of those out of service only the ones that were added, or let go by a payment, later.
+ * `usedAfter` (Unix ms), of the retired ones only the ones that were added, or let go by a payment, later.
  */
 export async function listWatchedAddresses(
   db: Db,
@@ -75,7 +75,7 @@ export function releasedAddresses(db: Db, after: number) {
   );
 }
 
-/** Whether any address is out of service. */
+/** Whether any address is retired. */
 export async function hasRetiredAddress(db: Db): Promise<boolean> {
   const row = await db
     .selectFrom('addresses')
@@ -97,7 +97,7 @@ export async function latestReturn(db: Db): Promise<number> {
   return row?.id ?? 0;
 }
 
-/** Addresses of a chain family that were put back into service since the return with the id `after`, in that order. */
+/** Addresses of a chain family that became active again since the return with the id `after`, in that order. */
 export async function listReturnedAddresses(
   db: Db,
   family: ChainFamily,

@@ -54,7 +54,7 @@ export type DeliveryFilter = {
 
 /**
  * Puts an event in the queue of every endpoint of its merchant that subscribes to its type, in the transaction
- * that wrote the event. For an endpoint that is off it is kept as `cancelled`: visible, and replayable. `at` in
+ * that wrote the event. For a disabled endpoint it is kept as `cancelled`: visible, and replayable. `at` in
  * Unix milliseconds.
  */
 export async function enqueueDeliveries(

@@ -2,7 +2,7 @@ import type { EventType } from '../../core/events.ts';
 import { serializeInserts } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
 
-/** Why an endpoint is off: an operator's word, a 410 answer, or five days without one success. */
+/** Why an endpoint is disabled: an operator's word, a 410 answer, or five days without one success. */
 export const disabledReasons = ['operator', 'gone', 'failing'] as const;
 export type DisabledReason = (typeof disabledReasons)[number];
 

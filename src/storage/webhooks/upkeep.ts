@@ -49,8 +49,8 @@ export async function bringForward(
     .execute();
 }
 
-/** Cancels what waits for endpoints that are off or gone, up to `limit`; answers how many that were. */
-export async function cancelOfInactiveEndpoints(
+/** Cancels what waits for endpoints that are disabled or removed, up to `limit`; answers how many that were. */
+export async function cancelOfDisabledEndpoints(
   trx: Trx,
   { limit, at }: { limit: number; at: number },
 ): Promise<number> {

@@ -163,7 +163,7 @@ export function compare(
   };
 }
 
-/** The hosts of a chain that may be asked for something, resting ones too. */
+/** The hosts of a chain that may be asked for something, those in backoff too. */
 export function hostsServing(source: ChainSource, what: Capability): string[] {
   const serving = source
     .endpoints()

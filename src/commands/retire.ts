@@ -1,7 +1,7 @@
 import { familyOf, parseAddress } from '../core/address.ts';
 import { chainFamilies, type Network } from '../core/networks.ts';
 import { CommandError } from '../errors.ts';
-import { setInService } from '../pool/service.ts';
+import { setRetired } from '../pool/retire.ts';
 import { findRecipients } from '../storage/pool/recipients.ts';
 import type { Db } from '../storage/schema.ts';
 import { print, printJson } from './output.ts';
@@ -11,17 +11,17 @@ type ServiceOptions = CommandOptions & { merchant: string; network?: Network };
 type Changed = { id: number; network: Network; address: string };
 
 export async function addressRetire(addresses: readonly string[], options: ServiceOptions): Promise<void> {
-  await change(addresses, options, false);
+  await change(addresses, options, true);
 }
 
 export async function addressRestore(addresses: readonly string[], options: ServiceOptions): Promise<void> {
-  await change(addresses, options, true);
+  await change(addresses, options, false);
 }
 
 async function change(
   addresses: readonly string[],
   options: ServiceOptions,
-  inService: boolean,
+  retired: boolean,
 ): Promise<void> {
   await atWork(options, async (workplace) => {
     const { id: merchantId } = await requireMerchant(workplace.db, options.merchant);
@@ -29,11 +29,11 @@ async function change(
     const found: Changed[] = [];
     for (const address of addresses) found.push(...(await find(workplace.db, merchantId, address, options)));
     for (const { id } of found) {
-      await setInService(workplace, { merchantId, addressId: id, inService, actor });
+      await setRetired(workplace, { merchantId, addressId: id, retired, actor });
     }
-    if (options.json) return printJson({ data: found.map((one) => ({ ...one, active: inService })) });
+    if (options.json) return printJson({ data: found.map((one) => ({ ...one, active: !retired })) });
     for (const { network, address } of found) {
-      print(`${address} on ${network} is ${inService ? 'in service' : 'retired'}`);
+      print(`${address} on ${network} is ${retired ? 'retired' : 'active again'}`);
     }
   });
 }

@@ -4,7 +4,7 @@ import { describeDatabases } from '../../support/databases.ts';
 
 const order = { amount_usd_cents: 100, network: 'bsc', currency: 'usdt' };
 
-describeDatabases('taking an address out of service', (openTestDb) => {
+describeDatabases('retiring an address', (openTestDb) => {
   test('keeps it from further payments until it is put back, and says so each time', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

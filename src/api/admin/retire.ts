@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import { setInService } from '../../pool/service.ts';
+import type { Config } from '../../config.ts';
+import { quarantineStart } from '../../core/pool.ts';
+import { setRetired } from '../../pool/retire.ts';
 import { presentAddress } from '../../present/pools.ts';
 import { listAddresses } from '../../storage/pool/addresses.ts';
 import type { Db } from '../../storage/schema.ts';
@@ -12,22 +14,25 @@ import { merchantPath, requireMerchant, rowId } from './paths.ts';
 
 const addressPath = merchantPath.extend({ address_id: z.string() });
 
-/** Takes addresses out of service and puts them back. */
-export function registerAddressServiceRoutes(api: Api, { db, clock }: { db: Db; clock: Clock }): void {
+/** Retires addresses and makes them active again. */
+export function registerRetireRoutes(
+  api: Api,
+  { db, clock, config }: { db: Db; clock: Clock; config: Pick<Config, 'payments'> },
+): void {
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/addresses/:address_id/retire/',
     schema: {
       tags: ['Pool'],
       operationId: 'retireAddress',
-      summary: 'Take an address out of service',
+      summary: 'Retire an address',
       description:
         'No further payment gets it; one that holds it goes on. It is watched for some time after its last use.',
       params: addressPath,
       body: z.strictObject({}).optional(),
       response: { ...bodyErrors, 200: addressSchema },
     },
-    handler: async (request) => change(request.params, false),
+    handler: async (request) => change(request.params, true),
   });
 
   api.route({
@@ -36,21 +41,21 @@ export function registerAddressServiceRoutes(api: Api, { db, clock }: { db: Db; 
     schema: {
       tags: ['Pool'],
       operationId: 'restoreAddress',
-      summary: 'Put an address back into service',
+      summary: 'Make a retired address active again',
       params: addressPath,
       body: z.strictObject({}).optional(),
       response: { ...bodyErrors, 200: addressSchema },
     },
-    handler: async (request) => change(request.params, true),
+    handler: async (request) => change(request.params, false),
   });
 
   async function change(
     path: z.output<typeof addressPath>,
-    inService: boolean,
+    retired: boolean,
   ): Promise<z.output<typeof addressSchema>> {
     const { id: merchantId } = await requireMerchant(db, path.merchant_id);
     const addressId = rowId(path.address_id);
-    const found = await setInService({ db, clock }, { merchantId, addressId, inService, actor: 'admin' });
+    const found = await setRetired({ db, clock }, { merchantId, addressId, retired, actor: 'admin' });
     if (!found) throw notFound();
     const [address] = await listAddresses(db, {
       merchantId,
@@ -59,6 +64,6 @@ export function registerAddressServiceRoutes(api: Api, { db, clock }: { db: Db; 
       limit: 1,
     });
     if (address === undefined) throw notFound();
-    return presentAddress(address);
+    return presentAddress(address, quarantineStart(config.payments, clock()));
   }
 }

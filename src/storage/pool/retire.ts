@@ -2,9 +2,9 @@ import type { Network } from '../../core/networks.ts';
 import type { Trx } from '../schema.ts';
 
 /**
- * Takes a merchant's address out of service: no further payment gets it. One that holds it goes on.
+ * Retires a merchant's address: no further payment gets it. One that holds it goes on.
  *
- * @returns false when it was out of service already, or is not the merchant's.
+ * @returns false when it was retired already, or is not the merchant's.
  */
 export async function retireAddress(trx: Trx, merchantId: string, addressId: number): Promise<boolean> {
   return setActive(trx, merchantId, addressId, 0);
@@ -21,9 +21,9 @@ export async function retireAddressesOf(trx: Trx, merchantId: string): Promise<v
 }
 
 /**
- * Puts an address back into service; watchlists take it in again. Call `serializeInserts` for addresses before.
+ * Makes a retired address active again; watchlists take it in again. Call `serializeInserts` for addresses before.
  *
- * @returns false when it was in service already, or is not the merchant's.
+ * @returns false when it was active already, or is not the merchant's.
  */
 export async function restoreAddress(
   trx: Trx,
