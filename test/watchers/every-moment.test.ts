@@ -9,6 +9,7 @@ import { describeDatabases } from '../support/databases.ts';
 import { liveThrough, modelRuns } from '../support/histories.ts';
 import { allDeposits, allPayments, followEvents } from '../support/model-checks.ts';
 import { act, comeToRest, type History, history, type Model, openModel } from '../support/model-history.ts';
+import { openTronModel } from '../support/tron/model.ts';
 
 /*
  * What must be true at every moment of a random history (payments, mining, reorgs, nodes that lag or sit on forks, faults
@@ -162,7 +163,10 @@ function count(seen: Seen, before: Moment, after: Moment, { finality }: History)
 }
 
 async function live(db: Db, given: History, seen: Seen): Promise<void> {
-  const model = await openModel(db, given);
+  await liveIn(await openModel(db, given), given, seen);
+}
+
+async function liveIn(model: Model, given: History, seen: Seen): Promise<void> {
   const grounds: Ground[] = [];
   let before = await look(model);
   const check = async () => {
@@ -207,6 +211,23 @@ describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTe
       expect(isAllSeen(), JSON.stringify(seen)).toBe(true);
     },
     runs * 20_000,
+  );
+});
+
+describeDatabases('S1, S4, I1, I2: at every moment on TRON, over simulated nodes', (openTestDb, kind) => {
+  const few = modelRuns(4);
+
+  test(
+    'what is confirmed stays or is reverted, what is final stands, a transfer is one deposit, and events tell it all',
+    async () => {
+      const seen: Seen = { moved: 0, together: 0, confirmed: 0, reverted: 0, finalized: 0 };
+      const onTron = async (db: Db, given: History) => {
+        const model = await openTronModel(db, given);
+        await liveIn(model, given, seen).finally(() => model.close());
+      };
+      await liveThrough({ ...{ openTestDb, kind, history, runs: few }, live: onTron });
+    },
+    few * 30_000,
   );
 });
 
