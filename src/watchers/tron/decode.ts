@@ -2,7 +2,7 @@ import type { AddressKey } from '../../core/address.ts';
 import type { BlockHash, BlockRef, TxHash } from '../../core/chain.ts';
 import { readInt64 } from '../../core/lossless-json.ts';
 import { isRecord } from '../../nodes/json-rpc.ts';
-import { blockIdOf, type HashedTransaction, type Outcome, txTrieRootOf } from './hashes.ts';
+import { blockIdOf, type HashedTransaction, txTrieRootOf } from './hashes.ts';
 
 /*
  * What java-tron's wallet API answers, read by hand: a schema library would cost more than everything else on the path of
@@ -131,13 +131,12 @@ function readHashed({ raw_data_hex, signature = [], ret = [] }: RawTransaction):
   return { rawHex: raw_data_hex, signatures: signature as string[], outcomes };
 }
 
-function readOutcome(value: unknown): Outcome | null {
+/** Whatever else stands beside it may be what a server before the node has added: nobody knows what was hashed then. */
+function readOutcome(value: unknown): bigint | null {
   if (!isRecord(value)) return null;
-  const { contractRet = 'DEFAULT', fee: feeValue = 0, ...more } = value;
-  const fee = readInt64(feeValue);
+  const { contractRet = 'DEFAULT', ...more } = value;
   const number = contractResults.indexOf(contractRet as string);
-  if (fee === null || number < 0 || Object.keys(more).length > 0) return null;
-  return { fee, contractRet: BigInt(number) };
+  return number < 0 || Object.keys(more).length > 0 ? null : BigInt(number);
 }
 
 /** The contract of a transaction, of which it has exactly one. */

@@ -39,15 +39,12 @@ export function txIdOf(rawHex: string): string {
   return sha256(Buffer.from(rawHex, 'hex')).toString('hex');
 }
 
-/** A transaction with its outcome, as far as the tree is made of it. */
+/** A transaction as far as the tree is made of it: `outcomes` are the `contractRet` of its `ret`, as Tron.proto numbers them. */
 export type HashedTransaction = {
   rawHex: string;
   signatures: readonly string[];
-  outcomes: readonly Outcome[];
+  outcomes: readonly bigint[];
 };
-
-/** One of `ret`: numbers as in Tron.proto. */
-export type Outcome = { fee: bigint; contractRet: bigint };
 
 /** The root of the tree over a block's transactions, with their signatures and outcomes; zeros for none. */
 export function txTrieRootOf(transactions: readonly HashedTransaction[]): string {
@@ -56,9 +53,7 @@ export function txTrieRootOf(transactions: readonly HashedTransaction[]): string
       Buffer.concat([
         hexField(1, rawHex),
         ...signatures.map((signature) => bytesField(2, Buffer.from(signature, 'hex'), true)),
-        ...outcomes.map(({ fee, contractRet }) =>
-          bytesField(5, Buffer.concat([varintField(1, fee), varintField(3, contractRet)]), true),
-        ),
+        ...outcomes.map((outcome) => bytesField(5, varintField(3, outcome), true)),
       ]),
     ),
   );

@@ -165,7 +165,7 @@ function hashedOf({ raw_data_hex, signature, ret }: PrintedTransaction): HashedT
   return {
     rawHex: raw_data_hex,
     signatures: signature as string[],
-    outcomes: [{ fee: 0n, contractRet: BigInt(number) }],
+    outcomes: [BigInt(number)],
   };
 }
 

@@ -16,7 +16,7 @@ import {
   transferLog,
   word,
 } from '../../support/tron/simulated-chain.ts';
-import type { Answer, Call, TronFault } from '../../support/tron/simulated-node.ts';
+import { type Answer, blockOf, type Call, type TronFault } from '../../support/tron/simulated-node.ts';
 import { simulatedNodeForTest, type TronOptions, tronSourceForTest } from '../../support/tron/source.ts';
 
 const alice = '11'.repeat(20) as AddressKey;
@@ -373,6 +373,35 @@ describe('a node that is behind', () => {
     const { to, head } = spanOf(await bench.source.poll(pollOf({ cursor, head: cursor, watch })));
     expect(to).toEqual(cursor);
     expect(head).toEqual(bench.chain.head());
+  });
+});
+
+describe('several machines behind one name', () => {
+  test('a latest block of one that is a little behind takes nothing from a block that another has shown', async () => {
+    const bench = await open();
+    const [node] = bench.nodes;
+    if (node === undefined) throw new Error('no node');
+    const cursor = bench.chain.head();
+    const head = bench.chain.mine(2);
+    const older = blockOf(bench.chain, bench.chain.branchOf({ behind: 1 }).at(-1) as never);
+    node.fault = ({ method, view, body }, answer) =>
+      method === 'getblock' && view === 'wallet' && body.id_or_num === undefined
+        ? { ...answer, text: print(older) }
+        : answer;
+    const span = spanOf(await bench.source.poll(pollOf({ cursor, head, watch })));
+    expect([span.to, span.head]).toEqual([head, head]);
+  });
+
+  test('what a server adds to the outcome of a transaction takes nothing from its block', async () => {
+    const bench = await open();
+    const outcome = await readAfter(bench, () => {
+      bench.chain.send({ token: usdt, currency: 'usdt', recipient: alice, amount: 5n });
+      (bench.nodes[0] as { fault: TronFault }).fault = eachTransaction((tx) => ({
+        ...tx,
+        ret: [{ contractRet: 'SUCCESS', fee: 1 }],
+      }));
+    });
+    expect(spanOf(outcome).transfers).toMatchObject([{ amount: 5n }]);
   });
 });
 
