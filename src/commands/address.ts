@@ -47,10 +47,12 @@ export async function addressAdd(addresses: readonly string[], options: AddOptio
 
 export async function addressImport(file: string, options: ImportOptions): Promise<void> {
   const { network, currency = '' } = options;
-  const reading = readAddressFile(readBytes(file), { network, currency });
-  if ('error' in reading) throw new CommandError(`${file}: ${reading.error}`);
-  refuseSeedPhrase(reading.rows.map((row) => row.address));
+  const bytes = readBytes(file);
   await atWork(options, async (workplace) => {
+    const chains = Object.values(workplace.config.chains);
+    const reading = readAddressFile(bytes, { network, currency, chains });
+    if ('error' in reading) throw new CommandError(`${file}: ${reading.error}`);
+    refuseSeedPhrase(reading.rows.map((row) => row.address));
     const summary = await addRows(workplace, options, reading.rows);
     const faults = reading.faults.map(({ line, reason }) => ({
       line,

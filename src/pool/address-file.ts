@@ -16,7 +16,13 @@ export type AddressFile =
   | { error: string };
 
 /** What holds where the file does not say it. */
-type Defaults = { network?: Network | undefined; currency: string };
+type Defaults = {
+  network?: Network | undefined;
+  currency: string;
+  /** What a chain's id stands for before those that the program knows: the chains of the configuration. */
+  chains: readonly ChainId[];
+};
+type ChainId = { network: Network; chainId: number };
 
 type Column = 'network' | 'address' | 'currency' | 'label';
 
@@ -146,7 +152,7 @@ function readRow(content: string, separator: Separator, layout: Layout, defaults
     return { fault: `${counted(fields.length, 'field')} where the header has ${layout.width}` };
   }
   const field = (column: Column) => fields[layout.positions.get(column) ?? -1] ?? '';
-  const network = networkOf(field('network'));
+  const network = networkOf(field('network'), defaults.chains);
   if (defaults.network !== undefined && network !== '' && network !== defaults.network) {
     return {
       fault: `the line says ${JSON.stringify(network.slice(0, 20))} and --network ${defaults.network}`,
@@ -163,9 +169,10 @@ function readRow(content: string, separator: Separator, layout: Layout, defaults
 }
 
 /** By its name or its chain id; what is neither stays as it is, to be refused by name. */
-function networkOf(text: string): string {
+function networkOf(text: string, chains: readonly ChainId[]): string {
   const name = text.toLowerCase();
-  return Object.values(knownChains).find(({ chainId }) => String(chainId) === name)?.network ?? name;
+  const all = [...chains, ...Object.values(knownChains)];
+  return all.find(({ chainId }) => String(chainId) === name)?.network ?? name;
 }
 
 /** An address, an address and its label, or several addresses. */

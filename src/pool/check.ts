@@ -59,7 +59,10 @@ export function checkAddressRow(rules: AddressRules, row: AddressRow): CheckedAd
     if (network !== null && knownChain(network) !== null) {
       return { error: `${network} is off: the configuration has no chains.${network}` };
     }
-    return { error: `unknown network ${quote(row.network)}; expected ${listing([...rules.offered.keys()])}` };
+    const unknown = /^[0-9]+$/.test(row.network)
+      ? `no chain in the configuration has the id ${quote(row.network)}`
+      : `unknown network ${quote(row.network)}`;
+    return { error: `${unknown}; expected ${listing([...rules.offered.keys()])}` };
   }
   const offered = chain.currencies;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Network } from '../../src/core/networks.ts';
+import { type Network, parseNetwork } from '../../src/core/networks.ts';
 import { readAddressFile } from '../../src/pool/address-file.ts';
 import { evmAddress } from '../support/addresses.ts';
 
@@ -13,8 +13,14 @@ const row = (network: string, address: string, currency = '', label = '') => ({
 
 const [a, b] = [evmAddress(1), evmAddress(2)];
 
+/** Chains of the configuration: one that the program does not know, and one that stands in for BSC. */
+const chains = [
+  { network: parseNetwork('sepolia') as Network, chainId: 11155111 },
+  { network: 'bsc' as const, chainId: 31337 },
+];
+
 const read = (text: string | Uint8Array, network?: Network, currency = '') =>
-  readAddressFile(typeof text === 'string' ? Buffer.from(text) : text, { network, currency });
+  readAddressFile(typeof text === 'string' ? Buffer.from(text) : text, { network, currency, chains });
 
 describe('reading a table of addresses', () => {
   test('a header and two rows give two rows with their line numbers', () => {
@@ -93,13 +99,17 @@ describe('reading a table of addresses', () => {
     });
   });
 
-  test('an address book that Safe exports is one, with chain ids as networks', () => {
-    expect(read(`address,name,chainId\n${a},till,56\n${b},,1\n${a},x,137\n${b},y,11155111`)).toEqual({
+  test('an address book that Safe exports is one, with the ids of known chains and of any in the configuration', () => {
+    expect(
+      read(`address,name,chainId\n${a},till,56\n${b},,1\n${a},x,137\n${b},y,11155111\n${a},,31337\n${b},,5`),
+    ).toEqual({
       rows: [
         { ...row('bsc', a, '', 'till'), line: 2 },
         { ...row('ethereum', b), line: 3 },
         { ...row('polygon', a, '', 'x'), line: 4 },
-        { ...row('11155111', b, '', 'y'), line: 5 },
+        { ...row('sepolia', b, '', 'y'), line: 5 },
+        { ...row('bsc', a), line: 6 },
+        { ...row('5', b), line: 7 },
       ],
       faults: [],
     });
