@@ -94,5 +94,5 @@ export type Config = {
   chains: Record<string, ChainConfig>;
   webhooks: WebhookConfig;
   api: { requestsPerSecond: number };
-  log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' };
+  log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug'; format: 'auto' | 'json' | 'text' };
 };

@@ -2,6 +2,7 @@ import { pino, stdSerializers, stdTimeFunctions } from 'pino';
 import { createScrubber } from './config/scrub.ts';
 import type { Config } from './config.ts';
 import { DepositdError, InvariantError } from './errors.ts';
+import { logText } from './log-text.ts';
 
 /** Snake-case names. An error goes under `err`; amounts may be `bigint`. */
 export type LogFields = Record<string, unknown>;
@@ -32,13 +33,17 @@ export type LogOptions = {
   level: LogLevel | 'silent';
   /** Receives whole lines, each ending in a newline. */
   write: (line: string) => void;
+  /** Lines for people instead of JSON, in colours where this stream has them. */
+  textFor?: NodeJS.WriteStream | undefined;
   /** Values that must never be printed, wherever they appear. */
   secrets?: readonly string[];
 };
 
 /** One JSON object a line: `level` as a word, `time` in ISO 8601, the fields, `msg`. */
-export function createLogger({ level, write, secrets = [] }: LogOptions): Logger {
+export function createLogger({ level, write, textFor, secrets = [] }: LogOptions): Logger {
   const hide = createScrubber(secrets);
+  // A secret that JSON had to escape is seen only in what came out.
+  const shown = (json: string) => (textFor === undefined ? json : hide(logText(json, textFor)));
   return pino(
     {
       level,
@@ -47,18 +52,28 @@ export function createLogger({ level, write, secrets = [] }: LogOptions): Logger
       formatters: { level: (label) => ({ level: label }), log: digitsOfBigints },
       serializers: { err: describeError },
     },
-    { write: (line: string) => write(hide(line)) },
+    { write: (line: string) => write(shown(hide(line))) },
   );
 }
 
 /** Writes to a file descriptor (1 stdout, 2 stderr) before it returns: a crash loses no line. */
-export function writeTo(fd: 1 | 2): (line: string) => void {
+function writeTo(fd: 1 | 2): (line: string) => void {
   const stream = pino.destination({ fd, sync: true });
   // A reader that went away must not stop the daemon.
   stream.on('error', () => {});
   return (line) => {
     stream.write(line);
   };
+}
+
+/** Where a log goes and how it looks: for people on a terminal, for programs elsewhere, unless it is said. */
+export function logTo(
+  fd: 1 | 2,
+  format: Config['log']['format'] = 'auto',
+): Pick<LogOptions, 'write' | 'textFor'> {
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  const isText = format === 'text' || (format === 'auto' && stream.isTTY);
+  return { write: writeTo(fd), textFor: isText ? stream : undefined };
 }
 
 /** JSON numbers would round them. */

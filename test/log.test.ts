@@ -1,8 +1,9 @@
+import { Writable } from 'node:stream';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createScrubber } from '../src/config/scrub.ts';
 import { InvariantError, RpcError } from '../src/errors.ts';
-import { createLogger } from '../src/log.ts';
+import { createLogger, type LogFields } from '../src/log.ts';
 import { captureLog } from './support/log.ts';
 
 describe('a line of the log', () => {
@@ -119,5 +120,70 @@ describe('secrets in a line of the log', () => {
         expect(text()).not.toContain(JSON.stringify(secret).slice(1, -1));
       }),
     );
+  });
+});
+
+describe('a line of the log for people', () => {
+  const plain = new Writable() as unknown as NodeJS.WriteStream;
+  const coloured = Object.assign(new Writable(), { isTTY: true }) as unknown as NodeJS.WriteStream;
+
+  // Whoever runs the tests may have said which.
+  beforeEach(() => {
+    for (const name of ['FORCE_COLOR', 'NO_COLOR', 'NODE_DISABLE_COLORS']) vi.stubEnv(name, undefined);
+  });
+  afterEach(() => vi.unstubAllEnvs());
+
+  /** What one line becomes. */
+  function textOf(fields: LogFields, msg: string, stream = plain, secrets: string[] = []): string {
+    let text = '';
+    const write = (line: string) => {
+      text += line;
+    };
+    createLogger({ level: 'info', write, textFor: stream, secrets }).warn(fields, msg);
+    return text;
+  }
+
+  test('is the time, the level, the message and the fields', () => {
+    const fields = { network: 'bsc', lag: 12n, reason: 'no answer', host: 'node.example:8545', gaps: [1] };
+    expect(textOf(fields, 'chain behind')).toMatch(
+      /^\d\d:\d\d:\d\d warn {2}chain behind {2}network=bsc lag=12 reason="no answer" host=node\.example:8545 gaps=\[1\]\n$/,
+    );
+  });
+
+  test('tells an expected error in a phrase, and shows the stack of a bug below', () => {
+    const cause = new Error('ECONNREFUSED');
+    const expected = textOf({ err: new RpcError('unreachable', 'no answer', { cause }) }, 'failed');
+    expect(expected).toMatch(/warn {2}failed {2}err="no answer: ECONNREFUSED" code=unreachable\n$/);
+    const bug = textOf({ err: new InvariantError('two live locks') }, 'failed');
+    expect(bug).toMatch(/\n {4}InvariantError: two live locks\n {4} +at /);
+  });
+
+  test('is in colours where the stream has them, and nowhere else', () => {
+    expect(textOf({ network: 'bsc' }, 'chain behind', coloured)).toContain('\u001b[33m');
+    expect(textOf({ network: 'bsc' }, 'chain behind')).not.toContain('\u001b');
+  });
+
+  test('lets nothing that others say move the cursor, change colours or begin a line of its own', () => {
+    const nasty = fc.string({
+      unit: fc.oneof(
+        fc.string({ unit: 'binary', maxLength: 1 }),
+        fc.constantFrom('\u001b[2J', '\n', '\u009b', '\u202e', '\r'),
+      ),
+    });
+    fc.assert(
+      fc.property(nasty, nasty, (value, message) => {
+        const fields = { reason: value, [`k${value}`]: { inner: value }, err: new Error(message) };
+        const lines = textOf(fields, 'failed').split('\n');
+        expect(lines.pop()).toBe('');
+        expect(lines.filter((line) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(line))).toEqual([]);
+        expect(lines.slice(1).filter((line) => !line.startsWith('    '))).toEqual([]);
+      }),
+    );
+  });
+
+  test('hides secrets, also those that JSON writes in other characters', () => {
+    const secret = 'a"secret\\with/quotes';
+    expect(textOf({ target: `x ${secret}` }, 'failed', plain, [secret])).not.toMatch(/secret.*with/);
+    expect(textOf({ target: 'https://bsc.example/v1/SECRETSECRET' }, 'failed')).not.toContain('SECRET');
   });
 });

@@ -2,7 +2,7 @@ import { secretsOf } from '../config/scrub.ts';
 import type { Network } from '../core/networks.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
-import { createLogger, writeTo } from '../log.ts';
+import { createLogger, logTo } from '../log.ts';
 import { acceptFork, type OverrideDeps, setCursor } from '../watchers/override.ts';
 import { createSource } from '../watchers/sources.ts';
 import { print, printJson } from './output.ts';
@@ -83,7 +83,7 @@ async function withSource<T>(
 ): Promise<T> {
   const chain = config.chains[network];
   if (chain === undefined) throw new CommandError(`${network} is not configured`);
-  const log = createLogger({ level: 'warn', write: writeTo(2), secrets: secretsOf(config) });
+  const log = createLogger({ level: 'warn', ...logTo(2, config.log.format), secrets: secretsOf(config) });
   const source = createSource({ chain, clock, log });
   try {
     await source.verify(AbortSignal.timeout(timeoutMs));

@@ -4,7 +4,7 @@ import type { Network } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
-import { createLogger, writeTo } from '../log.ts';
+import { createLogger, logTo } from '../log.ts';
 import { presentDeposits } from '../present/deposits.ts';
 import { showAmount } from '../present/values.ts';
 import { inTransaction } from '../storage/database.ts';
@@ -77,7 +77,7 @@ async function onChain<T>(
   network: Network,
   work: (deps: RescanDeps, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const log = createLogger({ level: 'warn', write: writeTo(2), secrets: secretsOf(config) });
+  const log = createLogger({ level: 'warn', ...logTo(2, config.log.format), secrets: secretsOf(config) });
   const watched = await chainsToWatch(db, config, { now: clock(), log });
   const chain = watched.find((one) => one.network === network);
   if (chain === undefined) throw new CommandError(`${network} is not configured`);

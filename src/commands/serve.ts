@@ -3,7 +3,7 @@ import { loadConfig } from '../config/load.ts';
 import { secretsOf } from '../config/scrub.ts';
 import { type Daemon, firstReadMs, startDaemon } from '../daemon.ts';
 import { DepositdError } from '../errors.ts';
-import { createLogger, type Logger, writeTo } from '../log.ts';
+import { createLogger, type Logger, logTo } from '../log.ts';
 import { programVersion } from '../version.ts';
 import { releaseYoungGeneration } from '../young-generation.ts';
 import type { CommandOptions } from './workplace.ts';
@@ -17,7 +17,11 @@ const interrupted = 130;
 /** Runs the daemon until SIGTERM or SIGINT; answers the exit code. */
 export async function serve(options: CommandOptions): Promise<number> {
   const config = loadConfig(options.config);
-  const log = createLogger({ level: config.log.level, write: writeTo(1), secrets: secretsOf(config) });
+  const log = createLogger({
+    level: config.log.level,
+    ...logTo(1, config.log.format),
+    secrets: secretsOf(config),
+  });
   dieLoudly(log);
   const signal = firstSignal(log);
 

@@ -367,6 +367,11 @@ export const configSchema = section({
     level: oneOf(['fatal', 'error', 'warn', 'info', 'debug'])
       .default('info')
       .describe('What is logged, from there on up.'),
+    format: oneOf(['auto', 'json', 'text'])
+      .default('auto')
+      .describe(
+        '"json": one object a line. "text": lines for people. "auto": text on a terminal, JSON elsewhere.',
+      ),
   }).prefault({}),
 });
 

@@ -81,6 +81,20 @@ describe('serve', () => {
     );
   });
 
+  test('logs for people where the configuration says so, and JSON to a pipe where it says nothing', async () => {
+    const home = await servingHome();
+    const { port } = new URL((await home.start()).url);
+    for (const [log, line] of [
+      [{ format: 'text' }, /^\d\d:\d\d:\d\d info {2}starting {2}version=/],
+      [{}, /^\{"level":"info",/],
+    ] as const) {
+      const other = commandHome({ ...offline, log, listen: { port: Number(port) } });
+      const { stdout } = await other.run('serve');
+      expect(stdout).toMatch(line);
+      expect(stdout).toMatch(/not started/);
+    }
+  });
+
   test('is shown as running with its prices by status, and as gone since when after it', async () => {
     const home = await servingHome({ listen: { port: await freePort() } });
     const daemon = await home.start();

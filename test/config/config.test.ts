@@ -45,7 +45,7 @@ describe('the files that come with the project', () => {
         eventRetentionDays: 90,
       },
       api: { requestsPerSecond: 100 },
-      log: { level: 'info' },
+      log: { level: 'info', format: 'auto' },
     } satisfies Partial<Config>);
   });
 

@@ -85,7 +85,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
       eventRetentionDays: 90,
     },
     api: { requestsPerSecond: 100 },
-    log: { level: 'info' },
+    log: { level: 'info', format: 'auto' },
     ...changes,
   };
 }
