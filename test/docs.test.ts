@@ -60,6 +60,17 @@ describe('the documentation', () => {
     }
   });
 
+  test('says what PayHook is wherever it is named to somebody who need not know it', () => {
+    const explained = 'integrate.md#coming-from-payhook';
+    const naming = ['README.md', ...pages().filter((page) => page.startsWith('docs'))].filter((page) =>
+      readFileSync(join(root, page), 'utf8').includes('PayHook'),
+    );
+    const silent = naming.filter((page) => !readFileSync(join(root, page), 'utf8').includes(explained));
+    // Where it is explained, and a generated list of settings.
+    expect(silent.toSorted()).toEqual(['docs/configuration.md', 'docs/integrate.md']);
+    expect(readFileSync(join(root, 'docs/integrate.md'), 'utf8')).toContain('PayHook is a hosted service');
+  });
+
   test('explains only log lines that are written', () => {
     const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');
     const lines = [...page.matchAll(/^\| (?:fatal|error|warn|info) `([^`]+)`/gm)].map((match) => match[1]);
