@@ -114,6 +114,11 @@ describe('the documentation', () => {
     });
   });
 
+  test('has an image whose health check asks the port of the configuration', () => {
+    const [check = ''] = /^HEALTHCHECK .*$/m.exec(readFileSync(join(root, 'Dockerfile'), 'utf8')) ?? [];
+    expect(check).toMatch(/ CMD \["depositd", "health"\]$/);
+  });
+
   test('puts no token or key on a command line, where everybody on the machine sees it', () => {
     const lines = pages().flatMap((page) => {
       const text = readFileSync(join(root, page), 'utf8');

@@ -24,8 +24,9 @@ export function presentPool(pool: PoolStatus) {
     forecast: {
       payments_last_day: pool.paymentsLastDay,
       busiest_hour: pool.busiestHour,
-      mean_lock_seconds: pool.meanLockSeconds,
-      expected_held: pool.forecast.expectedHeld,
+      mean_lock_seconds: Math.round(pool.meanLockSeconds),
+      // A tenth of an address is as much as a forecast knows.
+      expected_held: Math.round(pool.forecast.expectedHeld * 10) / 10,
       exhausted_in_seconds: pool.forecast.exhaustedInSeconds,
     },
   };

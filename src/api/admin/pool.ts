@@ -25,7 +25,7 @@ const poolSchema = z.object({
     .object({
       payments_last_day: countSchema,
       busiest_hour: countSchema.describe('Payments in the busiest hour of the last day.'),
-      mean_lock_seconds: z.number().describe('How long payments of the last day held an address.'),
+      mean_lock_seconds: countSchema.describe('How long payments of the last day held an address.'),
       expected_held: z.number().describe('Addresses held at once if every hour were like the busiest.'),
       exhausted_in_seconds: countSchema
         .nullable()
