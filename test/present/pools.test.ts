@@ -11,7 +11,12 @@ test('a pool’s forecast and a node’s latency are shown with no more digits t
     forecast: { expectedHeld: 2.069611303592844, exhaustedInSeconds: null },
   } as PoolStatus;
   expect(presentPool(pool).forecast).toMatchObject({ mean_lock_seconds: 612, expected_held: 2.1 });
-  const node = { latencyMs: 2.069611303592844, limits: null } as NodeStatus;
+  const node = {
+    latencyMs: 2.069611303592844,
+    limits: null,
+    answeredAt: null,
+    backoffUntil: null,
+  } as NodeStatus;
   const found = { state: null, coverage: null, reason: null, nodes: [node] };
   expect(presentChain(testChain('bsc'), found).nodes).toMatchObject([{ latency_ms: 2 }]);
 });
