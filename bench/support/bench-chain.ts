@@ -15,3 +15,18 @@ export function benchChain(urls: readonly string[], changes: Partial<ChainConfig
   );
   return { ...(config.chains.bsc as ChainConfig), ...changes };
 }
+
+/** TRON in the same way. */
+export function benchTron(urls: readonly string[], changes: Partial<ChainConfig> = {}): ChainConfig {
+  const config = parseConfig(
+    JSON.stringify({
+      publicUrl: 'https://pay.example.com',
+      adminToken: 'not-used-by-the-benchmark-0123456789',
+      chains: { tron: { rpc: urls } },
+      rates: { sources: ['fixed'], fixed: { usdt: '1', trx: '0.25' } },
+    }),
+    '/',
+    {},
+  );
+  return { ...(config.chains.tron as ChainConfig), ...changes };
+}

@@ -15,6 +15,8 @@ export type EngineTask = {
   recorded: string;
   /** A prepared SQLite file, for engines that use one. */
   database: string;
+  /** Of a simulated chain. */
+  chainId?: number;
 };
 
 /** How an engine did: from its first request to the last commit. */

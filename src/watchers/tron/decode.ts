@@ -36,7 +36,7 @@ export type Info = {
 };
 
 const wordPattern = /^[0-9a-f]{64}$/;
-const hexPattern = /^(?:[0-9a-f]{2})*$/;
+const notHex = /[^0-9a-f]/;
 const addressPattern = /^41[0-9a-f]{40}$/;
 
 /** 32 bytes as 64 hex digits. */
@@ -178,5 +178,5 @@ function readCount(value: unknown = 0): number | null {
 }
 
 export function isHex(value: unknown): value is string {
-  return typeof value === 'string' && hexPattern.test(value);
+  return typeof value === 'string' && value.length % 2 === 0 && !notHex.test(value);
 }

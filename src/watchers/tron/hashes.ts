@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { bytesField, varintField } from './protobuf.ts';
 
 /*
@@ -31,12 +31,12 @@ export function blockIdOf(header: HeaderFields): string {
     varintField(10, header.version),
     hexField(11, header.accountStateRoot),
   ]);
-  return header.height.toString(16).padStart(16, '0') + sha256(raw).toString('hex').slice(16);
+  return header.height.toString(16).padStart(16, '0') + hash('sha256', raw).slice(16);
 }
 
 /** 32 bytes in hex, of a transaction's `raw_data_hex`. */
 export function txIdOf(rawHex: string): string {
-  return sha256(Buffer.from(rawHex, 'hex')).toString('hex');
+  return hashOfHex(rawHex);
 }
 
 /** A transaction as far as the tree is made of it: `outcomes` are the `contractRet` of its `ret`, as Tron.proto numbers them. */
@@ -48,26 +48,38 @@ export type HashedTransaction = {
 
 /** The root of the tree over a block's transactions, with their signatures and outcomes; zeros for none. */
 export function txTrieRootOf(transactions: readonly HashedTransaction[]): string {
-  let level = transactions.map(({ rawHex, signatures, outcomes }) =>
-    sha256(
-      Buffer.concat([
-        hexField(1, rawHex),
-        ...signatures.map((signature) => bytesField(2, Buffer.from(signature, 'hex'), true)),
-        ...outcomes.map((outcome) => bytesField(5, varintField(3, outcome), true)),
-      ]),
-    ),
-  );
+  let level = transactions.map(leafOf);
   if (level.length === 0) return emptyRoot;
   while (level.length > 1) {
-    const above: Buffer[] = [];
+    const above: string[] = [];
     for (let at = 0; at < level.length; at += 2) {
-      const [left, right] = [level[at] as Buffer, level[at + 1]];
+      const [left = '', right] = [level[at], level[at + 1]];
       // One without a neighbour goes up as it is.
-      above.push(right === undefined ? left : sha256(Buffer.concat([left, right])));
+      above.push(right === undefined ? left : hashOfHex(left + right));
     }
     level = above;
   }
-  return (level[0] as Buffer).toString('hex');
+  return level[0] ?? emptyRoot;
+}
+
+/** The hash of a `Transaction`: put together as hex, for there are hundreds in each block. */
+function leafOf({ rawHex, signatures, outcomes }: HashedTransaction): string {
+  let hex = lengthPrefixed('0a', rawHex);
+  for (const signature of signatures) hex += lengthPrefixed('12', signature);
+  for (const outcome of outcomes) hex += outcome === 0n ? '2a00' : `2a0218${hexByte(Number(outcome))}`;
+  return hashOfHex(hex);
+}
+
+/** A field of bytes behind its tag. */
+function lengthPrefixed(tag: string, hex: string): string {
+  let length = hex.length / 2;
+  let prefix = tag;
+  for (; length > 0x7f; length = Math.floor(length / 0x80)) prefix += hexByte((length % 0x80) + 0x80);
+  return prefix + hexByte(length) + hex;
+}
+
+function hexByte(value: number): string {
+  return value.toString(16).padStart(2, '0');
 }
 
 export const emptyRoot = '0'.repeat(64);
@@ -76,6 +88,6 @@ function hexField(number: number, hex: string): Uint8Array {
   return bytesField(number, Buffer.from(hex, 'hex'));
 }
 
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
+function hashOfHex(hex: string): string {
+  return hash('sha256', Buffer.from(hex, 'hex'));
 }
