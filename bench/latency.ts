@@ -100,10 +100,10 @@ function configuration(anvil: TestAnvil, pollSeconds: number, websocket: boolean
   };
 }
 
-type Payment = { payment_number: string; assigned_address: string; expected_crypto_amount: string };
+type OnchainPayment = { payment_number: string; assigned_address: string; expected_crypto_amount: string };
 
-async function createPayments(url: string, key: string): Promise<Payment[]> {
-  const payments: Payment[] = [];
+async function createPayments(url: string, key: string): Promise<OnchainPayment[]> {
+  const payments: OnchainPayment[] = [];
   for (let n = 0; n < samples; n++) {
     const answer = await fetch(`${url}/api/v1/payments/`, {
       method: 'POST',
@@ -111,14 +111,14 @@ async function createPayments(url: string, key: string): Promise<Payment[]> {
       body: JSON.stringify({ amount_usd_cents: 1000 + n, network: 'bsc', currency: 'usdt' }),
     });
     if (answer.status !== 201) throw new Error(await answer.text());
-    payments.push((await answer.json()) as Payment);
+    payments.push((await answer.json()) as OnchainPayment);
     // Below the limit for one key.
     await setTimeout(12);
   }
   return payments;
 }
 
-function amountOf({ expected_crypto_amount }: Payment): bigint {
+function amountOf({ expected_crypto_amount }: OnchainPayment): bigint {
   const amount = parseAmount(expected_crypto_amount, knownChains.bsc.tokens.usdt?.decimals ?? 18);
   if (amount === null) throw new Error(`not an amount: ${expected_crypto_amount}`);
   return amount;

@@ -161,6 +161,110 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index onchain_payments_native on onchain_payments (network, lock_height)
       where token = 'native' and released_at is null`,
 
+    // Payments that a provider was asked for and that are none yet.
+    sql`create table provider_intents (
+      id ${id},
+      merchant_id text not null references merchants (id),
+      provider text not null,
+      idempotency_key text,
+      fingerprint text not null,
+      reference text not null unique,
+      provider_key text not null,
+      amount text not null,
+      currency text not null,
+      created_at ${int} not null,
+      claimed_until ${int} not null
+    )`,
+    sql`create unique index provider_intents_key on provider_intents (merchant_id, idempotency_key)
+      where idempotency_key is not null`,
+    sql`create index provider_intents_created on provider_intents (created_at)`,
+
+    sql`create table provider_payments (
+      payment_id ${int} primary key references payments (id),
+      provider text not null,
+      type text not null,
+      mode text not null check (mode in ('live', 'test')),
+      reference text not null unique,
+      charge_id text,
+      charge_status text not null,
+      status_text text not null,
+      checkout_url text not null,
+      fee text,
+      net text,
+      refunded text not null,
+      disputed ${int} not null default 0 check (disputed in (0, 1)),
+      capture text not null default 'none' check (capture in ('none', 'whole', 'part')),
+      fetches ${int} not null default 0,
+      next_fetch_at ${int},
+      fetched_at ${int},
+      unverified_at ${int},
+      mismatch text
+    )`,
+    // One charge, one payment.
+    sql`create unique index provider_payments_charge on provider_payments (provider, charge_id)
+      where charge_id is not null`,
+    sql`create index provider_payments_due on provider_payments (provider, next_fetch_at)
+      where next_fetch_at is not null`,
+
+    sql`create table refunds (
+      id text primary key,
+      payment_id ${int} not null references payments (id),
+      provider text not null,
+      amount text not null,
+      reason text not null,
+      status text not null check (status in ('sending', 'unknown', 'pending', 'succeeded', 'failed')),
+      provider_refund_id text,
+      idempotency_key text,
+      provider_key text not null,
+      refunded_before text,
+      created_at ${int} not null,
+      updated_at ${int} not null
+    )`,
+    sql`create index refunds_payment on refunds (payment_id, created_at)`,
+    // While it is not known what became of one, there is no other.
+    sql`create unique index refunds_open on refunds (payment_id) where status in ('sending', 'unknown')`,
+    sql`create unique index refunds_key on refunds (payment_id, idempotency_key) where idempotency_key is not null`,
+    sql`create index refunds_provider on refunds (provider, updated_at) where status in ('sending', 'unknown')`,
+
+    sql`create table inbound_events (
+      id ${id},
+      provider text not null,
+      dedupe_key text not null,
+      verdict text not null,
+      reading text not null,
+      type text not null,
+      charge_id text,
+      reference text,
+      body text not null,
+      received_at ${int} not null,
+      handled_at ${int},
+      outcome text,
+      unique (provider, dedupe_key)
+    )`,
+    sql`create index inbound_events_waiting on inbound_events (provider, id) where handled_at is null`,
+    sql`create index inbound_events_age on inbound_events (received_at)`,
+
+    sql`create table providers (
+      name text primary key,
+      inbound_path text not null,
+      succeeded_at ${int},
+      failed_at ${int},
+      last_error text,
+      rejected ${int} not null default 0,
+      swept_at ${int},
+      drift text
+    )`,
+
+    sql`create table provider_unmatched (
+      provider text not null,
+      charge_id text not null,
+      status text not null,
+      amount text,
+      currency text,
+      found_at ${int} not null,
+      primary key (provider, charge_id)
+    )`,
+
     sql`create table deposits (
       id ${id},
       network text not null,

@@ -64,6 +64,19 @@ export type RatesConfig = {
   pegBandBps: number;
   /** US dollars per coin, or per unit of a currency that coins are pegged to, as plain decimals. */
   fixed: Readonly<Record<string, string>>;
+  fiat: FiatRatesConfig;
+};
+
+/** Where the rates of currencies come from. */
+export type FiatRatesConfig = {
+  sources: readonly ('ecb' | 'openexchangerates' | 'fixed')[];
+  openexchangeratesAppId: string | null;
+  maxAgeSeconds: number;
+  /** Instead of the documented ones; null: those. */
+  ecbUrl: string | null;
+  openexchangeratesUrl: string | null;
+  /** US dollars per unit: the `fixed` prices of the coins' section, by their lower-case code. */
+  fixed: Readonly<Record<string, string>>;
 };
 
 export type WebhookConfig = {
@@ -76,6 +89,25 @@ export type WebhookConfig = {
   replayOnRecovery: boolean;
   /** How long an event is kept, where that is longer. */
   eventRetentionDays: number;
+};
+
+/** A fiat provider, by one account of the operator's with it. */
+export type ProviderConfig = {
+  /** The `network` of its payments. */
+  name: Network;
+  type: string;
+  /** What people read: the `chain` of its payments. */
+  label: string;
+  enabled: boolean;
+  /** Whose payments it takes; null: everybody's. */
+  merchants: readonly string[] | null;
+  /** Instead of the documented one, in tests. */
+  baseUrl: string | null;
+  timeoutSeconds: number;
+  /** As the adapter of its type reads them. */
+  settings: Readonly<Record<string, unknown>>;
+  /** The values among them that give access. */
+  secrets: readonly string[];
 };
 
 /** The configuration as the program uses it: defaults filled in, `${NAME}` replaced, paths absolute. */
@@ -93,6 +125,8 @@ export type Config = {
   /** By their network. */
   chains: Record<string, ChainConfig>;
   webhooks: WebhookConfig;
+  /** By their name. */
+  providers: Record<string, ProviderConfig>;
   api: { requestsPerSecond: number };
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug'; format: 'auto' | 'json' | 'text' };
 };

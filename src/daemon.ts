@@ -14,6 +14,7 @@ import { openSecrets, type Secrets } from './notify/secrets.ts';
 import { createOutbound } from './outbound.ts';
 import { createPayments } from './payments/create.ts';
 import { createPoolHealth } from './pool/health.ts';
+import { openProviders } from './providers/open.ts';
 import { coinsOf, createRates, type RatesService } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
 import { isClockWrong } from './storage/chains/clock.ts';
@@ -178,6 +179,19 @@ async function start(
   };
   const payments = createPayments({ db, config, rates, pools, clock, wake, untilRead });
 
+  const providers = await openProviders({
+    db,
+    config,
+    secrets,
+    userAgent: `depositd/${programVersion()}`,
+    clock,
+    log,
+    onEvents,
+    failed: metrics.loopFailed,
+  });
+  closers.push(() => providers.stop());
+  providers.start();
+
   let stopping = false;
   const api = await createApi({
     db,
@@ -186,6 +200,7 @@ async function start(
     log,
     rates,
     payments,
+    providers: providers.desk,
     registry: metrics.registry,
     nodesOf,
     secrets,

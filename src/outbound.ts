@@ -10,7 +10,7 @@ import { canonicalName, parseAllowList, refuseAddress, refuseHost } from './targ
 export type OutboundError = 'dns' | 'refused' | 'reset' | 'tls' | 'timeout' | 'blocked' | 'http';
 
 export type OutboundCall = {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   url: string;
   headers: Readonly<Record<string, string>>;
   body?: Uint8Array;

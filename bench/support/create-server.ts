@@ -15,6 +15,7 @@ import { createPoolHealth } from '../../src/pool/health.ts';
 import { insertChain } from '../../src/storage/chains/chains.ts';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import { addApiKey, addMerchant } from '../../src/storage/operators/merchants.ts';
+import { noProviders } from '../../test/support/providers/no-providers.ts';
 import type { Ready, RoundDone } from '../create.ts';
 
 /* The servers that bench/create.ts measures, in a process of their own. */
@@ -90,7 +91,10 @@ async function startCreate(name: string, addresses: number) {
   fill(file, merchant.id, addresses);
 
   const log = createLogger({ level: 'silent', write: () => {} });
-  const rates = { quote: () => ({ usdPerCoin: parityRate, sources: ['fixed'], fetchedAt: now }) };
+  const rates = {
+    usdPer: () => null,
+    quote: () => ({ usdPerCoin: parityRate, sources: ['fixed'], fetchedAt: now }),
+  };
   const pools = createPoolHealth({
     db,
     clock,
@@ -107,6 +111,7 @@ async function startCreate(name: string, addresses: number) {
     log,
     rates,
     payments,
+    providers: noProviders(db),
     registry: new Registry(),
     nodesOf: () => [],
     secrets: createSecrets(randomBytes(32), 'the bench'),

@@ -4,8 +4,7 @@ import { acceptPayment } from '../payments/accept.ts';
 import { cancelPayment } from '../payments/cancel.ts';
 import { presentToOperator } from '../present/payments.ts';
 import { findPaymentId } from '../storage/payments/numbers.ts';
-import { findPaymentById } from '../storage/payments/payments.ts';
-import { listPayments, viewOf } from '../storage/payments/views.ts';
+import { listPayments, viewById } from '../storage/payments/views.ts';
 import { print, printJson, printTable } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
 
@@ -81,7 +80,7 @@ export async function paymentCancel(number: string, options: CommandOptions): Pr
 async function findView({ db }: Workplace, number: string): Promise<PaymentView> {
   const id = await findPaymentId(db, number);
   if (id === null) throw noPayment(number);
-  return viewOf(db, await findPaymentById(db, id));
+  return viewById(db, id);
 }
 
 function noPayment(number: string): CommandError {

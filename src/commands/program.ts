@@ -118,6 +118,7 @@ export function createProgram(exitWith: (code: number) => void): Command {
   addWebhookCommands(program);
   addDeliveryCommands(program);
   addChainCommands(program);
+  addProviderCommands(program);
   return program;
 }
 
@@ -234,6 +235,43 @@ function addPaymentCommands(program: Command): void {
   onConfig(payment, 'cancel <number>', 'Cancel a payment for which nothing has come yet.', {
     json: true,
   }).action(async (number, options) => (await import('./payment.ts')).paymentCancel(number, options));
+}
+
+function addProviderCommands(program: Command): void {
+  const provider = group(program, 'provider', 'Fiat providers: accounts, money back, webhooks.');
+  const json = { json: true };
+  onConfig(provider, 'list', 'List the configured providers and how they do.', json).action(async (options) =>
+    (await import('./provider.ts')).providerList(options),
+  );
+  onConfig(
+    provider,
+    'show <name>',
+    'Show one, where its webhooks come in, and charges that no payment explains.',
+    json,
+  ).action(async (name, options) => (await import('./provider.ts')).providerShow(name, options));
+  onConfig(provider, 'balance <name>', 'Ask for the balance of the account.', json).action(
+    async (name, options) => (await import('./provider.ts')).providerBalance(name, options),
+  );
+  onConfig(provider, 'methods <name>', 'Ask how payers can pay there.', json).action(async (name, options) =>
+    (await import('./provider.ts')).providerMethods(name, options),
+  );
+  onConfig(provider, 'transactions <name>', 'Ask for the newest of its own list.', json).action(
+    async (name, options) => (await import('./provider.ts')).providerTransactions(name, options),
+  );
+  onConfig(provider, 'refund <payment-number>', 'Refund a payment, or a part of it.', json)
+    .option('--amount <decimal>', 'a part, in its currency; default: what is left of the whole')
+    .requiredOption('--reason <text>', 'why, for the provider and the audit log')
+    .action(async (number, options) => (await import('./provider.ts')).providerRefund(number, options));
+  onConfig(provider, 'capture <payment-number>', 'Take what the customer authorized.', json)
+    .option('--amount <decimal>', 'a part, which confirms nothing by itself')
+    .action(async (number, options) => (await import('./provider.ts')).providerCapture(number, options));
+  onConfig(provider, 'test-webhook <name>', 'Have the provider send a test webhook.', json).action(
+    async (name, options) => (await import('./provider.ts')).providerTestWebhook(name, options),
+  );
+  onConfig(provider, 'webhook-config <name>', 'Show what webhooks are configured at the provider.', json)
+    .option('--set', 'point them here, with the secret of the configuration')
+    .addOption(new Option('--delete', 'have none sent any more').conflicts('set'))
+    .action(async (name, options) => (await import('./provider.ts')).providerWebhookConfig(name, options));
 }
 
 function addDepositCommands(program: Command): void {

@@ -9,7 +9,7 @@ import { presentDeposits } from '../present/deposits.ts';
 import { showAmount } from '../present/values.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
-import { findPaymentById } from '../storage/payments/payments.ts';
+import { viewById } from '../storage/payments/views.ts';
 import type { Db } from '../storage/schema.ts';
 import { rescanTransaction } from '../watchers/recheck/find-transaction.ts';
 import { type RescanDeps, type RescanReport, rescan } from '../watchers/recheck/rescan.ts';
@@ -129,7 +129,7 @@ async function present(db: Db, report: RescanReport) {
 async function describeDeposits(db: Db, deposits: readonly Deposit[]) {
   const shown = [];
   for (const { txHash, height, currency, amount, decimals, role, paymentId } of deposits) {
-    const payment = paymentId === null ? null : await findPaymentById(db, paymentId);
+    const payment = paymentId === null ? null : (await viewById(db, paymentId)).payment;
     shown.push({
       tx_hash: txHash,
       height,

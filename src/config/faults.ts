@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { counted } from '../core/plural.ts';
+import { adapters } from '../providers/adapters.ts';
 import { formatPath, type Path } from './environment.ts';
 import { createScrubber } from './scrub.ts';
 
@@ -19,6 +20,8 @@ const secretKeys = new Set([
   'solidityUrl',
   'headers',
   'rpc',
+  'openexchangeratesAppId',
+  ...adapters.flatMap(({ secrets }) => secrets),
 ]);
 
 export type FaultContext = {
@@ -101,9 +104,6 @@ function describeFound(found: unknown, hidden: boolean): string {
 
 function unknownKey(path: Path, key: string, context: FaultContext): string {
   const where = formatPath([...path, key]);
-  if (path.length === 1 && path[0] === 'providers') {
-    return `${where}: this version does not serve fiat providers yet; remove the entry`;
-  }
   const known = context.knownKeys(path);
   const similar = closest(key, known);
   if (similar !== null) return `${where}: unknown key; did you mean "${similar}"?`;

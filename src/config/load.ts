@@ -3,13 +3,15 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
-import type { Config } from '../config.ts';
+import type { Config, FiatRatesConfig } from '../config.ts';
 import { type Asset, type Coin, knownCoins } from '../core/assets.ts';
+import { parseFiatCode } from '../core/fiat.ts';
 import { CommandError, ConfigError, reasonOf } from '../errors.ts';
 import { chainConfig } from './chain.ts';
 import { fillFromEnvironment, formatPath } from './environment.ts';
 import { closest, describeIssues } from './faults.ts';
 import { readJson } from './json.ts';
+import { providerConfigs } from './providers.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -107,7 +109,8 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     faults.push(...built.faults);
     if (built.chain !== null) chains[built.chain.network] = built.chain;
   }
-  faults.push(...priceFaults(file, chains), ...fixedPriceFaults(file.rates));
+  const provided = providerConfigs(file.providers, chains);
+  faults.push(...priceFaults(file, chains), ...fixedPriceFaults(file.rates), ...provided.faults);
   const sqlitePath = file.database.startsWith('sqlite:')
     ? resolve(folder, file.database.slice('sqlite:'.length))
     : null;
@@ -118,8 +121,9 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     dataFolder: sqlitePath === null ? folder : dirname(sqlitePath),
     adminToken: file.adminToken,
     payments: file.payments,
-    rates: file.rates,
+    rates: { ...file.rates, fiat: fiatRatesConfig(file.rates) },
     chains,
+    providers: provided.providers,
     webhooks: { ...file.webhooks, secretKey: file.webhooks.secretKey ?? null },
     api: file.api,
     log: file.log,
@@ -142,7 +146,7 @@ function priceFaults(file: ConfigFile, chains: Config['chains']): string[] {
     );
   }
   for (const coin of Object.keys(file.rates.fixed)) {
-    if (known.has(coin)) continue;
+    if (known.has(coin) || (coin === coin.toLowerCase() && parseFiatCode(coin) !== null)) continue;
     const similar = closest(coin, [...known]);
     const hint = similar === null ? `expected one of ${[...known].join(', ')}` : `did you mean "${similar}"?`;
     faults.push(`rates.fixed.${coin}: unknown key; ${hint}`);
@@ -151,8 +155,11 @@ function priceFaults(file: ConfigFile, chains: Config['chains']): string[] {
 }
 
 /** Prices that are never asked for, or none where they are: either way something would not be quoted as was meant. */
-function fixedPriceFaults({ sources, fixed }: ConfigFile['rates']): string[] {
-  const prices = Object.keys(fixed).length;
+function fixedPriceFaults({ sources, fixed, fiat }: ConfigFile['rates']): string[] {
+  if (fiat.sources?.includes('openexchangerates') && fiat.openexchangeratesAppId === undefined)
+    return ['rates.fiat.openexchangeratesAppId: missing; the source "openexchangerates" needs a key'];
+  // Those of currencies serve the other list.
+  const prices = Object.keys(fixed).filter((key) => key === 'eur' || parseFiatCode(key) === null).length;
   if (sources.includes('fixed') && prices === 0)
     return ['rates.fixed: missing; the source "fixed" needs prices, like {"usdt": "1"}'];
   if (!sources.includes('fixed') && prices > 0)
@@ -160,6 +167,18 @@ function fixedPriceFaults({ sources, fixed }: ConfigFile['rates']): string[] {
       'rates.fixed: these prices are not used; expected "fixed" among rates.sources, or no prices here',
     ];
   return [];
+}
+
+function fiatRatesConfig({ sources, fixed, fiat }: ConfigFile['rates']): FiatRatesConfig {
+  const offline = sources.every((source) => source === 'fixed');
+  return {
+    sources: fiat.sources ?? (offline ? ['fixed'] : ['ecb', 'fixed']),
+    openexchangeratesAppId: fiat.openexchangeratesAppId ?? null,
+    maxAgeSeconds: fiat.maxAgeSeconds,
+    ecbUrl: fiat.ecbUrl ?? null,
+    openexchangeratesUrl: fiat.openexchangeratesUrl ?? null,
+    fixed,
+  };
 }
 
 /** The keys that can stand at a path of the file. */

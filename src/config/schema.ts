@@ -4,6 +4,7 @@ import { type KnownChain, knownChains } from '../core/chains/known.ts';
 import { parseRate } from '../core/money.ts';
 import type { ChainFamily } from '../core/networks.ts';
 import { parseAllowedHost } from '../target.ts';
+import { providersSchema } from './providers.ts';
 import {
   adminToken,
   database,
@@ -298,8 +299,31 @@ export const configSchema = section({
       .record(z.string(), usdPerCoin, { error: 'an object of coins and prices' })
       .default({})
       .describe(
-        'The prices of the source "fixed", for tests and for machines without internet: US dollars per coin (`bnb`), token (`usdt`) or euro (`eur`), as decimals in quotes.',
+        'The prices of the source "fixed", for tests and for machines without internet: US dollars per coin (`bnb`), token (`usdt`) or unit of a currency (`eur`, `htg`), as decimals in quotes.',
       ),
+    fiat: section({
+      sources: z
+        .array(oneOf(['ecb', 'openexchangerates', 'fixed']), { error: 'a list of sources of exchange rates' })
+        .min(1, { error: 'a list of sources of exchange rates, at least one' })
+        .optional()
+        .describe(
+          'Whose exchange rates to use. "ecb" needs no key and has no HTG. Default: "ecb" and "fixed", or "fixed" alone where `rates.sources` is that alone.',
+        ),
+      openexchangeratesAppId: text('the App ID of an account there', (value) =>
+        /^[\x21-\x7e]{8,}$/.test(value),
+      )
+        .optional()
+        .describe('The key for "openexchangerates". Best taken from the environment.'),
+      maxAgeSeconds: wholeNumber(60, 30 * 86_400)
+        .default(172_800)
+        .describe('Older exchange rates are not used.'),
+      ecbUrl: url(['https:', 'http:'])
+        .optional()
+        .describe("A mirror of the European Central Bank's daily table."),
+      openexchangeratesUrl: url(['https:', 'http:']).optional().describe('A mirror of its `latest.json`.'),
+    })
+      .prefault({})
+      .describe('What currencies are worth, for prices in other currencies than the dollar.'),
   }).prefault({}),
   chains: section({
     bsc: chain(knownChains.bsc).optional(),
@@ -360,9 +384,7 @@ export const configSchema = section({
       .default(100)
       .describe('Most requests a second with one API key.'),
   }).prefault({}),
-  providers: section({})
-    .prefault({})
-    .describe('Fiat providers. None are served by this version: leave it empty or out.'),
+  providers: providersSchema,
   log: section({
     level: oneOf(['fatal', 'error', 'warn', 'info', 'debug'])
       .default('info')

@@ -43,6 +43,8 @@ export function secretsOf(config: Config): string[] {
   const endpoints = Object.values(config.chains).flatMap((chain) => chain.rpc);
   return [
     config.adminToken,
+    ...Object.values(config.providers).flatMap(({ secrets }) => secrets),
+    ...(config.rates.fiat.openexchangeratesAppId === null ? [] : [config.rates.fiat.openexchangeratesAppId]),
     ...(config.webhooks.secretKey === null ? [] : [config.webhooks.secretKey]),
     ...keysInUrl(config.database),
     ...endpoints.flatMap((endpoint) => [

@@ -1,4 +1,4 @@
-import { formatAmount, parseAmount } from './money.ts';
+import { formatAmount, parseAmount, type Rate, rateDecimals } from './money.ts';
 
 declare const fiatBrand: unique symbol;
 
@@ -55,3 +55,20 @@ export function formatFiatAmount({ minorUnits, currency }: FiatMoney): string {
 
 /** No honest amount has more characters. */
 const longestAmount = 30;
+
+/**
+ * What `money` is in another currency, rounded **up** to its minor unit: a merchant never receives less than the price.
+ * Rates are dollars per unit of each.
+ */
+export function convertUp(money: FiatMoney, usdPerUnit: Rate, to: FiatCode, usdPerOther: Rate): bigint {
+  const numerator = money.minorUnits * usdPerUnit * 10n ** BigInt(fiatExponent(to));
+  const denominator = usdPerOther * 10n ** BigInt(fiatExponent(money.currency));
+  return (numerator + denominator - 1n) / denominator;
+}
+
+/** What `money` is in US cents, rounded half up: for people and reports, never for what is asked of a payer. */
+export function usdCentsHalfUp({ minorUnits, currency }: FiatMoney, usdPerUnit: Rate): bigint {
+  const numerator = minorUnits * usdPerUnit * 100n;
+  const denominator = 10n ** BigInt(fiatExponent(currency) + rateDecimals);
+  return (2n * numerator + denominator) / (2n * denominator);
+}

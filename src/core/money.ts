@@ -64,6 +64,23 @@ export function quoteUp(usdCents: number, usdPerCoin: Rate, places: number, deci
     : divideUp(steps, 10n ** BigInt(places - decimals));
 }
 
+/**
+ * The coins that a price in a currency buys, rounded **up** as by {@link quoteUp}. `exponent` is the currency's; the rates
+ * are dollars per unit of it and per coin.
+ */
+export function quotePriceUp(
+  price: { minorUnits: bigint; exponent: number; usdPerUnit: Rate },
+  usdPerCoin: Rate,
+  places: number,
+  decimals: number,
+): bigint {
+  const numerator = price.minorUnits * price.usdPerUnit * 10n ** BigInt(places);
+  const steps = divideUp(numerator, 10n ** BigInt(price.exponent) * usdPerCoin);
+  return decimals >= places
+    ? steps * 10n ** BigInt(decimals - places)
+    : divideUp(steps, 10n ** BigInt(places - decimals));
+}
+
 /** What is left of `expected` after a tolerance of `toleranceBps` hundredths of a percent, rounded up. */
 export function lessToleranceUp(expected: bigint, toleranceBps: number): bigint {
   return divideUp(expected * BigInt(10_000 - toleranceBps), 10_000n);

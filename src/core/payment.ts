@@ -1,6 +1,7 @@
 import type { Address, AddressKey } from './address.ts';
 import type { Coin, Currency } from './assets.ts';
 import type { BlockHash, BlockRef, TxHash } from './chain.ts';
+import type { ChargeStatus, Mode } from './charge.ts';
 import type { Network } from './networks.ts';
 
 /** `pending` leads to one of the other four. What may still follow those is told in `payments/decide.ts`. */
@@ -14,14 +15,16 @@ export const paymentStatuses: readonly PaymentStatus[] = [
   'failed',
 ];
 
-/** Why a payment failed, or what is unusual about it. */
-export type PaymentReason = 'underpaid' | 'overpaid' | 'late' | 'reorged';
+/** Why a payment failed, or what is unusual about it. The last two are of payments by a provider. */
+export const paymentReasons = ['underpaid', 'overpaid', 'late', 'reorged', 'declined', 'voided'] as const;
+
+export type PaymentReason = (typeof paymentReasons)[number];
 
 /** An amount of money in minor units of its currency (ISO 4217): 4500 and `USD` are 45 dollars. */
 export type FiatAmount = { minorUnits: number; currency: string };
 
 /** A payment, by the way it is paid. */
-export type Payment = OnchainPayment;
+export type Payment = OnchainPayment | ProviderPayment;
 
 /** What every payment has. All times are Unix milliseconds by our clock, but where a block's time is meant. */
 type CommonPayment = {
@@ -30,6 +33,8 @@ type CommonPayment = {
   merchantId: string;
   status: PaymentStatus;
   reason: PaymentReason | null;
+  /** The chain, or the provider by its name in the configuration. */
+  network: Network;
   /** The name people read of where it is paid, and the `chain` of its webhooks. */
   chain: string;
   currency: Currency;
@@ -56,7 +61,6 @@ type CommonPayment = {
 /** Paid by transfers to an address that it holds while it is live. */
 export type OnchainPayment = CommonPayment & {
   kind: 'onchain';
-  network: Network;
   coin: Coin;
   /** Key of the token's contract at creation, or `native`. */
   token: AddressKey | 'native';
@@ -80,6 +84,29 @@ export type OnchainPayment = CommonPayment & {
   blockTimeLimit: number;
   /** Whether it was reverted, holds its address again and can be paid anew until `blockTimeLimit`. */
   reopened: boolean;
+};
+
+/** Paid on the page of a fiat provider. Amounts in minor units of its currency. */
+export type ProviderPayment = CommonPayment & {
+  kind: 'provider';
+  /** The provider's type when it was made. */
+  providerType: string;
+  mode: Mode;
+  /** Ours, by which the provider knows the payment where it keeps such a thing. */
+  reference: string;
+  /** The provider's own id; null until it is known. */
+  chargeId: string | null;
+  chargeStatus: ChargeStatus;
+  /** The provider's own word for it. */
+  statusText: string;
+  /** The provider's page. */
+  checkoutUrl: string;
+  fee: bigint | null;
+  net: bigint | null;
+  refunded: bigint;
+  disputed: boolean;
+  /** Whether a capture was asked for, and whether of a part alone: then no answer tells how much was taken. */
+  capture: 'none' | 'whole' | 'part';
 };
 
 /** Whether it holds its address and what comes in time counts. */
@@ -130,7 +157,7 @@ export type Deposit = {
 };
 
 /** Paid in what was asked for. Only such amounts have the payment's decimals and may be added up. */
-export function isOwnAsset(payment: Payment, deposit: Pick<Deposit, 'network' | 'token'>): boolean {
+export function isOwnAsset(payment: OnchainPayment, deposit: Pick<Deposit, 'network' | 'token'>): boolean {
   return deposit.network === payment.network && deposit.token === payment.token;
 }
 
@@ -149,9 +176,14 @@ export type PaymentDeposits = {
 };
 
 /** A payment with what belongs to it, as of one moment. */
-export type PaymentView = {
-  payment: Payment;
+export type PaymentView = OnchainView | ProviderView;
+
+export type OnchainView = {
+  kind: 'onchain';
+  payment: OnchainPayment;
   deposits: PaymentDeposits;
   /** The heads of the chains that were read. A deposit that an operator attached may lie on a chain of its own. */
   heads: Partial<Record<Network, number>>;
 };
+
+export type ProviderView = { kind: 'provider'; payment: ProviderPayment };

@@ -6,7 +6,7 @@ import { CommandError } from '../errors.ts';
 import type { DemoNetwork } from './chain.ts';
 import type { Caller } from './http.ts';
 import type { Screen } from './screen.ts';
-import { type Closers, type Payment, type Stage, setUpStage } from './stage.ts';
+import { type Closers, type OnchainPayment, type Stage, setUpStage } from './stage.ts';
 
 export type DemoOptions = {
   /** End after the payments instead of leaving everything running. */
@@ -65,7 +65,7 @@ async function playOrder(
   const symbol = currency === 'native' ? assetSymbol(knownChains[network].native) : currency.toUpperCase();
   const dollars = `$${(usdCents / 100).toFixed(2)}`;
   screen.step(`A customer buys ${item} for ${dollars}, in ${symbol} on ${knownChains[network].name}`);
-  const payment = await app.post<Payment>('/api/v1/payments/', {
+  const payment = await app.post<OnchainPayment>('/api/v1/payments/', {
     amount_usd_cents: usdCents,
     network,
     currency,
@@ -137,11 +137,11 @@ async function untilPayment(
   app: Caller,
   path: string,
   signal: AbortSignal,
-  holds: (payment: Payment) => boolean,
-): Promise<Payment> {
+  holds: (payment: OnchainPayment) => boolean,
+): Promise<OnchainPayment> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
-    const payment = await app.get<Payment>(path);
+    const payment = await app.get<OnchainPayment>(path);
     if (holds(payment)) return payment;
     if (performance.now() > deadline)
       throw new CommandError(`the payment stays ${payment.status}; something is wrong`);

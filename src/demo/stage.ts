@@ -12,7 +12,7 @@ import { type Caller, createCaller } from './http.ts';
 import type { Screen } from './screen.ts';
 import { type Shop, startShop } from './shop.ts';
 
-export type Payment = {
+export type OnchainPayment = {
   payment_number: string;
   status: string;
   network: DemoNetwork;
@@ -91,7 +91,7 @@ export async function setUpStage(
     await operator.post(`/merchants/${merchant.id}/addresses/`, { network, addresses });
   }
   const shop = await startShop(async (paymentNumber) => {
-    const payment = await app.get<Payment>(`/api/v1/payments/${paymentNumber}/`);
+    const payment = await app.get<OnchainPayment>(`/api/v1/payments/${paymentNumber}/`);
     return chains[payment.network].pay(
       payment.currency,
       payment.assigned_address,

@@ -1,17 +1,19 @@
 import type { Clock } from '../clock.ts';
+import { isTaken } from '../core/charge.ts';
 import { formatAmount } from '../core/money.ts';
-import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
+import type { Deposit, OnchainPayment, Payment, PaymentView, ProviderPayment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { inTransaction } from '../storage/database.ts';
 import { detachOrphaned } from '../storage/deposits/attachments.ts';
 import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
-import { findPaymentId } from '../storage/payments/numbers.ts';
+import { findNumbered } from '../storage/payments/numbers.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
+import { lockProviderPayment, updateProviderPayment } from '../storage/providers/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { acceptance } from './decide.ts';
-import { changePayment } from './settle.ts';
+import { announcePayment, changePayment } from './settle.ts';
 import { receivedAmount, substitutesOf } from './tally.ts';
 
 export type OperatorDeps = { db: Db; clock: Clock };
@@ -32,9 +34,11 @@ export async function acceptPayment(
   { db, clock }: OperatorDeps,
   { paymentNumber, reason, actor }: OperatorAct & { paymentNumber: string },
 ): Promise<AcceptOutcome> {
-  const id = await findPaymentId(db, paymentNumber);
-  if (id === null) return { outcome: 'not_found' };
+  const found = await findNumbered(db, paymentNumber);
+  if (found === null) return { outcome: 'not_found' };
+  const { id, kind } = found;
   return inTransaction(db, async (trx): Promise<AcceptOutcome> => {
+    if (kind === 'provider') return acceptCharge(trx, id, { reason, actor, now: clock() });
     const payment = await lockPayment(trx, id);
     if (payment.status === 'confirmed') return acceptAgain(trx, payment);
     const deposits = await listDepositsOfPayment(trx, id);
@@ -65,12 +69,43 @@ export async function acceptPayment(
  * Lets go of what was taken instead of the asked asset and is no longer there: with it the payment would never be
  * whole, whatever an operator says now.
  */
-export async function detachLost(trx: Trx, payment: Payment, deposits: readonly Deposit[]): Promise<void> {
+export async function detachLost(
+  trx: Trx,
+  payment: OnchainPayment,
+  deposits: readonly Deposit[],
+): Promise<void> {
   const lost = substitutesOf(payment, deposits).filter((deposit) => deposit.status === 'orphaned');
   await detachOrphaned(
     trx,
     lost.map((deposit) => deposit.id),
   );
+}
+
+/** What a provider took though it was late, or no more than a part, as nobody can tell from its answers how much. */
+async function acceptCharge(
+  trx: Trx,
+  id: number,
+  { reason, actor, now }: OperatorAct & { now: number },
+): Promise<AcceptOutcome> {
+  const payment = await lockProviderPayment(trx, id);
+  if (payment.status === 'confirmed') return acceptAgain(trx, payment);
+  if (!isTaken(payment.chargeStatus)) {
+    return { outcome: 'not_acceptable', why: 'the provider has taken no money for it' };
+  }
+  const accepted: ProviderPayment = {
+    ...payment,
+    status: 'confirmed',
+    reason: payment.capture === 'part' ? 'underpaid' : 'late',
+    confirmedAt: now,
+    endedAt: now,
+    acceptedAt: now,
+  };
+  await updateProviderPayment(trx, accepted);
+  await announcePayment(trx, accepted, 'payment.confirmed', now);
+  const detail = { reason, status: payment.status, provider_status: payment.statusText };
+  const subject = payment.paymentNumber;
+  await recordAudit(trx, { at: now, actor, action: 'payment.accepted', subject, detail });
+  return { outcome: 'accepted', view: await viewOf(trx, accepted) };
 }
 
 async function acceptAgain(trx: Trx, payment: Payment): Promise<AcceptOutcome> {

@@ -1,10 +1,10 @@
-import { type Deposit, isOwnAsset, type Payment } from '../core/payment.ts';
+import { type Deposit, isOwnAsset, type OnchainPayment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { inTransaction } from '../storage/database.ts';
 import { attachToPayment, lockDeposit } from '../storage/deposits/attachments.ts';
 import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
-import { findPaymentId } from '../storage/payments/numbers.ts';
+import { findNumbered } from '../storage/payments/numbers.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
 import type { Trx } from '../storage/schema.ts';
 import { detachLost, type OperatorAct, type OperatorDeps } from './accept.ts';
@@ -13,7 +13,7 @@ import { announcePayment, changePayment, noteCounted } from './settle.ts';
 import { receivedAmount } from './tally.ts';
 
 export type AttachOutcome =
-  | { outcome: 'attached'; deposit: Deposit; payment: Payment }
+  | { outcome: 'attached'; deposit: Deposit; payment: OnchainPayment }
   | { outcome: 'not_found' }
   | { outcome: 'unknown_payment' }
   | { outcome: 'not_attachable'; why: string };
@@ -28,13 +28,15 @@ export async function attachDeposit(
   act: OperatorAct & { depositId: number; paymentNumber: string },
 ): Promise<AttachOutcome> {
   const { db } = deps;
-  const paymentId = await findPaymentId(db, act.paymentNumber);
+  const found = await findNumbered(db, act.paymentNumber);
   return inTransaction(db, async (trx): Promise<AttachOutcome> => {
     // First the deposit, then the payment: the order in which the watchers hold them.
     const deposit = await lockDeposit(trx, act.depositId);
     if (deposit === null) return { outcome: 'not_found' };
-    if (paymentId === null) return { outcome: 'unknown_payment' };
-    const payment = await lockPayment(trx, paymentId);
+    if (found === null) return { outcome: 'unknown_payment' };
+    if (found.kind === 'provider')
+      return { outcome: 'not_attachable', why: 'the payment is made by a provider' };
+    const payment = await lockPayment(trx, found.id);
     if (isAttached(deposit, payment)) return { outcome: 'attached', deposit, payment };
     const others = await listDepositsOfPayment(trx, payment.id);
     const why = whyNot(deposit, payment, others);
@@ -49,7 +51,7 @@ async function attach(
   { clock }: OperatorDeps,
   act: OperatorAct,
   deposit: Deposit,
-  payment: Payment,
+  payment: OnchainPayment,
 ): Promise<AttachOutcome> {
   const now = clock();
   const ended = payment.status !== 'pending' && payment.status !== 'confirmed';
@@ -76,7 +78,11 @@ async function attach(
   return { outcome: 'attached', deposit: attached, payment: settled };
 }
 
-async function settleAttached(trx: Trx, payment: Payment, context: { now: number }): Promise<Payment> {
+async function settleAttached(
+  trx: Trx,
+  payment: OnchainPayment,
+  context: { now: number },
+): Promise<OnchainPayment> {
   const deposits = await listDepositsOfPayment(trx, payment.id);
   const follows = attachment(payment, deposits, context.now);
   const changed =
@@ -91,11 +97,11 @@ async function settleAttached(trx: Trx, payment: Payment, context: { now: number
   return changed;
 }
 
-function isAttached(deposit: Deposit, payment: Payment): boolean {
+function isAttached(deposit: Deposit, payment: OnchainPayment): boolean {
   return deposit.paymentId === payment.id && deposit.unmatchedReason !== null;
 }
 
-function whyNot(deposit: Deposit, payment: Payment, others: readonly Deposit[]): string | null {
+function whyNot(deposit: Deposit, payment: OnchainPayment, others: readonly Deposit[]): string | null {
   if (deposit.role !== 'unmatched') return 'the deposit belongs to a payment already';
   if (deposit.merchantId !== payment.merchantId) return 'the deposit reached another merchant';
   switch (deposit.status) {

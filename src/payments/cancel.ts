@@ -1,18 +1,21 @@
 import type { Clock } from '../clock.ts';
-import type { PaymentView } from '../core/payment.ts';
+import type { PaymentView, ProviderPayment } from '../core/payment.ts';
 import { inTransaction } from '../storage/database.ts';
 import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
 import { findPayment, viewOf } from '../storage/payments/views.ts';
-import type { Db } from '../storage/schema.ts';
-import { changePayment } from './settle.ts';
+import { lockProviderPayment, updateProviderPayment } from '../storage/providers/payments.ts';
+import type { Db, Trx } from '../storage/schema.ts';
+import { announcePayment, changePayment } from './settle.ts';
 import { isDust } from './tally.ts';
 
 export type CancelOutcome =
   | { outcome: 'cancelled'; view: PaymentView }
   | { outcome: 'not_found' }
   | { outcome: 'not_cancellable' };
+
+type CancelContext = { now: number };
 
 /**
  * Cancels a merchant's payment while it is pending and nothing but dust has been received for it. An operator's act is
@@ -24,33 +27,51 @@ export async function cancelPayment(
 ): Promise<CancelOutcome> {
   const found = await findPayment(db, merchantId, paymentNumber);
   if (found === null) return { outcome: 'not_found' };
+  const context = { now: clock() };
   return inTransaction(db, async (trx): Promise<CancelOutcome> => {
-    const payment = await lockPayment(trx, found.payment.id);
-    const deposits = await listDepositsOfPayment(trx, payment.id);
-    if (payment.status !== 'pending' || !isDust(payment, deposits)) return { outcome: 'not_cancellable' };
-    const cancelled = await changePayment(
-      trx,
-      payment,
-      {
-        status: 'cancelled',
-        reason: null,
-        completedBy: null,
-        takesLate: false,
-        event: 'payment.cancelled',
-      },
-      { now: clock() },
-    );
-    if (cancelled === null) return { outcome: 'not_cancellable' };
-    if (actor !== undefined) {
+    const outcome =
+      found.kind === 'provider'
+        ? await cancelAtProvider(trx, found.payment.id, context)
+        : await cancelOnchain(trx, found.payment.id, context);
+    if (outcome.outcome === 'cancelled' && actor !== undefined) {
       const detail = { payment: paymentNumber };
-      await recordAudit(trx, {
-        at: clock(),
-        actor,
-        action: 'payment.cancelled',
-        subject: merchantId,
-        detail,
-      });
+      const entry = { at: context.now, actor, action: 'payment.cancelled', subject: merchantId, detail };
+      await recordAudit(trx, entry);
     }
-    return { outcome: 'cancelled', view: await viewOf(trx, cancelled) };
+    return outcome;
   });
+}
+
+async function cancelOnchain(trx: Trx, id: number, context: CancelContext): Promise<CancelOutcome> {
+  const payment = await lockPayment(trx, id);
+  const deposits = await listDepositsOfPayment(trx, payment.id);
+  if (payment.status !== 'pending' || !isDust(payment, deposits)) return { outcome: 'not_cancellable' };
+  const cancelled = await changePayment(
+    trx,
+    payment,
+    {
+      status: 'cancelled',
+      reason: null,
+      completedBy: null,
+      takesLate: false,
+      event: 'payment.cancelled',
+    },
+    context,
+  );
+  if (cancelled === null) return { outcome: 'not_cancellable' };
+  return { outcome: 'cancelled', view: await viewOf(trx, cancelled) };
+}
+
+/**
+ * The provider knows no such thing: its page stays open, and a payer who has it may still pay. That is then late money
+ * (see providers/decide.ts).
+ */
+async function cancelAtProvider(trx: Trx, id: number, { now }: CancelContext): Promise<CancelOutcome> {
+  const payment = await lockProviderPayment(trx, id);
+  const nothing = payment.chargeStatus === 'pending' || payment.chargeStatus === 'unknown';
+  if (payment.status !== 'pending' || !nothing) return { outcome: 'not_cancellable' };
+  const cancelled: ProviderPayment = { ...payment, status: 'cancelled', reason: null, endedAt: now };
+  await updateProviderPayment(trx, cancelled);
+  await announcePayment(trx, cancelled, 'payment.cancelled', now);
+  return { outcome: 'cancelled', view: await viewOf(trx, cancelled) };
 }

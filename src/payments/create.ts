@@ -3,8 +3,9 @@ import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig, Config } from '../config.ts';
 import type { Asset, Currency } from '../core/assets.ts';
 import { chainTimeAt, clockSkew, describeSkew, skewLimits } from '../core/chain-time.ts';
+import type { FiatCode, FiatMoney } from '../core/fiat.ts';
 import type { Network } from '../core/networks.ts';
-import type { Payment, PaymentView } from '../core/payment.ts';
+import type { OnchainPayment, OnchainView } from '../core/payment.ts';
 import { chooseAddress } from '../pool/choose.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { Rates } from '../rates/rates.ts';
@@ -28,6 +29,8 @@ export type CreateRequest = {
   network: Network;
   currency: Currency;
   amountUsdCents: number;
+  /** What the shop asks for, where it is not these cents. */
+  price?: FiatMoney;
   externalOrderId: string;
   customerEmail: string;
   redirectUrl: string;
@@ -37,7 +40,7 @@ export type CreateRequest = {
 };
 
 export type CreateOutcome =
-  | { outcome: 'created' | 'replayed'; view: PaymentView }
+  | { outcome: 'created' | 'replayed'; view: OnchainView }
   | { outcome: 'idempotency_key_reused' }
   /** The merchant has no active address for this pair. */
   | { outcome: 'no_address' }
@@ -77,7 +80,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     const asset = chain?.assets.find((candidate) => candidate.currency === request.currency);
     if (!chain?.enabled || asset === undefined) return { outcome: 'no_address' };
 
-    const quote = quotePrice(rates, asset, request.amountUsdCents, config.payments);
+    const quote = quotePrice(rates, asset, priceOf(request), config.payments);
     let outcome = await inTransaction(db, (trx) => createIn(trx, request, { chain, asset, quote }, now));
     // What has not been read yet, because the daemon has just come, is no reason to turn a customer away.
     if (outcome.outcome === 'chain_unavailable' && (await untilRead?.(request.network)) === true)
@@ -166,6 +169,10 @@ async function replay(db: Db, request: CreateRequest, remembered: RememberedKey)
   return { outcome: 'replayed', view: await viewOf(db, payment) };
 }
 
+function priceOf({ price, amountUsdCents }: CreateRequest): FiatMoney {
+  return price ?? { minorUnits: BigInt(amountUsdCents), currency: 'USD' as FiatCode };
+}
+
 /** Until the first holder's time is over, but not so long that new addresses would go unnoticed. */
 async function retryAfter(trx: Trx, pool: Pool, now: number): Promise<number> {
   const expiry = await earliestExpiry(trx, pool);
@@ -178,7 +185,7 @@ function newPayment(
   asset: Asset,
   quote: PriceQuote,
   now: number,
-): Omit<Payment, 'id' | 'chain' | 'addressId' | 'address' | keyof Lock> {
+): Omit<OnchainPayment, 'id' | 'chain' | 'addressId' | 'address' | keyof Lock> {
   return {
     paymentNumber: newPaymentNumber(now),
     merchantId: request.merchantId,
@@ -190,7 +197,7 @@ function newPayment(
     coin: asset.coin,
     token: asset.token,
     decimals: asset.decimals,
-    price: { minorUnits: request.amountUsdCents, currency: 'USD' },
+    price: { minorUnits: Number(priceOf(request).minorUnits), currency: priceOf(request).currency },
     amountUsdCents: request.amountUsdCents,
     ...quote,
     countedAmount: 0n,
@@ -201,7 +208,7 @@ function newPayment(
     customerEmail: request.customerEmail,
     redirectUrl: request.redirectUrl,
     metadata: request.metadata,
-    paymentToken: randomBytes(32).toString('base64url'),
+    paymentToken: newPaymentToken(),
     createdAt: now,
     confirmedAt: null,
     endedAt: null,
@@ -209,7 +216,7 @@ function newPayment(
   };
 }
 
-type Lock = Pick<Payment, 'lockHead' | 'lockChainTime' | 'blockTimeLimit' | 'expiresAt'>;
+type Lock = Pick<OnchainPayment, 'lockHead' | 'lockChainTime' | 'blockTimeLimit' | 'expiresAt'>;
 
 /**
  * From when to when money counts. `steadyNow` is the time in which the chain's state tells when its head was shown: our
@@ -223,11 +230,16 @@ function lockUnder(state: ChainState, steadyNow: number, now: number, lifetimeSe
   return { lockHead: state.head, lockChainTime, blockTimeLimit, expiresAt };
 }
 
+/** Opens the checkout page. */
+export function newPaymentToken(): string {
+  return randomBytes(32).toString('base64url');
+}
+
 /** Crockford's base 32, which leaves out what looks alike: a byte's low five bits choose one character. */
 const numberAlphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /** `PAY-<year>-<10 random characters>`: 50 bits, which tell nobody how many payments a merchant has. */
-function newPaymentNumber(now: number): string {
+export function newPaymentNumber(now: number): string {
   const characters = Array.from(randomBytes(10), (byte) => numberAlphabet[byte & 31]);
   return `PAY-${new Date(now).getUTCFullYear()}-${characters.join('')}`;
 }

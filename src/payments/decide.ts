@@ -4,7 +4,7 @@ import {
   type Deposit,
   isOpen,
   isOwnAsset,
-  type Payment,
+  type OnchainPayment,
   type PaymentReason,
   type PaymentStatus,
 } from '../core/payment.ts';
@@ -61,7 +61,7 @@ export type Decision = {
  * expires nobody who paid in time.
  */
 export function decide(
-  payment: Payment,
+  payment: OnchainPayment,
   deposits: readonly Deposit[],
   chain: ChainFacts,
   latePolicy: 'flag' | 'confirm',
@@ -103,10 +103,10 @@ export function decide(
  * Null when that is nothing, or when a part of it is not confirmed yet. What is needed from then on is what there is.
  */
 export function acceptance(
-  payment: Payment,
+  payment: OnchainPayment,
   deposits: readonly Deposit[],
   now: number,
-): { payment: Payment; decision: Decision } | null {
+): { payment: OnchainPayment; decision: Decision } | null {
   const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
   if (live.some((deposit) => deposit.status !== 'confirmed')) return null;
   const received = receivedAmount(payment, live);
@@ -121,10 +121,10 @@ export function acceptance(
  * asset it settles the payment together with what else came, as an acceptance does. Null when nothing follows.
  */
 export function attachment(
-  payment: Payment,
+  payment: OnchainPayment,
   deposits: readonly Deposit[],
   now: number,
-): { payment: Payment; decision: Decision } | null {
+): { payment: OnchainPayment; decision: Decision } | null {
   const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
   if (payment.status !== 'confirmed') {
     if (substitutesOf(payment, deposits).length > 0) return acceptance(payment, deposits, now);
@@ -137,7 +137,7 @@ export function attachment(
 
 /** The same with what came too late, for an operator who takes late money and once its time is over. */
 function lateCompletionOf(
-  payment: Payment,
+  payment: OnchainPayment,
   deposits: readonly Deposit[],
   chain: ChainFacts,
   latePolicy: 'flag' | 'confirm',
@@ -148,13 +148,18 @@ function lateCompletionOf(
 }
 
 /** Whether its time is over and nothing is on its way any more that could change what follows. */
-function isDone(payment: Payment, deposits: readonly Deposit[], chain: ChainFacts, now: number): boolean {
+function isDone(
+  payment: OnchainPayment,
+  deposits: readonly Deposit[],
+  chain: ChainFacts,
+  now: number,
+): boolean {
   if (!isOver(payment, chain, now) || mayBeMinedAgain(payment, deposits, chain)) return false;
   const counted = deposits.filter((deposit) => deposit.status !== 'orphaned' && counts(deposit));
   return isDust(payment, counted) || counted.every((deposit) => deposit.status === 'confirmed');
 }
 
-function isOver(payment: Payment, chain: ChainFacts, now: number): boolean {
+function isOver(payment: OnchainPayment, chain: ChainFacts, now: number): boolean {
   return now > payment.expiresAt && chain.cursor.time > payment.blockTimeLimit;
 }
 
@@ -162,7 +167,7 @@ function isOver(payment: Payment, chain: ChainFacts, now: number): boolean {
  * A transaction that a reorg threw out is usually mined again within a few blocks. The payment it was given
  * to waits for that as long as a confirmation takes, unless what may come back is dust.
  */
-function mayBeMinedAgain(payment: Payment, deposits: readonly Deposit[], chain: ChainFacts): boolean {
+function mayBeMinedAgain(payment: OnchainPayment, deposits: readonly Deposit[], chain: ChainFacts): boolean {
   const missing = deposits.filter(
     (deposit) =>
       deposit.status === 'orphaned' &&
@@ -174,7 +179,7 @@ function mayBeMinedAgain(payment: Payment, deposits: readonly Deposit[], chain: 
   return !isDust(payment, [...deposits.filter(counts), ...returned]);
 }
 
-function confirm(payment: Payment, live: readonly Deposit[], completion: Completion): Decision {
+function confirm(payment: OnchainPayment, live: readonly Deposit[], completion: Completion): Decision {
   return {
     status: 'confirmed',
     reason: reasonOf(payment, completion.takesLate ? live.map(accepted) : live, 'confirmed'),
@@ -191,7 +196,7 @@ function accepted(deposit: Deposit): Deposit {
 }
 
 function end(
-  payment: Payment,
+  payment: OnchainPayment,
   live: readonly Deposit[],
   status: 'expired' | 'failed',
   event: EventType,
@@ -206,20 +211,24 @@ function end(
 }
 
 /** A reverted payment that nobody has paid anew stays as it is, without its address. */
-function close(payment: Payment, live: readonly Deposit[]): Decision {
+function close(payment: OnchainPayment, live: readonly Deposit[]): Decision {
   const { status, completedBy } = payment;
   const reason = reasonOf(payment, live, status);
   return { status, reason, completedBy, takesLate: false, event: null, closes: true };
 }
 
-function reasonOnly(payment: Payment, live: readonly Deposit[]): Decision | null {
+function reasonOnly(payment: OnchainPayment, live: readonly Deposit[]): Decision | null {
   const reason = reasonOf(payment, live, payment.status);
   if (reason === payment.reason) return null;
   return { status: payment.status, reason, completedBy: payment.completedBy, takesLate: false, event: null };
 }
 
 /** Why it failed, or what is unusual, from what the chain shows now. */
-function reasonOf(payment: Payment, live: readonly Deposit[], status: PaymentStatus): PaymentReason | null {
+function reasonOf(
+  payment: OnchainPayment,
+  live: readonly Deposit[],
+  status: PaymentStatus,
+): PaymentReason | null {
   const own = live.filter((deposit) => isOwnAsset(payment, deposit));
   const late =
     own.some(isCountedThoughLate) ||

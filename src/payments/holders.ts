@@ -1,7 +1,7 @@
 import { familyOf } from '../core/address.ts';
 import type { Transfer } from '../core/chain.ts';
 import type { ChainFamily } from '../core/networks.ts';
-import { isOpen, type Payment } from '../core/payment.ts';
+import { isOpen, type OnchainPayment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import {
   findLatestPaymentAt,
@@ -23,7 +23,7 @@ export type Holders = {
   /** Whose a transfer is that an earlier reading should have shown: see {@link matchMissed}. */
   matchMissed(transfer: Transfer): Promise<Match>;
   /** Held until the transaction ends. */
-  payment(id: number): Promise<Payment>;
+  payment(id: number): Promise<OnchainPayment>;
 };
 
 /**
@@ -32,10 +32,10 @@ export type Holders = {
  */
 export function createHolders(trx: Trx, family: ChainFamily): Holders {
   const candidates = new Map<string, Promise<Recipient[]>>();
-  const latest = new Map<number, Promise<Payment | null>>();
-  const elsewhere = new Map<string, Promise<Payment | null>>();
+  const latest = new Map<number, Promise<OnchainPayment | null>>();
+  const elsewhere = new Map<string, Promise<OnchainPayment | null>>();
   const before = new Map<string, Promise<number | null>>();
-  const payments = new Map<number, Promise<Payment>>();
+  const payments = new Map<number, Promise<OnchainPayment>>();
 
   function candidatesOf({ recipient }: Transfer): Promise<Recipient[]> {
     return once(candidates, recipient, async () => {
@@ -52,7 +52,7 @@ export function createHolders(trx: Trx, family: ChainFamily): Holders {
   }
 
   /** What a payment on a sister chain expects at the same key. */
-  function expectedElsewhere(transfer: Transfer): Promise<Payment | null> {
+  function expectedElsewhere(transfer: Transfer): Promise<OnchainPayment | null> {
     return once(elsewhere, `${transfer.network} ${transfer.recipient}`, async () => {
       const all = await candidatesOf(transfer);
       const others = all.filter((candidate) => candidate.network !== transfer.network);
@@ -90,7 +90,7 @@ export function createHolders(trx: Trx, family: ChainFamily): Holders {
     return once(before, `${address.id} ${block.hash}`, () => findHolderBefore(trx, address.id, block));
   }
 
-  function payment(id: number): Promise<Payment> {
+  function payment(id: number): Promise<OnchainPayment> {
     return once(payments, id, () => lockPayment(trx, id));
   }
 

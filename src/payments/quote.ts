@@ -1,6 +1,7 @@
 import type { PaymentPolicy } from '../config.ts';
 import { type Asset, quoteDecimals } from '../core/assets.ts';
-import { formatRate, lessToleranceUp, quoteUp } from '../core/money.ts';
+import { type FiatMoney, fiatExponent } from '../core/fiat.ts';
+import { formatRate, lessToleranceUp, quotePriceUp, quoteUp } from '../core/money.ts';
 import type { Rates } from '../rates/rates.ts';
 
 /** A price in coins, fixed for one payment. */
@@ -18,13 +19,19 @@ export type PriceQuote = {
 export function quotePrice(
   rates: Rates,
   asset: Asset,
-  amountUsdCents: number,
+  price: FiatMoney,
   { toleranceBps, dustUsdCents }: Pick<PaymentPolicy, 'toleranceBps' | 'dustUsdCents'>,
 ): PriceQuote | null {
   const quote = rates.quote(asset.coin);
-  if (quote === null) return null;
+  const usdPerUnit = rates.usdPer(price.currency);
+  if (quote === null || usdPerUnit === null) return null;
   const places = Math.min(asset.rate.peg === null ? 8 : quoteDecimals(asset), asset.decimals);
-  const expectedAmount = quoteUp(amountUsdCents, quote.usdPerCoin, places, asset.decimals);
+  const expectedAmount = quotePriceUp(
+    { minorUnits: price.minorUnits, exponent: fiatExponent(price.currency), usdPerUnit },
+    quote.usdPerCoin,
+    places,
+    asset.decimals,
+  );
   const requiredAmount = lessToleranceUp(expectedAmount, toleranceBps);
   const dust = quoteUp(dustUsdCents, quote.usdPerCoin, asset.decimals, asset.decimals);
   return {

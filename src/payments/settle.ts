@@ -1,6 +1,12 @@
 import type { EventType } from '../core/events.ts';
 import type { Network } from '../core/networks.ts';
-import { type Deposit, isOpen, type Payment, type PaymentStatus } from '../core/payment.ts';
+import {
+  type Deposit,
+  isOpen,
+  type OnchainPayment,
+  type Payment,
+  type PaymentStatus,
+} from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { paymentEventBody } from '../present/event-body.ts';
 import { acceptLateDeposits } from '../storage/deposits/attachments.ts';
@@ -25,7 +31,7 @@ const unreadChain: ChainFacts = { cursor: { height: 0, time: 0 }, requiredConfir
 
 /** What a settlement changed: the payment as it is now, and what it was. */
 export type Settlement = {
-  payment: Payment;
+  payment: OnchainPayment;
   from: PaymentStatus;
   /** Whether something has come that counts and is too little so far, of which the merchant was not told yet. */
   partiallyPaid: boolean;
@@ -65,7 +71,7 @@ export async function settlePayment(
  */
 export async function noteCounted(
   trx: Trx,
-  payment: Payment,
+  payment: OnchainPayment,
   deposits: readonly Deposit[],
 ): Promise<boolean> {
   const counted = countedAmount(payment, deposits);
@@ -81,12 +87,12 @@ export async function noteCounted(
 /** Writes a decision; null when the payment was no longer as the decision found it. */
 export async function changePayment(
   trx: Trx,
-  payment: Payment,
+  payment: OnchainPayment,
   decision: Decision,
   { now, chain }: Pick<SettleContext, 'now'> & Partial<Pick<SettleContext, 'chain'>>,
-): Promise<Payment | null> {
+): Promise<OnchainPayment | null> {
   const moves = decision.status !== payment.status;
-  const changed: Payment = {
+  const changed: OnchainPayment = {
     ...payment,
     status: decision.status,
     reason: decision.reason,
@@ -112,10 +118,10 @@ export async function changePayment(
  */
 async function reopen(
   trx: Trx,
-  payment: Payment,
+  payment: OnchainPayment,
   chainTime: number,
   now: number,
-): Promise<Pick<Payment, 'reopened' | 'blockTimeLimit'>> {
+): Promise<Pick<OnchainPayment, 'reopened' | 'blockTimeLimit'>> {
   const lifetimeMs = payment.expiresAt - payment.createdAt;
   // The chain's time or ours, whichever is later: a clock that is slow takes nothing from the customer.
   const until = Math.ceil((Math.max(now, chainTime * 1000) + lifetimeMs) / 1000);

@@ -1,5 +1,5 @@
 import { type BlockRef, noTransaction, type Transfer } from '../core/chain.ts';
-import type { Deposit, Payment } from '../core/payment.ts';
+import type { Deposit, OnchainPayment } from '../core/payment.ts';
 import {
   type BalanceMark,
   findSurplusOver,
@@ -56,7 +56,12 @@ export async function recordSurplus(
   return null;
 }
 
-async function recordNew(trx: Trx, transfer: Transfer, payment: Payment, now: number): Promise<Recorded> {
+async function recordNew(
+  trx: Trx,
+  transfer: Transfer,
+  payment: OnchainPayment,
+  now: number,
+): Promise<Recorded> {
   const { block, ...rest } = transfer;
   const deposit = await insertDeposit(trx, {
     ...rest,

@@ -1,5 +1,5 @@
 import type { TxHash } from '../core/chain.ts';
-import { type Deposit, isOwnAsset, type Payment } from '../core/payment.ts';
+import { type Deposit, isOwnAsset, type OnchainPayment } from '../core/payment.ts';
 
 /*
  * What the deposits of a payment come to.
@@ -9,7 +9,7 @@ import { type Deposit, isOwnAsset, type Payment } from '../core/payment.ts';
 export type Completion = { completedBy: TxHash; takesLate: boolean };
 
 /** The sum of what the chain still shows in the payment's asset, whatever it counts as. */
-export function receivedAmount(payment: Payment, deposits: readonly Deposit[]): bigint {
+export function receivedAmount(payment: OnchainPayment, deposits: readonly Deposit[]): bigint {
   return deposits
     .filter((deposit) => deposit.status !== 'orphaned' && isOwnAsset(payment, deposit))
     .reduce((total, deposit) => total + deposit.amount, 0n);
@@ -24,7 +24,7 @@ export function inChainOrder(deposits: readonly Deposit[]): Deposit[] {
 
 /** The transfer with which the confirmed ones suffice; null while they do not. */
 export function completionOf(
-  payment: Payment,
+  payment: OnchainPayment,
   deposits: readonly Deposit[],
   takesLate = false,
 ): Completion | null {
@@ -45,24 +45,24 @@ export function completionOf(
 }
 
 /** Whether what the chain still shows suffices, confirmed or mined again and not confirmed yet. */
-export function isCovered(payment: Payment, deposits: readonly Deposit[]): boolean {
+export function isCovered(payment: OnchainPayment, deposits: readonly Deposit[]): boolean {
   if (substitutesOf(payment, deposits).some((deposit) => deposit.status === 'orphaned')) return false;
   return countedAmount(payment, deposits) >= payment.requiredAmount;
 }
 
 /** The sum of what the chain still shows of what counts. */
-export function countedAmount(payment: Payment, deposits: readonly Deposit[]): bigint {
+export function countedAmount(payment: OnchainPayment, deposits: readonly Deposit[]): bigint {
   return receivedAmount(payment, deposits.filter(counts));
 }
 
 /** Whether these are dust in all, or nothing: then the payment goes on as if nothing had come. */
-export function isDust(payment: Payment, deposits: readonly Deposit[]): boolean {
+export function isDust(payment: OnchainPayment, deposits: readonly Deposit[]): boolean {
   const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
   return receivedAmount(payment, live) < payment.dustAmount && substitutesOf(payment, live).length === 0;
 }
 
 /** What an operator took instead of the asset that was asked for. */
-export function substitutesOf(payment: Payment, deposits: readonly Deposit[]): Deposit[] {
+export function substitutesOf(payment: OnchainPayment, deposits: readonly Deposit[]): Deposit[] {
   return deposits.filter((deposit) => deposit.role === 'accepted' && !isOwnAsset(payment, deposit));
 }
 

@@ -1,13 +1,12 @@
 import type { ChainConfig } from '../config.ts';
-import { assetSymbol } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
-import type { Deposit, Payment, PaymentView } from '../core/payment.ts';
+import type { Deposit, OnchainPayment, PaymentView } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import type { PoolLoad } from '../storage/pool/counts.ts';
 import type { Pool } from '../storage/pool/locks.ts';
 import type { Endpoint } from '../storage/webhooks/endpoints.ts';
 import { presentExpectation } from './expected.ts';
-import { presentWithoutCheckout, shownAmount } from './payments.ts';
+import { knownTx, presentWithoutCheckout, shownAmount } from './payments.ts';
 import { isoTime, showAmount } from './values.ts';
 
 /**
@@ -21,9 +20,9 @@ export function paymentEventBody(event: EventType, view: PaymentView): string {
     payment_id: payment.paymentNumber,
     external_order_id: payment.externalOrderId,
     amount: shownAmount(view),
-    currency: assetSymbol(payment),
+    currency: (payment.kind === 'onchain' ? payment.coin : payment.currency).toUpperCase(),
     chain: payment.chain,
-    tx_hash: view.deposits.knownBy?.txHash ?? '',
+    tx_hash: knownTx(view),
     confirmed_at: payment.confirmedAt === null ? null : offsetTime(payment.confirmedAt),
     status: payment.status,
     network: payment.network,
@@ -42,7 +41,7 @@ export function unmatchedEventBody(
   shown: readonly (readonly [deposit: Deposit, address: string])[],
   total: number,
   { chain, coin }: { chain: string; coin: string },
-  expected: Payment | null,
+  expected: OnchainPayment | null,
 ): string {
   const [first] = shown;
   if (first === undefined) throw new InvariantError('an unmatched deposit that is none');
@@ -133,6 +132,29 @@ export function endpointEventBody(
       description: endpoint.description,
       disabled_reason: endpoint.disabledReason,
     },
+  });
+}
+
+/** The body of `provider.event`: what a provider sent that has no payments, word for word. It confirms nothing. */
+export function providerEventBody(
+  shown: { name: string; label: string; type: string; event: string; body: string },
+  at: number,
+): string {
+  const { label, ...provider } = shown;
+  return JSON.stringify({
+    event: 'provider.event',
+    payment_id: null,
+    external_order_id: '',
+    amount: null,
+    currency: '',
+    chain: label,
+    tx_hash: '',
+    confirmed_at: null,
+    status: '',
+    network: shown.name,
+    metadata: {},
+    created_at: isoTime(at),
+    provider_event: provider,
   });
 }
 

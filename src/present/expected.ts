@@ -1,5 +1,5 @@
 import { familyOf } from '../core/address.ts';
-import type { Deposit, Payment } from '../core/payment.ts';
+import type { Deposit, OnchainPayment } from '../core/payment.ts';
 import { findLatestPaymentAt } from '../storage/payments/payments.ts';
 import { findRecipients } from '../storage/pool/recipients.ts';
 import type { Db } from '../storage/schema.ts';
@@ -9,9 +9,9 @@ import { showAmount } from './values.ts';
 export type Expectation = {
   payment_number: string;
   external_order_id: string;
-  status: Payment['status'];
-  network: Payment['network'];
-  currency: Payment['currency'];
+  status: OnchainPayment['status'];
+  network: OnchainPayment['network'];
+  currency: OnchainPayment['currency'];
   amount: string;
 };
 
@@ -22,7 +22,7 @@ export type Expectation = {
 export async function findExpected(
   db: Db,
   deposit: Pick<Deposit, 'addressId' | 'recipient'>,
-): Promise<Payment | null> {
+): Promise<OnchainPayment | null> {
   const recipients = await findRecipients(db, deposit.recipient);
   const own = recipients.find(({ id }) => id === deposit.addressId);
   if (own === undefined) return null;
@@ -31,7 +31,7 @@ export async function findExpected(
   return findLatestPaymentAt(db, ids);
 }
 
-export function presentExpectation(payment: Payment): Expectation {
+export function presentExpectation(payment: OnchainPayment): Expectation {
   return {
     payment_number: payment.paymentNumber,
     external_order_id: payment.externalOrderId,

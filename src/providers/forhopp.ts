@@ -1,14 +1,13 @@
 import { z } from 'zod';
+import type { ChargeStatus, Mode } from '../core/charge.ts';
 import type { FiatCode } from '../core/fiat.ts';
 import { anything, currencyOf, idOf, jsonOf, minorUnits, readAnswer, readDone, unixMs } from './answer.ts';
 import {
   type Charge,
-  type ChargeStatus,
   type Created,
   defineAdapter,
   type Hint,
   type Method,
-  type Mode,
   type Page,
   type Provider,
   type ProviderRequest,
@@ -61,6 +60,7 @@ const keptMs = 23 * 60 * 60 * 1000;
 
 export const forhopp = defineAdapter({
   type: 'forhopp',
+  displayName: 'ForhoppPay',
   settings,
   secrets: ['secretKey', 'webhookSecret', 'jwt'],
   fault: () => null,
@@ -176,7 +176,7 @@ export const forhopp = defineAdapter({
           'POST',
           `/charges/${id}/capture`,
           amount === null ? {} : { amount: Number(amount) },
-          `capture-${id}`,
+          `capture-${id}-${amount ?? 'whole'}`,
         ),
         read: (answer) => readAnswer(answer, { schema: charge, refusal }, () => true as const),
       }),

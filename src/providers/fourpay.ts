@@ -37,6 +37,7 @@ const path = '/api/v2/webhooks/config';
 
 export const fourpay = defineAdapter({
   type: '4pay',
+  displayName: '4pay',
   settings,
   secrets: ['apiToken', 'webhookSecret'],
   fault: ({ apiToken, webhookSecret }) =>

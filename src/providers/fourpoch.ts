@@ -1,16 +1,15 @@
 import { z } from 'zod';
+import type { ChargeStatus, Mode } from '../core/charge.ts';
 import { exactNumber } from '../core/exact-json.ts';
 import { type FiatCode, formatFiatAmount } from '../core/fiat.ts';
 import { anything, currencyOf, idOf, isoMs, jsonOf, majorUnits, oneLine, readAnswer } from './answer.ts';
 import {
   type Balance,
   type Charge,
-  type ChargeStatus,
   type Created,
   defineAdapter,
   type Hint,
   type Method,
-  type Mode,
   type Page,
   type Provider,
   type ProviderRequest,
@@ -57,6 +56,7 @@ const settings = {
 
 export const fourpoch = defineAdapter({
   type: '4poch',
+  displayName: '4Poch',
   settings,
   secrets: ['apiKey', 'secretKey'],
   fault: ({ apiKey, secretKey }) =>

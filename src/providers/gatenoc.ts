@@ -1,11 +1,11 @@
 import { z } from 'zod';
+import type { ChargeStatus } from '../core/charge.ts';
 import { exactNumber } from '../core/exact-json.ts';
 import { type FiatCode, formatFiatAmount } from '../core/fiat.ts';
 import { anything, currencyOf, idOf, isoMs, jsonOf, majorUnits, readAnswer } from './answer.ts';
 import {
   type Balance,
   type Charge,
-  type ChargeStatus,
   type Created,
   defineAdapter,
   type Hint,
@@ -49,6 +49,7 @@ const keptMs = 23 * 60 * 60 * 1000;
 
 export const gatenoc = defineAdapter({
   type: 'gatenoc',
+  displayName: 'GateNOC',
   settings,
   secrets: ['apiKey', 'webhookSecret'],
   fault: ({ apiKey, webhookSecret }) =>

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ChargeStatus, Mode } from '../core/charge.ts';
 import type { FiatCode } from '../core/fiat.ts';
 
 /*
@@ -9,8 +10,6 @@ import type { FiatCode } from '../core/fiat.ts';
  * Each operation is a `Call`: the request, and the reader of its answer. An operation that a provider does not have is
  * absent. A reader never throws: whatever is missing or strange becomes a result.
  */
-
-export type Mode = 'live' | 'test';
 
 /** Times in Unix ms, amounts in minor units of their currency. */
 export type Descriptor = {
@@ -108,23 +107,6 @@ export type Created = {
   currency: FiatCode | null;
   mode: Mode | null;
 };
-
-export const chargeStatuses = [
-  'pending',
-  'processing',
-  'authorized',
-  'captured',
-  'failed',
-  'voided',
-  'expired',
-  'refunded',
-  'partially_refunded',
-  'disputed',
-  'unknown',
-] as const;
-
-/** What the providers' words mean. A word that is not documented is `unknown`, and confirms nothing. */
-export type ChargeStatus = (typeof chargeStatuses)[number];
 
 /** A charge as its provider shows it. What it does not show is null. */
 export type Charge = {
@@ -227,6 +209,7 @@ export type Provider = {
 /** One file of this folder for each type of provider, and one row of `adapters.ts`. */
 export type Adapter = {
   type: string;
+  displayName: string;
   /** What its entry in the configuration holds beside what every entry does. */
   settings: z.ZodRawShape;
   /** The settings that give access: never shown, logged or stored. */
@@ -242,6 +225,7 @@ export type Settings = Readonly<Record<string, unknown>>;
 /** An adapter whose functions see its settings as its schema types them. */
 export function defineAdapter<const S extends z.ZodRawShape>(adapter: {
   type: string;
+  displayName: string;
   settings: S;
   secrets: readonly (keyof S & string)[];
   fault(settings: z.output<z.ZodObject<S>>): string | null;

@@ -7,6 +7,7 @@ import { createBinance } from './binance.ts';
 import { createBoard, type Finding } from './board.ts';
 import { createCoinbase } from './coinbase.ts';
 import { createCoingecko } from './coingecko.ts';
+import { createFiatRates } from './fiat.ts';
 import { createPriceClient, type PriceClient } from './http.ts';
 import { createKraken } from './kraken.ts';
 import type { Rates } from './rates.ts';
@@ -59,8 +60,12 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
   const client = createPriceClient({
     clock,
     timeoutMs: Math.min(longestTimeoutMs, thirdMs),
-    allowHosts: Object.values(baseUrls).map((url) => new URL(url).hostname),
+    // What the operator names as a mirror may be in the operator's own network.
+    allowHosts: [...Object.values(baseUrls), config.fiat.ecbUrl, config.fiat.openexchangeratesUrl].flatMap(
+      (url) => (url == null ? [] : [new URL(url).hostname]),
+    ),
   });
+  const fiat = createFiatRates(config.fiat, { client, clock, log });
   const board = createBoard(config, coins, () => seats.every(({ asked }) => asked));
   const needed = board.coins.map(({ coin }) => coin);
   const seats = createSources(client, config.sources, board.coins, baseUrls)
@@ -130,9 +135,10 @@ export function createRates({ config, coins, clock, log, baseUrls = {} }: RatesO
 
   return {
     quote: (coin) => board.find(coin, clock()).quote,
+    usdPer: fiat.usdPer,
     intervalMs: Math.min(longestIntervalMs, thirdMs),
     refresh: async (signal) => {
-      await Promise.all(seats.map((seat) => ask(seat, signal)));
+      await Promise.all([...seats.map((seat) => ask(seat, signal)), fiat.refresh(signal)]);
       if (!signal.aborted) report();
     },
     status: () => ({

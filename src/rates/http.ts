@@ -7,9 +7,15 @@ export type JsonAnswer =
   | { kind: 'json'; body: unknown; observedAt: number }
   | { kind: 'failed'; reason: string; retryAfterMs: number | null };
 
+export type TextAnswer = { kind: 'text'; body: string; observedAt: number } | Failed;
+
+type Failed = Extract<JsonAnswer, { kind: 'failed' }>;
+
 export type PriceClient = {
   /** Never throws, never follows a redirect, ends within the time-out. */
   get(url: string, signal: AbortSignal): Promise<JsonAnswer>;
+  /** The same of what is not JSON. */
+  getText(url: string, signal: AbortSignal): Promise<TextAnswer>;
   close(): Promise<void>;
 };
 
@@ -30,27 +36,36 @@ const longestRestMs = 600_000;
 /** Asks price sources. */
 export function createPriceClient({ clock, timeoutMs, allowHosts }: PriceClientOptions): PriceClient {
   const outbound = createOutbound({ allowHosts, userAgent: 'depositd' });
-  const headers = { accept: 'application/json' };
+
+  async function ask(url: string, accept: string, signal: AbortSignal): Promise<TextAnswer> {
+    const askedAt = clock();
+    const headers = { accept };
+    const result = await outbound.send({ method: 'GET', url, headers, timeoutMs, maxBodyBytes, signal });
+    if (result.kind === 'failure') return failed(phraseOf(result.error, timeoutMs));
+    if (result.status !== 200) return refusal(result.status, result.headers['retry-after'], askedAt);
+    if (!result.complete) return failed('the answer is too large or never ended');
+    const observedAt = askedAt - ageMs(result.headers.age);
+    return { kind: 'text', body: result.body.toString('utf8'), observedAt };
+  }
+
   return {
     get: async (url, signal) => {
-      const askedAt = clock();
-      const result = await outbound.send({ method: 'GET', url, headers, timeoutMs, maxBodyBytes, signal });
-      if (result.kind === 'failure') return failed(phraseOf(result.error, timeoutMs));
-      if (result.status !== 200) return refusal(result.status, result.headers['retry-after'], askedAt);
-      if (!result.complete) return failed('the answer is too large or never ended');
-      const body = parseJsonExactly(result.body.toString('utf8'));
+      const answer = await ask(url, 'application/json', signal);
+      if (answer.kind === 'failed') return answer;
+      const body = parseJsonExactly(answer.body);
       if (body === undefined) return failed('the answer is not JSON');
-      return { kind: 'json', body, observedAt: askedAt - ageMs(result.headers.age) };
+      return { kind: 'json', body, observedAt: answer.observedAt };
     },
+    getText: (url, signal) => ask(url, 'application/xml, text/xml', signal),
     close: outbound.close,
   };
 }
 
-function failed(reason: string, retryAfterMs: number | null = null): JsonAnswer {
+function failed(reason: string, retryAfterMs: number | null = null): Failed {
   return { kind: 'failed', reason, retryAfterMs };
 }
 
-function refusal(status: number, retryAfter: string | undefined, now: number): JsonAnswer {
+function refusal(status: number, retryAfter: string | undefined, now: number): Failed {
   if (status >= 300 && status < 400) return failed(`HTTP ${status}, a redirect`);
   // 418 is how Binance answers who went on after a 429; 403 and 451 come from countries it does not serve.
   const wantsRest = [403, 418, 429, 451, 503].includes(status);

@@ -1,4 +1,4 @@
-import type { RatesConfig } from '../config.ts';
+import type { FiatRatesConfig, RatesConfig } from '../config.ts';
 import type { Coin, CoinRate, RateSource } from '../core/assets.ts';
 import type { Rate } from '../core/money.ts';
 
@@ -8,7 +8,7 @@ import type { Rate } from '../core/money.ts';
  * is nobody to ask, and they are never too old.
  */
 
-export type SourceName = RatesConfig['sources'][number];
+export type SourceName = (RatesConfig | FiatRatesConfig)['sources'][number];
 export type AskedSourceName = RateSource;
 
 /** A coin that the configured chains can be paid with. */

@@ -4,6 +4,8 @@ import { readChains } from './chains/chains.ts';
 import { joinScansBefore } from './chains/scans.ts';
 import { inTransaction, isPostgres } from './database.ts';
 import { pruneIdempotencyKeys } from './payments/idempotency.ts';
+import { pruneInboundEvents } from './providers/inbound.ts';
+import { pruneIntents } from './providers/intents.ts';
 import type { Db, Trx } from './schema.ts';
 import { pruneEvents } from './webhooks/events.ts';
 
@@ -26,6 +28,12 @@ const scanRetentionMs = 30 * dayMs;
 /** Whoever watches addresses has taken in those that came back, ms. */
 const returnRetentionMs = 30 * dayMs;
 
+/** Nobody has the link of what a provider may have made then, ms. */
+const intentRetentionMs = 30 * dayMs;
+
+/** No provider sends a webhook again so late, ms: what is forgotten would be heard again. */
+const inboundRetentionMs = 90 * dayMs;
+
 /**
  * Forgets a batch of everything whose time is over, each in a transaction of its own.
  *
@@ -40,6 +48,8 @@ export async function forgetOnce(
     (trx: Trx) => pruneEvents(trx, now - eventRetentionMs, atOnce),
     (trx: Trx) => pruneBalanceMarks(trx, now - markRetentionMs, atOnce),
     (trx: Trx) => pruneReturns(trx, now - returnRetentionMs, atOnce),
+    (trx: Trx) => pruneIntents(trx, now - intentRetentionMs, atOnce),
+    (trx: Trx) => pruneInboundEvents(trx, now - inboundRetentionMs, atOnce),
   ];
   let more = false;
   for (const prune of prunings) {

@@ -74,7 +74,7 @@ export type Schema = {
     id: Generated<number>;
     payment_number: string;
     merchant_id: string;
-    /** Which table has the rest: `onchain` for onchain_payments. */
+    /** Which table has the rest: `onchain` for onchain_payments, `provider` for provider_payments. */
     kind: string;
     status: string;
     reason: string | null;
@@ -129,6 +129,113 @@ export type Schema = {
     reopened: number;
     /** When the payment let go of its address; null while it holds it. */
     released_at: number | null;
+  };
+
+  /** Payments that a provider was asked for and that are none yet: its answer is awaited, or was lost. */
+  provider_intents: {
+    id: Generated<number>;
+    merchant_id: string;
+    provider: string;
+    /** The app's; null without one. */
+    idempotency_key: string | null;
+    fingerprint: string;
+    /** What the provider is told: the same each time. */
+    reference: string;
+    provider_key: string;
+    amount: string;
+    currency: string;
+    created_at: number;
+    /** While somebody awaits the answer: after this moment its process counts as dead. */
+    claimed_until: number;
+  };
+
+  /** What a provider says of a payment. Amounts in minor units of the payment's currency. */
+  provider_payments: {
+    payment_id: number;
+    /** As `network` in `payments`. */
+    provider: string;
+    type: string;
+    mode: string;
+    reference: string;
+    charge_id: string | null;
+    charge_status: string;
+    status_text: string;
+    checkout_url: string;
+    fee: string | null;
+    net: string | null;
+    refunded: string;
+    disputed: number;
+    /** Whether a capture was asked for: `none`, `whole`, or `part` of the amount. */
+    capture: string;
+    /** Fetches since the payment was made or last heard of; they grow rarer with it. */
+    fetches: number;
+    /** Null: nothing more is expected, until a webhook or the sweep says otherwise. */
+    next_fetch_at: number | null;
+    fetched_at: number | null;
+    /** When a webhook that could not be verified last led to a fetch. */
+    unverified_at: number | null;
+    /** Why the last answer was not taken; null when it was. */
+    mismatch: string | null;
+  };
+
+  refunds: {
+    id: string;
+    payment_id: number;
+    provider: string;
+    amount: string;
+    reason: string;
+    status: string;
+    provider_refund_id: string | null;
+    /** The app's; null without one. */
+    idempotency_key: string | null;
+    provider_key: string;
+    /** What had been refunded before, of the payment or of the account. */
+    refunded_before: string | null;
+    created_at: number;
+    updated_at: number;
+  };
+
+  /** Webhooks of providers, with nothing in them that gives access. */
+  inbound_events: {
+    id: Generated<number>;
+    provider: string;
+    /** The same for each repetition of one event. */
+    dedupe_key: string;
+    verdict: string;
+    reading: string;
+    type: string;
+    charge_id: string | null;
+    reference: string | null;
+    body: string;
+    received_at: number;
+    /** Null until somebody has looked at it. */
+    handled_at: number | null;
+    outcome: string | null;
+  };
+
+  /** How each provider does. */
+  providers: {
+    name: string;
+    /** The unguessable part of the path of its webhooks, sealed. */
+    inbound_path: string;
+    succeeded_at: number | null;
+    failed_at: number | null;
+    last_error: string | null;
+    /** Webhooks that were refused. */
+    rejected: number;
+    swept_at: number | null;
+    /** Why what was configured at the provider is not what we configured; null when it is. */
+    drift: string | null;
+  };
+
+  /** Charges of a provider's list that no payment of ours explains. */
+  provider_unmatched: {
+    provider: string;
+    charge_id: string;
+    status: string;
+    amount: string | null;
+    currency: string | null;
+    found_at: number;
   };
 
   deposits: {

@@ -2,7 +2,7 @@ import type { ChainConfig } from '../config.ts';
 import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
 import { nextReference, type ShownHead, type TimeReference } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
-import type { Deposit, Payment, PaymentStatus } from '../core/payment.ts';
+import type { Deposit, OnchainPayment, PaymentStatus } from '../core/payment.ts';
 import { announceAll } from '../payments/announce.ts';
 import type { Recorded } from '../payments/arrivals.ts';
 import { recordTransfers } from '../payments/record.ts';
@@ -220,7 +220,7 @@ export function describeSettlements(settled: readonly Settlement[]): Record<stri
   return moves;
 }
 
-function push(moves: Record<string, string[]>, status: PaymentStatus, payment: Payment): void {
+function push(moves: Record<string, string[]>, status: PaymentStatus, payment: OnchainPayment): void {
   moves[status] = [...(moves[status] ?? []), payment.paymentNumber];
 }
 

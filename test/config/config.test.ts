@@ -5,6 +5,7 @@ import { generatedFiles } from '../../scripts/generated-files.ts';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { secretsOf } from '../../src/config/scrub.ts';
 import type { Config } from '../../src/config.ts';
+import { testFiatRates } from '../support/config.ts';
 import { testFolder } from '../support/databases.ts';
 import { faultsOf, minimal, parse } from './support.ts';
 
@@ -35,6 +36,7 @@ describe('the files that come with the project', () => {
         maxAgeSeconds: 60,
         pegBandBps: 50,
         fixed: {},
+        fiat: { ...testFiatRates, sources: ['ecb', 'fixed'] },
       },
       webhooks: {
         headerPrefix: 'X-PayHook',
@@ -44,6 +46,7 @@ describe('the files that come with the project', () => {
         replayOnRecovery: true,
         eventRetentionDays: 90,
       },
+      providers: {},
       api: { requestsPerSecond: 100 },
       log: { level: 'info', format: 'auto' },
     } satisfies Partial<Config>);

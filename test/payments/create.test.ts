@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { PaymentPolicy } from '../../src/config.ts';
 import type { Currency } from '../../src/core/assets.ts';
 import type { Network } from '../../src/core/networks.ts';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, type CreateRequest, createPayments } from '../../src/payments/create.ts';
 import { createPoolHealth } from '../../src/pool/health.ts';
@@ -82,12 +82,12 @@ async function setUp(db: Db, { pools = [{ count: 10 }], policy = {}, rates, chai
     pass: (ms: number) => {
       now += ms;
     },
-    cancel: (payment: Payment) =>
+    cancel: (payment: OnchainPayment) =>
       cancelPayment({ db, clock }, { merchantId, paymentNumber: payment.paymentNumber }),
   };
 }
 
-function paymentOf(outcome: CreateOutcome, kind: 'created' | 'replayed'): Payment {
+function paymentOf(outcome: CreateOutcome, kind: 'created' | 'replayed'): OnchainPayment {
   if (outcome.outcome !== kind || !('view' in outcome)) throw new Error(`got ${outcome.outcome}`);
   return outcome.view.payment;
 }
@@ -251,7 +251,7 @@ describeDatabases('creating a payment', (openTestDb) => {
     ];
     const { created, cancel, pass } = await setUp(await openTestDb(), { pools });
     const first = [await created(), await created(), await created(), await created()];
-    const order = [first[2], first[0], first[3], first[1]] as Payment[];
+    const order = [first[2], first[0], first[3], first[1]] as OnchainPayment[];
     for (const payment of order) {
       pass(1000);
       expect((await cancel(payment)).outcome).toBe('cancelled');

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Deposit, DepositRole, DepositStatus, Payment, PaymentStatus } from '../../src/core/payment.ts';
+import type {
+  Deposit,
+  DepositRole,
+  DepositStatus,
+  OnchainPayment,
+  PaymentStatus,
+} from '../../src/core/payment.ts';
 import { type ChainFacts, decide } from '../../src/payments/decide.ts';
 import { inChainOrder, receivedAmount } from '../../src/payments/tally.ts';
 import {
@@ -24,7 +30,7 @@ const pastExpiry = readTo(expiresAt / 1000 + 1);
 const afterExpiry = expiresAt + 60_000;
 
 /** The decision with late money flagged, our clock past the expiry unless told. */
-function decided(payment: Payment, deposits: Deposit[], chain = pastExpiry, now = afterExpiry) {
+function decided(payment: OnchainPayment, deposits: Deposit[], chain = pastExpiry, now = afterExpiry) {
   return decide(payment, deposits, chain, 'flag', now);
 }
 

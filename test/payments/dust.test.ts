@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { keyOfHex } from '../../src/core/address.ts';
 import type { Currency } from '../../src/core/assets.ts';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { countQueries } from '../support/counted.ts';
 import { describeDatabases } from '../support/databases.ts';
@@ -9,7 +9,12 @@ import { type PaperTransfer, paperHash } from '../support/paper-chain.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
 /** Transfers of one base unit to a payment's address, so many of them in one transaction. */
-function grains(shop: Shop, payment: Payment, count: number, currency: Currency = 'usdt'): PaperTransfer[] {
+function grains(
+  shop: Shop,
+  payment: OnchainPayment,
+  count: number,
+  currency: Currency = 'usdt',
+): PaperTransfer[] {
   const asset = shop.assetOf('bsc', currency);
   const recipient = keyOfHex(payment.address);
   return Array.from({ length: count }, (_, ordinal) => ({
@@ -24,7 +29,7 @@ function grains(shop: Shop, payment: Payment, count: number, currency: Currency 
   }));
 }
 
-type Work = (shop: Shop, payment: Payment, count: number) => Promise<() => Promise<void>>;
+type Work = (shop: Shop, payment: OnchainPayment, count: number) => Promise<() => Promise<void>>;
 
 /** What there is to do with thousands of grains. What is counted is the function that each returns. */
 const works: Record<string, Work> = {

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { listAudit } from '../../src/storage/operators/audit.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
@@ -23,7 +23,7 @@ const round = fc.record({
   delays: fc.array(fc.nat(12), { minLength: acts.length, maxLength: acts.length }),
 });
 
-async function run(shop: Shop, payment: Payment, act: Act, delay: number): Promise<void> {
+async function run(shop: Shop, payment: OnchainPayment, act: Act, delay: number): Promise<void> {
   await setTimeout(delay);
   switch (act) {
     case 'read':

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Transfer } from '../../src/core/chain.ts';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { recordTransfers } from '../../src/payments/record.ts';
 import { settlePayment } from '../../src/payments/settle.ts';
 import { inTransaction } from '../../src/storage/database.ts';
@@ -25,10 +25,10 @@ import {
 const now = expiresAt + 600_000;
 
 /** A merchant whose one address on BSC was given to a payment that is as `changes` say by now. */
-async function setUp(db: Db, changes: Partial<Payment> = {}) {
+async function setUp(db: Db, changes: Partial<OnchainPayment> = {}) {
   const merchantId = await addTestMerchant(db);
   const [addressId = 0] = await addTestAddresses(db, merchantId, { count: 1 });
-  const give = (more: Partial<Payment>) =>
+  const give = (more: Partial<OnchainPayment>) =>
     inTransaction(db, (trx) => {
       const { id: _, ...payment } = testPayment({ merchantId, addressId, ...more });
       return insertPayment(trx, payment);
@@ -49,7 +49,7 @@ async function record(db: Db, transfer: Transfer = testTransfer(), as: 'missed' 
 }
 
 /** Confirms the deposit and settles its payment, as the watcher does. */
-async function confirm(db: Db, payment: Payment): Promise<Payment> {
+async function confirm(db: Db, payment: OnchainPayment): Promise<OnchainPayment> {
   const [deposit] = (await listDeposits(db, { limit: 1 })).deposits;
   await inTransaction(db, async (trx) => {
     if (deposit !== undefined) await confirmDeposits(trx, [deposit]);

@@ -4,7 +4,7 @@ import { keyOfHex } from '../../src/core/address.ts';
 import type { Transfer } from '../../src/core/chain.ts';
 import { lockSlackMs } from '../../src/core/chain-time.ts';
 import { formatAmount, parseAmount } from '../../src/core/money.ts';
-import { type Deposit, isOpen, type Payment } from '../../src/core/payment.ts';
+import { type Deposit, isOpen, type OnchainPayment } from '../../src/core/payment.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
@@ -131,7 +131,7 @@ const history = fc.record({
 type History = typeof history extends fc.Arbitrary<infer T> ? T : never;
 
 /** What a history has brought about: its payments, and the transactions that were mined a second time. */
-type Past = { payments: Payment[]; moved: Set<string> };
+type Past = { payments: OnchainPayment[]; moved: Set<string> };
 
 async function act(shop: Shop, { payments, moved }: Past, each: Action): Promise<void> {
   /** Counted from the newest. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Transfer } from '../../src/core/chain.ts';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { recordTransfers } from '../../src/payments/record.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
@@ -24,7 +24,7 @@ import {
 } from '../support/payments.ts';
 
 /** A merchant whose one address on BSC is held by a pending payment. */
-async function setUp(db: Db, changes: Partial<Payment> = {}) {
+async function setUp(db: Db, changes: Partial<OnchainPayment> = {}) {
   const merchantId = await addTestMerchant(db);
   const [addressId = 0] = await addTestAddresses(db, merchantId, { count: 1 });
   const payment = await newPayment(db, { merchantId, addressId, ...changes });
@@ -33,7 +33,7 @@ async function setUp(db: Db, changes: Partial<Payment> = {}) {
 
 let numbers = 0;
 
-async function newPayment(db: Db, changes: Partial<Payment>): Promise<Payment> {
+async function newPayment(db: Db, changes: Partial<OnchainPayment>): Promise<OnchainPayment> {
   numbers += 1;
   const { id: _, ...payment } = testPayment({
     paymentNumber: `PAY-2026-${numbers}`,

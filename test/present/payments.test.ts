@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
+import type { Deposit, OnchainPayment, PaymentView } from '../../src/core/payment.ts';
 import { paymentEventBody, unmatchedEventBody } from '../../src/present/event-body.ts';
 import { presentPayment } from '../../src/present/payments.ts';
 import { evmAddress } from '../support/addresses.ts';
@@ -16,11 +16,11 @@ import {
 
 const publicUrl = 'https://pay.example.com';
 
-function view(payment: Partial<Payment> = {}, deposits: Deposit[] = [], head = 120): PaymentView {
+function view(payment: Partial<OnchainPayment> = {}, deposits: Deposit[] = [], head = 120): PaymentView {
   return testView(testPayment(payment), deposits, { bsc: head });
 }
 
-function shown(payment: Partial<Payment> = {}, deposits: Deposit[] = [], head = 120) {
+function shown(payment: Partial<OnchainPayment> = {}, deposits: Deposit[] = [], head = 120) {
   return presentPayment(view(payment, deposits, head), publicUrl);
 }
 

@@ -3,13 +3,20 @@ import type { RatesConfig } from '../../src/config.ts';
 import type { Coin, CoinRate } from '../../src/core/assets.ts';
 import { formatRate } from '../../src/core/money.ts';
 import { createRates } from '../../src/rates/create.ts';
+import { testFiatRates } from '../support/config.ts';
 import { silentLog } from '../support/log.ts';
 
 const eurs = 'eurs' as Coin;
 
 /** What one coin costs by this configuration, and why it is not quoted where it is not. */
 function quoted(rate: CoinRate, config: Partial<RatesConfig>): { usd: string | null; reason: string | null } {
-  const defaults: RatesConfig = { sources: ['fixed'], maxAgeSeconds: 60, pegBandBps: 50, fixed: {} };
+  const defaults: RatesConfig = {
+    sources: ['fixed'],
+    maxAgeSeconds: 60,
+    pegBandBps: 50,
+    fixed: {},
+    fiat: testFiatRates,
+  };
   const rates = createRates({
     config: { ...defaults, ...config },
     coins: [{ coin: eurs, rate }],

@@ -4,6 +4,7 @@ import { type Coin, type KnownCoin, knownCoins } from '../../src/core/assets.ts'
 import { formatRate } from '../../src/core/money.ts';
 import { createRates, type RatesService } from '../../src/rates/create.ts';
 import type { AskedSourceName } from '../../src/rates/source.ts';
+import { testFiatRates } from '../support/config.ts';
 import { captureLog, type LogLine } from '../support/log.ts';
 import { type PriceServer, priceServer, type Quoted, quoting, text } from '../support/price-server.ts';
 
@@ -45,7 +46,7 @@ async function scene(
   }
   const { log, lines } = captureLog();
   const rates = createRates({
-    config: { sources: names, maxAgeSeconds: 60, pegBandBps: 50, fixed: {}, ...config },
+    config: { sources: names, maxAgeSeconds: 60, pegBandBps: 50, fixed: {}, fiat: testFiatRates, ...config },
     coins: coins.map((coin) => ({ coin, rate: knownCoins[coin] })),
     clock: () => now,
     log,

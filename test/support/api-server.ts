@@ -14,6 +14,10 @@ import { createSecrets } from '../../src/notify/secrets.ts';
 import { createPayments } from '../../src/payments/create.ts';
 import { createPoolHealth } from '../../src/pool/health.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
+import type { Bridge } from '../../src/providers/bridge.ts';
+import { openProviders } from '../../src/providers/open.ts';
+import type { Adapter } from '../../src/providers/provider.ts';
+import { createReconciler } from '../../src/providers/reconcile.ts';
 import { type ChainState, insertChain, updateChain } from '../../src/storage/chains/chains.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { addApiKey, addMerchant } from '../../src/storage/operators/merchants.ts';
@@ -21,7 +25,7 @@ import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from './addresses.ts';
 import { testAdminToken, testConfig } from './config.ts';
 import { checkAnswer, type OpenApiDocument } from './openapi.ts';
-import { testTime } from './payments.ts';
+import { testTime, testUsdPer } from './payments.ts';
 
 export type TestAnswer<T = unknown> = {
   status: number;
@@ -63,6 +67,9 @@ export type ApiServer = {
   /** Prices in dollars per coin; a coin that is missing has none. */
   setRates(usdPerCoin: Partial<Record<Coin, bigint>>): void;
   setStopping(stopping: boolean): void;
+  /** One step of each provider's loop, as the daemon takes them. */
+  followProviders(): Promise<void>;
+  bridges: readonly Bridge[];
   /** Says how a chain stands; by default both are read just now, at head 1000. */
   setChain(network: Network, change: Partial<ChainState>): Promise<void>;
   addMerchant(name?: string): Promise<TestMerchant>;
@@ -75,7 +82,11 @@ export type ApiServer = {
 const start = Date.UTC(2026, 4, 24, 11, 35, 0, 250);
 
 /** The real server on loopback over `db`, its clock, prices and chains in the test's hands. */
-export async function openApiServer(db: Db, changes: Partial<Config> = {}): Promise<ApiServer> {
+export async function openApiServer(
+  db: Db,
+  changes: Partial<Config> = {},
+  more: { adapters?: readonly Adapter[] } = {},
+): Promise<ApiServer> {
   const config = testConfig({ api: { requestsPerSecond: 100_000 }, ...changes });
   let now = start;
   let usdPerCoin: Partial<Record<Coin, bigint>> = {
@@ -90,9 +101,11 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
   let nextAddress = 1;
   const logs: Record<string, unknown>[] = [];
   const woken: Network[] = [];
+  const steps = new Map<Bridge, ReturnType<typeof createReconciler>>();
   const clock = () => now;
   const log = createLogger({ level: 'debug', write: (line) => logs.push(JSON.parse(line)) });
   const rates = {
+    usdPer: testUsdPer,
     quote: (coin: Coin) => {
       const price = usdPerCoin[coin];
       return price === undefined ? null : { usdPerCoin: price, sources: ['test'], fetchedAt: now };
@@ -107,6 +120,21 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
     clock,
     timeOf: testTime,
     wake: (network) => woken.push(network),
+  });
+  const secrets = createSecrets(randomBytes(32), 'the key of this test');
+  const providers = await openProviders({
+    db,
+    config,
+    secrets,
+    userAgent: 'depositd',
+    clock,
+    log,
+    onEvents: () => {
+      notified += 1;
+    },
+    // Nobody waits in a test: the stand-ins take any number of requests.
+    sleep: async () => {},
+    ...(more.adapters === undefined ? {} : { adapters: more.adapters }),
   });
   const registry = new Registry();
   const node: NodeStatus = {
@@ -132,10 +160,11 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
     log,
     rates,
     payments,
+    providers: providers.desk,
     registry,
     timeOf: testTime,
     nodesOf: (network) => (network === 'bsc' ? [node] : []),
-    secrets: createSecrets(randomBytes(32), 'the key of this test'),
+    secrets,
     wakeNotifier: () => {
       notified += 1;
     },
@@ -144,6 +173,7 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
   await api.listen({ host: '127.0.0.1', port: 0 });
   onTestFinished(async () => {
     await api.close();
+    await providers.stop();
     await pools.settled();
   });
   const url = `http://127.0.0.1:${(api.server.address() as AddressInfo).port}`;
@@ -209,6 +239,15 @@ export async function openApiServer(db: Db, changes: Partial<Config> = {}): Prom
     },
     setRates: (prices) => {
       usdPerCoin = prices;
+    },
+    bridges: providers.bridges,
+    followProviders: async () => {
+      for (const bridge of providers.bridges) {
+        const deps = { db, clock, log, onEvents: () => {} };
+        const step = steps.get(bridge) ?? createReconciler(deps, bridge);
+        steps.set(bridge, step);
+        await step(new AbortController().signal);
+      }
     },
     setStopping: (value) => {
       stopping = value;

@@ -2,7 +2,7 @@ import type { Clock } from '../../src/clock.ts';
 import type { ChainConfig, PaymentPolicy } from '../../src/config.ts';
 import type { Currency } from '../../src/core/assets.ts';
 import type { Network } from '../../src/core/networks.ts';
-import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
+import type { Deposit, OnchainPayment, OnchainView } from '../../src/core/payment.ts';
 import type { Logger } from '../../src/log.ts';
 import type { RecheckFinding } from '../../src/metrics.ts';
 import { type CancelOutcome, cancelPayment } from '../../src/payments/cancel.ts';
@@ -174,14 +174,14 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     });
   }
 
-  async function view({ paymentNumber }: Pick<Payment, 'paymentNumber'>): Promise<PaymentView> {
+  async function view({ paymentNumber }: Pick<OnchainPayment, 'paymentNumber'>): Promise<OnchainView> {
     const found = await findPayment(db, merchantId, paymentNumber);
-    if (found === null) throw new Error('the payment vanished');
+    if (found?.kind !== 'onchain') throw new Error('the payment vanished');
     return found;
   }
 
   /** A transfer to a payment's address in its own asset. `parts` of ten of what it asks for. */
-  function transferTo(payment: Payment, tenths = 10): ScriptedTransfer {
+  function transferTo(payment: OnchainPayment, tenths = 10): ScriptedTransfer {
     const { token, currency, expectedAmount } = payment;
     const recipient = evmKey(payment.addressId - firstAddressId + 1);
     return { token, currency, recipient, amount: (expectedAmount * BigInt(tenths)) / 10n };
@@ -234,27 +234,27 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     async close(): Promise<void> {
       await Promise.all([...closing, source.close()]);
     },
-    async create(currency?: Currency): Promise<Payment> {
+    async create(currency?: Currency): Promise<OnchainPayment> {
       const outcome = await tryCreate(currency);
       if (!('view' in outcome)) throw new Error(`not created: ${outcome.outcome}`);
       return outcome.view.payment;
     },
     /** Sends a customer's transaction; it is in the next block. */
-    pay: (payment: Payment, tenths?: number) => chain.send(transferTo(payment, tenths)),
-    wrongToken: (payment: Payment): ScriptedTransfer => ({
+    pay: (payment: OnchainPayment, tenths?: number) => chain.send(transferTo(payment, tenths)),
+    wrongToken: (payment: OnchainPayment): ScriptedTransfer => ({
       ...transferTo(payment),
       token: tokenKey(network, payment.currency === 'usdc' ? 'usdt' : 'usdc'),
       currency: payment.currency === 'usdc' ? 'usdt' : 'usdc',
     }),
-    cancel: ({ paymentNumber }: Payment): Promise<CancelOutcome> =>
+    cancel: ({ paymentNumber }: OnchainPayment): Promise<CancelOutcome> =>
       cancelPayment({ db, clock }, { merchantId, paymentNumber }),
-    async status(payment: Payment) {
+    async status(payment: OnchainPayment) {
       const found = await view(payment);
       return { status: found.payment.status, reason: found.payment.reason };
     },
-    deposits: (payment: Payment): Promise<Deposit[]> => listDepositsOfPayment(db, payment.id),
+    deposits: (payment: OnchainPayment): Promise<Deposit[]> => listDepositsOfPayment(db, payment.id),
     /** Types of a payment's events, in their order. */
-    async events(payment: Payment): Promise<string[]> {
+    async events(payment: OnchainPayment): Promise<string[]> {
       const all = await listEvents(db, merchantId, 0, 10_000);
       return all
         .filter(

@@ -1,4 +1,4 @@
-import type { ChainConfig, Config } from '../../src/config.ts';
+import type { ChainConfig, Config, FiatRatesConfig } from '../../src/config.ts';
 import { parseAddress } from '../../src/core/address.ts';
 import { type Asset, type KnownToken, knownCoins } from '../../src/core/assets.ts';
 import { knownChains } from '../../src/core/chains/known.ts';
@@ -56,6 +56,16 @@ export function knownTokens(network: Network): Asset[] {
 /** The admin token of {@link testConfig}. */
 export const testAdminToken = 'test-admin-token-0123456789abcdef';
 
+/** Nobody is asked. */
+export const testFiatRates: FiatRatesConfig = {
+  sources: ['fixed'],
+  openexchangeratesAppId: null,
+  maxAgeSeconds: 172_800,
+  ecbUrl: null,
+  openexchangeratesUrl: null,
+  fixed: {},
+};
+
 /** The defaults, with BSC and Ethereum on. */
 export function testConfig(changes: Partial<Config> = {}): Config {
   return {
@@ -74,7 +84,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
       watchRetiredDays: 30,
       derivedLimit: 1000,
     },
-    rates: { sources: ['fixed'], maxAgeSeconds: 60, pegBandBps: 50, fixed: {} },
+    rates: { sources: ['fixed'], maxAgeSeconds: 60, pegBandBps: 50, fixed: {}, fiat: testFiatRates },
     chains: { bsc: testChain('bsc'), ethereum: testChain('ethereum') },
     webhooks: {
       headerPrefix: 'X-PayHook',
@@ -84,6 +94,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
       replayOnRecovery: true,
       eventRetentionDays: 90,
     },
+    providers: {},
     api: { requestsPerSecond: 100 },
     log: { level: 'info', format: 'auto' },
     ...changes,

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createEvmSource } from '../../src/watchers/evm/source.ts';
@@ -58,7 +58,7 @@ export async function openFaultShop(db: Db, { anvil, tokens, honest }: FaultShop
   }
 
   /** In one block: two equal transfers in one transaction, the chain's own coin, and what strangers do. */
-  async function sell(): Promise<Payment[]> {
+  async function sell(): Promise<OnchainPayment[]> {
     const inTokens = await world.create('usdt');
     const inCoin = await world.create('native');
     const half = inTokens.expectedAmount / 2n;
@@ -84,7 +84,7 @@ export async function openFaultShop(db: Db, { anvil, tokens, honest }: FaultShop
   }
 
   /** Deposits that are as they should be, with their payments; a sentence where they are not. */
-  async function fault(payments: readonly Payment[]): Promise<string | null> {
+  async function fault(payments: readonly OnchainPayment[]): Promise<string | null> {
     const { cursor, stoppedReason } = (await readChain(db, world.network)) ?? {};
     const head = await anvil.block('latest');
     if (cursor?.hash !== head.hash || stoppedReason != null)

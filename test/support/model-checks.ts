@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { noTransaction, type Transfer } from '../../src/core/chain.ts';
 import { lockSlackMs } from '../../src/core/chain-time.ts';
-import type { Deposit, Payment } from '../../src/core/payment.ts';
+import type { Deposit, OnchainPayment } from '../../src/core/payment.ts';
 import { listScans } from '../../src/storage/chains/scans.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { listPayments } from '../../src/storage/payments/views.ts';
@@ -45,9 +45,9 @@ export async function allDeposits(world: World): Promise<Deposit[]> {
   return (await listDeposits(world.db, { limit: 10_000 })).deposits.reverse();
 }
 
-export async function allPayments(world: World): Promise<Payment[]> {
+export async function allPayments(world: World): Promise<OnchainPayment[]> {
   const { views } = await listPayments(world.db, { merchantId: world.merchantId, limit: 10_000 });
-  return views.map((view) => view.payment).reverse();
+  return views.flatMap((view) => (view.kind === 'onchain' ? [view.payment] : [])).reverse();
 }
 
 /** Every transfer on the chain as it is now that had to be seen: to our addresses, the coin's only in blocks read whole. */

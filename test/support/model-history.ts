@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { BlockRef, TxHash } from '../../src/core/chain.ts';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listEvents } from '../../src/storage/webhooks/events.ts';
@@ -205,13 +205,13 @@ export async function comeToRest({ world, faulty }: Model): Promise<void> {
   }
 }
 
-async function pick(world: World, n: number): Promise<Payment | null> {
+async function pick(world: World, n: number): Promise<OnchainPayment | null> {
   const payments = await allPayments(world);
   // Counted from the newest: most customers pay what they were just asked for.
   return payments.at(-1 - (n % Math.max(1, Math.min(4, payments.length)))) ?? null;
 }
 
-function pay(world: World, payment: Payment, how: string): void {
+function pay(world: World, payment: OnchainPayment, how: string): void {
   const { chain } = world;
   switch (how) {
     case 'exact':

@@ -2,9 +2,10 @@ import { type AddressKey, parseAddress, writeAddress } from '../../src/core/addr
 import type { Coin, Currency, KnownToken } from '../../src/core/assets.ts';
 import type { BlockHash, BlockRef, Transfer, TxHash } from '../../src/core/chain.ts';
 import { knownChains } from '../../src/core/chains/known.ts';
+import type { FiatCode } from '../../src/core/fiat.ts';
 import { parityRate } from '../../src/core/money.ts';
 import type { KnownNetwork, Network } from '../../src/core/networks.ts';
-import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
+import type { Deposit, OnchainPayment, OnchainView } from '../../src/core/payment.ts';
 import type { Rates } from '../../src/rates/rates.ts';
 import { type ChainState, insertChain, updateChain } from '../../src/storage/chains/chains.ts';
 import { type DatabaseTime, inTransaction } from '../../src/storage/database.ts';
@@ -43,7 +44,7 @@ export function blockHash(n: number | string): BlockHash {
 }
 
 /** 50 USDT on BSC (18 decimals), pending, at `evmAddress(1)`, locked at height 100. */
-export function testPayment(changes: Partial<Payment> = {}): Payment {
+export function testPayment(changes: Partial<OnchainPayment> = {}): OnchainPayment {
   return {
     id: 1,
     paymentNumber: 'PAY-2026-ABCDEF1234',
@@ -87,16 +88,16 @@ export function testPayment(changes: Partial<Payment> = {}): Payment {
 }
 
 /** A lock under the head of this height, just before the next block: what is mined up to there does not count. */
-export function lockedAt(height: number): Pick<Payment, 'lockHead' | 'lockChainTime'> {
+export function lockedAt(height: number): Pick<OnchainPayment, 'lockHead' | 'lockChainTime'> {
   return { lockHead: testBlock(height), lockChainTime: testBlock(height + 1).time * 1000 };
 }
 
 /** The view of a payment that has just these deposits, put together without a database. */
 export function testView(
-  payment: Payment,
+  payment: OnchainPayment,
   deposits: readonly Deposit[] = [],
-  heads: PaymentView['heads'] = {},
-): PaymentView {
+  heads: OnchainView['heads'] = {},
+): OnchainView {
   const live = deposits.filter(({ status }) => status !== 'orphaned');
   const isOwn = (one: Deposit) => one.network === payment.network && one.token === payment.token;
   const bySize = live.toSorted((a, b) => Number(b.amount - a.amount) || a.id - b.id);
@@ -106,6 +107,7 @@ export function testView(
   const sum = (some: readonly Deposit[]) => some.reduce((total, { amount }) => total + amount, 0n);
   const own = live.filter(isOwn);
   return {
+    kind: 'onchain',
     payment,
     heads,
     deposits: {
@@ -172,6 +174,17 @@ export function usdt(coins: number): bigint {
   return BigInt(coins) * 10n ** 18n;
 }
 
+/** Some currencies, a euro at 1.08 dollars. */
+export function testUsdPer(currency: FiatCode): bigint | null {
+  const rates: Record<string, bigint> = {
+    USD: parityRate,
+    EUR: (parityRate * 108n) / 100n,
+    HTG: (parityRate * 76n) / 10_000n,
+    JPY: (parityRate * 64n) / 10_000n,
+  };
+  return rates[currency] ?? null;
+}
+
 /** Stablecoins at one dollar, native coins at whole prices; `null` has none. */
 export function testRates(changes: Partial<Record<Coin, bigint | null>> = {}): Rates {
   const prices: Partial<Record<Coin, bigint | null>> = {
@@ -184,6 +197,7 @@ export function testRates(changes: Partial<Record<Coin, bigint | null>> = {}): R
     ...changes,
   };
   return {
+    usdPer: testUsdPer,
     quote(coin) {
       const usdPerCoin = prices[coin] ?? null;
       return usdPerCoin === null ? null : { usdPerCoin, sources: ['test'], fetchedAt: createdAt };

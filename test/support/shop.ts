@@ -3,7 +3,7 @@ import { keyOfHex } from '../../src/core/address.ts';
 import type { Currency } from '../../src/core/assets.ts';
 import type { TxHash } from '../../src/core/chain.ts';
 import { parityRate } from '../../src/core/money.ts';
-import type { Deposit, Payment, PaymentView } from '../../src/core/payment.ts';
+import type { Deposit, OnchainPayment, OnchainView } from '../../src/core/payment.ts';
 import { acceptPayment } from '../../src/payments/accept.ts';
 import { attachDeposit } from '../../src/payments/attach.ts';
 import { cancelPayment } from '../../src/payments/cancel.ts';
@@ -24,7 +24,7 @@ import { evmAddress } from './addresses.ts';
 import { testChain, testConfig } from './config.ts';
 import { silentLog } from './log.ts';
 import { createPaperChain, type PaperChain, paperHash } from './paper-chain.ts';
-import { testTime } from './payments.ts';
+import { testTime, testUsdPer } from './payments.ts';
 
 type ShopNetwork = 'bsc' | 'ethereum';
 
@@ -75,7 +75,10 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     config,
     clock,
     timeOf: testTime,
-    rates: { quote: () => ({ usdPerCoin: parityRate, sources: ['fixed'], fetchedAt: now }) },
+    rates: {
+      usdPer: testUsdPer,
+      quote: () => ({ usdPerCoin: parityRate, sources: ['fixed'], fetchedAt: now }),
+    },
     pools: { afterLock: () => {}, afterRefusal: () => {}, settled: async () => {} },
     wake: () => {},
   });
@@ -135,14 +138,14 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     });
   }
 
-  async function find(payment: Payment): Promise<PaymentView> {
+  async function find(payment: OnchainPayment): Promise<OnchainView> {
     const view = await findPayment(db, payment.merchantId, payment.paymentNumber);
-    if (view === null) throw new Error('the payment vanished');
+    if (view?.kind !== 'onchain') throw new Error('the payment vanished');
     return view;
   }
 
   /** A payment with all its deposits, those that the chain took back too. */
-  async function viewOf(of: Payment): Promise<{ payment: Payment; deposits: Deposit[] }> {
+  async function viewOf(of: OnchainPayment): Promise<{ payment: OnchainPayment; deposits: Deposit[] }> {
     const { payment } = await find(of);
     return { payment, deposits: await listDepositsOfPayment(db, payment.id) };
   }
@@ -174,7 +177,7 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
       return transfers.find((transfer) => transfer.txHash === txHash)?.block.height ?? Number.NaN;
     },
     /** Creates a payment of 50 US dollars. */
-    async create(request: Parameters<typeof tryCreate>[0] = {}): Promise<Payment> {
+    async create(request: Parameters<typeof tryCreate>[0] = {}): Promise<OnchainPayment> {
       const outcome = await tryCreate(request);
       if (outcome.outcome !== 'created') throw new Error(`not created: ${outcome.outcome}`);
       return outcome.view.payment;
@@ -186,7 +189,7 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     },
     /** Mines a transfer of `amount` (in whole coins) to a payment's address, a second after the last one. */
     pay(
-      payment: Pick<Payment, 'network' | 'currency' | 'address'>,
+      payment: Pick<OnchainPayment, 'network' | 'currency' | 'address'>,
       amount: number,
       other: { network?: ShopNetwork; currency?: Currency } = {},
     ): TxHash {
@@ -215,20 +218,20 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     mine(network: ShopNetwork, blocks = 1): void {
       for (let n = 0; n < blocks; n++) chains[network].mine();
     },
-    async show(payment: Payment): Promise<PresentedPayment> {
+    async show(payment: OnchainPayment): Promise<PresentedPayment> {
       return presentPayment(await find(payment), config.publicUrl);
     },
     /** `status reason`, such as `failed underpaid`. */
-    async state(payment: Payment): Promise<string> {
+    async state(payment: OnchainPayment): Promise<string> {
       const { payment: now } = await viewOf(payment);
       return [now.status, now.reason].filter((word) => word !== null).join(' ');
     },
     /** The types of a payment's events, in order. */
-    async events(payment: Payment): Promise<string[]> {
+    async events(payment: OnchainPayment): Promise<string[]> {
       const all = await listEvents(db, payment.merchantId, 0, 1_000);
       return all.filter((event) => event.body.includes(payment.paymentNumber)).map((event) => event.type);
     },
-    async eventsWithBodies(payment: Payment) {
+    async eventsWithBodies(payment: OnchainPayment) {
       const all = await listEvents(db, payment.merchantId, 0, 1_000);
       return all
         .filter((event) => event.body.includes(payment.paymentNumber))
@@ -251,11 +254,15 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
       }
     },
     watches: (address: string) => watch.has(keyOfHex(address)),
-    cancel: (payment: Payment) =>
+    cancel: (payment: OnchainPayment) =>
       cancelPayment(operator, { merchantId: payment.merchantId, paymentNumber: payment.paymentNumber }),
-    accept: (payment: Pick<Payment, 'paymentNumber'>, reason = 'good customer') =>
+    accept: (payment: Pick<OnchainPayment, 'paymentNumber'>, reason = 'good customer') =>
       acceptPayment(operator, { paymentNumber: payment.paymentNumber, reason, actor: 'admin' }),
-    attach: (depositId: number, payment: Pick<Payment, 'paymentNumber'>, reason = 'it was meant for this') =>
+    attach: (
+      depositId: number,
+      payment: Pick<OnchainPayment, 'paymentNumber'>,
+      reason = 'it was meant for this',
+    ) =>
       attachDeposit(operator, {
         depositId,
         paymentNumber: payment.paymentNumber,

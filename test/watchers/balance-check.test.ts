@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { TxHash } from '../../src/core/chain.ts';
-import type { Deposit, Payment } from '../../src/core/payment.ts';
+import type { Deposit, OnchainPayment } from '../../src/core/payment.ts';
 import { attachDeposit } from '../../src/payments/attach.ts';
 import { surplusOf } from '../../src/payments/surplus.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
@@ -267,7 +267,7 @@ describeDatabases('the balance at the end of a native payment', (openTestDb) => 
 });
 
 /** A payment by a contract that no node traces: it is on the chain and nobody lists it. */
-function payUnseen(world: World, payment: Payment, tenths = 10): TxHash {
+function payUnseen(world: World, payment: OnchainPayment, tenths = 10): TxHash {
   const tx = world.chain.send(world.transferTo(payment, tenths));
   for (const node of world.chain.nodes) node.hides.add(tx);
   return tx;
@@ -298,7 +298,7 @@ async function bodies({ db, merchantId }: World, type: string): Promise<unknown[
   return events.filter((event) => event.type === type).map(({ body }) => JSON.parse(body) as unknown);
 }
 
-async function attach(world: World, { paymentNumber }: Payment) {
+async function attach(world: World, { paymentNumber }: OnchainPayment) {
   const [deposit] = await unmatched(world);
   const act = { depositId: deposit?.id ?? 0, paymentNumber, reason: 'it was meant for this', actor: 'admin' };
   const deps = { db: world.db, clock: world.clock };

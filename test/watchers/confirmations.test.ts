@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Transfer } from '../../src/core/chain.ts';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { evmKey } from '../support/addresses.ts';
 import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
@@ -33,7 +33,7 @@ async function openForged(db: World['db'], nodes: number, options: WorldOptions 
 }
 
 /** A transfer that nobody made, in the block of the one that somebody did. */
-function invented({ chain, network }: World, { token, currency, expectedAmount }: Payment): Transfer {
+function invented({ chain, network }: World, { token, currency, expectedAmount }: OnchainPayment): Transfer {
   const block = chain.at(chain.head().height - 4);
   if (block === null) throw new Error('no such block');
   return {
@@ -59,7 +59,7 @@ async function live(world: World, seconds: number, { rechecked = false } = {}): 
   }
 }
 
-async function statuses(world: World, ...payments: Payment[]): Promise<string[]> {
+async function statuses(world: World, ...payments: OnchainPayment[]): Promise<string[]> {
   const found: string[] = [];
   for (const payment of payments) found.push((await world.status(payment)).status);
   return found;

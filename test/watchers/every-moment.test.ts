@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { BlockRef } from '../../src/core/chain.ts';
-import type { Deposit, Payment } from '../../src/core/payment.ts';
+import type { Deposit, OnchainPayment } from '../../src/core/payment.ts';
 import { type ChainState, listAnchors, readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listEvents, type StoredEvent } from '../../src/storage/webhooks/events.ts';
@@ -22,7 +22,7 @@ type Body = { event: string; payment_id: string | null; deposit?: { id: number; 
 type Moment = {
   state: ChainState | null;
   deposits: Deposit[];
-  payments: Payment[];
+  payments: OnchainPayment[];
   events: (StoredEvent & { told: Body })[];
   anchors: BlockRef[];
 };
@@ -39,14 +39,14 @@ async function look({ world }: Model): Promise<Moment> {
   };
 }
 
-const typesOf = ({ events }: Moment, { paymentNumber }: Payment) =>
+const typesOf = ({ events }: Moment, { paymentNumber }: OnchainPayment) =>
   events.filter(({ told }) => told.payment_id === paymentNumber).map(({ type }) => type);
 
 const identityOf = ({ network, txHash, token, recipient, ordinal }: Deposit) =>
   [network, txHash, token, recipient, ordinal].join(' ');
 
 /** Blocks that a payment rested on when it was confirmed. */
-type Ground = { payment: Payment; on: Deposit[] };
+type Ground = { payment: OnchainPayment; on: Deposit[] };
 
 /** S1, where finality decides: what is confirmed is on the chain, under what is final, and is never taken back. */
 function checkConfirmed({ world }: Model, { deposits, events, state }: Moment): void {

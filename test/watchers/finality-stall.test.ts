@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Finality } from '../../src/core/networks.ts';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
@@ -44,7 +44,7 @@ async function openStalling(db: Db, finality: Finality = 'finalized') {
 
 const alarms = ({ lines }: World) => lines.filter(({ msg }) => msg === 'finality stalled');
 
-async function statusesOf(world: World, payments: readonly Payment[]): Promise<string[]> {
+async function statusesOf(world: World, payments: readonly OnchainPayment[]): Promise<string[]> {
   const found: string[] = [];
   for (const payment of payments) found.push((await world.status(payment)).status);
   return found;
@@ -60,7 +60,7 @@ type History = typeof history extends fc.Arbitrary<infer T> ? T : never;
 
 async function live(db: Db, { before, stalled, after }: History): Promise<void> {
   const { world, stall, resume } = await openStalling(db);
-  const paid: Payment[] = [];
+  const paid: OnchainPayment[] = [];
   const pass = async (some: History['before']) => {
     for (const block of some) {
       if (block.paid && paid.length < 11) {

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import type { ChainConfig } from '../../src/config.ts';
-import type { Payment } from '../../src/core/payment.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { createPayments } from '../../src/payments/create.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import { listNodes } from '../../src/storage/chains/nodes.ts';
@@ -194,7 +194,7 @@ async function open(db: Db, { wsUrl = webSocketOf, ...paces }: Options) {
     setBack(ms: number) {
       ahead -= ms;
     },
-    async create(): Promise<Payment> {
+    async create(): Promise<OnchainPayment> {
       const outcome = await payments.create({
         merchantId,
         network: 'bsc',
@@ -209,7 +209,7 @@ async function open(db: Db, { wsUrl = webSocketOf, ...paces }: Options) {
       if (!('view' in outcome)) throw new Error(`not created: ${outcome.outcome}`);
       return outcome.view.payment;
     },
-    pay: ({ address, expectedAmount }: Payment) => transferToken(anvil, usdt, address, expectedAmount),
+    pay: ({ address, expectedAmount }: OnchainPayment) => transferToken(anvil, usdt, address, expectedAmount),
   };
 }
 

@@ -4,8 +4,7 @@ import type { Config } from '../../config.ts';
 import { acceptPayment } from '../../payments/accept.ts';
 import { presentToOperator } from '../../present/payments.ts';
 import { findPaymentId } from '../../storage/payments/numbers.ts';
-import { findPaymentById } from '../../storage/payments/payments.ts';
-import { listPayments, viewOf } from '../../storage/payments/views.ts';
+import { listPayments, viewById } from '../../storage/payments/views.ts';
 import type { Db } from '../../storage/schema.ts';
 import { encodeCursor } from '../http/cursors.ts';
 import { notFound, serviceError } from '../http/errors.ts';
@@ -33,7 +32,7 @@ const operatorPaymentSchema = paymentSchema
 /** Every merchant's payments. */
 export function registerAdminPaymentRoutes(
   api: Api,
-  { db, config, clock }: { db: Db; config: Pick<Config, 'chains'>; clock: Clock },
+  { db, config, clock }: { db: Db; config: Pick<Config, 'chains' | 'providers'>; clock: Clock },
 ): void {
   api.route({
     method: 'GET',
@@ -48,7 +47,7 @@ export function registerAdminPaymentRoutes(
     handler: async (request) => {
       const id = request.query.merchant_id;
       const merchantId = id === undefined ? null : (await requireMerchant(db, id)).id;
-      const page = await listPayments(db, { merchantId, ...paymentFilter(request.query, config.chains) });
+      const page = await listPayments(db, { merchantId, ...paymentFilter(request.query, config) });
       return { data: page.views.map(presentToOperator), next_cursor: encodeCursor(page.nextId) };
     },
   });
@@ -67,7 +66,7 @@ export function registerAdminPaymentRoutes(
       const { payment_number } = request.params;
       const id = isPaymentNumber(payment_number) ? await findPaymentId(db, payment_number) : null;
       if (id === null) throw notFound();
-      return presentToOperator(await viewOf(db, await findPaymentById(db, id)));
+      return presentToOperator(await viewById(db, id));
     },
   });
 

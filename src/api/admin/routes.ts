@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
+import type { ProviderDesk } from '../../providers/desk.ts';
 import type { DatabaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
 import { createAdminAuth } from '../http/auth.ts';
@@ -19,6 +20,7 @@ import { registerDerivedPoolRoutes } from './derived-pools.ts';
 import { registerMerchantRoutes } from './merchants.ts';
 import { registerAdminPaymentRoutes } from './payments.ts';
 import { registerPoolRoutes } from './pool.ts';
+import { registerAdminProviderRoutes } from './providers.ts';
 import { registerReplayRoutes } from './replays.ts';
 import { registerRetireRoutes } from './retire.ts';
 import { registerWebhookActions } from './webhook-actions.ts';
@@ -33,6 +35,7 @@ export type AdminDeps = {
   secrets: WebhookRouteDeps['secrets'];
   wakeNotifier: WebhookRouteDeps['wakeNotifier'];
   codeLook?: AddressRouteDeps['codeLook'];
+  providers: ProviderDesk;
 };
 
 /** The operator's API: every route of it needs the admin token. */
@@ -55,6 +58,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerWebhookActions(routes, deps);
     registerDeliveryRoutes(routes, deps);
     registerReplayRoutes(routes, deps);
+    registerAdminProviderRoutes(routes, deps);
     registerAuditRoutes(routes, deps);
     routes.route({
       method: 'GET',
@@ -82,6 +86,7 @@ const operatorDocument = {
     { name: 'Deposits', description: 'Everything that reached a watched address.' },
     { name: 'Webhooks', description: 'Endpoints and deliveries.' },
     { name: 'Chains', description: 'How far each chain has been read.' },
+    { name: 'Providers', description: 'Accounts with fiat providers.' },
     { name: 'Audit', description: 'What operators changed.' },
     { name: 'Schema', description: 'This document.' },
   ],

@@ -23,10 +23,15 @@ export const errorCodes = [
   'not_acceptable',
   'not_attachable',
   'not_cancellable',
+  'not_capturable',
+  'not_refundable',
   'not_removable',
+  'provider_failed',
+  'provider_unavailable',
   'rate_unavailable',
   'storage_unavailable',
   'unknown_cursor',
+  'unsupported_by_provider',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

@@ -3,6 +3,8 @@ import type { Registry } from '@prometheus-io/client';
 import Fastify from 'fastify';
 import type { Logger } from '../../log.ts';
 import { type AdminDeps, registerAdminApi } from '../admin/routes.ts';
+import { registerCheckoutRoutes } from '../checkout/routes.ts';
+import { registerInboundRoutes } from '../inbound/routes.ts';
 import { type MerchantApiDeps, registerMerchantApi } from '../merchant/routes.ts';
 import type { Api } from '../routes.ts';
 import { createOpenLimit } from './auth.ts';
@@ -83,5 +85,9 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     prefix: '/api/v1',
   });
   await api.register(async (routes: Api) => registerAdminApi(routes, deps, limiter), { prefix: '/admin/v1' });
+  await api.register(async (routes: Api) => registerInboundRoutes(routes, deps, limiter), { prefix: '/in' });
+  await api.register(async (routes: Api) => registerCheckoutRoutes(routes, deps, limiter), {
+    prefix: '/pay',
+  });
   return api;
 }

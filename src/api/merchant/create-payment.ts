@@ -1,11 +1,16 @@
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Config } from '../../config.ts';
+import type { PaymentView } from '../../core/payment.ts';
 import type { CreateOutcome, PaymentCreator } from '../../payments/create.ts';
 import { presentPayment } from '../../present/payments.ts';
+import type { ProviderDesk } from '../../providers/desk.ts';
+import type { Rates } from '../../rates/rates.ts';
 import { fieldError, type HttpError, serviceError } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
+import { createByProvider, offerFor } from './create-charge.ts';
 import { createInFlight, fingerprintOf, readIdempotencyKey } from './idempotency.ts';
-import { createPaymentSchema } from './payment-request.ts';
+import { createPaymentSchema, requestedPrice, worthInUsdCents } from './payment-request.ts';
 import {
   bodyErrors,
   detailSchema,
@@ -16,11 +21,13 @@ import {
 } from './schemas.ts';
 
 export type CreateRouteDeps = {
-  config: Pick<Config, 'chains' | 'publicUrl'>;
+  config: Pick<Config, 'chains' | 'providers' | 'publicUrl'>;
   payments: PaymentCreator;
+  providers: ProviderDesk;
+  rates: Rates;
 };
 
-export function registerCreateRoute(api: Api, { config, payments }: CreateRouteDeps): void {
+export function registerCreateRoute(api: Api, { config, payments, providers, rates }: CreateRouteDeps): void {
   const inFlight = createInFlight();
 
   api.route({
@@ -45,38 +52,57 @@ export function registerCreateRoute(api: Api, { config, payments }: CreateRouteD
         400: z.union([fieldErrorsSchema, serviceErrorSchema, detailSchema]),
         409: serviceErrorSchema,
         422: serviceErrorSchema,
+        502: serviceErrorSchema.describe('A fiat provider refused or failed.'),
       },
     },
     handler: async (request, reply) => {
       const { body, merchantId } = request;
       const key = readIdempotencyKey(request.headers['idempotency-key']);
+      const idempotency = key === null ? null : { key, fingerprint: fingerprintOf(body) };
+      const exclusive = key === null ? null : `${merchantId} ${key}`;
+      const price = requestedPrice(body);
+      const offer = offerFor(providers, body.network, merchantId);
+      if (offer !== null) {
+        const made = await inFlight.exclusively(exclusive, () =>
+          createByProvider({ desk: providers, rates }, offer, body, { merchantId, price, idempotency }),
+        );
+        return answer(reply, made);
+      }
       const chain = config.chains[body.network];
-      requireNetwork(body.network, config.chains);
+      requireNetwork(body.network, config.chains, config.providers);
       if (!chain?.enabled || !chain.assets.some((asset) => asset.currency === body.currency)) {
         const offered = chain?.enabled ? chain.assets.map(({ currency }) => currency) : [];
         const expected = offered.length === 0 ? '' : `; expected one of ${offered.join(', ')}`;
         throw fieldError('currency', `${body.currency} on ${body.network} is not offered here${expected}`);
       }
-      const outcome = await inFlight.exclusively(key === null ? null : `${merchantId} ${key}`, () =>
+      const outcome = await inFlight.exclusively(exclusive, () =>
         payments.create({
           merchantId,
           network: body.network,
           currency: body.currency,
-          amountUsdCents: body.amount_usd_cents,
+          amountUsdCents: worthInUsdCents(price, rates) ?? 0,
+          price,
           externalOrderId: body.external_order_id,
           customerEmail: body.customer_email,
           redirectUrl: body.redirect_url,
           metadata: body.metadata,
-          idempotency: key === null ? null : { key, fingerprint: fingerprintOf(body) },
+          idempotency,
         }),
       );
       if (!('view' in outcome)) throw refusal(outcome, body, chain.name);
-      const payment = presentPayment(outcome.view, config.publicUrl);
-      reply.header('location', `/api/v1/payments/${payment.payment_number}/`);
-      if (outcome.outcome === 'replayed') reply.header('idempotency-replayed', 'true');
-      return reply.code(201).send(payment);
+      return answer(reply, outcome);
     },
   });
+
+  function answer(
+    reply: FastifyReply,
+    { outcome, view }: { outcome: 'created' | 'replayed'; view: PaymentView },
+  ): z.output<typeof paymentSchema> {
+    const payment = presentPayment(view, config.publicUrl);
+    reply.code(201).header('location', `/api/v1/payments/${payment.payment_number}/`);
+    if (outcome === 'replayed') reply.header('idempotency-replayed', 'true');
+    return payment;
+  }
 }
 
 type Refusal = Exclude<CreateOutcome, { outcome: 'created' | 'replayed' }>;

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
-import type { Asset } from '../../core/assets.ts';
+import type { Asset, Currency } from '../../core/assets.ts';
 import { describeSkew, skewLimits } from '../../core/chain-time.ts';
 import { quarantineStart } from '../../core/pool.ts';
+import type { FiatCode } from '../../core/fiat.ts';
+import type { Network } from '../../core/networks.ts';
+import type { Offer, ProviderDesk } from '../../providers/desk.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import { readClockSkews } from '../../storage/chains/clock.ts';
@@ -13,6 +16,7 @@ import { hasActiveAddress } from '../../storage/pool/counts.ts';
 import { countDerivable } from '../../storage/pool/derived-pools.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Api } from '../routes.ts';
+import { offerFor } from './create-charge.ts';
 import { commonErrors, countSchema, currencySchema, listOf, networkSchema } from './schemas.ts';
 
 /** Counting stops here: more free addresses than this make no difference to anybody. */
@@ -35,11 +39,12 @@ export type MethodRouteDeps = {
   /** For tests, whose time is their own. */
   timeOf?: DatabaseTime;
   rates: Rates;
+  providers: ProviderDesk;
 };
 
 /** Everything the configuration offers, and whether the merchant can be paid with it now. */
 export function registerMethodRoutes(api: Api, deps: MethodRouteDeps): void {
-  const { db, config, clock, timeOf = databaseTime, rates } = deps;
+  const { db, config, clock, timeOf = databaseTime, rates, providers } = deps;
   api.route({
     method: 'GET',
     url: '/methods/',
@@ -87,9 +92,27 @@ export function registerMethodRoutes(api: Api, deps: MethodRouteDeps): void {
           });
         }
       }
+      for (const offer of providers.offers()) {
+        if (offerFor(providers, offer.name, request.merchantId) === null) continue;
+        for (const currency of offer.currencies) methods.push(methodOf(offer, currency));
+      }
       return { data: methods, next_cursor: null };
     },
   });
+
+  /** A provider needs no addresses and has no confirmations. */
+  function methodOf(offer: Offer, currency: FiatCode): z.output<typeof methodSchema> {
+    const reason = offer.trouble ?? (rates.usdPer(currency) === null ? 'no trustworthy rate' : null);
+    return {
+      network: offer.name as Network,
+      chain: offer.label,
+      currency: currency.toLowerCase() as Currency,
+      confirmations: 0,
+      available: reason === null,
+      reason,
+      free_addresses: 0,
+    };
+  }
 
   async function poolReason(
     pool: Parameters<typeof hasActiveAddress>[1],

@@ -25,8 +25,11 @@ export const paymentListQuery = z.strictObject({
 });
 
 /** What the storage is asked for, without the fields that were not given. */
-export function paymentFilter(query: z.output<typeof paymentListQuery>, chains: Config['chains']) {
-  if (query.network !== undefined) requireNetwork(query.network, chains);
+export function paymentFilter(
+  query: z.output<typeof paymentListQuery>,
+  { chains, providers }: Pick<Config, 'chains' | 'providers'>,
+) {
+  if (query.network !== undefined) requireNetwork(query.network, chains, providers);
   const beforeId = decodeCursor(query.cursor, 'cursor');
   return {
     limit: query.limit,

@@ -1,8 +1,21 @@
 import { z } from 'zod';
+import {
+  type FiatCode,
+  type FiatMoney,
+  fiatExponent,
+  parseFiatAmount,
+  parseFiatCode,
+  usdCentsHalfUp,
+} from '../../core/fiat.ts';
+import type { Rates } from '../../rates/rates.ts';
+import { fieldError } from '../http/errors.ts';
 import { currencySchema, networkSchema, plainText } from './schemas.ts';
 
 /** Most a payment may ask for: a million dollars. */
 const largestUsdCents = 100_000_000;
+
+/** In whatever currency: what a number of JavaScript holds exactly. */
+const largestMinorUnits = BigInt(Number.MAX_SAFE_INTEGER);
 
 const metadataKeys = 50;
 const metadataBytes = 16 * 1024;
@@ -11,7 +24,21 @@ const emailPattern = /^[^\s@"<>()[\],;:\\]{1,64}@[^\s@"<>()[\],;:\\.]+(\.[^\s@"<
 
 /** The body of a creation. Optional fields that are not given are empty. */
 export const createPaymentSchema = z.strictObject({
-  amount_usd_cents: z.int().min(1).max(largestUsdCents).describe('5000 is $50.00.').meta({ example: 5000 }),
+  amount_usd_cents: z
+    .int()
+    .min(1)
+    .max(largestUsdCents)
+    .optional()
+    .describe('5000 is $50.00. Either this, or `amount` and `amount_currency`.')
+    .meta({ example: 5000 }),
+  amount: plainText(30)
+    .optional()
+    .describe('The price as a decimal in quotes, with no more decimals than its currency has: "45.00".'),
+  amount_currency: plainText(3)
+    .transform((text) => text.toUpperCase())
+    .optional()
+    .describe('The currency of `amount` by its ISO 4217 code.')
+    .meta({ example: 'EUR' }),
   network: networkSchema,
   currency: currencySchema,
   external_order_id: plainText(255).default('').describe('Your order, echoed in every event.'),
@@ -32,6 +59,45 @@ export const createPaymentSchema = z.strictObject({
     .default({})
     .describe('Kept with the payment and repeated in its events.'),
 });
+
+type CreateBody = z.output<typeof createPaymentSchema>;
+
+/** What is asked for, in the shop's own words. @throws HttpError naming the field that is wrong. */
+export function requestedPrice(
+  body: Pick<CreateBody, 'amount_usd_cents' | 'amount' | 'amount_currency'>,
+): FiatMoney {
+  const { amount_usd_cents: cents, amount, amount_currency: code } = body;
+  if (cents !== undefined) {
+    if (amount !== undefined) throw fieldError('amount', 'expected this or amount_usd_cents, not both');
+    if (code !== undefined) throw fieldError('amount_currency', 'amount_usd_cents is in US dollars');
+    return { minorUnits: BigInt(cents), currency: 'USD' as FiatCode };
+  }
+  if (amount === undefined) {
+    throw fieldError(code === undefined ? 'amount_usd_cents' : 'amount', 'this field is required');
+  }
+  if (code === undefined) throw fieldError('amount_currency', 'this field is required');
+  const currency = parseFiatCode(code);
+  if (currency === null) throw fieldError('amount_currency', 'expected a currency of ISO 4217, such as EUR');
+  const minorUnits = parseFiatAmount(amount, currency);
+  if (minorUnits === null || minorUnits <= 0n || minorUnits > largestMinorUnits) {
+    const places = fiatExponent(currency);
+    throw fieldError(
+      'amount',
+      `expected a positive decimal with at most ${places} decimals, as ${currency} has`,
+    );
+  }
+  return { minorUnits, currency };
+}
+
+/** Worth in US cents, rounded half up; null when no rate can be trusted. @throws HttpError where it is out of bounds. */
+export function worthInUsdCents(price: FiatMoney, rates: Rates): number | null {
+  const usdPerUnit = rates.usdPer(price.currency);
+  if (usdPerUnit === null) return null;
+  const cents = usdCentsHalfUp(price, usdPerUnit);
+  if (cents > BigInt(largestUsdCents)) throw fieldError('amount', 'at most a million US dollars is allowed');
+  if (cents < 1n) throw fieldError('amount', 'at least a US cent is allowed');
+  return Number(cents);
+}
 
 /** The page a customer is sent to: no other scheme, and no user name that makes one host look like another. */
 function isWebUrl(text: string): boolean {

@@ -22,7 +22,7 @@ const tags = ['Payments'];
 
 export type PaymentRouteDeps = {
   db: Db;
-  config: Pick<Config, 'chains' | 'publicUrl'>;
+  config: Pick<Config, 'chains' | 'providers' | 'publicUrl'>;
   clock: Clock;
 };
 
@@ -62,7 +62,7 @@ export function registerPaymentRoutes(api: Api, { db, config, clock }: PaymentRo
     handler: async (request) => {
       const page = await listPayments(db, {
         merchantId: request.merchantId,
-        ...paymentFilter(request.query, config.chains),
+        ...paymentFilter(request.query, config),
       });
       return {
         data: page.views.map((view) => presentPayment(view, config.publicUrl)),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import type { PaymentCreator } from '../../payments/create.ts';
+import type { ProviderDesk } from '../../providers/desk.ts';
 import type { Rates } from '../../rates/rates.ts';
 import type { DatabaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
@@ -10,10 +11,12 @@ import { createMerchantAuth, createOpenLimit } from '../http/auth.ts';
 import type { Limiter } from '../http/limits.ts';
 import { type DocumentInfo, openApiOptions } from '../http/openapi.ts';
 import type { Api } from '../routes.ts';
+import { registerChargeRoutes } from './charges.ts';
 import { registerCreateRoute } from './create-payment.ts';
 import { registerEventRoutes } from './events.ts';
 import { registerMethodRoutes } from './methods.ts';
 import { registerPaymentRoutes } from './payments.ts';
+import { registerProviderRoutes } from './providers.ts';
 import { detailSchema } from './schemas.ts';
 
 export type MerchantApiDeps = {
@@ -23,6 +26,7 @@ export type MerchantApiDeps = {
   timeOf?: DatabaseTime;
   rates: Rates;
   payments: PaymentCreator;
+  providers: ProviderDesk;
 };
 
 /** What merchants' apps call: every route but the document needs a merchant's key. */
@@ -34,6 +38,8 @@ export async function registerMerchantApi(api: Api, deps: MerchantApiDeps, limit
     registerPaymentRoutes(keyed, deps);
     registerEventRoutes(keyed, deps);
     registerMethodRoutes(keyed, deps);
+    registerChargeRoutes(keyed, deps);
+    registerProviderRoutes(keyed, deps);
   });
   await api.register(async (open: Api) => {
     open.addHook('onRequest', createOpenLimit(limiter));
@@ -61,6 +67,7 @@ const merchantDocument = {
     { name: 'Payments', description: 'Create, follow and cancel payments.' },
     { name: 'Events', description: 'What happened, in order.' },
     { name: 'Methods', description: 'What customers can pay with.' },
+    { name: 'Providers', description: 'Fiat providers: balance, transactions, methods.' },
     { name: 'Schema', description: 'This document.' },
   ],
 } satisfies DocumentInfo;

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import type { Config } from '../../config.ts';
 import { type Currency, parseCurrency } from '../../core/assets.ts';
 import { knownChain } from '../../core/chains/known.ts';
+import { chargeStatuses } from '../../core/charge.ts';
 import { type Network, networkPattern, parseNetwork } from '../../core/networks.ts';
-import { paymentStatuses } from '../../core/payment.ts';
+import { paymentReasons, paymentStatuses } from '../../core/payment.ts';
 import { privateKeyIn, privateKeyRefusal } from '../../core/private-keys.ts';
 import { errorCodes, fieldError } from '../http/errors.ts';
 
@@ -20,21 +21,29 @@ export const networkSchema = z
     type: 'string',
     pattern: networkPattern.source,
     example: 'bsc',
-    description: 'A chain of the configuration, as in `methods/`.',
+    description: 'A chain of the configuration, or a fiat provider, as in `methods/`.',
   });
 export const currencySchema = z
   .custom<Currency>(
     (value) => typeof value === 'string' && parseCurrency(value) !== null,
     'expected one of the currencies in methods/',
   )
-  .meta({ type: 'string', example: 'usdt', description: "A token, or `native`: the chain's own coin." });
-/** @throws HttpError for a name that no chain has. */
-export function requireNetwork(network: Network, chains: Config['chains']): void {
-  if (chains[network] !== undefined || knownChain(network) !== null) return;
-  throw fieldError(
-    'network',
-    `there is no such network here; expected one of ${Object.keys(chains).join(', ')}`,
-  );
+  .meta({
+    type: 'string',
+    example: 'usdt',
+    description: "A token, or `native`: the chain's own coin. Of a fiat provider, a currency such as `usd`.",
+  });
+
+/** @throws HttpError for a name that neither a chain nor a provider has. */
+export function requireNetwork(
+  network: Network,
+  chains: Config['chains'],
+  providers: Config['providers'] = {},
+): void {
+  if (chains[network] !== undefined || providers[network] !== undefined || knownChain(network) !== null)
+    return;
+  const names = [...Object.keys(chains), ...Object.keys(providers)];
+  throw fieldError('network', `there is no such network here; expected one of ${names.join(', ')}`);
 }
 
 /** @throws HttpError for a name that no asset of any chain has. */
@@ -53,7 +62,8 @@ export const countSchema = z.int().min(0);
 export const timeSchema = z.string().meta({ format: 'date-time', example: '2026-05-24T11:35:00Z' });
 
 export const amountSchema = z.string().meta({
-  description: 'Exact decimal, with at least 6 decimals (8 for native coins).',
+  description:
+    'Exact decimal, with at least 6 decimals (8 for native coins); with those of its currency for a fiat provider.',
   example: '50.000000',
 });
 
@@ -91,6 +101,23 @@ const paymentDepositSchema = z
   })
   .meta({ id: 'PaymentDeposit', description: 'A transfer that reached the payment.' });
 
+const providerSchema = z.object({
+  name: networkSchema,
+  type: z.string().meta({ example: 'forhopp' }),
+  reference: z.string().describe('Ours, by which the provider knows the payment.'),
+  status: z.enum(chargeStatuses).describe('In words that are the same for every provider.'),
+  mode: z.enum(['live', 'test']),
+  checkout_url: z
+    .string()
+    .describe("The provider's page. Send your customer to the payment's `checkout_url`."),
+  amount: amountSchema,
+  currency: z.string().meta({ example: 'USD' }),
+  fee: amountSchema.nullable().describe('Null until the provider tells it.'),
+  net: amountSchema.nullable(),
+  refunded: amountSchema,
+  disputed: z.boolean().describe('Whether the customer disputed it. That does not move `status`.'),
+});
+
 export const paymentSchema = z
   .object({
     payment_number: z.string().meta({ example: 'PAY-2026-7K2M9QXW4T' }),
@@ -98,10 +125,18 @@ export const paymentSchema = z
     network: networkSchema,
     currency: currencySchema,
     amount_usd_cents: countSchema,
-    expected_crypto_amount: amountSchema.describe('What the customer must send.'),
+    price: z
+      .object({ amount: z.string(), currency: z.string() })
+      .describe('As you gave it.')
+      .meta({ id: 'Price', example: { amount: '50.00', currency: 'USD' } }),
+    expected_crypto_amount: amountSchema.describe('What the customer must pay.'),
     actual_crypto_amount: amountSchema.nullable().describe('What the chain shows, also before it counts.'),
-    assigned_address: z.string().describe('Locked to this payment until it ends.'),
-    tx_hash: z.string().describe('Empty until a transfer is seen.'),
+    assigned_address: z
+      .string()
+      .describe('Locked to this payment until it ends. Empty for payments by a provider.'),
+    tx_hash: z
+      .string()
+      .describe("Empty until a transfer is seen. Of a provider's payment, the provider's id."),
     confirmations: countSchema,
     external_order_id: z.string(),
     customer_email: z.string(),
@@ -112,10 +147,7 @@ export const paymentSchema = z
     expires_at: timeSchema,
     confirmed_at: timeSchema.nullable(),
     created_at: timeSchema,
-    reason: z
-      .enum(['underpaid', 'overpaid', 'late', 'reorged'])
-      .nullable()
-      .describe('Why it failed, or what is unusual.'),
+    reason: z.enum(paymentReasons).nullable().describe('Why it failed, or what is unusual.'),
     deposits: z.array(paymentDepositSchema).describe('At most 50, the largest first.'),
     deposits_total: countSchema.describe('How many there are.'),
     remaining: amountSchema
@@ -123,6 +155,9 @@ export const paymentSchema = z
       .describe(
         'What is still to be paid of the expected amount, or of what was accepted as enough; null once the payment has ended.',
       ),
+    provider: providerSchema
+      .nullable()
+      .describe('Of payments by a fiat provider; null for those on a chain.'),
   })
   .meta({ id: 'Payment' });
 

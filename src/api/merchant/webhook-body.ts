@@ -67,6 +67,15 @@ export const webhookBodySchema = z
       })
       .optional()
       .describe('In `pool.low` and `pool.exhausted`.'),
+    provider_event: z
+      .object({
+        name: z.string(),
+        type: z.string(),
+        event: z.string().describe("The provider's word for what happened; empty where it has none."),
+        body: z.string().describe('What it sent, word for word.'),
+      })
+      .optional()
+      .describe('In `provider.event`.'),
     endpoint: z
       .object({
         id: z.string(),

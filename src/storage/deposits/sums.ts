@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Deposit, Payment, PaymentDeposits } from '../../core/payment.ts';
+import type { Deposit, OnchainPayment, PaymentDeposits } from '../../core/payment.ts';
 import { isPostgres } from '../database.ts';
 import type { Db } from '../schema.ts';
 import { depositColumns, toDeposit } from './deposits.ts';
@@ -37,7 +37,7 @@ export async function readPaymentDeposits(
 /** What the chain shows of one payment. */
 export async function sumsOfPayment(
   db: Db,
-  { id }: Pick<Payment, 'id'>,
+  { id }: Pick<OnchainPayment, 'id'>,
 ): Promise<Pick<PaymentDeposits, 'received' | 'counted' | 'total'>> {
   const [row] = await sumsOfPayments(db, [id]);
   return row === undefined ? none : toSums(row);

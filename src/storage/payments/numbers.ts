@@ -1,13 +1,21 @@
+import type { Payment } from '../../core/payment.ts';
 import type { Db } from '../schema.ts';
 
-/** For the operator, who sees every merchant's payments: the id of the payment with this number. */
-export async function findPaymentId(db: Db, paymentNumber: string): Promise<number | null> {
+/** For the operator, who sees every merchant's payments: the payment with this number. */
+export async function findNumbered(
+  db: Db,
+  paymentNumber: string,
+): Promise<{ id: number; kind: Payment['kind'] } | null> {
   const row = await db
     .selectFrom('payments')
-    .select('id')
+    .select(['id', 'kind'])
     .where('payment_number', '=', paymentNumber)
     .executeTakeFirst();
-  return row?.id ?? null;
+  return row === undefined ? null : { id: row.id, kind: row.kind as Payment['kind'] };
+}
+
+export async function findPaymentId(db: Db, paymentNumber: string): Promise<number | null> {
+  return (await findNumbered(db, paymentNumber))?.id ?? null;
 }
 
 /** The numbers by which people know the payments with these ids. */

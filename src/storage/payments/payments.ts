@@ -3,13 +3,13 @@ import type { Address, AddressKey } from '../../core/address.ts';
 import type { Coin, Currency } from '../../core/assets.ts';
 import type { BlockHash, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
-import { isOpen, type Payment, type PaymentReason, type PaymentStatus } from '../../core/payment.ts';
+import { isOpen, type OnchainPayment, type PaymentReason, type PaymentStatus } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { hasOrphanedNativeDeposit } from '../deposits/deposits.ts';
 import type { Db, Trx } from '../schema.ts';
 
-/** Payments as {@link toPayment} reads them. */
+/** Payments on a chain as {@link toPayment} reads them. */
 export function selectPayments(db: Db) {
   return db
     .selectFrom('payments')
@@ -60,7 +60,7 @@ export function selectPayments(db: Db) {
 
 type Row = Awaited<ReturnType<ReturnType<typeof selectPayments>['executeTakeFirstOrThrow']>>;
 
-export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Promise<Payment> {
+export async function insertPayment(trx: Trx, payment: Omit<OnchainPayment, 'id'>): Promise<OnchainPayment> {
   const { id } = await trx
     .insertInto('payments')
     .values({
@@ -118,10 +118,16 @@ export async function insertPayment(trx: Trx, payment: Omit<Payment, 'id'>): Pro
 }
 
 /** @throws InvariantError when there is none: ids come from our own rows. */
-export async function findPaymentById(db: Db, id: number): Promise<Payment> {
+export async function findPaymentById(db: Db, id: number): Promise<OnchainPayment> {
   const row = await selectPayments(db).where('payments.id', '=', id).executeTakeFirst();
   if (row === undefined) throw new InvariantError(`payment ${id} does not exist`);
   return toPayment(row);
+}
+
+export async function listPaymentsById(db: Db, ids: readonly number[]): Promise<OnchainPayment[]> {
+  if (ids.length === 0) return [];
+  const rows = await selectPayments(db).where('payments.id', 'in', ids).execute();
+  return rows.map(toPayment);
 }
 
 /**
@@ -129,7 +135,7 @@ export async function findPaymentById(db: Db, id: number): Promise<Payment> {
  * (SQLite has one writer: there the transaction itself holds it. PostgreSQL holds the rows of both tables: it reads
  * one that is not held as it was before the wait.)
  */
-export async function lockPayment(trx: Trx, id: number): Promise<Payment> {
+export async function lockPayment(trx: Trx, id: number): Promise<OnchainPayment> {
   let query = selectPayments(trx).where('payments.id', '=', id);
   if (isPostgres(trx)) query = query.forUpdate();
   const row = await query.executeTakeFirst();
@@ -144,7 +150,10 @@ export async function lockPayments(trx: Trx, ids: readonly number[]): Promise<vo
 }
 
 /** The newest payment that was given this address, held as by {@link lockPayment}. */
-export async function lockLatestPaymentOfAddress(trx: Trx, addressId: number): Promise<Payment | null> {
+export async function lockLatestPaymentOfAddress(
+  trx: Trx,
+  addressId: number,
+): Promise<OnchainPayment | null> {
   let query = selectPayments(trx)
     .where('onchain_payments.address_id', '=', addressId)
     .orderBy('onchain_payments.payment_id', 'desc')
@@ -296,7 +305,10 @@ async function hasPendingPayment(db: Db, network: Network): Promise<boolean> {
 }
 
 /** Of the payments that were given one of these addresses: one that holds it still, else the newest. */
-export async function findLatestPaymentAt(db: Db, addressIds: readonly number[]): Promise<Payment | null> {
+export async function findLatestPaymentAt(
+  db: Db,
+  addressIds: readonly number[],
+): Promise<OnchainPayment | null> {
   if (addressIds.length === 0) return null;
   const rows = await selectPayments(db)
     .where((eb) =>
@@ -321,7 +333,7 @@ export async function findLatestPaymentAt(db: Db, addressIds: readonly number[])
 
 /** Everything that may change in a payment. */
 export type PaymentChange = Pick<
-  Payment,
+  OnchainPayment,
   'status' | 'reason' | 'requiredAmount' | 'completedBy' | 'confirmedAt' | 'endedAt' | 'acceptedAt'
 >;
 
@@ -361,7 +373,7 @@ export async function updatePaymentStatus(
 export async function updateCounted(
   trx: Trx,
   id: number,
-  { countedAmount, toldAmount }: Pick<Payment, 'countedAmount' | 'toldAmount'>,
+  { countedAmount, toldAmount }: Pick<OnchainPayment, 'countedAmount' | 'toldAmount'>,
 ): Promise<void> {
   await trx
     .updateTable('onchain_payments')
@@ -370,7 +382,7 @@ export async function updateCounted(
     .execute();
 }
 
-export function toPayment(row: Row): Payment {
+export function toPayment(row: Row): OnchainPayment {
   if (row.kind !== 'onchain')
     throw new InvariantError(`payment ${row.id} is of the unknown kind ${row.kind}`);
   return {

@@ -1,11 +1,12 @@
 import { sql } from 'kysely';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
-import type { Payment, PaymentStatus, PaymentView } from '../../core/payment.ts';
+import type { OnchainPayment, OnchainView, Payment, PaymentStatus, PaymentView } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { readPaymentDeposits } from '../deposits/sums.ts';
+import { listProviderPaymentsById } from '../providers/payments.ts';
 import type { Db } from '../schema.ts';
-import { selectPayments, toPayment } from './payments.ts';
+import { listPaymentsById } from './payments.ts';
 
 /** A merchant's payment as it stands; null also when it is another merchant's. */
 export async function findPayment(
@@ -13,14 +14,45 @@ export async function findPayment(
   merchantId: string,
   paymentNumber: string,
 ): Promise<PaymentView | null> {
-  const row = await selectPayments(db)
-    .where('payments.payment_number', '=', paymentNumber)
-    .where('payments.merchant_id', '=', merchantId)
+  const row = await db
+    .selectFrom('payments')
+    .select(['id', 'kind'])
+    .where('payment_number', '=', paymentNumber)
+    .where('merchant_id', '=', merchantId)
     .executeTakeFirst();
-  return row === undefined ? null : viewOf(db, toPayment(row));
+  if (row === undefined) return null;
+  const [view] = await viewsOfRows(db, [row]);
+  return view ?? null;
 }
 
+/** @throws InvariantError when there is none: ids come from our own rows. */
+export async function viewById(db: Db, id: number): Promise<PaymentView> {
+  const row = await db
+    .selectFrom('payments')
+    .select(['id', 'kind'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  const [view] = await viewsOfRows(db, [row]);
+  if (view === undefined) throw new InvariantError(`payment ${id} does not exist`);
+  return view;
+}
+
+/** The payment that a checkout link leads to, whoever's it is; null when there is none. */
+export async function findPaymentByToken(db: Db, paymentToken: string): Promise<PaymentView | null> {
+  const row = await db
+    .selectFrom('payments')
+    .select(['id', 'kind'])
+    .where('payment_token', '=', paymentToken)
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  const [view] = await viewsOfRows(db, [row]);
+  return view ?? null;
+}
+
+export async function viewOf(db: Db, payment: OnchainPayment): Promise<OnchainView>;
+export async function viewOf(db: Db, payment: Payment): Promise<PaymentView>;
 export async function viewOf(db: Db, payment: Payment): Promise<PaymentView> {
+  if (payment.kind === 'provider') return { kind: 'provider', payment };
   const [view] = await viewsOf(db, [payment]);
   if (view === undefined) throw new InvariantError('a payment without a view');
   return view;
@@ -46,7 +78,9 @@ export async function listPayments(
   db: Db,
   filter: PaymentFilter,
 ): Promise<{ views: PaymentView[]; nextId: number | null }> {
-  let query = selectPayments(db)
+  let query = db
+    .selectFrom('payments')
+    .select(['payments.id', 'payments.kind'])
     .orderBy('payments.created_at', 'desc')
     .orderBy('payments.id', 'desc')
     .limit(filter.limit + 1);
@@ -68,15 +102,31 @@ export async function listPayments(
     query = query.where(sql<boolean>`(payments.created_at, payments.id) < (${last}, ${filter.beforeId})`);
   }
   const rows = await query.execute();
-  const page = rows.slice(0, filter.limit).map(toPayment);
+  const page = rows.slice(0, filter.limit);
   const last = page.at(-1);
   return {
-    views: await viewsOf(db, page),
+    views: await viewsOfRows(db, page),
     nextId: rows.length > filter.limit && last !== undefined ? last.id : null,
   };
 }
 
-async function viewsOf(db: Db, payments: Payment[]): Promise<PaymentView[]> {
+/** In the order of `rows`, each kind read from its own table. */
+async function viewsOfRows(db: Db, rows: readonly { id: number; kind: string }[]): Promise<PaymentView[]> {
+  const idsOf = (kind: Payment['kind']) => rows.filter((row) => row.kind === kind).map(({ id }) => id);
+  const onchain = await listPaymentsById(db, idsOf('onchain'));
+  const views = new Map<number, PaymentView>();
+  for (const view of await viewsOf(db, onchain)) views.set(view.payment.id, view);
+  for (const payment of await listProviderPaymentsById(db, idsOf('provider'))) {
+    views.set(payment.id, { kind: 'provider', payment });
+  }
+  return rows.map(({ id, kind }) => {
+    const view = views.get(id);
+    if (view === undefined) throw new InvariantError(`payment ${id} is of the unknown kind ${kind}`);
+    return view;
+  });
+}
+
+async function viewsOf(db: Db, payments: readonly OnchainPayment[]): Promise<OnchainView[]> {
   if (payments.length === 0) return [];
   const deposits = await readPaymentDeposits(
     db,
@@ -87,6 +137,6 @@ async function viewsOf(db: Db, payments: Payment[]): Promise<PaymentView[]> {
   return payments.map((payment) => {
     const own = deposits.get(payment.id);
     if (own === undefined) throw new InvariantError('a payment without its deposits');
-    return { payment, deposits: own, heads };
+    return { kind: 'onchain', payment, deposits: own, heads };
   });
 }

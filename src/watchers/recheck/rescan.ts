@@ -1,7 +1,7 @@
 import { steadyClock } from '../../clock.ts';
 import type { Cursor } from '../../core/chain.ts';
 import type { HeightRange } from '../../core/coverage.ts';
-import type { Deposit, Payment, PaymentStatus } from '../../core/payment.ts';
+import type { Deposit, OnchainPayment, PaymentStatus } from '../../core/payment.ts';
 import { CommandError } from '../../errors.ts';
 import { systemSleep } from '../../loop.ts';
 import type { Settlement } from '../../payments/settle.ts';
@@ -41,7 +41,7 @@ export type RescanReport = {
   /** Deposits that were not shown, though nobody says that they are gone. */
   disputed: Deposit[];
   /** Payments that are in another state than before. */
-  payments: { payment: Payment; from: PaymentStatus }[];
+  payments: { payment: OnchainPayment; from: PaymentStatus }[];
 };
 
 /** Failures of one range after which no node is hoped for any more. */

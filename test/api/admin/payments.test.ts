@@ -7,11 +7,16 @@ import { evmAddress, evmKey } from '../../support/addresses.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
 import { describeDatabases } from '../../support/databases.ts';
 
-type Payment = { payment_number: string; merchant_id: string; assigned_address: string; status: string };
+type OnchainPayment = {
+  payment_number: string;
+  merchant_id: string;
+  assigned_address: string;
+  status: string;
+};
 
 async function create(api: ApiServer, shop: TestMerchant, changes: object = {}): Promise<string> {
   const json = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt', ...changes };
-  const made = await api.send<Payment>('POST', '/api/v1/payments/', { key: shop.key, json });
+  const made = await api.send<OnchainPayment>('POST', '/api/v1/payments/', { key: shop.key, json });
   expect(made.status).toBe(201);
   return made.body.payment_number;
 }
@@ -50,13 +55,13 @@ describeDatabases("the operator's payments and deposits", (openTestDb) => {
     await api.addAddresses(shop, 'bsc', 1);
     await api.addAddresses(rival, 'bsc', 1);
     const [first, second] = [await create(api, shop), await create(api, rival)];
-    const list = await api.send<{ data: Payment[] }>('GET', '/admin/v1/payments/', { admin: true });
+    const list = await api.send<{ data: OnchainPayment[] }>('GET', '/admin/v1/payments/', { admin: true });
     expect(list.body.data.map((payment) => [payment.payment_number, payment.merchant_id])).toEqual([
       [second, rival.id],
       [first, shop.id],
     ]);
     expect(list.text).not.toMatch(/payment_token|checkout_url|\/pay\//);
-    const own = await api.send<{ data: Payment[] }>(
+    const own = await api.send<{ data: OnchainPayment[] }>(
       'GET',
       `/admin/v1/payments/?merchant_id=${shop.id}&limit=5`,
       {
@@ -129,7 +134,7 @@ describeDatabases("the operator's payments and deposits", (openTestDb) => {
       api.send('POST', `/admin/v1/deposits/${id}/attach/`, { admin: true, json });
     const attached = await attach({ payment_number: number, reason: 'paid before the quote' });
     expect(attached).toMatchObject({ status: 200, body: { id, payment_number: number } });
-    const payment = await api.send<Payment>('GET', `/api/v1/payments/${number}/`, { key: shop.key });
+    const payment = await api.send<OnchainPayment>('GET', `/api/v1/payments/${number}/`, { key: shop.key });
     expect(payment.body.status).toBe('confirmed');
     expect(await attach({ payment_number: number, reason: 'again' })).toMatchObject({ status: 200 });
     const events = await api.send<{ data: { body: { event: string } }[] }>('GET', '/api/v1/events/', {

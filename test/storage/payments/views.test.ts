@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Deposit, Payment } from '../../../src/core/payment.ts';
+import type { Deposit, OnchainPayment } from '../../../src/core/payment.ts';
 import { paymentEventBody } from '../../../src/present/event-body.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { insertDeposits } from '../../../src/storage/deposits/deposits.ts';
@@ -19,7 +19,12 @@ import {
 } from '../../support/payments.ts';
 
 /** A payment with these deposits, as the database has them. */
-async function store(db: Db, changes: Partial<Payment>, deposits: readonly Partial<Deposit>[], first = 1) {
+async function store(
+  db: Db,
+  changes: Partial<OnchainPayment>,
+  deposits: readonly Partial<Deposit>[],
+  first = 1,
+) {
   const merchantId = await addTestMerchant(db);
   const [addressId = 0] = await addTestAddresses(db, merchantId, { first, count: 1 });
   return inTransaction(db, async (trx) => {

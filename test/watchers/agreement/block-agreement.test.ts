@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Payment } from '../../../src/core/payment.ts';
+import type { OnchainPayment } from '../../../src/core/payment.ts';
 import { deleteAnchors, readChain } from '../../../src/storage/chains/chains.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import type { Db } from '../../../src/storage/schema.ts';
@@ -30,7 +30,7 @@ async function cursorOf({ db, network }: World) {
 }
 
 /** A payment that is confirmed, and after it a fork without its transfer, which all nodes show that follow the chain. */
-async function openForked(db: Db, nodes: number): Promise<{ world: World; payment: Payment }> {
+async function openForked(db: Db, nodes: number): Promise<{ world: World; payment: OnchainPayment }> {
   const world = await openWorld(db, { scripted: { nodes } });
   await world.read();
   const payment = await world.create();
@@ -237,7 +237,7 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
 });
 
 describeDatabases('S1: a confirmed transfer that one node shows in another block as well', (openTestDb) => {
-  async function openMoved(nodes: number, liar: number): Promise<{ world: World; payment: Payment }> {
+  async function openMoved(nodes: number, liar: number): Promise<{ world: World; payment: OnchainPayment }> {
     const { world, payment } = await openForked(await openTestDb(), nodes);
     world.mine(1);
     const [transfer] = world.chain.transfers();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Transfer } from '../../../src/core/chain.ts';
-import type { Deposit, Payment } from '../../../src/core/payment.ts';
+import type { Deposit, OnchainPayment } from '../../../src/core/payment.ts';
 import { readChain } from '../../../src/storage/chains/chains.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { type CommitContext, commitSpan } from '../../../src/watchers/commit.ts';
@@ -43,7 +43,7 @@ function rescanOf(world: World, to: number) {
   return rescan(deps, { from: 1, to, native: false, signal, progress: () => {} });
 }
 
-function invented({ chain, network }: World, { token, currency, expectedAmount }: Payment): Transfer {
+function invented({ chain, network }: World, { token, currency, expectedAmount }: OnchainPayment): Transfer {
   const block = chain.at(chain.head().height - 4);
   if (block === null) throw new Error('no such block');
   const recipient = evmKey(1);
@@ -100,7 +100,7 @@ describeDatabases('S1: a wrong time of one node of three', (openTestDb) => {
     return { world, payment, paying };
   }
 
-  async function depositOf(world: World, payment: Payment): Promise<Deposit> {
+  async function depositOf(world: World, payment: OnchainPayment): Promise<Deposit> {
     const [deposit] = await world.deposits(payment);
     if (deposit === undefined) throw new Error('nothing was paid');
     return deposit;

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { Currency } from '../../../src/core/assets.ts';
-import type { Payment } from '../../../src/core/payment.ts';
+import type { OnchainPayment } from '../../../src/core/payment.ts';
 import { readChain } from '../../../src/storage/chains/chains.ts';
 import type { Db } from '../../../src/storage/schema.ts';
 import { createEvmSource } from '../../../src/watchers/evm/source.ts';
@@ -75,7 +75,7 @@ describeDatabases('L3: what is locked while a block is asked for that may exist 
             .where('address', '!=', address)
             .execute();
         }
-        const made: Payment[] = [];
+        const made: OnchainPayment[] = [];
         for (let round = 0; round < 3; round++) {
           world.pass(10);
           gate.once(when, async () => {

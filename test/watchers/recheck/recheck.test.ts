@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Transfer } from '../../../src/core/chain.ts';
-import type { Payment } from '../../../src/core/payment.ts';
+import type { OnchainPayment } from '../../../src/core/payment.ts';
 import { readCoverage, readRecheckMark } from '../../../src/storage/chains/recheck-marks.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
@@ -47,7 +47,7 @@ async function openHidden(
 }
 
 /** A transfer that nobody made, in the last block but `below`. */
-function invented({ chain, network }: World, n: number, payment: Payment, below: number): Transfer {
+function invented({ chain, network }: World, n: number, payment: OnchainPayment, below: number): Transfer {
   const block = chain.at(chain.head().height - below);
   if (block === null) throw new Error('no such block');
   const recipient = evmKey(n);

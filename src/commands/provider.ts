@@ -1,0 +1,264 @@
+import { secretsOf } from '../config/scrub.ts';
+import { formatFiatAmount, parseFiatAmount } from '../core/fiat.ts';
+import { formatAmount } from '../core/money.ts';
+import type { ProviderPayment } from '../core/payment.ts';
+import { CommandError } from '../errors.ts';
+import { createLogger, writeTo } from '../log.ts';
+import { openSecrets } from '../notify/secrets.ts';
+import { presentPayment } from '../present/payments.ts';
+import { isoTime, timeOrNull } from '../present/values.ts';
+import type { Asked, ProviderDesk, ProviderReport } from '../providers/desk.ts';
+import { openProviders } from '../providers/open.ts';
+import { fiatOf } from '../providers/refund.ts';
+import { inTransaction } from '../storage/database.ts';
+import { recordAudit } from '../storage/operators/audit.ts';
+import { findPaymentId } from '../storage/payments/numbers.ts';
+import { viewById } from '../storage/payments/views.ts';
+import { listUnmatchedCharges } from '../storage/providers/providers.ts';
+import { findSealedSecret } from '../storage/webhooks/endpoints.ts';
+import { programVersion } from '../version.ts';
+import { print, printJson, printTable } from './output.ts';
+import { actor, atWork, type CommandOptions, type Workplace } from './workplace.ts';
+
+/** What providers are asked by a command is asked by its own process, beside a running daemon or without one. */
+async function atDesk(
+  options: CommandOptions,
+  work: (desk: ProviderDesk, workplace: Workplace) => Promise<void>,
+): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const { config, db, clock } = workplace;
+    const { dataFolder } = config;
+    const { secretKey } = config.webhooks;
+    const secrets = openSecrets({ dataFolder, secretKey }, await findSealedSecret(db));
+    const log = createLogger({ level: 'warn', write: writeTo(2), secrets: secretsOf(config) });
+    const userAgent = `depositd/${programVersion()}`;
+    const providers = await openProviders({ db, config, secrets, userAgent, clock, log, onEvents: () => {} });
+    try {
+      await work(providers.desk, workplace);
+    } finally {
+      await providers.stop();
+    }
+  });
+}
+
+export async function providerList(options: CommandOptions): Promise<void> {
+  await atDesk(options, async (desk) => {
+    const reports = await desk.reports();
+    if (options.json) return printJson({ data: reports.map(present) });
+    printTable(
+      ['PROVIDER', 'TYPE', 'MODE', 'CURRENCIES', 'ANSWERED', 'UNMATCHED', 'STATE'],
+      reports.map((report) => [
+        report.name,
+        report.type,
+        report.mode,
+        report.currencies.join(' '),
+        timeOrNull(report.succeededAt) ?? 'never',
+        String(report.unmatched),
+        report.enabled ? (report.lastError ?? report.drift ?? 'ready') : 'off',
+      ]),
+    );
+  });
+}
+
+/** With the URL that its webhooks come in at: whoever knows it can send hints, and nothing more. */
+export async function providerShow(name: string, options: CommandOptions): Promise<void> {
+  await atDesk(options, async (desk, { db }) => {
+    const report = (await desk.reports()).find((one) => one.name === name);
+    if (report === undefined) throw noProvider(name);
+    const unmatched = (await listUnmatchedCharges(db, name, 100)).map((charge) => ({
+      charge_id: charge.chargeId,
+      status: charge.status,
+      amount: charge.amount,
+      currency: charge.currency,
+      found_at: isoTime(charge.foundAt),
+    }));
+    if (options.json) return printJson({ ...present(report), unmatched_charges: unmatched });
+    for (const [field, value] of Object.entries(present(report))) print(`${field}: ${String(value ?? '–')}`);
+    if (unmatched.length === 0) return;
+    print('');
+    printTable(
+      ['UNMATCHED CHARGE', 'STATUS', 'AMOUNT', '', 'FOUND'],
+      unmatched.map((one) => [
+        one.charge_id,
+        one.status,
+        one.amount ?? '–',
+        one.currency ?? '',
+        one.found_at,
+      ]),
+    );
+  });
+}
+
+export async function providerBalance(name: string, options: CommandOptions): Promise<void> {
+  await atDesk(options, async (desk) => {
+    const { currency, amounts } = take(name, await desk.balance(name));
+    if (options.json) return printJson({ currency, amounts });
+    for (const [label, amount] of Object.entries(amounts)) print(`${label}: ${amount} ${currency}`);
+  });
+}
+
+export async function providerMethods(name: string, options: CommandOptions): Promise<void> {
+  await atDesk(options, async (desk) => {
+    const methods = take(name, await desk.methods(name));
+    if (options.json) return printJson({ data: methods });
+    printTable(
+      ['CODE', 'NAME', 'CURRENCY'],
+      methods.map((method) => [method.code, method.name, method.currency]),
+    );
+  });
+}
+
+const listedMs = 30 * 24 * 60 * 60 * 1000;
+
+export async function providerTransactions(name: string, options: CommandOptions): Promise<void> {
+  await atDesk(options, async (desk, { clock }) => {
+    const page = take(name, await desk.transactions(name, { since: clock() - listedMs, cursor: null }));
+    const rows = page.charges.map((charge) => ({
+      id: charge.id,
+      status: charge.status,
+      amount:
+        charge.amount === null || charge.currency === null
+          ? null
+          : formatFiatAmount({ minorUnits: charge.amount, currency: charge.currency }),
+      currency: charge.currency,
+      created_at: timeOrNull(charge.createdAt),
+    }));
+    if (options.json) return printJson({ data: rows });
+    printTable(
+      ['TRANSACTION', 'STATUS', 'AMOUNT', '', 'CREATED'],
+      rows.map((row) => [row.id, row.status, row.amount ?? '–', row.currency ?? '', row.created_at ?? '–']),
+    );
+  });
+}
+
+export async function providerRefund(
+  number: string,
+  options: CommandOptions & { amount?: string; reason: string },
+): Promise<void> {
+  await atDesk(options, async (desk, workplace) => {
+    const payment = await requirePayment(workplace, number);
+    const amount = options.amount === undefined ? null : readAmount(options.amount, payment);
+    const outcome = await desk.refund(payment.network, {
+      paymentId: payment.id,
+      amount,
+      reason: options.reason,
+      idempotencyKey: null,
+    });
+    if (outcome === null) throw noProvider(payment.network);
+    if (outcome.outcome === 'idempotency_key_reused') throw new CommandError('another refund has this key');
+    if (outcome.outcome !== 'refunded') throw new CommandError(outcome.reason);
+    const { refund } = outcome;
+    const shown = {
+      id: refund.id,
+      status: refund.status,
+      amount: formatAmount(refund.amount, payment.decimals, payment.decimals),
+      currency: payment.currency.toUpperCase(),
+    };
+    await audit(workplace, 'payment.refunded', number, { ...shown, reason: options.reason });
+    if (options.json) printJson(shown);
+    else print(`${shown.id}: ${shown.amount} ${shown.currency}, ${shown.status}`);
+  });
+}
+
+export async function providerCapture(
+  number: string,
+  options: CommandOptions & { amount?: string },
+): Promise<void> {
+  await atDesk(options, async (desk, workplace) => {
+    const payment = await requirePayment(workplace, number);
+    const amount = options.amount === undefined ? null : readAmount(options.amount, payment);
+    const outcome = await desk.capture(payment.network, { paymentId: payment.id, amount });
+    if (outcome === null) throw noProvider(payment.network);
+    if (outcome.outcome !== 'captured') throw new CommandError(outcome.reason);
+    await audit(workplace, 'payment.captured', number, { amount: options.amount ?? null });
+    const { payment_token, checkout_url, ...shown } = presentPayment(
+      { kind: 'provider', payment: outcome.payment },
+      workplace.config.publicUrl,
+    );
+    if (options.json) printJson(shown);
+    else print(`${number}: ${shown.status}`);
+  });
+}
+
+export async function providerTestWebhook(name: string, options: CommandOptions): Promise<void> {
+  await atDesk(options, async (desk) => {
+    const told = take(name, await desk.testWebhook(name));
+    if (options.json) printJson(told);
+    else for (const [field, value] of Object.entries(told)) print(`${field}: ${String(value)}`);
+  });
+}
+
+/** Shows what is configured at the provider; points it here, or takes it away. */
+export async function providerWebhookConfig(
+  name: string,
+  options: CommandOptions & { set?: boolean; delete?: boolean },
+): Promise<void> {
+  await atDesk(options, async (desk, workplace) => {
+    if (options.delete) {
+      take(name, await desk.deleteWebhookConfig(name));
+      await audit(workplace, 'provider.webhook_unconfigured', name, {});
+    } else if (options.set) {
+      take(name, await desk.writeWebhookConfig(name, { eventTypes: null, active: true }));
+      await audit(workplace, 'provider.webhook_configured', name, { active: true });
+    }
+    const config = take(name, await desk.readWebhookConfig(name));
+    const shown = config === 'none' ? { configured: false } : { configured: true, ...config };
+    if (options.json) printJson(shown);
+    else for (const [field, value] of Object.entries(shown)) print(`${field}: ${String(value ?? 'all')}`);
+  });
+}
+
+function present(report: ProviderReport) {
+  return {
+    name: report.name,
+    type: report.type,
+    label: report.label,
+    mode: report.mode,
+    enabled: report.enabled,
+    merchants: report.merchants,
+    currencies: report.currencies,
+    inbound_url: report.inboundUrl,
+    last_success_at: timeOrNull(report.succeededAt),
+    last_error_at: timeOrNull(report.failedAt),
+    last_error: report.lastError,
+    rejected_webhooks: report.rejectedWebhooks,
+    swept_at: timeOrNull(report.sweptAt),
+    drift: report.drift,
+    unmatched: report.unmatched,
+  };
+}
+
+/** @throws CommandError for everything but the value. */
+function take<T>(name: string, answer: Asked<T> | null): T {
+  if (answer === null) throw noProvider(name);
+  if (answer.outcome !== 'done') throw new CommandError(`${name}: ${answer.reason}`);
+  return answer.value;
+}
+
+async function requirePayment({ db }: Workplace, number: string): Promise<ProviderPayment> {
+  const id = await findPaymentId(db, number);
+  const view = id === null ? null : await viewById(db, id);
+  if (view === null) throw new CommandError(`there is no payment ${JSON.stringify(number.slice(0, 60))}`);
+  if (view.kind !== 'provider') throw new CommandError('the payment is on a chain, not by a provider');
+  return view.payment;
+}
+
+function readAmount(text: string, payment: ProviderPayment): bigint {
+  const currency = fiatOf(payment);
+  const amount = parseFiatAmount(text, currency);
+  if (amount === null || amount === 0n) throw new CommandError(`expected a positive decimal in ${currency}`);
+  return amount;
+}
+
+function noProvider(name: string): CommandError {
+  return new CommandError(`there is no provider ${JSON.stringify(name.slice(0, 60))} in the configuration`);
+}
+
+async function audit(
+  { db, clock }: Workplace,
+  action: string,
+  subject: string,
+  detail: Record<string, unknown>,
+): Promise<void> {
+  await inTransaction(db, (trx) => recordAudit(trx, { at: clock(), actor, action, subject, detail }));
+}

@@ -1,0 +1,215 @@
+import type { Currency } from '../../core/assets.ts';
+import type { ChargeStatus, Mode } from '../../core/charge.ts';
+import type { Network } from '../../core/networks.ts';
+import type { PaymentReason, PaymentStatus, ProviderPayment } from '../../core/payment.ts';
+import { InvariantError } from '../../errors.ts';
+import { isPostgres } from '../database.ts';
+import type { Db, Trx } from '../schema.ts';
+
+/** Payments by a provider as {@link toProviderPayment} reads them. */
+export function selectProviderPayments(db: Db) {
+  return db
+    .selectFrom('payments')
+    .innerJoin('provider_payments', 'provider_payments.payment_id', 'payments.id')
+    .select([
+      'payments.id',
+      'payments.payment_number',
+      'payments.merchant_id',
+      'payments.status',
+      'payments.reason',
+      'payments.network',
+      'payments.chain',
+      'payments.currency',
+      'payments.decimals',
+      'payments.expected_amount',
+      'payments.price_amount',
+      'payments.price_currency',
+      'payments.amount_usd_cents',
+      'payments.external_order_id',
+      'payments.customer_email',
+      'payments.redirect_url',
+      'payments.metadata',
+      'payments.payment_token',
+      'payments.created_at',
+      'payments.expires_at',
+      'payments.confirmed_at',
+      'payments.ended_at',
+      'payments.accepted_at',
+      'provider_payments.type',
+      'provider_payments.mode',
+      'provider_payments.reference',
+      'provider_payments.charge_id',
+      'provider_payments.charge_status',
+      'provider_payments.status_text',
+      'provider_payments.checkout_url',
+      'provider_payments.fee',
+      'provider_payments.net',
+      'provider_payments.refunded',
+      'provider_payments.disputed',
+      'provider_payments.capture',
+    ]);
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof selectProviderPayments>['executeTakeFirstOrThrow']>>;
+
+export async function insertProviderPayment(
+  trx: Trx,
+  payment: Omit<ProviderPayment, 'id'>,
+  nextFetchAt: number,
+): Promise<ProviderPayment> {
+  const { id } = await trx
+    .insertInto('payments')
+    .values({
+      payment_number: payment.paymentNumber,
+      merchant_id: payment.merchantId,
+      kind: payment.kind,
+      status: payment.status,
+      reason: payment.reason,
+      network: payment.network,
+      chain: payment.chain,
+      currency: payment.currency,
+      decimals: payment.decimals,
+      expected_amount: payment.expectedAmount.toString(),
+      price_amount: payment.price.minorUnits,
+      price_currency: payment.price.currency,
+      amount_usd_cents: payment.amountUsdCents,
+      external_order_id: payment.externalOrderId,
+      customer_email: payment.customerEmail,
+      redirect_url: payment.redirectUrl,
+      metadata: JSON.stringify(payment.metadata),
+      payment_token: payment.paymentToken,
+      created_at: payment.createdAt,
+      expires_at: payment.expiresAt,
+      confirmed_at: payment.confirmedAt,
+      ended_at: payment.endedAt,
+      accepted_at: payment.acceptedAt,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  await trx
+    .insertInto('provider_payments')
+    .values({
+      payment_id: id,
+      provider: payment.network,
+      type: payment.providerType,
+      mode: payment.mode,
+      reference: payment.reference,
+      checkout_url: payment.checkoutUrl,
+      fetches: 0,
+      next_fetch_at: nextFetchAt,
+      fetched_at: null,
+      unverified_at: null,
+      mismatch: null,
+      ...chargeColumns(payment),
+    })
+    .execute();
+  return { ...payment, id };
+}
+
+/** Reads a payment and holds it until the transaction ends. @throws InvariantError when there is none. */
+export async function lockProviderPayment(trx: Trx, id: number): Promise<ProviderPayment> {
+  let query = selectProviderPayments(trx).where('payments.id', '=', id);
+  if (isPostgres(trx)) query = query.forUpdate();
+  const row = await query.executeTakeFirst();
+  if (row === undefined) throw new InvariantError(`provider payment ${id} does not exist`);
+  return toProviderPayment(row);
+}
+
+export async function listProviderPaymentsById(db: Db, ids: readonly number[]): Promise<ProviderPayment[]> {
+  if (ids.length === 0) return [];
+  const rows = await selectProviderPayments(db).where('payments.id', 'in', ids).execute();
+  return rows.map(toProviderPayment);
+}
+
+/** By the provider's id, or else by our reference, which it shows too. */
+export async function findPaymentOfCharge(
+  db: Db,
+  provider: string,
+  { chargeId, reference }: { chargeId: string | null; reference: string | null },
+): Promise<ProviderPayment | null> {
+  for (const [column, value] of [
+    ['provider_payments.charge_id', chargeId],
+    ['provider_payments.reference', reference],
+  ] as const) {
+    if (value === null) continue;
+    const row = await selectProviderPayments(db)
+      .where('provider_payments.provider', '=', provider)
+      .where(column, '=', value)
+      .executeTakeFirst();
+    if (row !== undefined) return toProviderPayment(row);
+  }
+  return null;
+}
+
+/** Writes what was decided; the row is held by {@link lockProviderPayment}. */
+export async function updateProviderPayment(trx: Trx, payment: ProviderPayment): Promise<void> {
+  await trx
+    .updateTable('payments')
+    .set({
+      status: payment.status,
+      reason: payment.reason,
+      confirmed_at: payment.confirmedAt,
+      ended_at: payment.endedAt,
+      accepted_at: payment.acceptedAt,
+    })
+    .where('id', '=', payment.id)
+    .execute();
+  await trx
+    .updateTable('provider_payments')
+    .set(chargeColumns(payment))
+    .where('payment_id', '=', payment.id)
+    .execute();
+}
+
+function chargeColumns(payment: Omit<ProviderPayment, 'id'>) {
+  return {
+    charge_id: payment.chargeId,
+    charge_status: payment.chargeStatus,
+    status_text: payment.statusText,
+    fee: payment.fee?.toString() ?? null,
+    net: payment.net?.toString() ?? null,
+    refunded: payment.refunded.toString(),
+    disputed: Number(payment.disputed),
+    capture: payment.capture,
+  };
+}
+
+export function toProviderPayment(row: Row): ProviderPayment {
+  return {
+    id: row.id,
+    paymentNumber: row.payment_number,
+    merchantId: row.merchant_id,
+    kind: 'provider',
+    status: row.status as PaymentStatus,
+    reason: row.reason as PaymentReason | null,
+    network: row.network as Network,
+    chain: row.chain,
+    currency: row.currency as Currency,
+    decimals: row.decimals,
+    expectedAmount: BigInt(row.expected_amount),
+    price: { minorUnits: row.price_amount, currency: row.price_currency },
+    amountUsdCents: row.amount_usd_cents,
+    externalOrderId: row.external_order_id,
+    customerEmail: row.customer_email,
+    redirectUrl: row.redirect_url,
+    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
+    paymentToken: row.payment_token,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    confirmedAt: row.confirmed_at,
+    endedAt: row.ended_at,
+    acceptedAt: row.accepted_at,
+    providerType: row.type,
+    mode: row.mode as Mode,
+    reference: row.reference,
+    chargeId: row.charge_id,
+    chargeStatus: row.charge_status as ChargeStatus,
+    statusText: row.status_text,
+    checkoutUrl: row.checkout_url,
+    fee: row.fee === null ? null : BigInt(row.fee),
+    net: row.net === null ? null : BigInt(row.net),
+    refunded: BigInt(row.refunded),
+    disputed: row.disputed === 1,
+    capture: row.capture as ProviderPayment['capture'],
+  };
+}
