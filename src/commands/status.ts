@@ -9,6 +9,7 @@ import { listNodes } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
 import { databaseTime } from '../storage/database.ts';
 import { isAlive, listDaemons } from '../storage/operators/daemons.ts';
+import { countUnmatchedCharges, findProviderState } from '../storage/providers/providers.ts';
 import type { Db } from '../storage/schema.ts';
 import { countPendingPayments } from '../storage/statistics.ts';
 import { countUndelivered } from '../storage/webhooks/counts.ts';
@@ -42,6 +43,7 @@ async function readStatus({ config, db, clock }: Workplace) {
   const pending = await countPendingPayments(db);
   const backlog = await getDeliveryBacklog(db, now);
   const webhooks = await readWebhooks(db);
+  const providers = await readProviders(db, Object.keys(config.providers));
   const pools = await describePools(db, null, config.payments, now);
   const configured = Object.values(config.chains);
   const coverages = await readCoverages(
@@ -79,7 +81,24 @@ async function readStatus({ config, db, clock }: Workplace) {
       oldest_due_at: timeOrNull(backlog.oldestDueAt),
     },
     webhooks,
+    providers,
   };
+}
+
+/** As the daemon left them. */
+async function readProviders(db: Db, names: readonly string[]) {
+  return Promise.all(
+    names.map(async (name) => {
+      const state = await findProviderState(db, name);
+      return {
+        name,
+        last_success_at: timeOrNull(state?.succeededAt ?? null),
+        last_error: state?.lastError ?? null,
+        drift: state?.drift ?? null,
+        unmatched: await countUnmatchedCharges(db, name),
+      };
+    }),
+  );
 }
 
 /** The endpoints that something is wrong with: failing, disabled, or not given everything. */
@@ -102,7 +121,7 @@ async function readWebhooks(db: Db) {
   });
 }
 
-function show({ chains, pools, prices, deliveries, webhooks }: Status): void {
+function show({ chains, pools, prices, deliveries, webhooks, providers }: Status): void {
   printTable(
     ['CHAIN', 'COMPLETE TO', 'RECHECKED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
     chains.map((chain) => [
@@ -161,6 +180,17 @@ function show({ chains, pools, prices, deliveries, webhooks }: Status): void {
       : `webhooks due: ${deliveries.due}, the oldest since ${deliveries.oldest_due_at}`,
   );
   showWebhooks(webhooks);
+  if (providers.length === 0) return;
+  print('');
+  printTable(
+    ['PROVIDER', 'ANSWERED', 'UNMATCHED', 'STATE'],
+    providers.map((one) => [
+      one.name,
+      one.last_success_at ?? 'never',
+      String(one.unmatched),
+      one.last_error ?? one.drift ?? 'ready',
+    ]),
+  );
 }
 
 function showWebhooks(webhooks: Status['webhooks']): void {

@@ -143,10 +143,11 @@ function endOfPending(payment: ProviderPayment, capabilities: Capabilities, now:
 }
 
 /**
- * Whether all of it was taken. After the capture of a part no answer says how much; and a fee and a net that do not add
- * up to the amount say that it was less.
+ * Whether all of it was taken. After the capture of a part no answer says how much; and of a charge that is captured and
+ * nothing else, a fee and a net that come to less than the amount say so. (Refunds and disputes lower the net too.)
  */
-function isWhole({ capture, fee, net, expectedAmount }: ProviderPayment): boolean {
+function isWhole({ capture, chargeStatus, refunded, fee, net, expectedAmount }: ProviderPayment): boolean {
   if (capture === 'part') return false;
-  return fee === null || net === null || fee + net === expectedAmount;
+  if (chargeStatus !== 'captured' || refunded > 0n || fee === null || net === null) return true;
+  return fee + net >= expectedAmount;
 }
