@@ -102,11 +102,11 @@ const longFiles: Record<string, string> = {
 const smallFiles: Record<string, string> = {
   'src/commands/health.ts': 'a command of its own, loaded only when it is asked for',
   'src/cli.ts': 'where the program begins',
+  'src/api/inbound/routes.ts': 'raw bytes instead of JSON: what providers send',
   'src/api/checkout/routes.ts': 'where a checkout link leads; the page of coins will stand beside it',
   'src/commands/demo.ts': 'one command, loaded when it is called',
   'src/demo/token-bytecode.ts': 'made by scripts/compile-contracts.ts',
   'src/rates/binance.ts': 'one price source, as the others',
-  'src/providers/adapters.ts': 'one row for each type of provider: the place where a new one is added',
   'src/storage/chains/leases.ts': 'every query of one table',
   'src/api/http/client-error.ts': 'what is answered before there is a request, apart from what routes answer',
   'src/api/http/discard.ts': 'a wait with a limit of its own, told apart from what errors say',

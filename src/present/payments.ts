@@ -25,8 +25,6 @@ export type PresentedPayment = {
   network: Network;
   currency: Currency;
   amount_usd_cents: number;
-  /** As the shop gave it. */
-  price: { amount: string; currency: string };
   expected_crypto_amount: string;
   actual_crypto_amount: string | null;
   assigned_address: string;
@@ -45,6 +43,8 @@ export type PresentedPayment = {
   deposits: PresentedDeposit[];
   deposits_total: number;
   remaining: string | null;
+  /** As the shop gave it. */
+  price: { amount: string; currency: string };
   /** Null for payments on a chain. */
   provider: PresentedProvider | null;
 };
@@ -84,7 +84,6 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     network: payment.network,
     currency: payment.currency,
     amount_usd_cents: payment.amountUsdCents,
-    price: presentPrice(payment.price),
     expected_crypto_amount: expectedShown(view),
     actual_crypto_amount: null,
     assigned_address: '',
@@ -103,6 +102,7 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     deposits: [],
     deposits_total: 0,
     remaining: null,
+    price: presentPrice(payment.price),
     provider: null,
     ...(view.kind === 'onchain' ? presentReceived(view) : presentCharge(view)),
   };

@@ -18,13 +18,13 @@ export async function fetchCharge(
   payment: Pick<ProviderPayment, 'chargeId' | 'reference' | 'createdAt'>,
   { signal, candidate = null }: { signal?: AbortSignal; candidate?: string | null } = {},
 ): Promise<Result<Charge | null>> {
-  const { fetch } = provider;
-  if (fetch === undefined) return { outcome: 'done', value: null };
+  const { fetch: ask } = provider;
+  if (ask === undefined) return { outcome: 'done', value: null };
   const id = payment.chargeId ?? candidate;
-  if (id !== null) return client.call(fetch(id), signal);
+  if (id !== null) return client.call(ask(id), signal);
   const found = await findCharge({ provider, client }, payment, signal);
   if (found.outcome !== 'done' || found.value === null) return found;
-  return client.call(fetch(found.value.id), signal);
+  return client.call(ask(found.value.id), signal);
 }
 
 /** A charge by our reference, among those of the list. */

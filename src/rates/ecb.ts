@@ -1,7 +1,7 @@
 import { parseFiatCode } from '../core/fiat.ts';
 import { parseRate, type Rate, rateDecimals } from '../core/money.ts';
-import type { FiatAnswer, FiatSource } from './fiat.ts';
 import type { PriceClient } from './http.ts';
+import type { FiatAnswer, FiatSource } from './source.ts';
 
 export const ecbUrl = 'https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml';
 

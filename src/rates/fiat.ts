@@ -8,18 +8,7 @@ import { createEcb } from './ecb.ts';
 import type { PriceClient } from './http.ts';
 import { createOpenexchangerates } from './openexchangerates.ts';
 import { isPlausible, type Judge, type Memory, remember } from './plausibility.ts';
-
-export type FiatAnswer =
-  /** Dollars per unit. */
-  | { kind: 'rates'; rates: ReadonlyMap<FiatCode, Rate>; observedAt: number }
-  | { kind: 'failed'; reason: string; retryAfterMs: number | null };
-
-/** A table of many currencies, asked for in one request. Never throws. */
-export type FiatSource = {
-  name: 'ecb' | 'openexchangerates';
-  host: string;
-  ask(signal: AbortSignal): Promise<FiatAnswer>;
-};
+import type { FiatSource } from './source.ts';
 
 export type FiatRates = {
   /** US dollars per unit of a currency; null when nobody can be trusted about it now. Does no I/O. */

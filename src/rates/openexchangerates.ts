@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { parseFiatCode } from '../core/fiat.ts';
 import { rateDecimals } from '../core/money.ts';
-import type { FiatSource } from './fiat.ts';
 import type { PriceClient } from './http.ts';
 import { readPrice } from './json.ts';
+import type { FiatSource } from './source.ts';
 
 export const openexchangeratesUrl = 'https://openexchangerates.org/api/latest.json';
 

@@ -1,5 +1,6 @@
 import type { FiatRatesConfig, RatesConfig } from '../config.ts';
 import type { Coin, CoinRate, RateSource } from '../core/assets.ts';
+import type { FiatCode } from '../core/fiat.ts';
 import type { Rate } from '../core/money.ts';
 
 /*
@@ -49,3 +50,15 @@ export function answerOf(prices: readonly Price[]): Answer {
     ? { kind: 'prices', prices }
     : { kind: 'failed', reason: 'no usable price in the answer', retryAfterMs: null };
 }
+
+export type FiatAnswer =
+  /** Dollars per unit. */
+  | { kind: 'rates'; rates: ReadonlyMap<FiatCode, Rate>; observedAt: number }
+  | { kind: 'failed'; reason: string; retryAfterMs: number | null };
+
+/** A table of many currencies, asked for in one request. Never throws. */
+export type FiatSource = {
+  name: 'ecb' | 'openexchangerates';
+  host: string;
+  ask(signal: AbortSignal): Promise<FiatAnswer>;
+};

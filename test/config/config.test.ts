@@ -183,12 +183,6 @@ describe('a chain', () => {
     expect(faultsOf({ chains: { bsc: { rpc: ['https://b.example'], ...changes } } })).toEqual([fault]);
   });
 
-  test('of a fiat provider is refused with the word that this version has none', () => {
-    expect(faultsOf({ providers: { stripe: {} } })).toEqual([
-      'providers.stripe: this version does not serve fiat providers yet; remove the entry',
-    ]);
-  });
-
   test('of TRON has base addresses, its own defaults and no keys of EVM nodes', () => {
     const own = {
       url: 'http://127.0.0.1:8090',

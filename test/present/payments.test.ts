@@ -61,6 +61,8 @@ describe('a payment, as its merchant sees it,', () => {
       ['deposits', []],
       ['deposits_total', 0],
       ['remaining', '50.000000'],
+      ['price', { amount: '50.00', currency: 'USD' }],
+      ['provider', null],
     ]);
   });
 

@@ -7,6 +7,7 @@ import {
   parseFiatCode,
   usdCentsHalfUp,
 } from '../../core/fiat.ts';
+import { counted } from '../../core/plural.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { fieldError } from '../http/errors.ts';
 import { currencySchema, networkSchema, plainText } from './schemas.ts';
@@ -80,10 +81,9 @@ export function requestedPrice(
   if (currency === null) throw fieldError('amount_currency', 'expected a currency of ISO 4217, such as EUR');
   const minorUnits = parseFiatAmount(amount, currency);
   if (minorUnits === null || minorUnits <= 0n || minorUnits > largestMinorUnits) {
-    const places = fiatExponent(currency);
     throw fieldError(
       'amount',
-      `expected a positive decimal with at most ${places} decimals, as ${currency} has`,
+      `expected a positive decimal with at most ${counted(fiatExponent(currency), 'decimal')}, as ${currency} has`,
     );
   }
   return { minorUnits, currency };

@@ -49,6 +49,8 @@ describeDatabases('creating a payment', (openTestDb) => {
       deposits: [],
       deposits_total: 0,
       remaining: '50.000000',
+      price: { amount: '50.00', currency: 'USD' },
+      provider: null,
     });
     expect(answer.headers.get('location')).toBe(`/api/v1/payments/${answer.body.payment_number}/`);
     expect(answer.headers.has('idempotency-replayed')).toBe(false);
