@@ -81,10 +81,10 @@ describe('providers in the configuration', () => {
 
   test('have every secret among those that are never printed', () => {
     const config = load({
-      a: { type: 'forhopp', ...forhopp },
-      b: { type: '4poch', ...testSettings['4poch'] },
-      c: { type: 'gatenoc', ...testSettings.gatenoc },
-      d: { type: '4pay', ...testSettings['4pay'] },
+      aa: { type: 'forhopp', ...forhopp },
+      bb: { type: '4poch', ...testSettings['4poch'] },
+      cc: { type: 'gatenoc', ...testSettings.gatenoc },
+      dd: { type: '4pay', ...testSettings['4pay'] },
     });
     expect(secretsOf(config)).toEqual(expect.arrayContaining(Object.values(testSecrets)));
   });

@@ -177,8 +177,8 @@ async function live(subject: Subject, shop: ProviderShop, steps: readonly Step[]
     }
   }
   standIn.setDown(false);
-  // A day on, with a step now and then: what is known by then is known for good.
-  await shop.pass(15, 60, 130, 900, 900, 900, 7200, 7200, 43_200, 43_200, 3600, 3600, 60);
+  // Three days on, with a step now and then: what is known by then is known for good.
+  await shop.pass(15, 60, 130, 900, 900, 900, 7200, 7200, 43_200, 43_200, 86_400, 43_200, 3600, 3600, 60);
   return pairs;
 }
 
