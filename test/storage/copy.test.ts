@@ -46,7 +46,19 @@ async function openBoth() {
 /** Rows in each table that is empty, every other one with as many nulls as it takes. */
 async function fillTheRest(db: Db): Promise<void> {
   type Column = { name: string; type: string; notnull: number; pk: number };
-  const special: Record<string, string> = { merchant_id: 'mer_1', level: 'low', last_signer: 'current' };
+  const special: Record<string, string> = {
+    merchant_id: 'mer_1',
+    level: 'low',
+    last_signer: 'current',
+    mode: 'test',
+    capture: 'none',
+    status: 'sending',
+    amount: '7',
+    fee: '7',
+    net: '7',
+    refunded: '7',
+    refunded_before: '7',
+  };
   for (const { name } of await db.introspection.getTables()) {
     const table = name as keyof Schema;
     if ((await db.selectFrom(table).selectAll().limit(1).execute()).length > 0) continue;

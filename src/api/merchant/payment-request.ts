@@ -24,42 +24,56 @@ const metadataBytes = 16 * 1024;
 const emailPattern = /^[^\s@"<>()[\],;:\\]{1,64}@[^\s@"<>()[\],;:\\.]+(\.[^\s@"<>()[\],;:\\.]+)+$/u;
 
 /** The body of a creation. Optional fields that are not given are empty. */
-export const createPaymentSchema = z.strictObject({
-  amount_usd_cents: z
-    .int()
-    .min(1)
-    .max(largestUsdCents)
-    .optional()
-    .describe('5000 is $50.00. Either this, or `amount` and `amount_currency`.')
-    .meta({ example: 5000 }),
-  amount: plainText(30)
-    .optional()
-    .describe('The price as a decimal in quotes, with no more decimals than its currency has: "45.00".'),
-  amount_currency: plainText(3)
-    .transform((text) => text.toUpperCase())
-    .optional()
-    .describe('The currency of `amount` by its ISO 4217 code.')
-    .meta({ example: 'EUR' }),
-  network: networkSchema,
-  currency: currencySchema,
-  external_order_id: plainText(255).default('').describe('Your order, echoed in every event.'),
-  customer_email: plainText(254)
-    .refine((text) => text === '' || emailPattern.test(text), 'expected an e-mail address')
-    .default(''),
-  redirect_url: plainText(2048)
-    .refine((text) => text === '' || isWebUrl(text), 'expected an absolute http or https URL')
-    .default('')
-    .describe('Where the checkout page sends the customer afterwards.'),
-  metadata: z
-    .record(z.string(), z.unknown())
-    .refine((value) => Object.keys(value).length <= metadataKeys, `at most ${metadataKeys} keys are allowed`)
-    .refine(
-      (value) => Buffer.byteLength(JSON.stringify(value)) <= metadataBytes,
-      `at most ${metadataBytes} bytes of JSON are allowed`,
-    )
-    .default({})
-    .describe('Kept with the payment and repeated in its events.'),
-});
+export const createPaymentSchema = z
+  .strictObject({
+    amount_usd_cents: z
+      .int()
+      .min(1)
+      .max(largestUsdCents)
+      .optional()
+      .describe('5000 is $50.00. Either this, or `amount` and `amount_currency`.')
+      .meta({ example: 5000 }),
+    amount: plainText(30)
+      .optional()
+      .describe('The price as a decimal in quotes, with no more decimals than its currency has: "45.00".'),
+    amount_currency: plainText(3)
+      .transform((text) => text.toUpperCase())
+      .optional()
+      .describe('The currency of `amount` by its ISO 4217 code.')
+      .meta({ example: 'EUR' }),
+    network: networkSchema,
+    currency: currencySchema,
+    external_order_id: plainText(255).default('').describe('Your order, echoed in every event.'),
+    customer_email: plainText(254)
+      .refine((text) => text === '' || emailPattern.test(text), 'expected an e-mail address')
+      .default(''),
+    redirect_url: plainText(2048)
+      .refine((text) => text === '' || isWebUrl(text), 'expected an absolute http or https URL')
+      .default('')
+      .describe('Where the checkout page sends the customer afterwards.'),
+    metadata: z
+      .record(z.string(), z.unknown())
+      .refine(
+        (value) => Object.keys(value).length <= metadataKeys,
+        `at most ${metadataKeys} keys are allowed`,
+      )
+      .refine(
+        (value) => Buffer.byteLength(JSON.stringify(value)) <= metadataBytes,
+        `at most ${metadataBytes} bytes of JSON are allowed`,
+      )
+      .default({})
+      .describe('Kept with the payment and repeated in its events.'),
+  })
+  // The same as requestedPrice says below, for who reads the document.
+  .meta({
+    oneOf: [
+      {
+        required: ['amount_usd_cents'],
+        not: { anyOf: [{ required: ['amount'] }, { required: ['amount_currency'] }] },
+      },
+      { required: ['amount', 'amount_currency'], not: { required: ['amount_usd_cents'] } },
+    ],
+  });
 
 type CreateBody = z.output<typeof createPaymentSchema>;
 

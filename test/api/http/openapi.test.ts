@@ -43,9 +43,14 @@ describe('the OpenAPI document', () => {
       'GET /api/v1/methods/',
       'GET /api/v1/payments/',
       'GET /api/v1/payments/{payment_number}/',
+      'GET /api/v1/providers/{name}/balance/',
+      'GET /api/v1/providers/{name}/methods/',
+      'GET /api/v1/providers/{name}/transactions/',
       'GET /api/v1/schema/',
       'POST /api/v1/payments/',
       'POST /api/v1/payments/{payment_number}/cancel/',
+      'POST /api/v1/payments/{payment_number}/capture/',
+      'POST /api/v1/payments/{payment_number}/refunds/',
     ]);
   });
 
@@ -95,6 +100,9 @@ describe('the OpenAPI document', () => {
       { ...order, colour: 'red' },
       { ...order, external_order_id: 'x'.repeat(256) },
       { network: 'bsc', currency: 'usdt' },
+      { network: 'bsc', currency: 'usdt', amount: '45.00', amount_currency: 'EUR' },
+      { network: 'bsc', currency: 'usdt', amount: '45.00' },
+      { ...order, amount: '45.00', amount_currency: 'EUR' },
       { ...order, metadata: [] },
     ]) {
       const answer = await api.send('POST', '/api/v1/payments/', { key: shop.key, json });

@@ -30,9 +30,9 @@ const secret = 'example-secret-0123456789';
 const charge = z.object({
   id: anything,
   ref: anything,
-  cents: anything,
+  amount: anything,
   currency: anything,
-  state: anything,
+  status: anything,
   back: anything,
   made: anything,
 });
@@ -49,13 +49,13 @@ const states: Record<string, ChargeStatus> = {
 function chargeOf(body: z.output<typeof charge>): Charge | null {
   const id = idOf(body.id);
   if (id === null) return null;
-  const statusText = typeof body.state === 'string' ? body.state : '';
+  const statusText = typeof body.status === 'string' ? body.status : '';
   return {
     id,
     reference: typeof body.ref === 'string' ? body.ref : null,
     status: (Object.hasOwn(states, statusText) ? states[statusText] : undefined) ?? 'unknown',
     statusText,
-    amount: minorUnits(body.cents),
+    amount: minorUnits(body.amount),
     currency: currencyOf(body.currency),
     fee: null,
     net: null,
@@ -108,7 +108,7 @@ export const example = defineAdapter({
         request: request(
           'POST',
           '/charges',
-          { ref: intent.reference, cents: Number(intent.amount), currency: intent.currency },
+          { ref: intent.reference, amount: Number(intent.amount), currency: intent.currency },
           intent.idempotencyKey,
         ),
         read: (answer) =>
@@ -132,7 +132,7 @@ export const example = defineAdapter({
           })),
       }),
       refund: ({ charge: { id }, amount, idempotencyKey }) => ({
-        request: request('POST', `/charges/${id}/refund`, { cents: Number(amount) }, idempotencyKey),
+        request: request('POST', `/charges/${id}/refund`, { amount: Number(amount) }, idempotencyKey),
         read: (answer) =>
           readAnswer(answer, { schema: z.object({ refund: z.string() }), refusal }, ({ refund }) => ({
             id: refund,
@@ -142,9 +142,9 @@ export const example = defineAdapter({
       verifyWebhook: (webhook, now) =>
         verifyTimed(headerOf(webhook, 'example-signature'), webhook.body, key, now),
       readWebhook: ({ body }) => {
-        const read = z.object({ id: anything, state: anything }).safeParse(jsonOf(body));
+        const read = z.object({ id: anything, status: anything }).safeParse(jsonOf(body));
         const chargeId = read.success ? idOf(read.data.id) : null;
-        const type = read.success && typeof read.data.state === 'string' ? read.data.state : '';
+        const type = read.success && typeof read.data.status === 'string' ? read.data.status : '';
         const dedupeKey = chargeId === null ? digestOf(body) : `${chargeId} ${type}`;
         return { dedupeKey, type, chargeId, reference: null, mode: null };
       },
@@ -159,9 +159,9 @@ const words = Object.fromEntries(
 const shown = (one: LedgerCharge) => ({
   id: one.id,
   ref: one.reference,
-  cents: one.amount,
+  amount: one.amount,
   currency: one.currency,
-  state: words[one.status] ?? one.status,
+  status: words[one.status] ?? one.status,
   back: one.refunds.reduce((total, { amount }) => total + amount, 0),
   made: Math.floor(one.createdAt / 1000),
 });
@@ -191,7 +191,7 @@ export const exampleSubject: Subject = {
             const made: LedgerCharge = {
               id: `ex_${randomBytes(8).toString('hex')}`,
               reference: body.ref,
-              amount: body.cents,
+              amount: body.amount,
               currency: body.currency,
               status: 'pending',
               createdAt: standIn.now(),
@@ -211,9 +211,9 @@ export const exampleSubject: Subject = {
           if (one === undefined) return { status: 404, body: '{}' };
           if (action !== 'refund') return { status: 200, body: JSON.stringify(shown(one)) };
           const back = one.refunds.reduce((total, { amount }) => total + amount, 0);
-          if (back + body.cents > one.amount) return { status: 400, body: '{}' };
-          one.refunds.push({ id: `re_${one.refunds.length}`, amount: body.cents, key });
-          one.status = back + body.cents === one.amount ? 'refunded' : 'partially_refunded';
+          if (back + body.amount > one.amount) return { status: 400, body: '{}' };
+          one.refunds.push({ id: `re_${one.refunds.length}`, amount: body.amount, key });
+          one.status = back + body.amount === one.amount ? 'refunded' : 'partially_refunded';
           return { status: 200, body: JSON.stringify({ refund: `re_${one.refunds.length}` }) };
         }
       },
@@ -224,8 +224,8 @@ export const exampleSubject: Subject = {
       body ??
       JSON.stringify({
         id: one.id,
-        state: event === 'charge.refunded' ? 'back' : words[one.status],
-        cents: one.amount,
+        status: event === 'charge.refunded' ? 'back' : words[one.status],
+        amount: one.amount,
       });
     const t = Math.floor(at / 1000);
     const v1 = createHmac('sha256', key).update(`${t}.${text}`).digest('hex');
