@@ -44,6 +44,9 @@ export type BridgeDeps = {
   adapters?: readonly Adapter[];
 };
 
+/** How long a failure speaks against a provider, ms. */
+const staleTroubleMs = 2 * 60 * 1000;
+
 /** Opens what one entry of the configuration describes. Its path for webhooks is made the first time. */
 export async function openBridge(config: ProviderConfig, deps: BridgeDeps): Promise<Bridge> {
   const { name, settings, timeoutSeconds, baseUrl } = config;
@@ -55,7 +58,7 @@ export async function openBridge(config: ProviderConfig, deps: BridgeDeps): Prom
   const inboundPath = await inboundPathOf(name, deps);
   const log = deps.log.child({ provider: name });
   let note: ProviderNote | null = null;
-  let trouble: string | null = null;
+  let trouble: { reason: string; at: number } | null = null;
 
   function observe(result: Result<unknown>): void {
     const reason = failureIn(result);
@@ -65,7 +68,7 @@ export async function openBridge(config: ProviderConfig, deps: BridgeDeps): Prom
       note = { ...note, succeededAt: deps.clock(), lastError: null };
     } else {
       if (trouble === null) log.warn({ reason }, 'provider failed');
-      trouble = reason;
+      trouble = { reason, at: deps.clock() };
       note = { ...note, failedAt: deps.clock(), lastError: reason };
     }
   }
@@ -87,7 +90,8 @@ export async function openBridge(config: ProviderConfig, deps: BridgeDeps): Prom
     inboundPath,
     inboundUrl: `${deps.publicUrl}/in/${name}/${inboundPath}`,
     scrub,
-    trouble: () => trouble,
+    // After a while nobody knows any more: a shop that leaves it out would never hear that it is well again.
+    trouble: () => (trouble === null || deps.clock() - trouble.at > staleTroubleMs ? null : trouble.reason),
     takeNote() {
       const taken = note;
       note = null;
