@@ -3,7 +3,7 @@ import { formatFiatAmount, parseFiatAmount } from '../core/fiat.ts';
 import { formatAmount } from '../core/money.ts';
 import type { ProviderPayment } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
-import { createLogger, writeTo } from '../log.ts';
+import { createLogger, logTo } from '../log.ts';
 import { openSecrets } from '../notify/secrets.ts';
 import { presentPayment } from '../present/payments.ts';
 import { isoTime, timeOrNull } from '../present/values.ts';
@@ -30,7 +30,7 @@ async function atDesk(
     const { dataFolder } = config;
     const { secretKey } = config.webhooks;
     const secrets = openSecrets({ dataFolder, secretKey }, await findSealedSecret(db));
-    const log = createLogger({ level: 'warn', write: writeTo(2), secrets: secretsOf(config) });
+    const log = createLogger({ level: 'warn', ...logTo(2, config.log.format), secrets: secretsOf(config) });
     const userAgent = `depositd/${programVersion()}`;
     const providers = await openProviders({ db, config, secrets, userAgent, clock, log, onEvents: () => {} });
     try {

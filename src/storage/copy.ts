@@ -148,7 +148,10 @@ async function copyTable(
   // 64-bit integers as such: none is rounded on its way.
   const all = source.prepare(`select * from "${table}" order by rowid`).safeIntegers();
   for (const row of all.iterate() as IterableIterator<Record<string, unknown>>) {
-    for (const [column, sum] of sums) sums.set(column, sum + BigInt(row[column] as bigint | string));
+    // What is not there is no amount: a provider's fee that is not known yet.
+    for (const [column, sum] of sums) {
+      sums.set(column, sum + BigInt((row[column] ?? 0) as bigint | string | number));
+    }
     batch.push(row);
     if (batch.length === atOnce) await write();
   }
