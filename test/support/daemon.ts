@@ -13,6 +13,7 @@ const cli = join(root, 'src/cli.ts');
 const clockShift = join(import.meta.dirname, 'clock-shift.ts');
 const killAtCommit = join(import.meta.dirname, 'kill-at-commit.ts');
 const fullDisk = join(import.meta.dirname, 'full-disk.ts');
+const liveMemory = join(import.meta.dirname, 'live-memory.ts');
 
 export const adminToken = 'a-token-for-tests-only-0123456789';
 
@@ -58,6 +59,8 @@ export type DaemonHome = {
   advanceClock(seconds: number): Promise<void>;
   /** Whether the SQLite database of the running daemon may not grow any more. */
   setDiskFull(full: boolean): Promise<void>;
+  /** What the running daemon has in memory, without what is only not collected yet. */
+  liveBytes(): Promise<number>;
   /** Ends what still runs and removes the folder. */
   remove(): Promise<void>;
 };
@@ -96,7 +99,7 @@ export function createDaemonHome(config: object): DaemonHome {
   function launch(killAt?: KillAt): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> } {
     const child =
       killAt === undefined
-        ? spawnCli(['serve'], [clockShift, fullDisk])
+        ? spawnCli(['serve'], [clockShift, fullDisk, liveMemory])
         : spawnCli(['serve'], [clockShift, killAtCommit], {
             DEPOSITD_TEST_KILL_AT_COMMIT: String(killAt.commit),
             DEPOSITD_TEST_KILL_SIDE: killAt.side,
@@ -141,13 +144,14 @@ export function createDaemonHome(config: object): DaemonHome {
     return { daemon, ready };
   }
 
-  /** Resolves when the running daemon has noticed; at once when none runs. */
-  async function tell(message: object): Promise<void> {
+  /** Resolves with the answer when the running daemon has noticed; at once when none runs. */
+  async function tell(message: object): Promise<object> {
     const child = latestChild;
-    if (child === undefined || !child.connected) return;
+    if (child === undefined || !child.connected) return {};
     const noticed = once(child, 'message');
     child.send(message);
-    await noticed;
+    const [answer] = (await noticed) as [object];
+    return answer;
   }
 
   async function run(...args: string[]): Promise<CommandResult> {
@@ -185,7 +189,8 @@ export function createDaemonHome(config: object): DaemonHome {
       offsetMs += seconds * 1000;
       await tell({ clockOffsetMs: offsetMs });
     },
-    setDiskFull: (diskFull) => tell({ diskFull }),
+    setDiskFull: async (diskFull) => void (await tell({ diskFull })),
+    liveBytes: async () => ((await tell({ liveBytes: true })) as { liveBytes: number }).liveBytes,
     remove: async () => {
       const running = [...children];
       for (const child of running) child.kill('SIGKILL');
