@@ -155,8 +155,10 @@ function readHeight(text: string): number {
 }
 
 function readTransactionHash(text: string): TxHash {
-  if (/^0x[0-9a-f]{64}$/i.test(text)) return text.toLowerCase() as TxHash;
-  throw new InvalidArgumentError('Expected the hash of a transaction: 0x and 64 hex digits.');
+  if (/^(?:0x)?[0-9a-f]{64}$/i.test(text)) return text.toLowerCase() as TxHash;
+  throw new InvalidArgumentError(
+    'Expected the hash of a transaction: 64 hex digits, behind 0x on EVM chains.',
+  );
 }
 
 function readBlockSeconds(text: string): number {

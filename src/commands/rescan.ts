@@ -45,9 +45,12 @@ export async function rescanBlocks(options: RescanOptions): Promise<void> {
 
 /** Reads the block of one transaction again, and prints what it pays to whom. */
 export async function rescanOf(options: CommandOptions & { network: Network; tx: TxHash }): Promise<void> {
-  const { network, tx } = options;
+  const { network } = options;
   await atWork(options, async (workplace) => {
-    const { db } = workplace;
+    const { db, config } = workplace;
+    // TRON's hashes are written without 0x, and all others with it.
+    const digits = options.tx.replace(/^0x/, '');
+    const tx = (config.chains[network]?.family === 'tron' ? digits : `0x${digits}`) as TxHash;
     const { height, report, deposits } = await onChain(workplace, network, (deps, signal) =>
       rescanTransaction(deps, { txHash: tx, signal }),
     );

@@ -117,6 +117,13 @@ test('two equal transfers in one transaction of a batch contract are two deposit
   const confirmed = await shop.untilConfirmed(payment);
   expect(confirmed.deposits.map(({ amount }) => amount)).toEqual(['25.000000', '25.000000']);
   expect(new Set(confirmed.deposits.map(({ tx_hash }) => tx_hash)).size).toBe(1);
+
+  // Read again by its hash, they are the same two.
+  const again = await shop.home.runJson<{ deposits: unknown[]; transfers: { known: number; new: number } }>(
+    ...['rescan', '--network', 'tron', '--tx', confirmed.tx_hash],
+  );
+  expect(again.deposits).toHaveLength(2);
+  expect(again.transfers).toMatchObject({ known: 2, new: 0 });
 });
 
 test('a call that ran out of time pays nothing, though its log says so, and one by transferFrom does', async () => {

@@ -1,13 +1,14 @@
 import type { ChainConfig } from '../../config.ts';
 import type { AddressKey } from '../../core/address.ts';
 import type { Currency } from '../../core/assets.ts';
-import { type BlockRef, noTransaction, type Transfer } from '../../core/chain.ts';
-import type { Inclusion, InclusionQuery, NodeHead } from '../source.ts';
-import { readContract } from './decode.ts';
+import { type BlockRef, noTransaction, type Transfer, type TxHash } from '../../core/chain.ts';
+import { behind, contradiction } from '../../nodes/fault.ts';
+import type { Inclusion, InclusionQuery, NodeHead, TxLocation } from '../source.ts';
+import { readContract, readInfo } from './decode.ts';
 import type { TronNode } from './node.ts';
 import { readHeaderAt, readProven } from './read.ts';
 import { isCall, transfersOf } from './transfers.ts';
-import type { ProvenBlock } from './validate.ts';
+import { isNothing, type ProvenBlock } from './validate.ts';
 
 type Looks = Map<InclusionQuery, Inclusion>;
 
@@ -89,4 +90,23 @@ function placeOf({
 
 function unknown(reason: string): Inclusion {
   return { kind: 'unknown', reason };
+}
+
+/**
+ * Where a node's chain has a transaction. That it is known by its id says nothing, for a pending one is known as successful
+ * too: only its info names a block.
+ */
+export async function locate(node: TronNode, txHash: TxHash, signal: AbortSignal): Promise<TxLocation> {
+  const answer = await node.api.call('wallet', 'gettransactioninfobyid', { value: txHash }, signal);
+  if (isNothing(answer)) {
+    const known = await node.api.call('wallet', 'gettransactionbyid', { value: txHash }, signal);
+    return { kind: isNothing(known) ? 'unknown' : 'pending' };
+  }
+  const info = readInfo(answer);
+  if (info?.txHash !== txHash) throw contradiction('its info of the transaction is malformed');
+  const block = await readHeaderAt(node, 'wallet', info.height, signal);
+  if (block === null) throw behind(`it has no block ${info.height}, which it names`);
+  const { height, hash } = block;
+  const failed = info.failed || (info.receiptResult ?? 'SUCCESS') !== 'SUCCESS';
+  return { kind: 'mined', block: { height, hash }, failed };
 }

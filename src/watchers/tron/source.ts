@@ -9,7 +9,7 @@ import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { createVerification } from '../verification.ts';
 import { balancesAt } from './balances.ts';
-import { lookAt } from './inclusion.ts';
+import { locate, lookAt } from './inclusion.ts';
 import { createTronNode, type TronNode } from './node.ts';
 import { needsOf, readSpan } from './poll.ts';
 import { findOtherTokens, readChainId } from './preflight.ts';
@@ -175,6 +175,7 @@ export function createTronSource(options: TronSourceOptions): ChainSource {
       };
       return endpoints.askEach(look, signal, { needs: ['receipts'], enough });
     },
+    locationsOfEach: (txHash, signal) => endpoints.askEach((node) => locate(node, txHash, signal), signal),
     balances: (keys, at, signal) => balancesAt(endpoints, keys, at, signal),
     distrust: (host, reason) => {
       for (const { node } of nodes) if (node.host === host) endpoints.distrust(node, reason);

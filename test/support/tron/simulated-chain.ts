@@ -53,6 +53,8 @@ export type SimulatedTronChain = ScriptedChain & {
   /** The transactions of a block, those of strangers first. */
   transactionsOf(block: Pick<ScriptedBlock, 'txs' | 'made' | 'strangers'>): SimulatedTx[];
   headerOf(block: Omit<ScriptedBlock, 'hash' | 'transfers'>): SimulatedHeader;
+  /** A transaction that was sent and is in no block yet, on no fork. */
+  pending(hash: string): SimulatedTx | null;
 };
 
 export const payer = `41${'5e'.repeat(20)}`;
@@ -139,6 +141,7 @@ export function createSimulatedTronChain(
     },
     transactionsOf,
     headerOf,
+    pending: (hash) => (chain.inclusionsEver(hash as TxHash).length > 0 ? null : (txs.get(hash) ?? null)),
   };
 }
 

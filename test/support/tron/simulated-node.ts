@@ -135,6 +135,12 @@ function resultOf(chain: SimulatedTronChain, node: SimulatedTronNode, { view, me
       const found = branch.slice(0, top + 1).flatMap((block) => infosOf(chain, block, node.storesInternals));
       return found.find(({ id }) => id === body.value) ?? {};
     }
+    case 'gettransactionbyid': {
+      const all = branch.slice(0, top + 1).flatMap((block) => chain.transactionsOf(block));
+      // A pending one too, and as successful.
+      const pending = view === 'wallet' ? chain.pending(String(body.value)) : null;
+      return (all.find(({ printed }) => printed.txID === body.value) ?? pending)?.printed ?? {};
+    }
     case 'getnodeinfo': {
       const name = (block: ScriptedBlock) => `Num:${block.height},ID:${block.hash}`;
       return { beginSyncNum: solid, block: name(head), solidityBlock: name(branch[solid] as ScriptedBlock) };
