@@ -1,4 +1,5 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import { doubled } from './core/backoff.ts';
 import { DepositdError, RpcError } from './errors.ts';
 import type { Logger } from './log.ts';
 import { isStorageFault } from './storage/faults.ts';
@@ -84,7 +85,7 @@ export function runLoop<T>(options: LoopOptions<T>): Loop {
         if (stopping.signal.aborted) return;
         const isStorage = isStorageFault(error);
         const longestMs = isStorage ? longestStorageBackoffMs : longestBackoffMs;
-        pauseMs = Math.min(longestMs, firstBackoffMs * 2 ** failures);
+        pauseMs = doubled(firstBackoffMs, failures, longestMs);
         failures++;
         options.failed?.(name);
         // What a node, the disk or the database server does wrong is no bug of ours.

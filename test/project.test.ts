@@ -23,7 +23,7 @@ const mayImport: Record<string, string[]> = {
   config: ['core', 'errors', 'target'],
   log: ['config', 'errors', 'log-text'],
   'log-text': [],
-  loop: ['clock', 'errors', 'log'],
+  loop: ['clock', 'core', 'errors', 'log'],
   version: [],
   'young-generation': [],
   metrics: ['pool', 'storage', 'version', ...ground],

@@ -12,6 +12,7 @@ import {
   listDeliveries,
 } from '../storage/webhooks/deliveries.ts';
 import { print, printJson, printTable, say, shortTime } from './output.ts';
+import { noEndpoint } from './webhook.ts';
 import { actor, atWork, type CommandOptions, type Workplace } from './workplace.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -131,12 +132,6 @@ function notQueued({ kind }: Exclude<Sent | Replayed, { kind: 'queued' }>, notFo
 
 function noDelivery(id: number): CommandError {
   return new CommandError(`there is no delivery ${id}; "depositd delivery list" shows the latest`);
-}
-
-function noEndpoint(id: string): CommandError {
-  return new CommandError(
-    `there is no webhook endpoint ${JSON.stringify(id)}; "depositd webhook list" shows a merchant's`,
-  );
 }
 
 function lastAnswer({ lastStatus, lastError }: Delivery): string {

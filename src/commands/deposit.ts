@@ -4,6 +4,7 @@ import { attachDeposit } from '../payments/attach.ts';
 import { presentDeposits } from '../present/deposits.ts';
 import { listDeposits } from '../storage/deposits/deposits.ts';
 import { print, printJson, printTable } from './output.ts';
+import { noPayment } from './payment.ts';
 import { actor, atWork, type CommandOptions } from './workplace.ts';
 
 /** What reached the addresses of merchants, newest first. */
@@ -52,7 +53,7 @@ export async function depositAttach(
       case 'not_found':
         throw new CommandError(`there is no deposit ${depositId}; "depositd deposit list" shows them`);
       case 'unknown_payment':
-        throw new CommandError(`there is no payment ${JSON.stringify(paymentNumber.slice(0, 60))}`);
+        throw noPayment(paymentNumber);
       case 'not_attachable':
         throw new CommandError(`the deposit cannot be attached: ${outcome.why}`);
       default:

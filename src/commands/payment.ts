@@ -83,7 +83,7 @@ async function findView({ db }: Workplace, number: string): Promise<PaymentView>
   return viewById(db, id);
 }
 
-function noPayment(number: string): CommandError {
+export function noPayment(number: string): CommandError {
   return new CommandError(`there is no payment ${JSON.stringify(number.slice(0, 60))}`);
 }
 

@@ -208,7 +208,7 @@ async function secretsOf({ db, config }: Workplace): Promise<Secrets> {
   return openSecrets({ dataFolder, secretKey: webhooks.secretKey }, await findSealedSecret(db));
 }
 
-function noEndpoint(id: string): CommandError {
+export function noEndpoint(id: string): CommandError {
   return new CommandError(
     `there is no webhook endpoint ${JSON.stringify(id)}; "depositd webhook list" shows a merchant's`,
   );

@@ -1,3 +1,4 @@
+import { doubled } from '../core/backoff.ts';
 import type { NodeFault } from './fault.ts';
 
 /*
@@ -63,9 +64,4 @@ export function lackMs(times: number): number {
 /** How long a node that contradicted itself is asked only if nobody else can be. */
 export function distrustMs(failures: number): number {
   return doubled(firstDistrustMs, failures, longestDistrustMs);
-}
-
-/** `first`, twice as long each time, at most `most`; all in ms. */
-export function doubled(first: number, times: number, most: number): number {
-  return Math.min(most, first * 2 ** Math.min(times, 30));
 }

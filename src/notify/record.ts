@@ -1,5 +1,6 @@
 import type { Logger } from '../log.ts';
 import { endpointEventBody } from '../present/event-body.ts';
+import { timeOrNull } from '../present/values.ts';
 import type { Trx } from '../storage/schema.ts';
 import { type Delivery, getDeliveries } from '../storage/webhooks/deliveries.ts';
 import {
@@ -138,7 +139,7 @@ export function reportRecorded(log: Logger, { givenUp, disabled }: Recorded): vo
         endpoint_id: endpoint.id,
         host: new URL(endpoint.url).host,
         reason: endpoint.disabledReason,
-        failing_since: endpoint.failingSince === null ? null : new Date(endpoint.failingSince).toISOString(),
+        failing_since: timeOrNull(endpoint.failingSince),
       },
       'webhook endpoint disabled',
     );

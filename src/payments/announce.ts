@@ -74,12 +74,11 @@ async function announceDeposit(
       async (each) => [each, await addressOf(trx, each)] as const,
     ),
   );
-  const coin = deposit.currency === 'native' ? chain.native.coin : deposit.currency;
   await appendEvent(trx, {
     merchantId: deposit.merchantId,
     type: 'deposit.unmatched',
     paymentId: null,
-    body: unmatchedEventBody(shown, 1 + others.length, { chain: chain.name, coin }, expected),
+    body: unmatchedEventBody(shown, 1 + others.length, chain, expected),
     at: now,
   });
 }

@@ -53,27 +53,10 @@ export function checkAddressRow(rules: AddressRules, row: AddressRow): CheckedAd
   const secret = texts.map(privateKeyIn).find((kind) => kind !== null);
   if (secret != null) return { error: privateKeyRefusal(secret) };
 
-  const network = parseNetwork(row.network);
-  const chain = network === null ? undefined : rules.offered.get(network);
-  if (network === null || chain === undefined) {
-    if (network !== null && knownChain(network) !== null) {
-      return { error: `${network} is off: the configuration has no chains.${network}` };
-    }
-    const unknown = /^[0-9]+$/.test(row.network)
-      ? `no chain in the configuration has the id ${quote(row.network)}`
-      : `unknown network ${quote(row.network)}`;
-    return { error: `${unknown}; expected ${listing([...rules.offered.keys()])}` };
-  }
-  const offered = chain.currencies;
-
-  const currency = row.currency === '' ? null : parseCurrency(row.currency);
-  if (row.currency !== '' && (currency === null || !offered.has(currency))) {
-    return {
-      error: `${quote(row.currency)} cannot be paid on ${network}; expected ${listing([...offered])}, or none for all`,
-    };
-  }
-
-  const parsed = readAddressText({ network, family: chain.family }, row.address);
+  const purpose = readPurpose(rules, row);
+  if ('error' in purpose) return purpose;
+  const { network, family, currency } = purpose;
+  const parsed = readAddressText({ network, family }, row.address);
   if ('error' in parsed) return parsed;
   const token = rules.tokens.get(parsed.key);
   if (token !== undefined) return { error: `this is the ${token} token contract, not an address of yours` };
@@ -81,6 +64,38 @@ export function checkAddressRow(rules: AddressRules, row: AddressRow): CheckedAd
   const fault = labelFault(row.label);
   if (fault !== null) return { error: `label: ${fault}` };
   return { network, ...parsed, currency, label: row.label, source: 'static' };
+}
+
+/** The network and the currency (null: all) that an address, or a key to derive some from, is meant for. */
+export function readPurpose(
+  rules: AddressRules,
+  given: { network: string; currency: string },
+):
+  | { network: Network; family: ChainFamily; currency: Currency | null }
+  | { error: string; field: 'network' | 'currency' } {
+  const network = parseNetwork(given.network);
+  const chain = network === null ? undefined : rules.offered.get(network);
+  if (network === null || chain === undefined)
+    return { field: 'network', error: networkFault(rules, given.network) };
+  const { family, currencies } = chain;
+  if (given.currency === '') return { network, family, currency: null };
+  const currency = parseCurrency(given.currency);
+  if (currency !== null && currencies.has(currency)) return { network, family, currency };
+  return {
+    field: 'currency',
+    error: `${quote(given.currency)} cannot be paid on ${network}; expected ${listing([...currencies])}, or none for all`,
+  };
+}
+
+function networkFault({ offered }: AddressRules, text: string): string {
+  const network = parseNetwork(text);
+  if (network !== null && knownChain(network) !== null) {
+    return `${network} is off: the configuration has no chains.${network}`;
+  }
+  const unknown = /^[0-9]+$/.test(text)
+    ? `no chain in the configuration has the id ${quote(text)}`
+    : `unknown network ${quote(text)}`;
+  return `${unknown}; expected ${listing([...offered.keys()])}`;
 }
 
 function listing(names: readonly string[]): string {

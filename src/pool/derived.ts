@@ -2,7 +2,6 @@ import type { Clock } from '../clock.ts';
 import type { ChainConfig, Config } from '../config.ts';
 import { type AccountKey, parseAccountKey, shortKey } from '../core/account-key.ts';
 import type { Address } from '../core/address.ts';
-import { parseCurrency } from '../core/assets.ts';
 import { type GapReport, reportGaps } from '../core/gaps.ts';
 import { labelFault } from '../core/labels.ts';
 import type { Network } from '../core/networks.ts';
@@ -22,7 +21,7 @@ import {
 } from '../storage/pool/derived-pools.ts';
 import type { Db } from '../storage/schema.ts';
 import { readAddressText } from './address-text.ts';
-import { addressRules } from './check.ts';
+import { addressRules, readPurpose } from './check.ts';
 
 export type DerivedDeps = { db: Db; config: Pick<Config, 'chains' | 'payments'>; clock: Clock };
 
@@ -57,17 +56,10 @@ export async function createDerivedPool(
   if (secret !== null) return { field: 'xpub', error: privateKeyRefusal(secret) };
   const account = parseAccountKey(xpub);
   if ('error' in account) return { field: 'xpub', error: account.error };
-  const chain = config.chains[network];
-  const offered = addressRules(config).offered.get(network)?.currencies;
-  if (chain === undefined || offered === undefined)
-    return { field: 'network', error: `${network} is off: the configuration has no chains.${network}` };
-  const currency = parseCurrency(request.currency);
-  if (request.currency !== '' && (currency === null || !offered.has(currency)))
-    return {
-      field: 'currency',
-      error: `this cannot be paid on ${network}; expected ${[...offered].join(', ')}`,
-    };
-  const doubt = confirmationFault(account, chain, request.confirmFirst);
+  const purpose = readPurpose(addressRules(config), request);
+  if ('error' in purpose) return purpose;
+  const { family, currency } = purpose;
+  const doubt = confirmationFault(account, { network, family }, request.confirmFirst);
   if (doubt !== null) return { field: 'confirm_first', error: doubt };
   const fault = labelFault(label);
   if (fault !== null) return { field: 'label', error: fault };
@@ -96,7 +88,7 @@ export async function createDerivedPool(
   const indexes = Array.from({ length: shownAddresses }, (_, index) => index);
   return {
     pool: added,
-    firstAddresses: indexes.map((index) => account.addressAt(chain.family, index).address),
+    firstAddresses: indexes.map((index) => account.addressAt(family, index).address),
   };
 }
 

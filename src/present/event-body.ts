@@ -1,4 +1,5 @@
 import type { ChainConfig } from '../config.ts';
+import type { Currency } from '../core/assets.ts';
 import type { EventType } from '../core/events.ts';
 import type { Deposit, OnchainPayment, PaymentView } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
@@ -40,25 +41,20 @@ export function paymentEventBody(event: EventType, view: PaymentView): string {
 export function unmatchedEventBody(
   shown: readonly (readonly [deposit: Deposit, address: string])[],
   total: number,
-  { chain, coin }: { chain: string; coin: string },
+  chain: Pick<ChainConfig, 'name' | 'native'>,
   expected: OnchainPayment | null,
 ): string {
   const [first] = shown;
   if (first === undefined) throw new InvariantError('an unmatched deposit that is none');
   const [deposit] = first;
   return JSON.stringify({
-    event: 'deposit.unmatched',
-    payment_id: null,
-    external_order_id: '',
+    ...withoutPayment('deposit.unmatched', deposit.seenAt),
     amount: showAmount(deposit, deposit.amount),
-    currency: coin.toUpperCase(),
-    chain,
+    currency: symbolOn(chain, deposit.currency),
+    chain: chain.name,
     tx_hash: deposit.txHash,
-    confirmed_at: null,
     status: 'unmatched',
     network: deposit.network,
-    metadata: {},
-    created_at: isoTime(deposit.seenAt),
     deposit: unmatchedDeposit(first),
     ...(total === 1 ? {} : { deposits: shown.map(unmatchedDeposit), deposits_total: total }),
     expected: expected === null ? null : presentExpectation(expected),
@@ -88,18 +84,12 @@ export function poolEventBody(
   at: number,
 ): string {
   return JSON.stringify({
-    event,
-    payment_id: null,
-    external_order_id: '',
+    ...withoutPayment(event, at),
     amount: null,
-    currency: (currency === 'native' ? chain.native.coin : currency).toUpperCase(),
+    currency: symbolOn(chain, currency),
     chain: chain.name,
-    tx_hash: '',
-    confirmed_at: null,
     status: event === 'pool.low' ? 'low' : 'exhausted',
     network,
-    metadata: {},
-    created_at: isoTime(at),
     pool: { network, currency, total, held, free: total - held },
   });
 }
@@ -114,6 +104,19 @@ export function endpointEventBody(
   at: number,
 ): string {
   return JSON.stringify({
+    ...withoutPayment(event, at),
+    endpoint: {
+      id: endpoint.id,
+      host: new URL(endpoint.url).host,
+      description: endpoint.description,
+      disabled_reason: endpoint.disabledReason,
+    },
+  });
+}
+
+/** The keys that every event has, in their order, of one that is about no payment. */
+function withoutPayment(event: EventType, at: number) {
+  return {
     event,
     payment_id: null,
     external_order_id: '',
@@ -126,13 +129,12 @@ export function endpointEventBody(
     network: '',
     metadata: {},
     created_at: isoTime(at),
-    endpoint: {
-      id: endpoint.id,
-      host: new URL(endpoint.url).host,
-      description: endpoint.description,
-      disabled_reason: endpoint.disabledReason,
-    },
-  });
+  };
+}
+
+/** What people call a currency on a chain. */
+function symbolOn({ native }: Pick<ChainConfig, 'native'>, currency: Currency): string {
+  return (currency === 'native' ? native.coin : currency).toUpperCase();
 }
 
 /** The body of `provider.event`: what a provider sent that has no payments, word for word. It confirms nothing. */
@@ -142,18 +144,10 @@ export function providerEventBody(
 ): string {
   const { label, ...provider } = shown;
   return JSON.stringify({
-    event: 'provider.event',
-    payment_id: null,
-    external_order_id: '',
+    ...withoutPayment('provider.event', at),
     amount: null,
-    currency: '',
     chain: label,
-    tx_hash: '',
-    confirmed_at: null,
-    status: '',
     network: shown.name,
-    metadata: {},
-    created_at: isoTime(at),
     provider_event: provider,
   });
 }

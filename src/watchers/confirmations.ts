@@ -1,12 +1,12 @@
 import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
+import { doubled } from '../core/backoff.ts';
 import type { BlockHash } from '../core/chain.ts';
 import { deepEnoughHeight } from '../core/confirmations.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
 import type { Logger } from '../log.ts';
 import type { RecheckFinding } from '../metrics.ts';
-import { doubled } from '../nodes/backoff.ts';
 import { announceAll } from '../payments/announce.ts';
 import { recordAgreed } from '../payments/record-agreed.ts';
 import type { Settlement } from '../payments/settle.ts';

@@ -2,6 +2,7 @@ import { type Clock, steadyClock } from '../clock.ts';
 import { restPaceSeconds } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
 import type { AddressKey } from '../core/address.ts';
+import { doubled } from '../core/backoff.ts';
 import type { BlockRef } from '../core/chain.ts';
 import { nextReference, type ShownHead } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
@@ -417,7 +418,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     // The first failure may be a hiccup that another node answers; say so once it lasts, then now and then.
     if (failures === doubtAfter || failures % 100 === 0) log.warn({ reason, failures }, 'chain poll failing');
     // Who serves heads and no blocks would be asked as often as who serves both.
-    const waitMs = Math.min(longestWaitMs, 1_000 * 2 ** (failures - doubtAfter - 1));
+    const waitMs = doubled(1_000, failures - doubtAfter - 1, longestWaitMs);
     const nextAt = failures > doubtAfter ? Math.max(retryAt, clock() + waitMs) : retryAt;
     return { kind: 'failed', nextAt, idle: false };
   }

@@ -3,6 +3,7 @@ import type { Deposit, OnchainPayment, PaymentView } from '../../src/core/paymen
 import { paymentEventBody, unmatchedEventBody } from '../../src/present/event-body.ts';
 import { presentPayment } from '../../src/present/payments.ts';
 import { evmAddress } from '../support/addresses.ts';
+import { testChain } from '../support/config.ts';
 import {
   createdAt,
   expiresAt,
@@ -220,12 +221,7 @@ describe('the body of deposit.unmatched', () => {
       currency: 'usdc',
       amount: usdt(7),
     });
-    const text = unmatchedEventBody(
-      [[deposit, evmAddress(1)]],
-      1,
-      { chain: 'BNB Smart Chain', coin: 'usdc' },
-      null,
-    );
+    const text = unmatchedEventBody([[deposit, evmAddress(1)]], 1, testChain('bsc'), null);
     expect(Object.entries(JSON.parse(text)).slice(0, 8)).toEqual([
       ['event', 'deposit.unmatched'],
       ['payment_id', null],
@@ -246,12 +242,7 @@ describe('the body of deposit.unmatched', () => {
 
   test('shows a native coin with at least 8 decimals', () => {
     const deposit = testDeposit({ currency: 'native', token: 'native', amount: usdt(7), paymentId: null });
-    const text = unmatchedEventBody(
-      [[deposit, evmAddress(1)]],
-      1,
-      { chain: 'BNB Smart Chain', coin: 'bnb' },
-      null,
-    );
+    const text = unmatchedEventBody([[deposit, evmAddress(1)]], 1, testChain('bsc'), null);
     expect(JSON.parse(text)).toMatchObject({ amount: '7.00000000', currency: 'BNB' });
   });
 });

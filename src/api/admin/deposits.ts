@@ -20,9 +20,9 @@ import {
   networkSchema,
   operatorReason,
   serviceErrorSchema,
-  statusSchema,
   timeSchema,
 } from '../merchant/schemas.ts';
+import { expectationSchema } from '../merchant/webhook-body.ts';
 import type { Api } from '../routes.ts';
 import { rowId } from './paths.ts';
 
@@ -41,15 +41,7 @@ const depositSchema = z.object({
   block_time: timeSchema,
   status: z.enum(['unmatched', 'late', 'accepted', 'seen', 'confirmed', 'orphaned']),
   reason: z.string().nullable().describe('Why it is unmatched.'),
-  expected: z
-    .object({
-      payment_number: z.string(),
-      external_order_id: z.string(),
-      status: statusSchema,
-      network: networkSchema,
-      currency: currencySchema,
-      amount: amountSchema,
-    })
+  expected: expectationSchema
     .nullable()
     .describe('Of an unmatched deposit: the payment that it was probably meant for.'),
   seen_at: timeSchema,

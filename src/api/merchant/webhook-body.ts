@@ -11,7 +11,7 @@ import {
 } from './schemas.ts';
 
 /** What was expected by the payment for which an unmatched deposit was probably meant. */
-const expectationSchema = z.object({
+export const expectationSchema = z.object({
   payment_number: z.string(),
   external_order_id: z.string(),
   status: statusSchema,

@@ -164,6 +164,7 @@ export async function findAddressTexts(db: Db, ids: readonly number[]): Promise<
   return new Map(rows.map((row) => [row.id, row.address as Address]));
 }
 
-function toCurrency(text: string): Currency | null {
+/** The one that addresses serve; null: every currency of their network. */
+export function toCurrency(text: string): Currency | null {
   return text === '' ? null : (text as Currency);
 }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
 import type { PoolCount, PoolKey } from '../../core/pool.ts';
 import type { Db, Trx } from '../schema.ts';
+import { toCurrency } from './addresses.ts';
 import { countDerivable, listDerivedPools } from './derived-pools.ts';
 import type { Pool } from './locks.ts';
 
@@ -147,10 +147,6 @@ function nameOf({ merchantId, network, currency }: PoolKey): string {
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function toCurrency(text: string): Currency | null {
-  return text === '' ? null : (text as Currency);
 }
 
 /** Whether the pool has an active address at all, free or not, or can derive one. */

@@ -4,6 +4,7 @@ import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
+import { toCurrency } from './addresses.ts';
 import type { Pool } from './locks.ts';
 
 /** An account from whose public key addresses are derived when none is free. */
@@ -227,7 +228,7 @@ function toPool(row: Selectable<Schema['derived_pools']>): DerivedPool {
     id: row.id,
     merchantId: row.merchant_id,
     network: row.network as Network,
-    currency: row.currency === '' ? null : (row.currency as Currency),
+    currency: toCurrency(row.currency),
     label: row.label,
     xpub: row.xpub,
     nextIndex: row.next_index,

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
 import type { PoolKey } from '../../core/pool.ts';
 import type { Db } from '../schema.ts';
+import { toCurrency } from './addresses.ts';
 
 const hourMs = 60 * 60 * 1000;
 
@@ -49,7 +49,7 @@ export async function readPoolUse(db: Db, merchantId: string | null, since: numb
       {
         merchantId: first.merchant_id,
         network: first.network as Network,
-        currency: first.currency === '' ? null : (first.currency as Currency),
+        currency: toCurrency(first.currency),
         payments: sum(rows.map((row) => Number(row.n))),
         busiestHour: Math.max(...rows.map((row) => Number(row.n))),
         meanLockMs: ended === 0 ? null : sum(rows.map((row) => Number(row.locked_ms))) / ended,

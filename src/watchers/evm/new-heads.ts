@@ -1,5 +1,6 @@
 import { Agent, buildConnector, WebSocket } from 'undici';
 import type { RpcEndpoint } from '../../config.ts';
+import { doubled } from '../../core/backoff.ts';
 import type { Logger } from '../../log.ts';
 import { runLoop, type Sleep } from '../../loop.ts';
 import { basicAuthorization } from '../../nodes/http.ts';
@@ -69,7 +70,7 @@ function createStep(options: ListenOptions): (signal: AbortSignal) => Promise<nu
     const { heads, reason } = await listen(options, signal);
     if (signal.aborted) return 0;
     failures = heads > 0 ? 0 : failures + 1;
-    const waitMs = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(failures, 30));
+    const waitMs = doubled(firstWaitMs, failures, longestWaitMs);
     const fields = { host, reason, retry_in_ms: waitMs };
     // Once when it begins to be of no use. Without it the chain is read as before, only later.
     if (failures === 1) log.warn(fields, 'websocket failed');

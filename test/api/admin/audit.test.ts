@@ -123,6 +123,8 @@ describeDatabases('the audit log', (openTestDb) => {
       paymentId: await findPaymentId(api.db, second.body.payment_number),
     });
     await act('POST /payments/{payment_number}/accept/', [second.body.payment_number], { reason });
+    const other = await act<{ id: string }>('POST /merchants/', [], { name: 'Added twice' });
+    await act(`DELETE ${merchant}/`, [other.id]);
 
     const { body } = await api.send<Document>('GET', '/admin/v1/schema/', { admin: true });
     const changing = Object.entries(body.paths).flatMap(([path, operations]) =>
