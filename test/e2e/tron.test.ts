@@ -225,3 +225,24 @@ test('addresses are imported as base58 and as the hex of nodes; those of other c
     expect.stringContaining('checksum'),
   ]);
 });
+
+test('killed at its first commits, it loses nothing of TRON and doubles nothing', async () => {
+  const shop = await openTronShop();
+  for (let commit = 1; commit <= 3; commit++) {
+    const payment = await shop.create(commit % 2 === 0 ? 'usdt' : 'native');
+    await shop.home.current().stop();
+    const txHash = shop.pay(payment);
+    shop.chain.mine(21);
+    const { daemon, ready } = shop.home.launch({ commit, side: commit % 2 === 0 ? 'before' : 'after' });
+    // It dies by itself, unless it has nothing more to commit.
+    const done = ready.then(() => shop.untilConfirmed(payment)).catch(() => null);
+    await Promise.race([daemon.ended, done]);
+    await daemon.kill();
+    await shop.home.start();
+    const confirmed = await shop.untilConfirmed(payment);
+    expect(confirmed).toMatchObject({ tx_hash: txHash, reason: null });
+    expect(confirmed.deposits).toHaveLength(1);
+    const events = await shop.eventsOf(payment);
+    expect(events.filter((event) => event === 'payment.confirmed')).toHaveLength(1);
+  }
+}, 120_000);
