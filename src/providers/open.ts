@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
 import { type Loop, runLoop, type Sleep, systemSleep } from '../loop.ts';
 import { createOutbound } from '../outbound.ts';
+import { countPendingByProvider } from '../storage/providers/payments.ts';
 import type { Db } from '../storage/schema.ts';
 import { type Bridge, type BridgeDeps, openBridge } from './bridge.ts';
 import { createProviderDesk, type ProviderDesk } from './desk.ts';
@@ -40,6 +41,10 @@ export async function openProviders(deps: ProvidersDeps): Promise<Providers> {
   const bridgeDeps = { db, outbound, secrets, publicUrl, clock, log, sleep, adapters: deps.adapters ?? [] };
   const bridges: Bridge[] = [];
   for (const entry of Object.values(config.providers)) bridges.push(await openBridge(entry, bridgeDeps));
+  for (const { provider, open } of await countPendingByProvider(db)) {
+    if (bridges.some(({ name }) => name === provider)) continue;
+    log.warn({ provider, open }, 'provider with open payments not configured');
+  }
   const loops = new Map<Bridge, Loop>();
   const wake = (bridge: Bridge) => loops.get(bridge)?.wake();
   const settle = { db, clock, log, onEvents };

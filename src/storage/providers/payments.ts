@@ -106,6 +106,18 @@ export async function insertProviderPayment(
   return { ...payment, id };
 }
 
+/** How many payments of each provider are pending, also of those that are not configured any more. */
+export async function countPendingByProvider(db: Db): Promise<{ provider: string; open: number }[]> {
+  const rows = await db
+    .selectFrom('payments')
+    .select((eb) => ['network', eb.fn.countAll<number>().as('open')])
+    .where('kind', '=', 'provider')
+    .where('status', '=', 'pending')
+    .groupBy('network')
+    .execute();
+  return rows.map((row) => ({ provider: row.network, open: Number(row.open) }));
+}
+
 /** Reads a payment and holds it until the transaction ends. @throws InvariantError when there is none. */
 export async function lockProviderPayment(trx: Trx, id: number): Promise<ProviderPayment> {
   let query = selectProviderPayments(trx).where('payments.id', '=', id);
