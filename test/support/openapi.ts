@@ -7,6 +7,8 @@ export type OpenApiDocument = {
 
 type Operation = { responses: Record<string, { content?: Record<string, { schema: object }> }> };
 
+// Formats and examples are for readers; `nullable` is OpenAPI 3.0's and understood by ajv.
+const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
 const compiled = new WeakMap<object, ValidateFunction>();
 
 /**
@@ -56,8 +58,6 @@ function findOperation(document: OpenApiDocument, method: string, pathname: stri
 }
 
 function compile(document: OpenApiDocument, schema: object): ValidateFunction {
-  // Formats and examples are for readers; `nullable` is OpenAPI 3.0's and understood by ajv.
-  const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
   return ajv.compile(closed({ ...schema, components: document.components }));
 }
 
