@@ -316,7 +316,7 @@ describe('L1: with another node to ask', () => {
     expect(source.endpoints()[0]).toMatchObject({
       host,
       lastError: expect.stringContaining('which is final elsewhere'),
-      backoffUntil: expect.any(Number),
+      state: 'distrusted',
     });
   });
 });

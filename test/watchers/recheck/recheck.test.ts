@@ -232,6 +232,7 @@ describeDatabases('L2: a second reading', (openTestDb) => {
     await world.read();
     expect(await readCoverage(world.db, world.network)).toEqual({
       from: height + 1,
+      ranges: [{ from: height + 1, to: height + 20 }],
       completeTo: height + 20,
       recheckedTo: null,
       gaps: [],
