@@ -17,10 +17,10 @@ export class DepositdError extends Error {
 export class ConfigError extends DepositdError {
   readonly faults: readonly string[];
 
-  constructor(faults: readonly string[]) {
+  constructor(faults: readonly string[], file?: string) {
     super(
       'config_invalid',
-      `the configuration has ${faults.length} ${faults.length === 1 ? 'mistake' : 'mistakes'}`,
+      `the configuration${file === undefined ? '' : ` ${file}`} has ${faults.length} ${faults.length === 1 ? 'mistake' : 'mistakes'}`,
     );
     this.faults = faults;
   }
@@ -52,12 +52,18 @@ export class InvariantError extends DepositdError {
 
 /** What people can do something about, in plain words. */
 const plainReasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EEXIST: 'a file is in the way',
   EACCES: 'this user is not allowed to',
   EPERM: 'this user is not allowed to',
   EROFS: 'the file system is read-only',
   EISDIR: 'it is a folder',
   ENOTDIR: 'a part of the path is no folder',
   ENOSPC: 'the disk is full',
+  EMFILE: 'too many files are open',
+  ENOTFOUND: 'nobody knows this host name',
+  ECONNREFUSED: 'nothing listens there',
+  ETIMEDOUT: 'no answer in time',
   EADDRINUSE: 'another program listens there',
   EADDRNOTAVAIL: 'this machine has no such address',
 };

@@ -23,7 +23,7 @@ export async function checkConfig(options: CommandOptions & { online?: boolean }
     for (const line of summary(options.config, config)) print(line);
     if (online !== null) showOnline(online);
   }
-  if (online?.usable === false) throw new CommandError('not everything that is configured can be had now');
+  if (online !== null && online.lacking !== null) throw new CommandError(online.lacking);
 }
 
 function readConfig(options: CommandOptions): Config {
@@ -35,7 +35,7 @@ function readConfig(options: CommandOptions): Config {
   }
 }
 
-function showOnline({ nodes, prices }: OnlineReport): void {
+function showOnline({ nodes, prices, silent_sources }: OnlineReport): void {
   print('');
   printTable(
     ['CHAIN', 'NODE', 'ANSWER'],
@@ -49,6 +49,12 @@ function showOnline({ nodes, prices }: OnlineReport): void {
       price.usd ?? '–',
       price.usd === null ? (price.fault ?? '') : price.sources.join(', '),
     ]),
+  );
+  if (silent_sources.length === 0) return;
+  print('');
+  printTable(
+    ['PRICE SOURCE', 'ANSWER'],
+    silent_sources.map(({ name, fault }) => [name, fault]),
   );
 }
 

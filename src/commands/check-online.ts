@@ -12,8 +12,12 @@ import { createSource } from '../watchers/sources.ts';
 export type OnlineReport = {
   nodes: { network: Network; host: string; height: number | null; fault: string | null }[];
   prices: { coin: string; usd: string | null; sources: readonly string[]; fault: string | null }[];
+  /** Price sources that did not answer. */
+  silent_sources: { name: string; fault: string }[];
   /** Each chain has a node that serves it, and each coin a price. */
   usable: boolean;
+  /** Chains that no node serves and coins without a price, in a phrase; null: there is none. */
+  lacking: string | null;
 };
 
 /** How long a node or a price source may take, ms. */
@@ -23,14 +27,25 @@ const patienceMs = 10_000;
 export async function checkOnline(config: Config, clock: Clock): Promise<OnlineReport> {
   const chains = Object.values(config.chains);
   const asked = chains.flatMap((chain) => chain.rpc.map((endpoint) => ({ ...chain, rpc: [endpoint] })));
-  const [nodes, prices] = await Promise.all([
+  const [nodes, { prices, silentSources }] = await Promise.all([
     Promise.all(asked.map((chain) => askNode(config, chain, clock))),
     askPrices(config, clock),
   ]);
-  const served = chains.every(({ network }) =>
-    nodes.some((node) => node.network === network && node.fault === null),
+  const unserved = chains.filter(
+    ({ network }) => !nodes.some((node) => node.network === network && node.fault === null),
   );
-  return { nodes, prices, usable: served && prices.every(({ usd }) => usd !== null) };
+  const unpriced = prices.filter(({ usd }) => usd === null);
+  const lacks = [
+    ...unserved.map(({ network }) => `no node serves ${network}`),
+    ...(unpriced.length === 0 ? [] : [`there is no price of ${unpriced.map(({ coin }) => coin).join(', ')}`]),
+  ];
+  return {
+    nodes,
+    prices,
+    silent_sources: silentSources,
+    usable: lacks.length === 0,
+    lacking: lacks.length === 0 ? null : lacks.join('; '),
+  };
 }
 
 async function askNode(
@@ -52,23 +67,34 @@ async function askNode(
     const fault = signal.aborted
       ? `no answer within ${counted(patienceMs / 1000, 'second')}`
       : reasonOf(error);
-    return { network, host, height: null, fault };
+    // It stands beside its host.
+    const alone = fault.startsWith(`${host}: `) ? fault.slice(host.length + 2) : fault;
+    return { network, host, height: null, fault: alone };
   } finally {
     await source.close();
   }
 }
 
-async function askPrices(config: Config, clock: Clock): Promise<OnlineReport['prices']> {
+async function askPrices(
+  config: Config,
+  clock: Clock,
+): Promise<{ prices: OnlineReport['prices']; silentSources: OnlineReport['silent_sources'] }> {
   const log = createLogger({ level: 'silent', write: () => {} });
   const rates = createRates({ config: config.rates, coins: coinsOf(config.chains), clock, log });
   try {
     await rates.refresh(AbortSignal.timeout(patienceMs));
-    return rates.status().coins.map(({ coin, quote, reason }) => ({
-      coin,
-      usd: quote === null ? null : formatRate(quote.usdPerCoin),
-      sources: quote?.sources ?? [],
-      fault: reason,
-    }));
+    const { coins, sources } = rates.status();
+    return {
+      prices: coins.map(({ coin, quote, reason }) => ({
+        coin,
+        usd: quote === null ? null : formatRate(quote.usdPerCoin),
+        sources: quote?.sources ?? [],
+        fault: reason,
+      })),
+      silentSources: sources.flatMap(({ name, lastError }) =>
+        lastError === null ? [] : [{ name, fault: lastError }],
+      ),
+    };
   } finally {
     await rates.close();
   }

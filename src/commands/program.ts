@@ -1,4 +1,4 @@
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
 import type { TxHash } from '../core/chain.ts';
 import { eventTypes } from '../core/events.ts';
 import { type Network, parseNetwork } from '../core/networks.ts';
@@ -32,6 +32,11 @@ export function createProgram(exitWith: (code: number) => void): Command {
     .version(programVersion(), '-v, --version')
     .helpCommand(false)
     .exitOverride()
+    .configureHelp({
+      optionDescription: (option) =>
+        `${new Help().optionDescription(option)}${option.mandatory ? ' (required)' : ''}`,
+    })
+    .showHelpAfterError('Add --help to see what there is.')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration.');
 
   onConfig(
@@ -305,9 +310,7 @@ function addKeyCommands(program: Command): void {
 }
 
 function addAddressCommands(program: Command): void {
-  const address = program
-    .command('address')
-    .description('Receive addresses: the pool that payments draw from.');
+  const address = group(program, 'address', 'Receive addresses: the pool that payments draw from.');
   const network = () => new Option('--network <name>', 'the chain').argParser(readNetwork);
   onMerchant(
     address,
@@ -393,7 +396,7 @@ function addWebhookCommands(program: Command): void {
     .option(
       '--header <line>',
       // biome-ignore lint/suspicious/noTemplateCurlyInString: as it is written on the command line
-      "a header that is sent along, as 'Name: value'; ${NAME} in it is taken from the environment; up to five times",
+      "a header that is sent along, as 'Name: value'; ${NAME} in it is taken from the environment, as in the configuration; up to five times",
       (line: string, before: readonly string[]) => [...before, line],
       [],
     )

@@ -1,6 +1,6 @@
-import { fillFromEnvironment } from '../config/environment.ts';
+import { fillArgument } from '../config/load.ts';
 import { counted } from '../core/plural.ts';
-import { CommandError } from '../errors.ts';
+import { CommandError, reasonOf } from '../errors.ts';
 import { auditEndpoint } from '../notify/audit.ts';
 import { createEndpoint, type EndpointFaults, rotateSecret } from '../notify/endpoints.ts';
 import { sendTestEvent } from '../notify/replays.ts';
@@ -47,7 +47,7 @@ export async function webhookAdd(
     const merchant = await requireMerchantInUse(db, options.merchant);
     const secrets = await secretsOf(workplace);
     const { events, description } = options;
-    const headers = readHeaders(options.header ?? [], process.env);
+    const headers = readHeaders(options.header ?? [], options.config);
     const { allowHosts, headerPrefix } = config.webhooks;
     const at = clock();
     const outcome = await inTransaction(db, async (trx) => {
@@ -220,7 +220,7 @@ function keptSentence(id: string, count: number, since: string): string {
 }
 
 /** `Name: value`; `${NAME}` in a value is taken from the environment, so that no list of processes shows it. */
-function readHeaders(lines: readonly string[], env: NodeJS.ProcessEnv): Record<string, string> {
+function readHeaders(lines: readonly string[], path: string): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const line of lines) {
     const at = line.indexOf(':');
@@ -229,11 +229,17 @@ function readHeaders(lines: readonly string[], env: NodeJS.ProcessEnv): Record<s
     const name = line.slice(0, at).trim();
     if (Object.hasOwn(headers, name))
       throw new CommandError(`headers: ${JSON.stringify(name)} is given twice`);
-    const { value, faults } = fillFromEnvironment(line.slice(at + 1).trim(), env);
-    if (faults[0] !== undefined) throw new CommandError(`headers: ${name}: ${faults[0].message}`);
-    headers[name] = String(value);
+    headers[name] = fillHeader(name, line.slice(at + 1).trim(), path);
   }
   return headers;
+}
+
+function fillHeader(name: string, value: string, path: string): string {
+  try {
+    return fillArgument(value, path);
+  } catch (error) {
+    throw new CommandError(`headers: ${name}: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 function describe(faults: EndpointFaults): string {

@@ -51,7 +51,10 @@ export function fillFromEnvironment(
       }
       const filled = Object.hasOwn(env, name) ? env[name] : undefined;
       if (filled !== undefined) return filled;
-      faults.push({ path, message: `the environment variable ${name} is not set` });
+      faults.push({
+        path,
+        message: `the environment variable ${name} is not set, nor in the file .env beside the configuration`,
+      });
       return whole;
     });
   }

@@ -28,7 +28,13 @@ export type LoadOptions = {
  */
 export function loadConfig(path: string, env: Environment = process.env, options: LoadOptions = {}): Config {
   const folder = dirname(resolve(path));
-  return parseConfig(readFile(path), folder, { ...readEnvironmentFile(folder), ...env }, options);
+  const text = readFile(path);
+  const filled = { ...readEnvironmentFile(folder), ...env };
+  try {
+    return parseConfig(text, folder, filled, options);
+  } catch (error) {
+    throw error instanceof ConfigError ? new ConfigError(error.faults, path) : error;
+  }
 }
 
 /** The same for the text of a file that lies in `folder`. */

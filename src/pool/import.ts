@@ -75,7 +75,9 @@ export async function checkAndAddAddresses(
   for (let start = 0; start < request.rows.length; start += chunkSize) {
     const rows = request.rows.slice(start, start + chunkSize);
     const wellFormed = rows.map((row) => checkOnce(rules, seen, row));
-    await examiner.examine(wellFormed.filter(isChecked));
+    // What is refused anyway need not be looked at.
+    const taken = (row: CheckedAddress) => row.hasChecksum || request.requireChecksum !== true;
+    await examiner.examine(wellFormed.filter(isChecked).filter(taken));
     const checked = wellFormed.map((row): Checked => {
       const fault = isChecked(row) ? examiner.faultOf(row) : null;
       return fault === null ? row : { error: fault };

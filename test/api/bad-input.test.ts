@@ -68,14 +68,14 @@ const fieldCases: [what: string, changes: Record<string, unknown>, field: string
     /at most 50 keys/,
   ],
   ['17 KiB of metadata', { metadata: { text: 'ä'.repeat(8700) } }, 'metadata', /at most 16384 bytes/],
-  ['an unknown field', { amount: 5000 }, 'amount', /unknown field/],
+  ['an unknown field', { amount_usd: 5000 }, 'amount_usd', /unknown field/],
   ['a field named like one of Object', { toString: 1 }, 'toString', /unknown field/],
   ['a field named constructor', { constructor: { prototype: {} } }, 'constructor', /unknown field/],
 ];
 
 const rawCases: [what: string, raw: string | Uint8Array<ArrayBuffer>, body: object][] = [
   ['malformed JSON', '{"amount_usd_cents": 5000,', { detail: expect.stringMatching(/not valid JSON/) }],
-  ['nothing', '', { errors: { body: ['this field is required'] } }],
+  ['nothing', '', { errors: { body: ['a JSON object is required'] } }],
   ['a list', '[]', { errors: { body: ['expected an object, found a list'] } }],
   ['a number', '5000', { errors: { body: ['expected an object, found a number'] } }],
   [
@@ -200,6 +200,15 @@ describeDatabases('bad input', (openTestDb) => {
     ] as const) {
       const answer = await api.send(method, path, { key: shop.key });
       expect([answer.status, answer.body], path).toEqual([status, { detail: expect.any(String) }]);
+    }
+  });
+
+  test('a path that is none is answered 404 with where the paths are described', async () => {
+    const api = await openApiServer(await openTestDb());
+    const detail = 'There is no such path. GET /api/v1/schema/ describes those that there are.';
+    for (const path of ['/', '/api/v1/', '/api/v1/paymentz/', '/admin/v1/merchant/']) {
+      const answer = await api.send('GET', path);
+      expect([answer.status, answer.body], path).toEqual([404, { detail }]);
     }
   });
 

@@ -23,6 +23,13 @@ describe('wrong usage', () => {
     expect(stderr).toMatch(/^(error: |Usage: depositd)/);
   });
 
+  test('a command’s help says which options it needs', async () => {
+    const { stdout } = await depositd('address', 'add', '--help');
+    expect(stdout).toMatch(/--merchant <id> +whose \(required\)/);
+    expect(stdout).toMatch(/--network <name> +the chain \(required\)/);
+    expect(stdout).not.toMatch(/--label[^-]*\(required\)/);
+  });
+
   test('a misspelled command is told the right one', async () => {
     expect((await depositd('sevre')).stderr).toContain('Did you mean serve?');
   });
@@ -44,7 +51,7 @@ describe('a wrong configuration', () => {
       const { code, stdout, stderr } = await home.run(...args);
       expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
       expect(stderr.split('\n')).toEqual([
-        'depositd: the configuration has 2 mistakes',
+        `depositd: the configuration ${home.configPath} has 2 mistakes`,
         '  listen.prot: unknown key; did you mean "port"?',
         '  log.level: found "loud"; expected one of "fatal", "error", "warn", "info", "debug"',
         '',
@@ -540,6 +547,7 @@ test('status tells what is read, what is free and what waits, before anything ha
       },
     ],
     prices: [],
+    providers: [],
     deliveries: { due: 0, oldest_due_at: null },
     webhooks: [],
   });

@@ -125,7 +125,7 @@ test('a target that cannot be one is refused in a plain line, without its passwo
   );
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax
   expect(await copyTo('${DEPOSITD_NOBODY}')).toBe(
-    'depositd: the environment variable DEPOSITD_NOBODY is not set\n',
+    'depositd: the environment variable DEPOSITD_NOBODY is not set, nor in the file .env beside the configuration\n',
   );
   expect(await copyTo('postgres://me:hunter2hunter2@127.0.0.1:1/pay')).toMatch(
     /^depositd: nothing was copied: cannot use the database 127\.0\.0\.1:1\/pay: [^\n]*ECONNREFUSED[^\n]*\n$/,

@@ -43,13 +43,15 @@ describe('check-config --online', () => {
       valid: true,
       online: {
         usable: true,
+        lacking: null,
+        silent_sources: [],
         nodes: [
           { network: 'bsc', host: new URL(anvil.url).host, height: 1, fault: null },
           {
             network: 'bsc',
             host: '127.0.0.1:1',
             height: null,
-            fault: expect.stringContaining('127.0.0.1:1'),
+            fault: 'cannot be reached (ECONNREFUSED)',
           },
         ],
         prices: [
@@ -64,7 +66,7 @@ describe('check-config --online', () => {
     expect(await home.run('check-config', '--online')).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/127\.0\.0\.1:1/),
-      stderr: 'depositd: not everything that is configured can be had now\n',
+      stderr: 'depositd: no node serves bsc; there is no price of usdc, busd\n',
     });
   });
 });
@@ -99,6 +101,20 @@ describe('what the operating system refuses is one line', () => {
     const { code, stderr } = await depositd('merchant', 'list', '-c', join(folder, 'config.json'));
     expect(code).toBe(1);
     expect(stderr).toMatch(/^depositd: cannot open [^\n]+: this user is not allowed to \(EACCES\)\n$/);
+  });
+
+  test('a backup into a folder that is not there, and addresses of a file that is not there', async () => {
+    const folder = folderWith(offline);
+    const config = ['-c', join(folder, 'config.json')];
+    await depositd('merchant', 'add', 'Shop', ...config);
+    expect(await depositd('backup', join(folder, 'none/copy.db'), ...config)).toMatchObject({
+      code: 1,
+      stderr: `depositd: no backup was made in ${join(folder, 'none/copy.db')}: there is no such file or folder (ENOENT)\n`,
+    });
+    expect(await depositd('address', 'import', 'none.csv', '--merchant', 'x', ...config)).toMatchObject({
+      code: 1,
+      stderr: 'depositd: none.csv cannot be read: there is no such file or folder (ENOENT)\n',
+    });
   });
 
   test('a configuration that is a folder', async () => {

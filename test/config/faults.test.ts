@@ -66,8 +66,8 @@ describe('the environment', () => {
         {},
       ),
     ).toEqual([
-      'adminToken: the environment variable TOKEN is not set',
-      'chains.bsc.rpc[0]: the environment variable NODE is not set',
+      'adminToken: the environment variable TOKEN is not set, nor in the file .env beside the configuration',
+      'chains.bsc.rpc[0]: the environment variable NODE is not set, nor in the file .env beside the configuration',
       'log.level: found "x"; expected one of "fatal", "error", "warn", "info", "debug"',
     ]);
   });
@@ -80,7 +80,7 @@ describe('the environment', () => {
 
   test('does not lend what every object inherits', () => {
     expect(faultsOf({ adminToken: fromEnv('constructor') })).toEqual([
-      'adminToken: the environment variable constructor is not set',
+      'adminToken: the environment variable constructor is not set, nor in the file .env beside the configuration',
     ]);
   });
 });

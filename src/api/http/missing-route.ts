@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { Api } from '../routes.ts';
-import { detailError, notFound } from './errors.ts';
+import { detailError } from './errors.ts';
 
 /**
  * Answers requests that no route takes: 405 with `Allow` where the path is there and serves other methods (RFC 9110,
@@ -17,7 +17,8 @@ export function createMissingRoute(api: Api): (request: FastifyRequest) => never
     const path = request.url.split('?', 1)[0] ?? '';
     const found = [...served.values()].filter(({ pattern }) => pattern.test(path));
     const methods = new Set(found.flatMap((route) => [...route.methods]));
-    if (methods.size === 0) throw notFound();
+    if (methods.size === 0)
+      throw detailError(404, 'There is no such path. GET /api/v1/schema/ describes those that there are.');
     const allow = [...methods].sort().join(', ');
     throw detailError(405, `${request.method} is not possible here, only ${allow}.`, { allow });
   };

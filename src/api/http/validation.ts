@@ -39,7 +39,8 @@ export function toFieldErrors(issues: readonly Issue[], whole: string): HttpErro
 function explain(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
-      if (issue.input === undefined) return 'this field is required';
+      if (issue.input === undefined)
+        return isWhole(issue) ? 'a JSON object is required' : 'this field is required';
       return `expected ${expectedKinds[issue.expected] ?? issue.expected}, found ${kindOf(issue.input)}`;
     case 'invalid_value':
       if (issue.input === undefined) return 'this field is required';
@@ -53,6 +54,11 @@ function explain(issue: z.core.$ZodRawIssue): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** Whether nothing came at all. */
+function isWhole({ path }: z.core.$ZodRawIssue): boolean {
+  return path === undefined || path.length === 0;
 }
 
 const expectedKinds: Record<string, string> = {
