@@ -1,23 +1,31 @@
 import { secretsOf } from '../config/scrub.ts';
-import { formatFiatAmount, parseFiatAmount } from '../core/fiat.ts';
-import { formatAmount } from '../core/money.ts';
+import { parseFiatAmount } from '../core/fiat.ts';
 import type { ProviderPayment } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { createLogger, logTo } from '../log.ts';
 import { openSecrets } from '../notify/secrets.ts';
-import { presentPayment } from '../present/payments.ts';
-import { isoTime, timeOrNull } from '../present/values.ts';
-import type { Asked, ProviderDesk, ProviderReport } from '../providers/desk.ts';
+import { presentToOperator } from '../present/payments.ts';
+import {
+  presentProvider,
+  presentRefund,
+  presentTransaction,
+  presentUnmatchedCharge,
+  presentWebhookConfig,
+} from '../present/providers.ts';
+import { timeOrNull } from '../present/values.ts';
+import type { Asked, ProviderDesk } from '../providers/desk.ts';
 import { openProviders } from '../providers/open.ts';
 import { fiatOf } from '../providers/refund.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { findPaymentId } from '../storage/payments/numbers.ts';
 import { viewById } from '../storage/payments/views.ts';
+import { findPaymentOfCharge } from '../storage/providers/payments.ts';
 import { listUnmatchedCharges } from '../storage/providers/providers.ts';
 import { findSealedSecret } from '../storage/webhooks/endpoints.ts';
 import { programVersion } from '../version.ts';
 import { print, printJson, printTable } from './output.ts';
+import { noPayment } from './payment.ts';
 import { actor, atWork, type CommandOptions, type Workplace } from './workplace.ts';
 
 /** What providers are asked by a command is asked by its own process, beside a running daemon or without one. */
@@ -44,7 +52,7 @@ async function atDesk(
 export async function providerList(options: CommandOptions): Promise<void> {
   await atDesk(options, async (desk) => {
     const reports = await desk.reports();
-    if (options.json) return printJson({ data: reports.map(present) });
+    if (options.json) return printJson({ data: reports.map(presentProvider) });
     printTable(
       ['PROVIDER', 'TYPE', 'MODE', 'CURRENCIES', 'ANSWERED', 'UNMATCHED', 'STATE'],
       reports.map((report) => [
@@ -65,15 +73,10 @@ export async function providerShow(name: string, options: CommandOptions): Promi
   await atDesk(options, async (desk, { db }) => {
     const report = (await desk.reports()).find((one) => one.name === name);
     if (report === undefined) throw noProvider(name);
-    const unmatched = (await listUnmatchedCharges(db, name, 100)).map((charge) => ({
-      charge_id: charge.chargeId,
-      status: charge.status,
-      amount: charge.amount,
-      currency: charge.currency,
-      found_at: isoTime(charge.foundAt),
-    }));
-    if (options.json) return printJson({ ...present(report), unmatched_charges: unmatched });
-    for (const [field, value] of Object.entries(present(report))) print(`${field}: ${String(value ?? '–')}`);
+    const unmatched = (await listUnmatchedCharges(db, name, 100)).map(presentUnmatchedCharge);
+    if (options.json) return printJson({ ...presentProvider(report), unmatched_charges: unmatched });
+    for (const [field, value] of Object.entries(presentProvider(report)))
+      print(`${field}: ${String(value ?? '–')}`);
     if (unmatched.length === 0) return;
     print('');
     printTable(
@@ -111,18 +114,15 @@ export async function providerMethods(name: string, options: CommandOptions): Pr
 const listedMs = 30 * 24 * 60 * 60 * 1000;
 
 export async function providerTransactions(name: string, options: CommandOptions): Promise<void> {
-  await atDesk(options, async (desk, { clock }) => {
+  await atDesk(options, async (desk, { db, clock }) => {
     const page = take(name, await desk.transactions(name, { since: clock() - listedMs, cursor: null }));
-    const rows = page.charges.map((charge) => ({
-      id: charge.id,
-      status: charge.status,
-      amount:
-        charge.amount === null || charge.currency === null
-          ? null
-          : formatFiatAmount({ minorUnits: charge.amount, currency: charge.currency }),
-      currency: charge.currency,
-      created_at: timeOrNull(charge.createdAt),
-    }));
+    const rows = await Promise.all(
+      page.charges.map(async (charge) => {
+        const { id: chargeId, reference } = charge;
+        const payment = await findPaymentOfCharge(db, name, { chargeId, reference });
+        return presentTransaction(charge, payment?.paymentNumber ?? null);
+      }),
+    );
     if (options.json) return printJson({ data: rows });
     printTable(
       ['TRANSACTION', 'STATUS', 'AMOUNT', '', 'CREATED'],
@@ -147,13 +147,7 @@ export async function providerRefund(
     if (outcome === null) throw noProvider(payment.network);
     if (outcome.outcome === 'idempotency_key_reused') throw new CommandError('another refund has this key');
     if (outcome.outcome !== 'refunded') throw new CommandError(outcome.reason);
-    const { refund } = outcome;
-    const shown = {
-      id: refund.id,
-      status: refund.status,
-      amount: formatAmount(refund.amount, payment.decimals, payment.decimals),
-      currency: payment.currency.toUpperCase(),
-    };
+    const shown = presentRefund(outcome.refund, payment);
     await audit(workplace, 'payment.refunded', number, { ...shown, reason: options.reason });
     if (options.json) printJson(shown);
     else print(`${shown.id}: ${shown.amount} ${shown.currency}, ${shown.status}`);
@@ -171,10 +165,7 @@ export async function providerCapture(
     if (outcome === null) throw noProvider(payment.network);
     if (outcome.outcome !== 'captured') throw new CommandError(outcome.reason);
     await audit(workplace, 'payment.captured', number, { amount: options.amount ?? null });
-    const { payment_token, checkout_url, ...shown } = presentPayment(
-      { kind: 'provider', payment: outcome.payment },
-      workplace.config.publicUrl,
-    );
+    const shown = presentToOperator({ kind: 'provider', payment: outcome.payment });
     if (options.json) printJson(shown);
     else print(`${number}: ${shown.status}`);
   });
@@ -202,30 +193,10 @@ export async function providerWebhookConfig(
       await audit(workplace, 'provider.webhook_configured', name, { active: true });
     }
     const config = take(name, await desk.readWebhookConfig(name));
-    const shown = config === 'none' ? { configured: false } : { configured: true, ...config };
+    const shown = presentWebhookConfig(config);
     if (options.json) printJson(shown);
     else for (const [field, value] of Object.entries(shown)) print(`${field}: ${String(value ?? 'all')}`);
   });
-}
-
-function present(report: ProviderReport) {
-  return {
-    name: report.name,
-    type: report.type,
-    label: report.label,
-    mode: report.mode,
-    enabled: report.enabled,
-    merchants: report.merchants,
-    currencies: report.currencies,
-    inbound_url: report.inboundUrl,
-    last_success_at: timeOrNull(report.succeededAt),
-    last_error_at: timeOrNull(report.failedAt),
-    last_error: report.lastError,
-    rejected_webhooks: report.rejectedWebhooks,
-    swept_at: timeOrNull(report.sweptAt),
-    drift: report.drift,
-    unmatched: report.unmatched,
-  };
 }
 
 /** @throws CommandError for everything but the value. */
@@ -238,7 +209,7 @@ function take<T>(name: string, answer: Asked<T> | null): T {
 async function requirePayment({ db }: Workplace, number: string): Promise<ProviderPayment> {
   const id = await findPaymentId(db, number);
   const view = id === null ? null : await viewById(db, id);
-  if (view === null) throw new CommandError(`there is no payment ${JSON.stringify(number.slice(0, 60))}`);
+  if (view === null) throw noPayment(number);
   if (view.kind !== 'provider') throw new CommandError('the payment is on a chain, not by a provider');
   return view.payment;
 }

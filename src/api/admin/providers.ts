@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import { isoTime, timeOrNull } from '../../present/values.ts';
+import { presentProvider, presentUnmatchedCharge, presentWebhookConfig } from '../../present/providers.ts';
 import type { Asked, ProviderDesk, ProviderReport } from '../../providers/desk.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { recordAudit } from '../../storage/operators/audit.ts';
@@ -86,7 +86,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
       summary: 'Every provider, how it does, and where its webhooks come in',
       response: { ...commonErrors, 200: listOf(providerSchema) },
     },
-    handler: async () => ({ data: (await providers.reports()).map(present), next_cursor: null }),
+    handler: async () => ({ data: (await providers.reports()).map(presentProvider), next_cursor: null }),
   });
 
   api.route({
@@ -103,13 +103,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
       const { name } = await requireReport(request.params.name);
       const rows = await listUnmatchedCharges(db, name, 100);
       return {
-        data: rows.map((row) => ({
-          charge_id: row.chargeId,
-          status: row.status,
-          amount: row.amount,
-          currency: row.currency,
-          found_at: isoTime(row.foundAt),
-        })),
+        data: rows.map(presentUnmatchedCharge),
         next_cursor: null,
       };
     },
@@ -189,7 +183,8 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
       params,
       response: { ...readErrors, 200: webhookConfigSchema },
     },
-    handler: async (request) => presentConfig(await take(request.params.name, providers.readWebhookConfig)),
+    handler: async (request) =>
+      presentWebhookConfig(await take(request.params.name, providers.readWebhookConfig)),
   });
 
   api.route({
@@ -213,7 +208,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
       const { event_types: eventTypes = null, active = true } = request.body ?? {};
       const config = await take(name, (one) => providers.writeWebhookConfig(one, { eventTypes, active }));
       await audit('provider.webhook_configured', name, { active });
-      return presentConfig(config);
+      return presentWebhookConfig(config);
     },
   });
 
@@ -231,7 +226,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
       const { name } = request.params;
       await take(name, providers.deleteWebhookConfig);
       await audit('provider.webhook_unconfigured', name, {});
-      return presentConfig('none');
+      return presentWebhookConfig('none');
     },
   });
 
@@ -333,36 +328,4 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
       recordAudit(trx, { at: clock(), actor: 'admin', action, subject, detail }),
     );
   }
-}
-
-function presentConfig(
-  config: { url: string; secretSet: boolean; eventTypes: readonly string[] | null; active: boolean } | 'none',
-): z.output<typeof webhookConfigSchema> {
-  if (config === 'none') {
-    return { configured: false, url: null, secret_set: false, event_types: null, active: false };
-  }
-  const { url, secretSet, eventTypes, active } = config;
-  const types = eventTypes === null ? null : [...eventTypes];
-  return { configured: true, url, secret_set: secretSet, event_types: types, active };
-}
-
-export function present(report: ProviderReport): z.output<typeof providerSchema> {
-  return {
-    name: report.name,
-    type: report.type,
-    label: report.label,
-    mode: report.mode,
-    enabled: report.enabled,
-    merchants: report.merchants === null ? null : [...report.merchants],
-    currencies: [...report.currencies],
-    trouble: report.trouble,
-    inbound_url: report.inboundUrl,
-    last_success_at: timeOrNull(report.succeededAt),
-    last_error_at: timeOrNull(report.failedAt),
-    last_error: report.lastError,
-    rejected_webhooks: report.rejectedWebhooks,
-    swept_at: timeOrNull(report.sweptAt),
-    drift: report.drift,
-    unmatched: report.unmatched,
-  };
 }

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import type { Config } from '../../config.ts';
 import { refundStatuses } from '../../core/charge.ts';
 import { parseFiatAmount, parseFiatCode } from '../../core/fiat.ts';
-import { formatAmount } from '../../core/money.ts';
 import type { ProviderPayment } from '../../core/payment.ts';
 import { presentPayment } from '../../present/payments.ts';
+import { presentRefund } from '../../present/providers.ts';
 import type { ProviderDesk } from '../../providers/desk.ts';
 import { findPayment } from '../../storage/payments/views.ts';
 import type { Db } from '../../storage/schema.ts';
@@ -82,12 +82,7 @@ export function registerChargeRoutes(api: Api, { db, config, providers }: Charge
           const { refund } = outcome;
           if (outcome.replayed) reply.header('idempotency-replayed', 'true');
           reply.code(201);
-          return {
-            id: refund.id,
-            status: refund.status,
-            amount: formatAmount(refund.amount, payment.decimals, payment.decimals),
-            currency: payment.currency.toUpperCase(),
-          };
+          return presentRefund(refund, payment);
         }
         case 'not_refundable':
           throw serviceError(409, 'not_refundable', `The payment cannot be refunded: ${outcome.reason}.`);

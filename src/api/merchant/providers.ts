@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { chargeStatuses } from '../../core/charge.ts';
-import { formatFiatAmount } from '../../core/fiat.ts';
-import { isoTime } from '../../present/values.ts';
+import { presentTransaction } from '../../present/providers.ts';
 import type { Offer, ProviderDesk } from '../../providers/desk.ts';
-import type { Charge } from '../../providers/provider.ts';
 import { findPaymentOfCharge } from '../../storage/providers/payments.ts';
 import type { Db } from '../../storage/schema.ts';
 import { notFound } from '../http/errors.ts';
@@ -145,23 +143,4 @@ export async function listTransactions(
     });
   }
   return { rows, next: answer.value.next };
-}
-
-function presentTransaction(
-  charge: Charge,
-  paymentNumber: string | null,
-): z.output<typeof transactionSchema> {
-  const { currency } = charge;
-  const show = (amount: bigint | null) =>
-    amount === null || currency === null ? null : formatFiatAmount({ minorUnits: amount, currency });
-  return {
-    id: charge.id,
-    payment_number: paymentNumber,
-    status: charge.status,
-    amount: show(charge.amount),
-    currency,
-    fee: show(charge.fee),
-    net: show(charge.net),
-    created_at: charge.createdAt === null ? null : isoTime(charge.createdAt),
-  };
 }
