@@ -141,6 +141,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       usd_per_coin text not null,
       required_amount text not null,
       dust_amount text not null,
+      required_confirmations ${int} not null,
+      tier_confirmations ${int},
+      tier_amount text,
+      exceeds_tier ${int} not null default 0 check (exceeds_tier in (0, 1)),
       counted_amount text not null,
       told_amount text not null,
       completed_by text,
@@ -158,6 +162,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create unique index onchain_payments_lock on onchain_payments (address_id) where released_at is null`,
     sql`create index onchain_payments_reopened on onchain_payments (network, block_time_limit) where reopened = 1`,
     sql`create index onchain_payments_address on onchain_payments (address_id, payment_id)`,
+    // Whoever may be complete.
+    sql`create index onchain_payments_received on onchain_payments (network, payment_id)
+      where released_at is null and counted_amount <> '0'`,
     sql`create index onchain_payments_native on onchain_payments (network, lock_height)
       where token = 'native' and released_at is null`,
 
@@ -290,8 +297,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       unique (network, tx_hash, token, recipient, ordinal)
     )`,
     sql`create index deposits_payment on deposits (payment_id, id) where payment_id is not null`,
+    // The largest of a payment, however much dust there is beside them.
+    sql`create index deposits_size on deposits
+      (payment_id, status, (length(amount) - decimals) desc, amount desc, id) where payment_id is not null`,
     sql`create index deposits_height on deposits (network, height)`,
-    sql`create index deposits_seen on deposits (network, height) where status = 'seen'`,
+    sql`create index deposits_seen on deposits (network, height, id) where status = 'seen'`,
+    sql`create index deposits_seen_paid on deposits (network) where status = 'seen' and payment_id is not null`,
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
     sql`create index deposits_role on deposits (role, id)`,
 

@@ -15,6 +15,9 @@ export type RpcEndpoint = {
   solidityUrl: string | null;
 };
 
+/** For payments of at most `upToUsdCents` that many confirmations are enough, whatever is final. */
+export type ConfirmationTier = { upToUsdCents: number; confirmations: number };
+
 export type ChainConfig = {
   network: Network;
   /** The name people read, and the `chain` of a webhook. */
@@ -26,6 +29,8 @@ export type ChainConfig = {
   chainId: number;
   requiredConfirmations: number;
   finality: Finality;
+  /** The smallest amounts first; each with more confirmations than the one before. */
+  confirmationTiers: readonly ConfirmationTier[];
   pollSeconds: number;
   idlePollSeconds: number;
   recheckSeconds: number;

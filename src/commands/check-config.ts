@@ -2,6 +2,7 @@ import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { createScrubber } from '../config/scrub.ts';
 import type { Config } from '../config.ts';
+import { formatAmount } from '../core/money.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError, ConfigError } from '../errors.ts';
 import { checkOnline, type OnlineReport } from './check-online.ts';
@@ -62,8 +63,11 @@ function summary(path: string, config: Config): string[] {
   const chains = Object.values(config.chains).map((chain) => {
     const nodes = counted(chain.rpc.length, 'node');
     const confirmations = counted(chain.requiredConfirmations, 'confirmation');
+    const tiers = chain.confirmationTiers.map(
+      (tier) => ` (${tier.confirmations} up to ${formatAmount(BigInt(tier.upToUsdCents), 2, 2)} USD)`,
+    );
     const currencies = chain.assets.map((asset) => asset.currency).join(', ');
-    return `  ${chain.network}: ${nodes}, ${confirmations}, ${currencies}`;
+    return `  ${chain.network}: ${nodes}, ${confirmations}${tiers.join('')}, ${currencies}`;
   });
   return [
     `${path} is right`,

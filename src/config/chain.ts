@@ -22,7 +22,8 @@ export function chainConfig(name: string, file: ChainFile): { chain: ChainConfig
     };
   }
   const chain = 'family' in file ? describedChain(network, file) : knownChainConfig(network, file);
-  return { chain, faults: [...nameFaults(file, network), ...doubledNodes(chain), ...assetFaults(chain)] };
+  const faults = [nameFaults(file, network), doubledNodes(chain), tierFaults(chain), assetFaults(chain)];
+  return { chain, faults: faults.flat() };
 }
 
 function knownChainConfig(network: Network, file: KnownChainFile): ChainConfig {
@@ -67,6 +68,7 @@ function commonConfig(network: Network, file: ChainFile) {
     chainId: file.chainId,
     requiredConfirmations: file.confirmations,
     finality: file.finality,
+    confirmationTiers: file.confirmationTiers,
     pollSeconds: file.pollSeconds,
     idlePollSeconds: file.idlePollSeconds,
     recheckSeconds: file.recheckSeconds,
@@ -154,6 +156,28 @@ function doubledNodes(chain: ChainConfig): string[] {
     const first = chain.rpc.findIndex((other) => other.url === endpoint.url);
     const where = `chains.${chain.network}.rpc`;
     return first < index ? [`${where}[${index}]: the same node as ${where}[${first}]; keep one`] : [];
+  });
+}
+
+/** A larger amount never needs less, and no tier more than what has none. */
+function tierFaults({ network, requiredConfirmations, confirmationTiers }: ChainConfig): string[] {
+  return confirmationTiers.flatMap((tier, index) => {
+    const where = `chains.${network}.confirmationTiers[${index}]`;
+    const before = confirmationTiers[index - 1];
+    const faults: string[] = [];
+    if (before !== undefined && tier.upToUsdCents <= before.upToUsdCents)
+      faults.push(
+        `${where}.upToUsdCents: found ${tier.upToUsdCents}; expected more than the ${before.upToUsdCents} of the tier before`,
+      );
+    if (before !== undefined && tier.confirmations <= before.confirmations)
+      faults.push(
+        `${where}.confirmations: found ${tier.confirmations}; expected more than the ${before.confirmations} of the tier before`,
+      );
+    if (tier.confirmations > requiredConfirmations)
+      faults.push(
+        `${where}.confirmations: found ${tier.confirmations}; expected at most the ${requiredConfirmations} of the chain`,
+      );
+    return faults;
   });
 }
 

@@ -111,6 +111,15 @@ function knownToken(family: ChainFamily, enabled: boolean) {
     .describe('true or false: whether this token can be paid. An object: it can, and is another contract.');
 }
 
+const confirmationTier = section({
+  upToUsdCents: wholeNumber(1, 100_000_000).describe(
+    'For payments of at most so much, as long as no more than that has come.',
+  ),
+  confirmations: wholeNumber(1, 100_000).describe(
+    'Blocks that must stand on a transfer, its own included. At most `confirmations` of the chain.',
+  ),
+});
+
 type Defaults = Pick<KnownChain, 'requiredConfirmations' | 'finality' | 'pollSeconds'>;
 
 /** What can be said of every chain. */
@@ -146,6 +155,12 @@ function settings<T extends z.ZodType>(
       .default(60)
       .describe(
         'How long a fact waits for a second node while all others are silent: once for each outage, not for each payment.',
+      ),
+    confirmationTiers: z
+      .array(confirmationTier, { error: 'a list of tiers like {"upToUsdCents": 2000, "confirmations": 2}' })
+      .default([])
+      .describe(
+        'Fewer confirmations for small payments, by depth alone: what a reorg may then cost you is explained in docs/confirmations.md. Smallest first.',
       ),
     startBlock: z
       .union([z.literal('latest'), wholeNumber(0, Number.MAX_SAFE_INTEGER)], {

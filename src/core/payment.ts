@@ -69,6 +69,12 @@ export type OnchainPayment = CommonPayment & {
   requiredAmount: bigint;
   /** Less than this in all counts as nothing received; at least 1, at most the required amount. */
   dustAmount: bigint;
+  /** How many its transfers need, as it was promised when it was made, where no {@link tier} says less. */
+  requiredConfirmations: number;
+  /** Fewer are enough, by depth alone, while no more than `upToAmount` has come; null for what is no small payment. */
+  tier: { confirmations: number; upToAmount: bigint } | null;
+  /** Whether more than that has come, as of when it was settled last. */
+  exceedsTier: boolean;
   /** What counted when it was settled last, and what the last `payment.partially_paid` told. */
   countedAmount: bigint;
   toldAmount: bigint;
@@ -112,6 +118,11 @@ export type ProviderPayment = CommonPayment & {
 /** Whether it holds its address and what comes in time counts. */
 export function isOpen({ status, reopened }: Pick<OnchainPayment, 'status' | 'reopened'>): boolean {
   return status === 'pending' || reopened;
+}
+
+/** How many confirmations what came for it in time needs, as things are. What comes late needs all of them. */
+export function confirmationsNeeded({ requiredConfirmations, tier, exceedsTier }: OnchainPayment): number {
+  return tier === null || exceedsTier ? requiredConfirmations : tier.confirmations;
 }
 
 /** `seen` on the chain, `confirmed` beyond doubt, `orphaned` when the chain took it back. */

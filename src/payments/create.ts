@@ -80,7 +80,9 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     const asset = chain?.assets.find((candidate) => candidate.currency === request.currency);
     if (!chain?.enabled || asset === undefined) return { outcome: 'no_address' };
 
-    const quote = quotePrice(rates, asset, priceOf(request), config.payments);
+    const { confirmationTiers } = chain;
+    const policy = { ...config.payments, confirmationTiers };
+    const quote = quotePrice(rates, asset, priceOf(request), policy);
     let outcome = await inTransaction(db, (trx) => createIn(trx, request, { chain, asset, quote }, now));
     // What has not been read yet, because the daemon has just come, is no reason to turn a customer away.
     if (outcome.outcome === 'chain_unavailable' && (await untilRead?.(request.network)) === true)
@@ -135,6 +137,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
       ...newPayment(request, asset, quote, now),
       ...lockUnder(state, steadyNow, now, config.payments.lifetimeSeconds),
       chain: chain.name,
+      requiredConfirmations: chain.requiredConfirmations,
       addressId: free.id,
       address: free.address,
     });
@@ -185,7 +188,7 @@ function newPayment(
   asset: Asset,
   quote: PriceQuote,
   now: number,
-): Omit<OnchainPayment, 'id' | 'chain' | 'addressId' | 'address' | keyof Lock> {
+): Omit<OnchainPayment, 'id' | 'chain' | 'requiredConfirmations' | 'addressId' | 'address' | keyof Lock> {
   return {
     paymentNumber: newPaymentNumber(now),
     merchantId: request.merchantId,
@@ -200,6 +203,7 @@ function newPayment(
     price: { minorUnits: Number(priceOf(request).minorUnits), currency: priceOf(request).currency },
     amountUsdCents: request.amountUsdCents,
     ...quote,
+    exceedsTier: false,
     countedAmount: 0n,
     reopened: false,
     toldAmount: 0n,

@@ -1,7 +1,8 @@
-import type { PaymentPolicy } from '../config.ts';
+import type { ChainConfig, PaymentPolicy } from '../config.ts';
 import { type Asset, quoteDecimals } from '../core/assets.ts';
 import { type FiatMoney, fiatExponent } from '../core/fiat.ts';
 import { formatRate, lessToleranceUp, quotePriceUp, quoteUp } from '../core/money.ts';
+import type { OnchainPayment } from '../core/payment.ts';
 import type { Rates } from '../rates/rates.ts';
 
 /** A price in coins, fixed for one payment. */
@@ -12,15 +13,20 @@ export type PriceQuote = {
   requiredAmount: bigint;
   /** Less than this in all counts as nothing received. */
   dustAmount: bigint;
+  /** The first tier that the price fits in. */
+  tier: OnchainPayment['tier'];
   usdPerCoin: string;
 };
+
+type QuotePolicy = Pick<PaymentPolicy, 'toleranceBps' | 'dustUsdCents'> &
+  Pick<ChainConfig, 'confirmationTiers'>;
 
 /** Null when no rate can be trusted now: nothing is ever guessed. */
 export function quotePrice(
   rates: Rates,
   asset: Asset,
   price: FiatMoney,
-  { toleranceBps, dustUsdCents }: Pick<PaymentPolicy, 'toleranceBps' | 'dustUsdCents'>,
+  { toleranceBps, dustUsdCents, confirmationTiers }: QuotePolicy,
 ): PriceQuote | null {
   const quote = rates.quote(asset.coin);
   const usdPerUnit = rates.usdPer(price.currency);
@@ -33,12 +39,17 @@ export function quotePrice(
     asset.decimals,
   );
   const requiredAmount = lessToleranceUp(expectedAmount, toleranceBps);
+  // Rounded as the price is: a payment of just so much is not above it.
+  const tiers = confirmationTiers.map(({ confirmations, upToUsdCents }) => {
+    return { confirmations, upToAmount: quoteUp(upToUsdCents, quote.usdPerCoin, places, asset.decimals) };
+  });
   const dust = quoteUp(dustUsdCents, quote.usdPerCoin, asset.decimals, asset.decimals);
   return {
     expectedAmount,
     requiredAmount,
     // What suffices is never dust, nor is nothing at all anything.
     dustAmount: clamp(dust, 1n, requiredAmount),
+    tier: tiers.find(({ upToAmount }) => expectedAmount <= upToAmount) ?? null,
     usdPerCoin: formatRate(quote.usdPerCoin),
   };
 }

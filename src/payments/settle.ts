@@ -11,13 +11,18 @@ import { InvariantError } from '../errors.ts';
 import { paymentEventBody } from '../present/event-body.ts';
 import { acceptLateDeposits } from '../storage/deposits/attachments.ts';
 import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
-import { lockPayment, updateCounted, updatePaymentStatus } from '../storage/payments/payments.ts';
+import {
+  lockPayment,
+  setExceedsTier,
+  updateCounted,
+  updatePaymentStatus,
+} from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
 import { lockAddressAgain, releaseAddress } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
 import { type ChainFacts, type Decision, decide } from './decide.ts';
-import { countedAmount } from './tally.ts';
+import { countedAmount, receivedAmount } from './tally.ts';
 
 export type SettleContext = {
   /** The chain that `chain` tells of. */
@@ -53,6 +58,7 @@ export async function settlePayment(
   // A decision may lead to another: what was reverted may be confirmed by late money at once.
   for (let decisions = 0; ; decisions++) {
     const deposits = await listDepositsOfPayment(trx, paymentId);
+    payment = await noteTier(trx, payment, deposits);
     const decision = decide(payment, deposits, chain, context.latePolicy, context.now);
     if (decision === null) {
       const partiallyPaid = await noteCounted(trx, payment, deposits);
@@ -63,6 +69,22 @@ export async function settlePayment(
     if (changed === null) throw new InvariantError(`payment ${paymentId} changed while it was held`);
     payment = changed;
   }
+}
+
+/**
+ * Notes whether more has come than what fewer confirmations are enough for: nobody gets a large sum past a reorg as the
+ * payment of a coffee. Once the payment has ended nothing is confirmed with fewer.
+ */
+async function noteTier(
+  trx: Trx,
+  payment: OnchainPayment,
+  deposits: readonly Deposit[],
+): Promise<OnchainPayment> {
+  if (payment.tier === null || !isOpen(payment)) return payment;
+  const exceedsTier = receivedAmount(payment, deposits) > payment.tier.upToAmount;
+  if (exceedsTier === payment.exceedsTier) return payment;
+  await setExceedsTier(trx, payment.id, exceedsTier);
+  return { ...payment, exceedsTier };
 }
 
 /**

@@ -23,6 +23,7 @@ export function presentChain(chain: ChainConfig, { state, coverage, reason, node
     available: reason === null,
     reason,
     confirmations: chain.requiredConfirmations,
+    confirmation_tiers: presentTiers(chain),
     cursor: state === null ? null : presentCursor(state.cursor),
     coverage: coverage === null ? null : presentCoverage(coverage),
     head: state?.head.height ?? null,
@@ -30,6 +31,13 @@ export function presentChain(chain: ChainConfig, { state, coverage, reason, node
     read_at: timeOrNull(state?.readAt ?? null),
     nodes: nodes.map(presentNode),
   };
+}
+
+export function presentTiers({ confirmationTiers }: ChainConfig) {
+  return confirmationTiers.map(({ upToUsdCents, confirmations }) => ({
+    up_to_usd_cents: upToUsdCents,
+    confirmations,
+  }));
 }
 
 function presentCursor({ height, hash, time }: ChainState['cursor']) {

@@ -5,6 +5,7 @@ import { fiatExponent, parseFiatCode } from '../core/fiat.ts';
 import { formatAmount } from '../core/money.ts';
 import type { Network } from '../core/networks.ts';
 import {
+  confirmationsNeeded,
   type Deposit,
   type FiatAmount,
   isOpen,
@@ -47,6 +48,7 @@ export type PresentedPayment = {
   price: { amount: string; currency: string };
   /** Null for payments on a chain. */
   provider: PresentedProvider | null;
+  required_confirmations: number;
 };
 
 export type PresentedDeposit = {
@@ -104,6 +106,7 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     remaining: null,
     price: presentPrice(payment.price),
     provider: null,
+    required_confirmations: 0,
     ...(view.kind === 'onchain' ? presentReceived(view) : presentCharge(view)),
   };
 }
@@ -124,6 +127,7 @@ function presentReceived(view: OnchainView): Partial<PresentedPayment> {
     })),
     deposits_total: deposits.total,
     remaining: isOpen(payment) ? showAmount(payment, remainingAmount(view)) : null,
+    required_confirmations: confirmationsNeeded(payment),
   };
 }
 

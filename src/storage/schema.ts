@@ -111,6 +111,12 @@ export type Schema = {
     required_amount: string;
     /** Less than this in all counts as nothing received. */
     dust_amount: string;
+    /** How many its transfers need; with `tier_confirmations` fewer while no more than `tier_amount` has come. */
+    required_confirmations: number;
+    tier_confirmations: number | null;
+    tier_amount: string | null;
+    /** Whether more has come, as of when the payment was settled last. */
+    exceeds_tier: number;
     /** What counted when the payment was settled last, and what the last payment.partially_paid told; 0 for nothing. */
     counted_amount: string;
     told_amount: string;

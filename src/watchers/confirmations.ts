@@ -1,7 +1,7 @@
 import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
 import { doubled } from '../core/backoff.ts';
-import type { BlockHash } from '../core/chain.ts';
+import type { BlockHash, TxHash } from '../core/chain.ts';
 import { deepEnoughHeight } from '../core/confirmations.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
@@ -11,7 +11,15 @@ import { announceAll } from '../payments/announce.ts';
 import { recordAgreed } from '../payments/record-agreed.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { type ChainState, lockChain } from '../storage/chains/chains.ts';
-import { confirmDeposits, listDepositsToConfirm, orphanDeposits } from '../storage/deposits/deposits.ts';
+import { confirmDeposits, orphanDeposits } from '../storage/deposits/deposits.ts';
+import {
+  type Depth,
+  type DueDeposit,
+  listCompleting,
+  listDueOfTransactions,
+  listSeen,
+  type SeenPlace,
+} from '../storage/deposits/waiting.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { askAbout, createOutages } from './agreement/ask.ts';
 import {
@@ -45,6 +53,11 @@ export type Confirmations = {
 /** Transactions whose deposits are asked about in one step; the others follow in the next. */
 const transactionsPerStep = 50;
 
+/** Seen deposits that are read in one step, to find these. */
+const mostSeen = 5_000;
+
+const start = { height: -1, id: 0 } as const;
+
 /** What everybody denies, so long, ms, after all of them did so first, was never on the chain, or is no longer. */
 const goneMs = 30_000;
 
@@ -74,12 +87,20 @@ type Pending = {
 };
 
 /**
- * The highest block in which a deposit can be confirmed now: `requiredConfirmations` below the head and, where the
- * chain has finality of its own and the operator asks for it, at or below the finalized height.
+ * The highest block in which everything can be confirmed now: `requiredConfirmations` below the head and, where the
+ * chain has finality of its own and the operator asks for it, at or below the finalized height. Only a tier lets anything
+ * above it be confirmed.
  */
 export function settledHeight(state: ChainState, chain: ChainConfig): number {
   const deep = deepEnoughHeight(state.head.height, chain.requiredConfirmations);
   return chain.finality === 'finalized' ? Math.min(deep, state.finalizedHeight ?? -1) : deep;
+}
+
+/** How deep deposits must lie now. */
+export function depthOf(state: ChainState, { finality, requiredConfirmations }: ChainConfig): Depth {
+  const final = finality === 'finalized' ? (state.finalizedHeight ?? -1) : Number.MAX_SAFE_INTEGER;
+  const [head, read] = [state.head.height, state.cursor.height];
+  return { head, read: Math.min(head, read), final, requiredConfirmations };
 }
 
 /** Each node is asked about the deposits that are deep enough, and {@link decideDeposit} says what follows. */
@@ -89,6 +110,8 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   const waitMs = chain.secondNodeWaitSeconds * 1000;
   const outages = createOutages(clock, source, waitMs);
   const pending = new Map<number, Pending>();
+  /** After which of the seen deposits the next step goes on. */
+  let turn: Pick<SeenPlace, 'height' | 'id'> = start;
   /** What the log has told in this step: one transaction may hold thousands of deposits. */
   const told = new Set<string>();
 
@@ -98,16 +121,47 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
     return deposits.length === 0 ? { confirmed: [], gone: [] } : decideAll(deposits, signal);
   }
 
-  async function listDue(state: ChainState): Promise<Deposit[]> {
-    const height = settledHeight(state, chain);
-    const all = await listDepositsToConfirm(db, chain.network, height, transactionsPerStep + pending.size);
-    const due = all.filter((deposit) => pendingOf(deposit).until <= clock());
-    const transactions = [...new Set(due.map(({ txHash }) => txHash))].slice(0, transactionsPerStep);
-    return due.filter(({ txHash }) => transactions.includes(txHash));
+  /** Those that complete a payment, then the others by turns: whatever there is of these, each step reads a part of it. */
+  async function listDue(state: ChainState): Promise<DueDeposit[]> {
+    const depth = depthOf(state, chain);
+    const completing = (await listCompleting(db, chain.network, depth)).filter(isDue);
+    const first = new Set([...new Set(completing.map(({ txHash }) => txHash))].slice(0, transactionsPerStep));
+    const due = completing.filter(({ txHash }) => first.has(txHash));
+    const others = await nextTransactions(settledHeight(state, chain), first);
+    const known = new Set(due.map(({ id }) => id));
+    const rest = await listDueOfTransactions(db, chain.network, others, depth);
+    return [...due, ...rest.filter((deposit) => !known.has(deposit.id) && isDue(deposit))];
   }
 
-  async function decideAll(deposits: readonly Deposit[], signal: AbortSignal): Promise<Agreed> {
-    const { votes, late, reasons } = await askAbout(source, deposits, chain.requiredConfirmations, signal);
+  /** The next transactions after those of the last step, and then from the beginning. */
+  async function nextTransactions(
+    upTo: number,
+    except: ReadonlySet<TxHash>,
+  ): Promise<Pick<SeenPlace, 'txHash' | 'blockHash'>[]> {
+    const found = new Map<TxHash, SeenPlace>();
+    for (const begin of turn === start ? [start] : [turn, start]) {
+      const seen = await listSeen(db, chain.network, { upTo, after: begin, limit: mostSeen });
+      turn = seen.length === mostSeen ? (seen.at(-1) as SeenPlace) : start;
+      for (const [i, place] of seen.entries()) {
+        if (except.has(place.txHash) || found.has(place.txHash) || !isDue(place)) continue;
+        if (except.size + found.size === transactionsPerStep) {
+          turn = seen[i - 1] ?? begin;
+          return [...found.values()];
+        }
+        found.set(place.txHash, place);
+      }
+      if (turn !== start) break;
+    }
+    return [...found.values()];
+  }
+
+  function isDue({ id, blockHash }: Pick<Deposit, 'id' | 'blockHash'>): boolean {
+    const known = pending.get(id);
+    return known === undefined || known.blockHash !== blockHash || known.until <= clock();
+  }
+
+  async function decideAll(deposits: readonly DueDeposit[], signal: AbortSignal): Promise<Agreed> {
+    const { votes, late, reasons } = await askAbout(source, deposits, signal);
     noteOutages([...votes.values()], late);
     const agreed: Agreed = { confirmed: [], gone: [] };
     told.clear();
@@ -230,11 +284,11 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
 
 /** What these nodes agree on at once: nothing is waited for, and nothing taken back. */
 export async function agreeAtOnce(
-  { source, chain }: Pick<ConfirmationsDeps, 'source' | 'chain'>,
-  deposits: readonly Deposit[],
+  { source }: Pick<ConfirmationsDeps, 'source'>,
+  deposits: readonly DueDeposit[],
   signal: AbortSignal,
 ): Promise<Agreed> {
-  const { votes } = await askAbout(source, deposits, chain.requiredConfirmations, signal);
+  const { votes } = await askAbout(source, deposits, signal);
   const confirmed = [...votes].flatMap(([deposit, ballot]) => {
     const verdict = decideDeposit(deposit, { votes: ballot, deniedBy: new Set(), waited: false });
     return verdict.kind === 'confirm' ? [verdict.agreed] : [];

@@ -19,7 +19,7 @@ import {
 } from '../storage/chains/chains.ts';
 import { insertRecheckMark } from '../storage/chains/recheck-marks.ts';
 import { type DatabaseTime, databaseTime, inTransaction } from '../storage/database.ts';
-import { hasSeenDeposit, listDepositsToConfirm } from '../storage/deposits/deposits.ts';
+import { findHighestSeen, hasSeenDeposit } from '../storage/deposits/waiting.ts';
 import { hasOpenPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { createBlockAgreement } from './agreement/block.ts';
@@ -76,9 +76,6 @@ const stoppedMs = 15_000;
 
 /** Reading blocks older than this while newer ones wait is being behind. */
 const lagSeconds = 60;
-
-/** Deposits that are looked at to see whether one waits for finality. */
-const mostWaiting = 200;
 
 /** Steps between two thinnings of the anchors. */
 const thinEvery = 64;
@@ -338,10 +335,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   /** The highest block with a deposit that waits for nothing but that `claimed` is agreed on to be final. */
   async function highestWaiting(state: ChainState, claimed: number): Promise<number | null> {
     if (chain.finality !== 'finalized') return null;
-    const settled = settledHeight({ ...state, finalizedHeight: claimed }, chain);
-    const deposits = await listDepositsToConfirm(db, network, settled, mostWaiting);
-    const waiting = deposits.filter(({ height }) => height > (state.finalizedHeight ?? -1));
-    return waiting.length === 0 ? null : Math.max(...waiting.map(({ height }) => height));
+    const upTo = settledHeight({ ...state, finalizedHeight: claimed }, chain);
+    return findHighestSeen(db, network, { above: state.finalizedHeight ?? -1, upTo });
   }
 
   /** @returns whether more deposits wait to be agreed on. */

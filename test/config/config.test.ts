@@ -72,6 +72,7 @@ describe('a chain', () => {
       idlePollSeconds: 15,
       recheckSeconds: 60,
       secondNodeWaitSeconds: 60,
+      confirmationTiers: [],
       startBlock: 'latest',
     });
     expect(ethereum).toMatchObject({
@@ -87,6 +88,36 @@ describe('a chain', () => {
       ['native', 'bnb', 18],
     ]);
     expect(ethereum?.assets.map((asset) => asset.decimals)).toEqual([6, 6, 18, 18]);
+  });
+
+  test('takes tiers of fewer confirmations, the smallest amounts first and none above its own', () => {
+    const tiersOf = (confirmationTiers: unknown, confirmations = 15) => {
+      const bsc = { rpc: ['https://b.example'], confirmations, confirmationTiers };
+      return { chains: { bsc } };
+    };
+    const tiers = [
+      { upToUsdCents: 2_000, confirmations: 2 },
+      { upToUsdCents: 10_000, confirmations: 5 },
+    ];
+    expect(parse(tiersOf(tiers)).chains.bsc?.confirmationTiers).toEqual(tiers);
+    expect(parse(tiersOf(tiers, 5)).chains.bsc?.confirmationTiers).toEqual(tiers);
+    expect(faultsOf(tiersOf(tiers, 4))).toEqual([
+      'chains.bsc.confirmationTiers[1].confirmations: found 5; expected at most the 4 of the chain',
+    ]);
+    expect(faultsOf(tiersOf(tiers.toReversed()))).toEqual([
+      'chains.bsc.confirmationTiers[1].upToUsdCents: found 2000; expected more than the 10000 of the tier before',
+      'chains.bsc.confirmationTiers[1].confirmations: found 2; expected more than the 5 of the tier before',
+    ]);
+    expect(faultsOf(tiersOf([tiers[0], tiers[0]]))).toHaveLength(2);
+    expect(faultsOf(tiersOf([{ upToUsdCents: 0, confirmations: 0 }, { upToUsdCents: 5 }, 7]))).toEqual([
+      'chains.bsc.confirmationTiers[0].upToUsdCents: found 0; expected a whole number from 1 to 100000000',
+      'chains.bsc.confirmationTiers[0].confirmations: found 0; expected a whole number from 1 to 100000',
+      'chains.bsc.confirmationTiers[1].confirmations: missing; expected a whole number from 1 to 100000',
+      'chains.bsc.confirmationTiers[2]: found 7; expected an object',
+    ]);
+    expect(faultsOf(tiersOf({ upToUsdCents: 2_000, confirmations: 2 }))).toEqual([
+      'chains.bsc.confirmationTiers: found an object; expected a list of tiers like {"upToUsdCents": 2000, "confirmations": 2}',
+    ]);
   });
 
   test('that is not mentioned is off', () => {

@@ -121,6 +121,7 @@ const story = fc.constantFrom<Action[]>(
 const history = fc.record({
   late: fc.constantFrom('flag', 'confirm'),
   toleranceBps: fc.constantFrom(0, 100),
+  tiers: fc.constantFrom([], [{ upToUsdCents: 5_500, confirmations: 1 }]),
   actions: fc
     .array(fc.oneof({ weight: 3, arbitrary: action.map((one) => [one]) }, story), {
       minLength: 3,
@@ -335,8 +336,8 @@ function sum(deposits: readonly Deposit[]): bigint {
   return deposits.reduce((total, deposit) => total + deposit.amount, 0n);
 }
 
-async function live(db: Db, { actions, ...payments }: History): Promise<void> {
-  const shop = await openShop(db, { addresses: 2, shared: true, payments });
+async function live(db: Db, { actions, tiers, ...payments }: History): Promise<void> {
+  const shop = await openShop(db, { addresses: 2, shared: true, payments, tiers });
   const past: Past = { payments: [], moved: new Set() };
   for (const each of actions) {
     await act(shop, past, each);

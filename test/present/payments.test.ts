@@ -64,7 +64,14 @@ describe('a payment, as its merchant sees it,', () => {
       ['remaining', '50.000000'],
       ['price', { amount: '50.00', currency: 'USD' }],
       ['provider', null],
+      ['required_confirmations', 15],
     ]);
+  });
+
+  test('shows as many required confirmations as its tier says, and all of them once more came than that', () => {
+    const tier = { confirmations: 2, upToAmount: usdt(50) };
+    expect(shown({ tier }).required_confirmations).toBe(2);
+    expect(shown({ tier, exceedsTier: true }).required_confirmations).toBe(15);
   });
 
   test('shows empty texts and an empty object where nothing was given', () => {

@@ -17,12 +17,17 @@ import { countUnmatchedDeposits } from '../../src/storage/deposits/attachments.t
 import {
   findDeposit,
   hasOrphanedNativeDeposit,
-  hasSeenDeposit,
   listDeposits,
   listDepositsOfPayment,
-  listDepositsToConfirm,
 } from '../../src/storage/deposits/deposits.ts';
 import { listDepositsIn } from '../../src/storage/deposits/range.ts';
+import {
+  findHighestSeen,
+  hasSeenDeposit,
+  listCompleting,
+  listDueOfTransactions,
+  listSeen,
+} from '../../src/storage/deposits/waiting.ts';
 import { findIdempotencyKey } from '../../src/storage/payments/idempotency.ts';
 import {
   findLatestPaymentAt,
@@ -57,7 +62,7 @@ import {
 import { type Asked, listenToQueries } from '../support/asked-queries.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { fillDatabase } from '../support/filled-database.ts';
-import { testTransfer } from '../support/payments.ts';
+import { testDeposit, testTransfer } from '../support/payments.ts';
 
 /*
  * What every step and every request asks of a database that has been in use for long: no query reads a table that
@@ -71,6 +76,7 @@ const pool = { merchantId: 'mer_1', network: bsc, currency: 'usdt' as const };
 const tip = 1_000 + payments;
 const recipient = '0'.repeat(39).concat('1') as AddressKey;
 const block = { height: tip - 3, hash: '0xb1' as BlockHash, time: Math.floor(now / 1000) };
+const depth = { head: tip, read: tip, final: tip, requiredConfirmations: 15 };
 const nativeTransfer = testTransfer({ token: 'native', currency: 'native', recipient, block });
 
 type Hot = Record<string, (trx: Trx) => Promise<unknown>>;
@@ -95,7 +101,11 @@ const hot: Hot = {
   'transfer: the surplus it is a part of': (trx) => findSurplusOver(trx, nativeTransfer),
   'settle: payment': (trx) => lockPayment(trx, payments - 3),
   'settle: its deposits': (trx) => listDepositsOfPayment(trx, payments - 3),
-  'confirm: deep deposits': (trx) => listDepositsToConfirm(trx, bsc, tip - 15, 50),
+  'confirm: deposits that complete payments': (trx) => listCompleting(trx, bsc, depth),
+  'confirm: the next seen deposits': (trx) =>
+    listSeen(trx, bsc, { upTo: tip - 15, after: { height: tip - 40, id: 17 }, limit: 200 }),
+  'confirm: those of transactions': (trx) => listDueOfTransactions(trx, bsc, [testDeposit()], depth),
+  'confirm: one that waits for finality?': (trx) => findHighestSeen(trx, bsc, { above: tip - 20, upTo: tip }),
   'balances: unmarked': (trx) => listUnmarked(trx, bsc, tip),
   'balances: uncompared': (trx) => listUncompared(trx, bsc, { now, upTo: now }),
   'balances: native deposits at an address': (trx) =>

@@ -160,12 +160,12 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     }
   }
 
-  async function tryCreate(currency: Currency = 'usdt'): Promise<CreateOutcome> {
+  async function tryCreate(currency: Currency = 'usdt', amountUsdCents = 5000): Promise<CreateOutcome> {
     return creator.create({
       merchantId,
       network,
       currency,
-      amountUsdCents: 5000,
+      amountUsdCents,
       externalOrderId: '',
       customerEmail: '',
       redirectUrl: '',
@@ -234,8 +234,8 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     async close(): Promise<void> {
       await Promise.all([...closing, source.close()]);
     },
-    async create(currency?: Currency): Promise<OnchainPayment> {
-      const outcome = await tryCreate(currency);
+    async create(currency?: Currency, amountUsdCents?: number): Promise<OnchainPayment> {
+      const outcome = await tryCreate(currency, amountUsdCents);
       if (!('view' in outcome)) throw new Error(`not created: ${outcome.outcome}`);
       return outcome.view.payment;
     },

@@ -28,6 +28,7 @@ export function testChain(network: Network, changes: Partial<ChainConfig> = {}):
     chainId: known.chainId,
     requiredConfirmations: known.requiredConfirmations,
     finality: known.finality,
+    confirmationTiers: [],
     pollSeconds: known.pollSeconds,
     idlePollSeconds: 15,
     recheckSeconds: 60,

@@ -44,9 +44,10 @@ export async function fillDatabase(
       select 'PAY-' || i, ${merchant}, 'onchain', ${status}, ${network}, ${network}, ${currency}, 18, '5000', 5000, 'USD', 5000,
         'order-' || i, 'jo@example.com', 'https://shop.example/thanks', '{}', 'token-' || i, ${at}, ${at} + 1800000,
         ${ended} from n`,
-    `${rows} insert into onchain_payments (payment_id, network, coin, token, usd_per_coin, required_amount, dust_amount, counted_amount, told_amount, reopened, address_id,
+    `${rows} insert into onchain_payments (payment_id, network, coin, token, usd_per_coin, required_amount, dust_amount, required_confirmations, tier_confirmations, tier_amount, counted_amount, told_amount, reopened, address_id,
         address, lock_height, lock_hash, lock_time, lock_chain_time, block_time_limit, released_at)
-      select i, ${network}, 'usdt', ${token}, '1', '5000', '5', '5000', '0', 0, 1 + i % 1000, ${hex('1 + i % 1000')}, ${height}, '0xb', (${at}) / 1000,
+      select i, ${network}, 'usdt', ${token}, '1', '5000', '5', 15, case when i % 2 = 0 then 2 else null end, case when i % 2 = 0 then '5000' else null end,
+        '5000', '0', 0, 1 + i % 1000, ${hex('1 + i % 1000')}, ${height}, '0xb', (${at}) / 1000,
         (${at}) / 1000, (${at}) / 1000 + 1800, ${ended} from n`,
     `update addresses set locked_by = id where id in (select address_id from onchain_payments where released_at is null)`,
     `${rows} insert into deposits (network, tx_hash, token, currency, decimals, recipient, ordinal, amount, height,

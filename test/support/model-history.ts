@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import type { BlockRef, TxHash } from '../../src/core/chain.ts';
 import type { OnchainPayment } from '../../src/core/payment.ts';
-import { readChain } from '../../src/storage/chains/chains.ts';
+import { type ChainState, readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { evmKey } from './addresses.ts';
 import { openWorld, type World, type WorldOptions } from './chain-world.ts';
 import { type FaultyDb, InjectedFault, makeFaulty } from './faulty-db.ts';
-import { allPayments } from './model-checks.ts';
+import { allDeposits, allPayments } from './model-checks.ts';
 import { tokenKey, usdt } from './payments.ts';
 import type { NodeView } from './scripted-chain.ts';
 
@@ -23,7 +23,11 @@ const steps = fc.integer({ min: 0, max: 6 });
 export const action = fc.oneof(
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constant('create'), currency: fc.constantFrom('usdt', 'usdc', 'native') }),
+    arbitrary: fc.record({
+      do: fc.constant('create'),
+      currency: fc.constantFrom('usdt', 'usdc', 'native'),
+      usdCents: fc.constantFrom(2_000, 5_000, 9_000),
+    }),
   },
   {
     weight: 6,
@@ -63,12 +67,19 @@ export const action = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('wait'), seconds: fc.integer({ min: 1, max: 90 }) }) },
 );
 
+/** Where a history is tiered; all of three confirmations above. A half more is above the tier again. */
+const confirmationTiers = [
+  { upToUsdCents: 2_500, confirmations: 1 },
+  { upToUsdCents: 7_000, confirmations: 2 },
+];
+
 export type Action = typeof action extends fc.Arbitrary<infer T> ? T : never;
 
 export const history = fc.record({
   late: fc.constantFrom('flag' as const, 'confirm' as const),
   finality: fc.constantFrom('depth' as const, 'depth' as const, 'finalized' as const),
   balanced: fc.boolean(),
+  tiered: fc.boolean(),
   actions: fc.array(action, { minLength: 20, maxLength: 80, size: 'max' }),
 });
 
@@ -94,14 +105,14 @@ export type ModelOptions = Pick<WorldOptions, 'network' | 'openSource'> & {
 
 export async function openModel(
   db: Db,
-  { late, finality, balanced }: Omit<History, 'actions'>,
+  { late, finality, balanced, tiered }: Omit<History, 'actions'>,
   { serve, ...on }: ModelOptions = {},
 ): Promise<Model> {
   const faulty = makeFaulty(db);
   const world = await openWorld(db, {
     addresses: modelAddresses,
     policy: { late },
-    chain: { finality },
+    chain: { finality, confirmationTiers: tiered ? confirmationTiers : [] },
     scripted: { nodes: 3, finalityLag: deepest, maxRange: 4, height: 12 },
     watcherDb: faulty.db,
     ...on,
@@ -118,7 +129,7 @@ export async function act(model: Model, what: Action): Promise<void> {
   const { chain } = world;
   switch (what.do) {
     case 'create':
-      await world.tryCreate(what.currency as 'usdt');
+      await world.tryCreate(what.currency as 'usdt', what.usdCents);
       break;
     case 'pay': {
       const payment = await pick(world, what.nth);
@@ -256,15 +267,40 @@ async function stepChecked(model: Model, times: number): Promise<void> {
   for (let i = 0; i < times; i++) await checkedStep(model);
 }
 
+/** What a step has confirmed lay as deep as its payment was promised. */
+async function checkDepth(world: World, state: ChainState | null, seen: ReadonlySet<number>): Promise<void> {
+  if (state === null) return;
+  const deposits = await allDeposits(world);
+  const payments = new Map((await allPayments(world)).map((payment) => [payment.id, payment]));
+  const { chainConfig } = world;
+  for (const { id, status, height, paymentId, role, txHash } of deposits) {
+    if (status !== 'confirmed' || !seen.has(id)) continue;
+    const payment = payments.get(paymentId ?? -1);
+    const full = payment?.requiredConfirmations ?? chainConfig.requiredConfirmations;
+    const isFinal = chainConfig.finality === 'depth' || height <= (state.finalizedHeight ?? -1);
+    if (isFinal && state.head.height - height + 1 >= full) continue;
+    const tier = payment?.tier ?? null;
+    if (payment === undefined || tier === null || role !== 'counted')
+      throw new Error(`${txHash} was confirmed too early`);
+    const received = deposits
+      .filter((other) => other.paymentId === payment.id && other.status !== 'orphaned')
+      .reduce((total, { amount }) => total + amount, 0n);
+    const deep = state.cursor.height - height + 1 >= tier.confirmations;
+    if (!deep || received > tier.upToAmount) throw new Error(`${txHash} was confirmed above its tier`);
+  }
+}
+
 async function checkedStep({ world, mayStop }: Model): Promise<void> {
   const { db, network, merchantId } = world;
   const before = (await listEvents(db, merchantId, 0, 10_000)).length;
+  const seen = (await allDeposits(world)).filter(({ status }) => status !== 'confirmed');
   try {
     await world.step();
   } catch (error) {
     if (!(error instanceof InjectedFault)) throw error;
   }
   const state = await readChain(db, network);
+  await checkDepth(world, state, new Set(seen.map(({ id }) => id)));
   const payments = new Map((await allPayments(world)).map((payment) => [payment.paymentNumber, payment]));
   for (const { type, body } of (await listEvents(db, merchantId, 0, 10_000)).slice(before)) {
     if (type !== 'payment.expired') continue;

@@ -1,4 +1,4 @@
-import type { PaymentPolicy } from '../../src/config.ts';
+import type { ConfirmationTier, PaymentPolicy } from '../../src/config.ts';
 import { keyOfHex } from '../../src/core/address.ts';
 import type { Currency } from '../../src/core/assets.ts';
 import type { TxHash } from '../../src/core/chain.ts';
@@ -34,6 +34,8 @@ export type ShopOptions = {
   addresses?: number;
   shared?: boolean;
   confirmations?: number;
+  /** Of both networks. Default none. */
+  tiers?: readonly ConfirmationTier[];
 };
 
 /** A merchant on a real database, whose customers pay on chains in memory that real watchers read. */
@@ -43,11 +45,16 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
   const clock = () => now;
   const confirmations = options.confirmations ?? 3;
   const defaults = testConfig();
+  const depth = {
+    requiredConfirmations: confirmations,
+    finality: 'depth',
+    confirmationTiers: options.tiers ?? [],
+  } as const;
   const config = testConfig({
     payments: { ...defaults.payments, ...options.payments },
     chains: {
-      bsc: testChain('bsc', { requiredConfirmations: confirmations, finality: 'depth' }),
-      ethereum: testChain('ethereum', { requiredConfirmations: confirmations, finality: 'depth' }),
+      bsc: testChain('bsc', depth),
+      ethereum: testChain('ethereum', depth),
     },
   });
   const merchantId = await addShop('Shop', options.addresses ?? 3, 0);

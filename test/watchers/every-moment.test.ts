@@ -48,14 +48,20 @@ const identityOf = ({ network, txHash, token, recipient, ordinal }: Deposit) =>
 /** Blocks that a payment rested on when it was confirmed. */
 type Ground = { payment: OnchainPayment; on: Deposit[] };
 
-/** S1, where finality decides: what is confirmed is on the chain, under what is final, and is never taken back. */
-function checkConfirmed({ world }: Model, { deposits, events, state }: Moment): void {
-  for (const { status, height, blockHash, txHash } of deposits) {
-    if (status !== 'confirmed') continue;
+/**
+ * S1, where finality decides: what is confirmed is on the chain, under what is final, and is never taken back. But for a
+ * payment with a tier, which depth confirms.
+ */
+function checkConfirmed({ world }: Model, { deposits, payments, events, state }: Moment): void {
+  const tiered = payments.filter(({ tier }) => tier !== null);
+  for (const { status, height, blockHash, txHash, paymentId } of deposits) {
+    if (status !== 'confirmed' || tiered.some(({ id }) => id === paymentId)) continue;
     expect(height, `${txHash} is final`).toBeLessThanOrEqual(state?.finalizedHeight ?? -1);
     expect(world.chain.at(height)?.hash, `the block of ${txHash}`).toBe(blockHash);
   }
-  expect(events.filter(({ type }) => type === 'payment.reverted')).toEqual([]);
+  const numbers = new Set(tiered.map(({ paymentNumber }) => paymentNumber));
+  const reverted = events.filter(({ type }) => type === 'payment.reverted');
+  expect(reverted.filter(({ told }) => !numbers.has(told.payment_id ?? ''))).toEqual([]);
 }
 
 /** S1, where depth decides: whoever was told of a confirmation that the chain took back is told of that. */
@@ -147,7 +153,21 @@ function checkEvents({ world }: Model, before: Moment, after: Moment): void {
 }
 
 /** How much of what matters was seen, so that no property holds for want of cases. */
-type Seen = { moved: number; together: number; confirmed: number; reverted: number; finalized: number };
+type Seen = {
+  moved: number;
+  together: number;
+  confirmed: number;
+  reverted: number;
+  finalized: number;
+  /** Confirmed by depth alone where finality decides, and reverted. */
+  byTier: number;
+  tierReverted: number;
+};
+
+function nothingSeen(): Seen {
+  const confirmed = { confirmed: 0, finalized: 0, byTier: 0 };
+  return { moved: 0, together: 0, ...confirmed, reverted: 0, tierReverted: 0 };
+}
 
 function count(seen: Seen, before: Moment, after: Moment, { finality }: History): void {
   const places = new Map(before.deposits.map(({ id, blockHash }) => [id, blockHash]));
@@ -158,8 +178,15 @@ function count(seen: Seen, before: Moment, after: Moment, { finality }: History)
   const all = (type: string, { events }: Moment) => events.filter((event) => event.type === type).length;
   const confirmed = all('payment.confirmed', after) - all('payment.confirmed', before);
   seen.confirmed += confirmed;
-  if (finality === 'finalized') seen.finalized += confirmed;
-  seen.reverted += all('payment.reverted', after) - all('payment.reverted', before);
+  const reverted = all('payment.reverted', after) - all('payment.reverted', before);
+  seen.reverted += reverted;
+  if (finality !== 'finalized') return;
+  seen.finalized += confirmed;
+  seen.tierReverted += reverted;
+  const final = after.state?.finalizedHeight ?? -1;
+  const known = new Set(before.deposits.filter(({ status }) => status === 'confirmed').map(({ id }) => id));
+  const fresh = after.deposits.filter(({ status, id }) => status === 'confirmed' && !known.has(id));
+  seen.byTier += fresh.filter(({ height }) => height > final).length;
 }
 
 async function live(db: Db, given: History, seen: Seen): Promise<void> {
@@ -198,7 +225,7 @@ describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTe
   test(
     'what is confirmed stays or is reverted, what is final stands, a transfer is one deposit, and events tell it all',
     async () => {
-      const seen: Seen = { moved: 0, together: 0, confirmed: 0, reverted: 0, finalized: 0 };
+      const seen = nothingSeen();
       const some = (round: number) =>
         liveThrough({
           ...{ openTestDb, kind, history, runs, fewer: 12, round },
@@ -220,7 +247,7 @@ describeDatabases('S1, S4, I1, I2: at every moment on TRON, over simulated nodes
   test(
     'what is confirmed stays or is reverted, what is final stands, a transfer is one deposit, and events tell it all',
     async () => {
-      const seen: Seen = { moved: 0, together: 0, confirmed: 0, reverted: 0, finalized: 0 };
+      const seen = nothingSeen();
       const onTron = async (db: Db, given: History) => {
         const model = await openTronModel(db, given);
         await liveIn(model, given, seen).finally(() => model.close());

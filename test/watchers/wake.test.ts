@@ -6,7 +6,7 @@ import type { OnchainPayment } from '../../src/core/payment.ts';
 import { createPayments } from '../../src/payments/create.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import { listNodes } from '../../src/storage/chains/nodes.ts';
-import { hasSeenDeposit } from '../../src/storage/deposits/deposits.ts';
+import { hasSeenDeposit } from '../../src/storage/deposits/waiting.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { watchChain } from '../../src/watchers/chain.ts';
 import { listenForHeads } from '../../src/watchers/evm/new-heads.ts';

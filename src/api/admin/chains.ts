@@ -9,7 +9,14 @@ import { listNodes } from '../../storage/chains/nodes.ts';
 import { readCoverages } from '../../storage/chains/recheck-marks.ts';
 import { type DatabaseTime, databaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
-import { commonErrors, countSchema, listOf, networkSchema, timeSchema } from '../merchant/schemas.ts';
+import {
+  commonErrors,
+  countSchema,
+  listOf,
+  networkSchema,
+  tiersSchema,
+  timeSchema,
+} from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 
 const nodeSchema = z.object({
@@ -62,6 +69,7 @@ const chainSchema = z.object({
   available: z.boolean().describe('Whether payments can be created on it.'),
   reason: z.string().nullable().describe('Why not.'),
   confirmations: countSchema,
+  confirmation_tiers: tiersSchema,
   cursor: z
     .object({ height: countSchema, hash: z.string(), time: timeSchema })
     .nullable()

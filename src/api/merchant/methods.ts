@@ -6,6 +6,7 @@ import { describeSkew, skewLimits } from '../../core/chain-time.ts';
 import type { FiatCode } from '../../core/fiat.ts';
 import type { Network } from '../../core/networks.ts';
 import { quarantineStart } from '../../core/pool.ts';
+import { presentTiers } from '../../present/chains.ts';
 import type { Offer, ProviderDesk } from '../../providers/desk.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
@@ -17,7 +18,7 @@ import { countDerivable } from '../../storage/pool/derived-pools.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Api } from '../routes.ts';
 import { offerFor } from './create-charge.ts';
-import { commonErrors, countSchema, currencySchema, listOf, networkSchema } from './schemas.ts';
+import { commonErrors, countSchema, currencySchema, listOf, networkSchema, tiersSchema } from './schemas.ts';
 
 /** Counting stops here: more free addresses than this make no difference to anybody. */
 const mostCounted = 10_000;
@@ -27,6 +28,7 @@ const methodSchema = z.object({
   chain: z.string().meta({ example: 'BNB Smart Chain' }),
   currency: currencySchema,
   confirmations: countSchema.describe('How many confirm a payment.'),
+  confirmation_tiers: tiersSchema,
   available: z.boolean().describe('Whether a payment can be created now.'),
   reason: z.string().nullable().describe('Why not.'),
   free_addresses: countSchema.describe(`Counted up to ${mostCounted}; those that can be derived are free.`),
@@ -86,6 +88,7 @@ export function registerMethodRoutes(api: Api, deps: MethodRouteDeps): void {
             chain: chain.name,
             currency: asset.currency,
             confirmations: chain.requiredConfirmations,
+            confirmation_tiers: presentTiers(chain),
             available: reason === null,
             reason,
             free_addresses: free,
@@ -108,6 +111,7 @@ export function registerMethodRoutes(api: Api, deps: MethodRouteDeps): void {
       chain: offer.label,
       currency: currency.toLowerCase() as Currency,
       confirmations: 0,
+      confirmation_tiers: [],
       available: reason === null,
       reason,
       free_addresses: 0,

@@ -58,6 +58,10 @@ export function requireCurrency(currency: Currency, chains: Config['chains']): v
 export const statusSchema = z.enum(paymentStatuses);
 export const countSchema = z.int().min(0);
 
+export const tiersSchema = z
+  .array(z.object({ up_to_usd_cents: countSchema, confirmations: countSchema }))
+  .describe('Small payments need fewer, as long as no more than that comes: the smallest amounts first.');
+
 /** Times in answers: ISO 8601 in UTC, to the second. */
 export const timeSchema = z.string().meta({ format: 'date-time', example: '2026-05-24T11:35:00Z' });
 
@@ -158,6 +162,9 @@ export const paymentSchema = z
     provider: providerSchema
       .nullable()
       .describe('Of payments by a fiat provider; null for those on a chain.'),
+    required_confirmations: countSchema.describe(
+      'How many are needed: fewer for a small payment where the chain has tiers, all of them once more came than that.',
+    ),
   })
   .meta({ id: 'Payment' });
 

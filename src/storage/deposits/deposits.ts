@@ -162,69 +162,6 @@ export async function listDepositsOfPayment(db: Db, paymentId: number): Promise<
   }
 }
 
-/**
- * Deposits that nodes have yet to agree on: seen, in a block at or below `height`, all of those of at most
- * `transactions` transactions. Those with which a payment is complete come first, then by height: dust, however much of
- * it, must not hold up who has paid.
- */
-export async function listDepositsToConfirm(
-  db: Db,
-  network: Network,
-  height: number,
-  transactions: number,
-): Promise<Deposit[]> {
-  // Only an order hangs on these sums: floating point will do.
-  const paid = sql`(select sum(cast(d.amount as double precision)) from deposits d
-    where d.payment_id = deposits.payment_id and d.status <> 'orphaned' and d.role in ('counted', 'accepted'))`;
-  const completes = sql<number>`case when exists (select 1 from payments p
-    join onchain_payments o on o.payment_id = p.id where p.id = deposits.payment_id and p.status = 'pending'
-    and ${paid} >= cast(o.required_amount as double precision)) then 0 else 1 end`;
-  const first = await db
-    .selectFrom('deposits')
-    .select(['tx_hash', 'block_hash', sql<number>`min(${completes})`.as('turn')])
-    .where('network', '=', network)
-    .where('status', '=', sql.lit('seen'))
-    .where('height', '<=', height)
-    .groupBy(['tx_hash', 'block_hash'])
-    .orderBy('turn')
-    .orderBy((eb) => eb.fn.min('height'))
-    .orderBy((eb) => eb.fn.min('id'))
-    .limit(transactions)
-    .execute();
-  if (first.length === 0) return [];
-  const rows = await db
-    .selectFrom('deposits')
-    .select(depositColumns)
-    .where('network', '=', network)
-    .where('status', '=', sql.lit('seen'))
-    .where('height', '<=', height)
-    .where((eb) =>
-      eb.or(
-        first.map(({ tx_hash, block_hash }) =>
-          eb.and([eb('tx_hash', '=', tx_hash), eb('block_hash', '=', block_hash)]),
-        ),
-      ),
-    )
-    .orderBy('id')
-    .execute();
-  const turns = new Map(first.map(({ tx_hash, block_hash }, turn) => [`${tx_hash} ${block_hash}`, turn]));
-  const turnOf = ({ txHash, blockHash }: Deposit) => turns.get(`${txHash} ${blockHash}`) ?? 0;
-  return rows.map(toDeposit).toSorted((one, other) => turnOf(one) - turnOf(other));
-}
-
-/** Whether a payment's deposit is on its way to being confirmed. */
-export async function hasSeenDeposit(db: Db, network: Network): Promise<boolean> {
-  const row = await db
-    .selectFrom('deposits')
-    .select('id')
-    .where('network', '=', network)
-    .where('status', '=', sql.lit('seen'))
-    .where('payment_id', 'is not', null)
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
 /** Whether the chain took back a transfer of its own coin that was first seen after `since`, Unix ms. */
 export async function hasOrphanedNativeDeposit(db: Db, network: Network, since: number): Promise<boolean> {
   const row = await db

@@ -44,6 +44,10 @@ export function selectPayments(db: Db) {
       'onchain_payments.usd_per_coin',
       'onchain_payments.required_amount',
       'onchain_payments.dust_amount',
+      'onchain_payments.required_confirmations',
+      'onchain_payments.tier_confirmations',
+      'onchain_payments.tier_amount',
+      'onchain_payments.exceeds_tier',
       'onchain_payments.counted_amount',
       'onchain_payments.told_amount',
       'onchain_payments.completed_by',
@@ -100,6 +104,10 @@ export async function insertPayment(trx: Trx, payment: Omit<OnchainPayment, 'id'
       usd_per_coin: payment.usdPerCoin,
       required_amount: payment.requiredAmount.toString(),
       dust_amount: payment.dustAmount.toString(),
+      required_confirmations: payment.requiredConfirmations,
+      tier_confirmations: payment.tier?.confirmations ?? null,
+      tier_amount: payment.tier?.upToAmount.toString() ?? null,
+      exceeds_tier: Number(payment.exceedsTier),
       counted_amount: payment.countedAmount.toString(),
       told_amount: payment.toldAmount.toString(),
       completed_by: payment.completedBy,
@@ -382,6 +390,15 @@ export async function updateCounted(
     .execute();
 }
 
+/** Whether more has come than what fewer confirmations are enough for. */
+export async function setExceedsTier(trx: Trx, id: number, exceedsTier: boolean): Promise<void> {
+  await trx
+    .updateTable('onchain_payments')
+    .set({ exceeds_tier: Number(exceedsTier) })
+    .where('payment_id', '=', id)
+    .execute();
+}
+
 export function toPayment(row: Row): OnchainPayment {
   if (row.kind !== 'onchain')
     throw new InvariantError(`payment ${row.id} is of the unknown kind ${row.kind}`);
@@ -414,6 +431,12 @@ export function toPayment(row: Row): OnchainPayment {
     usdPerCoin: row.usd_per_coin,
     requiredAmount: BigInt(row.required_amount),
     dustAmount: BigInt(row.dust_amount),
+    requiredConfirmations: row.required_confirmations,
+    tier:
+      row.tier_confirmations === null || row.tier_amount === null
+        ? null
+        : { confirmations: row.tier_confirmations, upToAmount: BigInt(row.tier_amount) },
+    exceedsTier: row.exceeds_tier === 1,
     countedAmount: BigInt(row.counted_amount),
     toldAmount: BigInt(row.told_amount),
     completedBy: row.completed_by as TxHash | null,

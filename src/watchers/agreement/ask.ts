@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.ts';
 import { confirmationsAt } from '../../core/confirmations.ts';
 import type { Enough, NodeAnswer } from '../../core/node.ts';
 import type { Deposit } from '../../core/payment.ts';
+import type { DueDeposit } from '../../storage/deposits/waiting.ts';
 import type { ChainSource, Inclusion, InclusionQuery } from '../source.ts';
 import { type DepositVote, isSettled } from './deposit.ts';
 
@@ -17,16 +18,15 @@ export type DepositAnswers = {
 /** Asks each node about deposits, all of them in one request to each, until all are confirmed whatever the others say. */
 export async function askAbout(
   source: Pick<ChainSource, 'inclusionsOfEach'>,
-  deposits: readonly Deposit[],
-  requiredConfirmations: number,
+  deposits: readonly DueDeposit[],
   signal: AbortSignal,
 ): Promise<DepositAnswers> {
   const queries = new Map(deposits.map((deposit) => [deposit, queryOf(deposit)]));
-  const votesOn = (deposit: Deposit, query: InclusionQuery, answers: readonly InclusionAnswer[]) =>
+  const votesOn = (deposit: DueDeposit, query: InclusionQuery, answers: readonly InclusionAnswer[]) =>
     new Map(
       answers.map((answer) => {
         const { host } = answer;
-        return [host, voteOf(inclusionOf(answer, query), deposit, host, requiredConfirmations)];
+        return [host, voteOf(inclusionOf(answer, query), deposit, host)];
       }),
     );
   const settled: Enough<Map<InclusionQuery, Inclusion>> = (answers, missing) =>
@@ -52,19 +52,14 @@ export function inclusionOf(answer: InclusionAnswer, query: InclusionQuery): Inc
   return answer.value.get(query) ?? { kind: 'unknown', reason: `${answer.host}: not answered` };
 }
 
-function voteOf(
-  inclusion: Inclusion,
-  deposit: Deposit,
-  host: string,
-  requiredConfirmations: number,
-): DepositVote {
+function voteOf(inclusion: Inclusion, deposit: DueDeposit, host: string): DepositVote {
   switch (inclusion.kind) {
     case 'included': {
       const { block, amount, head, weak } = inclusion;
       if (block.hash !== deposit.blockHash) return { kind: 'denies', weak: false };
       // Of another node that is no second word.
       if (weak === true && host !== deposit.reportedBy) return { kind: 'silent' };
-      const deep = confirmationsAt(head, deposit.height) >= requiredConfirmations;
+      const deep = confirmationsAt(head, deposit.height) >= deposit.requiredConfirmations;
       return { kind: 'has', statement: { hash: block.hash, time: block.time, amount }, deep };
     }
     case 'absent':

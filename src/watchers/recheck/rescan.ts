@@ -9,10 +9,11 @@ import { type ChainState, readChain } from '../../storage/chains/chains.ts';
 import { readRecheckMark } from '../../storage/chains/recheck-marks.ts';
 import { recordMissingScan } from '../../storage/chains/scans.ts';
 import { inTransaction } from '../../storage/database.ts';
+import { listDueOfTransactions } from '../../storage/deposits/waiting.ts';
 import { findPaymentById } from '../../storage/payments/payments.ts';
 import { createOutages } from '../agreement/ask.ts';
 import type { CommitContext } from '../commit.ts';
-import { agreeAtOnce, commitConfirmed, settledHeight } from '../confirmations.ts';
+import { agreeAtOnce, commitConfirmed, depthOf } from '../confirmations.ts';
 import type { WatcherDeps } from '../watcher.ts';
 import { commitReading, type Repair } from './apply.ts';
 import { nextRange } from './next-range.ts';
@@ -46,6 +47,9 @@ export type RescanReport = {
 
 /** Failures of one range after which no node is hoped for any more. */
 const mostFailures = 5;
+
+/** Deposits that nodes are asked about at once. */
+const portion = 200;
 
 /** Longest wait between them, ms. */
 const longestWaitMs = 10_000;
@@ -164,10 +168,17 @@ async function confirmFound(
   const { db, chain } = deps;
   const state = await readChain(db, chain.network);
   if (state === null) return [];
-  const deep = found.filter(({ height }) => height <= settledHeight(state, chain));
-  if (deep.length === 0) return [];
-  const agreed = await agreeAtOnce(deps, deep, signal);
-  return inTransaction(db, (trx) => commitConfirmed(trx, agreed, contextOf(deps)));
+  const ids = new Set(found.map(({ id }) => id));
+  const settled: Settlement[] = [];
+  for (let start = 0; start < found.length; start += portion) {
+    const some = found.slice(start, start + portion);
+    const due = await listDueOfTransactions(db, chain.network, some, depthOf(state, chain));
+    const deep = due.filter(({ id }) => ids.delete(id));
+    if (deep.length === 0) continue;
+    const agreed = await agreeAtOnce(deps, deep, signal);
+    settled.push(...(await inTransaction(db, (trx) => commitConfirmed(trx, agreed, contextOf(deps)))));
+  }
+  return settled;
 }
 
 /** What a running daemon, which may be faster than we are, has made meanwhile of payments that were in these states. */

@@ -51,6 +51,7 @@ describeDatabases('creating a payment', (openTestDb) => {
       remaining: '50.000000',
       price: { amount: '50.00', currency: 'USD' },
       provider: null,
+      required_confirmations: 15,
     });
     expect(answer.headers.get('location')).toBe(`/api/v1/payments/${answer.body.payment_number}/`);
     expect(answer.headers.has('idempotency-replayed')).toBe(false);

@@ -54,6 +54,7 @@ describeDatabases('what can be paid with', (openTestDb) => {
       chain: 'BNB Smart Chain',
       currency: 'usdt',
       confirmations: 15,
+      confirmation_tiers: [],
       available: true,
       reason: null,
       free_addresses: 5,
@@ -66,6 +67,33 @@ describeDatabases('what can be paid with', (openTestDb) => {
       reason: 'no receive address',
       free_addresses: 0,
     });
+  });
+
+  test('fewer confirmations for small payments are told, and shown by a payment that they apply to', async () => {
+    const tiers = [
+      { upToUsdCents: 2_000, confirmations: 2 },
+      { upToUsdCents: 10_000, confirmations: 5 },
+    ];
+    const chains = { bsc: testChain('bsc', { confirmationTiers: tiers }) };
+    const api = await openApiServer(await openTestDb(), { chains });
+    const shop = await api.addMerchant();
+    await api.addAddresses(shop, 'bsc', 4);
+    expect((await methodsOf(api, shop))['bsc usdt']).toMatchObject({
+      confirmations: 15,
+      confirmation_tiers: [
+        { up_to_usd_cents: 2_000, confirmations: 2 },
+        { up_to_usd_cents: 10_000, confirmations: 5 },
+      ],
+    });
+    for (const [amount_usd_cents, required_confirmations] of [
+      [2_000, 2],
+      [2_001, 5],
+      [10_001, 15],
+    ]) {
+      const json = { amount_usd_cents, network: 'bsc', currency: 'usdt' };
+      const created = await api.send('POST', '/api/v1/payments/', { key: shop.key, json });
+      expect(created).toMatchObject({ status: 201, body: { required_confirmations } });
+    }
   });
 
   test('a held address is not free, and a pool that is all held is not available', async () => {

@@ -40,6 +40,7 @@ const options = fc.record({
   late: fc.constantFrom('flag' as const, 'confirm' as const),
   finality: fc.constantFrom('depth' as const, 'finalized' as const),
   balanced: fc.boolean(),
+  tiered: fc.boolean(),
 });
 
 const lyingHistory = fc.tuple(options, fc.array(step, { minLength: 20, maxLength: 120, size: 'max' }));

@@ -41,6 +41,7 @@ const mix = fc.record({
   liar: fc.boolean(),
   late: fc.constantFrom('flag' as const, 'confirm' as const),
   finality: fc.constantFrom('depth' as const, 'finalized' as const),
+  tiered: fc.boolean(),
   dice: fc.integer({ min: 1, max: 2 ** 31 - 2 }),
   steps: fc.array(step, { minLength: 20, maxLength: 70, size: 'max' }),
 });

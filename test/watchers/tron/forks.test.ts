@@ -11,7 +11,7 @@ import { chainIdOf, simulatedNodeForTest, tronSourceForTest } from '../../suppor
 /** Three nodes, of which six blocks below the head are solid; read to the head. */
 async function open(finality: 'finalized' | 'depth' = 'finalized') {
   const db = await openDatabase('sqlite::memory:');
-  const model = await openTronModel(db, { late: 'flag', finality, balanced: false });
+  const model = await openTronModel(db, { late: 'flag', finality, balanced: false, tiered: false });
   const { world } = model;
   const close = async () => {
     await model.close();
