@@ -296,15 +296,30 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       reported_by text,
       unique (network, tx_hash, token, recipient, ordinal)
     )`,
-    sql`create index deposits_payment on deposits (payment_id, id) where payment_id is not null`,
+    // In chain order.
+    sql`create index deposits_payment on deposits (payment_id, status, height, coalesce(log_index, -1), id)
+      where payment_id is not null`,
     // The largest of a payment, however much dust there is beside them.
     sql`create index deposits_size on deposits
       (payment_id, status, (length(amount) - decimals) desc, amount desc, id) where payment_id is not null`,
-    sql`create index deposits_height on deposits (network, height)`,
+    sql`create index deposits_height on deposits (network, height, id)`,
     sql`create index deposits_seen on deposits (network, height, id) where status = 'seen'`,
     sql`create index deposits_seen_paid on deposits (network) where status = 'seen' and payment_id is not null`,
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
     sql`create index deposits_role on deposits (role, id)`,
+
+    // What a payment's deposits add up to is kept with every change of them: nobody reads all of them for the next one.
+    sql`create table deposit_sums (
+      payment_id ${int} not null,
+      network text not null,
+      token text not null,
+      status text not null,
+      role text not null,
+      total ${int} not null,
+      amount ${sql.raw(postgres ? 'numeric' : 'text')} not null,
+      latest_block_time ${int} not null,
+      primary key (payment_id, network, token, status, role)
+    )`,
 
     // What a payment's address held of the native coin when it was locked, and whether that was compared at the end.
     sql`create table balance_marks (
@@ -516,6 +531,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`,
     sql`create index audit_log_subject on audit_log (subject, id)`,
     ...(postgres ? frozenOnPostgres : frozenOnSqlite),
+    ...(postgres ? sumsOnPostgres : sumsOnSqlite),
   ];
 
   for (const statement of statements) await statement.execute(db);
@@ -532,4 +548,55 @@ const frozenOnPostgres = [
     $$ begin raise exception 'the audit log is append only'; end $$`,
   sql`create trigger audit_log_frozen before update or delete or truncate on audit_log
     for each statement execute function audit_log_is_append_only()`,
+];
+
+const alike = 'payment_id, network, token, status, role';
+
+// SQLite adds up 64 bits, or a float: add_amounts is ours, see storage/sqlite.ts.
+const addToSums = `insert into deposit_sums (${alike}, total, amount, latest_block_time)
+    select new.payment_id, new.network, new.token, new.status, new.role, 1, new.amount, new.block_time
+    where new.payment_id is not null
+    on conflict (${alike}) do update set total = total + 1, amount = add_amounts(amount, new.amount),
+      latest_block_time = max(latest_block_time, new.block_time);`;
+
+const takeFromSums = `update deposit_sums set total = total - 1, amount = add_amounts(amount, '-' || old.amount)
+    where (${alike}) = (old.payment_id, old.network, old.token, old.status, old.role);`;
+
+const sumsOnSqlite = [
+  sql`create trigger deposit_sums_insert after insert on deposits begin ${sql.raw(addToSums)} end`,
+  sql`create trigger deposit_sums_update
+    after update of payment_id, status, role, amount, block_time on deposits
+    begin ${sql.raw(takeFromSums)} ${sql.raw(addToSums)} end`,
+  sql`create trigger deposit_sums_delete after delete on deposits begin ${sql.raw(takeFromSums)} end`,
+];
+
+/**
+ * Once for each statement: a row that is updated ten thousand times in a transaction grows slower with each. `changed` are
+ * the rows that come, with a plus, and go, with a minus.
+ */
+function changeSums(name: string, changed: string) {
+  return sql`create function ${sql.raw(name)}() returns trigger language plpgsql as $$
+    begin
+      insert into deposit_sums as sums (${sql.raw(alike)}, total, amount, latest_block_time)
+        select ${sql.raw(alike)}, sum(n), sum(n * amount::numeric), max(block_time) from (${sql.raw(changed)}) as changed
+        where payment_id is not null group by ${sql.raw(alike)} order by ${sql.raw(alike)}
+        on conflict (${sql.raw(alike)}) do update set total = sums.total + excluded.total,
+          amount = sums.amount + excluded.amount,
+          latest_block_time = greatest(sums.latest_block_time, excluded.latest_block_time);
+      return null;
+    end $$`;
+}
+
+const [coming, going] = ['select 1 as n, * from added', 'select -1 as n, * from taken'];
+
+const sumsOnPostgres = [
+  changeSums('deposits_inserted', coming),
+  changeSums('deposits_updated', `${coming} union all ${going}`),
+  changeSums('deposits_deleted', going),
+  sql`create trigger deposit_sums_insert after insert on deposits referencing new table as added
+    for each statement execute function deposits_inserted()`,
+  sql`create trigger deposit_sums_update after update on deposits referencing old table as taken new table as added
+    for each statement execute function deposits_updated()`,
+  sql`create trigger deposit_sums_delete after delete on deposits referencing old table as taken
+    for each statement execute function deposits_deleted()`,
 ];

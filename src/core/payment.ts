@@ -172,6 +172,28 @@ export function isOwnAsset(payment: OnchainPayment, deposit: Pick<Deposit, 'netw
   return deposit.network === payment.network && deposit.token === payment.token;
 }
 
+/** Whether it adds to what its payment needs. */
+export function counts({ role }: Pick<Deposit, 'role'>): boolean {
+  return role === 'counted' || role === 'accepted';
+}
+
+/** Deposits of a payment that are alike, added up. */
+export type DepositSum = Pick<Deposit, 'network' | 'token' | 'status' | 'role' | 'amount'> & {
+  /** How many they are. */
+  total: number;
+};
+
+/** What the deposits of a payment come to, however many there are. */
+export type Tally = {
+  sums: readonly DepositSum[];
+  /** Of what counted and a reorg threw out so lately that it may be mined again. */
+  missing: readonly DepositSum[];
+  /** Whether something counts as in time that the chain has put past the end since. */
+  countsLate: boolean;
+  /** The transactions with which what is confirmed suffices: what counts, and all of it. Null while it does not. */
+  completedBy: { counted: TxHash | null; all: TxHash | null };
+};
+
 /** What the chains show of a payment's deposits. What they took back is not among it. */
 export type PaymentDeposits = {
   /** Those that are shown, the largest first. */

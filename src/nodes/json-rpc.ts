@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import { createScrubber } from '../config/scrub.ts';
 import type { RpcEndpoint } from '../config.ts';
@@ -41,6 +42,9 @@ export const requestTimeoutMs = 10_000;
 
 /** Some 50,000 logs. More at once costs memory without saving time. */
 const defaultMaxBytes = 32 * 1024 * 1024;
+
+/** Characters. */
+const largeAnswer = 512 * 1024;
 
 /** Erigon's default limit; geth takes 1,000. */
 const mostCalls = 100;
@@ -115,7 +119,10 @@ export function createRpcClient(options: RpcClientOptions): RpcClient {
     const answer = await http.post(JSON.stringify(calls.length === 1 ? requests[0] : requests), signal);
     const took = performance.now() - startedAt;
     latency = latency === null ? took : latency * 0.8 + took * 0.2;
-    return readPosted(answer, calls, firstId, clean);
+    const posted = readPosted(answer, calls, firstId, clean);
+    // Thousands of logs take long to parse, and as long again to judge: others have their turn in between.
+    if (answer.text.length > largeAnswer) await setImmediate();
+    return posted;
   }
 
   return {

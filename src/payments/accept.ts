@@ -1,20 +1,21 @@
 import type { Clock } from '../clock.ts';
 import { isTaken } from '../core/charge.ts';
 import { formatAmount } from '../core/money.ts';
-import type { Deposit, OnchainPayment, Payment, PaymentView, ProviderPayment } from '../core/payment.ts';
+import type { DepositSum, OnchainPayment, Payment, PaymentView, ProviderPayment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { inTransaction } from '../storage/database.ts';
-import { detachOrphaned } from '../storage/deposits/attachments.ts';
-import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
+import { detachLost } from '../storage/deposits/attachments.ts';
+import { listSums } from '../storage/deposits/sums.ts';
+import { readTally } from '../storage/deposits/tally.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { findNumbered } from '../storage/payments/numbers.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
 import { lockProviderPayment, updateProviderPayment } from '../storage/providers/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
-import { acceptance } from './decide.ts';
+import { acceptance, acceptedAsIs, type Decision } from './decide.ts';
 import { announcePayment, changePayment } from './settle.ts';
-import { receivedAmount, substitutesOf } from './tally.ts';
+import { receivedAmount } from './tally.ts';
 
 export type OperatorDeps = { db: Db; clock: Clock };
 
@@ -41,12 +42,12 @@ export async function acceptPayment(
     if (kind === 'provider') return acceptCharge(trx, id, { reason, actor, now: clock() });
     const payment = await lockPayment(trx, id);
     if (payment.status === 'confirmed') return acceptAgain(trx, payment);
-    const deposits = await listDepositsOfPayment(trx, id);
+    const sums = await listSums(trx, id);
     const now = clock();
-    const accepted = acceptance(payment, deposits, now);
-    if (accepted === null) return { outcome: 'not_acceptable', why: whyNot(deposits) };
+    const accepted = await acceptSums(trx, payment, sums, now);
+    if (accepted === null) return { outcome: 'not_acceptable', why: whyNot(sums) };
 
-    await detachLost(trx, payment, deposits);
+    await detachLost(trx, payment);
     const confirmed = await changePayment(trx, accepted.payment, accepted.decision, { now });
     if (confirmed === null) throw new InvariantError(`payment ${id} changed while it was held`);
     await recordAudit(trx, {
@@ -58,28 +59,28 @@ export async function acceptPayment(
         reason,
         status: payment.status,
         expected_amount: formatAmount(payment.expectedAmount, payment.decimals),
-        received_amount: formatAmount(receivedAmount(payment, deposits), payment.decimals),
+        received_amount: formatAmount(receivedAmount(payment, sums), payment.decimals),
       },
     });
     return { outcome: 'accepted', view: await viewOf(trx, confirmed) };
   });
 }
 
-/**
- * Lets go of what was taken instead of the asked asset and is no longer there: with it the payment would never be
- * whole, whatever an operator says now.
- */
-export async function detachLost(
+/** What follows when a payment is settled with what came for it; null when that is nothing, or not all of it is sure. */
+export async function acceptSums(
   trx: Trx,
-  payment: OnchainPayment,
-  deposits: readonly Deposit[],
-): Promise<void> {
-  const lost = substitutesOf(payment, deposits).filter((deposit) => deposit.status === 'orphaned');
-  await detachOrphaned(
-    trx,
-    lost.map((deposit) => deposit.id),
-  );
+  before: OnchainPayment,
+  sums: readonly DepositSum[],
+  now: number,
+): Promise<{ payment: OnchainPayment; decision: Decision } | null> {
+  const payment = acceptedAsIs(before, sums, now);
+  if (payment === null) return null;
+  const decision = acceptance(payment, await readTally(trx, payment, byHand));
+  return decision === null ? null : { payment, decision };
 }
+
+/** An operator waits for nothing, and takes all that came. */
+export const byHand = { forgotten: Number.MAX_SAFE_INTEGER, completes: 'all' } as const;
 
 /** What a provider took though it was late, or no more than a part, as nobody can tell from its answers how much. */
 async function acceptCharge(
@@ -113,8 +114,8 @@ async function acceptAgain(trx: Trx, payment: Payment): Promise<AcceptOutcome> {
   return { outcome: 'accepted', view: await viewOf(trx, payment) };
 }
 
-function whyNot(deposits: readonly Deposit[]): string {
-  return deposits.some((deposit) => deposit.status === 'seen')
+function whyNot(sums: readonly DepositSum[]): string {
+  return sums.some(({ status }) => status === 'seen')
     ? 'a deposit of it awaits its confirmations'
     : 'nothing was received for it';
 }

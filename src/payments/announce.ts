@@ -48,18 +48,20 @@ async function announceUnmatched(
     for (const one of unmatched) await announceDeposit(trx, one, [], context);
     return;
   }
-  const bySize = unmatched.toSorted((a, b) => compareSize(b.deposit, a.deposit));
-  const single = new Set(bySize.slice(0, mostUnmatched));
+  const sorted = bySize(unmatched);
+  const single = new Set(sorted.slice(0, mostUnmatched));
   for (const one of unmatched) if (single.has(one)) await announceDeposit(trx, one, [], context);
-  const [largest, ...others] = bySize.slice(mostUnmatched);
+  const [largest, ...others] = sorted.slice(mostUnmatched);
   if (largest !== undefined) await announceDeposit(trx, largest, others, context);
 }
 
 /** In whole coins, whatever these are worth. */
-function compareSize(a: Deposit, b: Deposit): number {
-  const scaled = ({ amount, decimals }: Deposit) => amount * 10n ** BigInt(36 - decimals);
-  const difference = scaled(a) - scaled(b);
-  return difference < 0n ? -1 : Number(difference > 0n);
+function bySize(recorded: readonly Recorded[]): Recorded[] {
+  const sized = recorded.map((one) => {
+    const { amount, decimals } = one.deposit;
+    return { one, size: amount * 10n ** BigInt(36 - decimals) };
+  });
+  return sized.toSorted((a, b) => (a.size === b.size ? 0 : a.size > b.size ? -1 : 1)).map(({ one }) => one);
 }
 
 async function announceDeposit(

@@ -1,8 +1,9 @@
 import type { EventType } from '../core/events.ts';
 import type { Deposit } from '../core/payment.ts';
-import { sumsOfPayment } from '../storage/deposits/sums.ts';
+import { listSums } from '../storage/deposits/sums.ts';
 import type { Trx } from '../storage/schema.ts';
 import type { Holders } from './holders.ts';
+import { countedAmount, receivedAmount } from './tally.ts';
 
 /** What recording a transfer means for a payment. */
 export type Recorded = {
@@ -24,7 +25,8 @@ export async function keepOneEvent(trx: Trx, recorded: readonly Recorded[], hold
   for (const [paymentId, all] of Map.groupBy(arrived, (one) => one.paymentId)) {
     if (paymentId === null) continue;
     const payment = await holders.payment(paymentId);
-    const { received, counted } = await sumsOfPayment(trx, payment);
+    const sums = await listSums(trx, payment.id);
+    const [received, counted] = [receivedAmount(payment, sums), countedAmount(payment, sums)];
     const [detected, late] = [ofEvent(all, 'payment.detected'), ofEvent(all, 'payment.late')];
     const [firstDetected] = crosses(payment.dustAmount, counted, sum(detected)) ? detected : [];
     const [firstLate] =

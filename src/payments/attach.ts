@@ -1,16 +1,17 @@
-import { type Deposit, isOwnAsset, type OnchainPayment } from '../core/payment.ts';
+import { type Deposit, type DepositSum, isOwnAsset, type OnchainPayment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { inTransaction } from '../storage/database.ts';
-import { attachToPayment, lockDeposit } from '../storage/deposits/attachments.ts';
-import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
+import { attachToPayment, detachLost, lockDeposit } from '../storage/deposits/attachments.ts';
+import { listSums } from '../storage/deposits/sums.ts';
+import { readTally } from '../storage/deposits/tally.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { findNumbered } from '../storage/payments/numbers.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
 import type { Trx } from '../storage/schema.ts';
-import { detachLost, type OperatorAct, type OperatorDeps } from './accept.ts';
-import { attachment } from './decide.ts';
+import { acceptSums, byHand, type OperatorAct, type OperatorDeps } from './accept.ts';
+import { acceptance, type Decision, reasonOnly } from './decide.ts';
 import { announcePayment, changePayment, noteCounted } from './settle.ts';
-import { receivedAmount } from './tally.ts';
+import { receivedAmount, substitutesOf } from './tally.ts';
 
 export type AttachOutcome =
   | { outcome: 'attached'; deposit: Deposit; payment: OnchainPayment }
@@ -38,10 +39,9 @@ export async function attachDeposit(
       return { outcome: 'not_attachable', why: 'the payment is made by a provider' };
     const payment = await lockPayment(trx, found.id);
     if (isAttached(deposit, payment)) return { outcome: 'attached', deposit, payment };
-    const others = await listDepositsOfPayment(trx, payment.id);
-    const why = whyNot(deposit, payment, others);
+    const why = whyNot(deposit, payment, await listSums(trx, payment.id));
     if (why !== null) return { outcome: 'not_attachable', why };
-    await detachLost(trx, payment, others);
+    await detachLost(trx, payment);
     return attach(trx, deps, act, deposit, payment);
   });
 }
@@ -83,12 +83,11 @@ async function settleAttached(
   payment: OnchainPayment,
   context: { now: number },
 ): Promise<OnchainPayment> {
-  const deposits = await listDepositsOfPayment(trx, payment.id);
-  const follows = attachment(payment, deposits, context.now);
+  const follows = await attachment(trx, payment, context.now);
   const changed =
     follows === null ? payment : await changePayment(trx, follows.payment, follows.decision, context);
   if (changed === null) throw new InvariantError(`payment ${payment.id} changed while it was held`);
-  if (await noteCounted(trx, changed, deposits)) {
+  if (await noteCounted(trx, changed, await listSums(trx, payment.id))) {
     await announcePayment(trx, changed, 'payment.partially_paid', context.now);
   }
   if (follows === null || follows.decision.event === null) {
@@ -97,11 +96,30 @@ async function settleAttached(
   return changed;
 }
 
+/**
+ * What follows from a deposit that an operator gave to a payment: what suffices confirms, late or not. In another
+ * asset it settles the payment together with what else came, as an acceptance does. Null when nothing follows.
+ */
+async function attachment(
+  trx: Trx,
+  payment: OnchainPayment,
+  now: number,
+): Promise<{ payment: OnchainPayment; decision: Decision } | null> {
+  const tally = await readTally(trx, payment, byHand);
+  if (payment.status !== 'confirmed') {
+    if (substitutesOf(payment, tally.sums).length > 0) return acceptSums(trx, payment, tally.sums, now);
+    const decision = acceptance(payment, tally);
+    if (decision !== null) return { payment, decision };
+  }
+  const decision = reasonOnly(payment, tally);
+  return decision === null ? null : { payment, decision };
+}
+
 function isAttached(deposit: Deposit, payment: OnchainPayment): boolean {
   return deposit.paymentId === payment.id && deposit.unmatchedReason !== null;
 }
 
-function whyNot(deposit: Deposit, payment: OnchainPayment, others: readonly Deposit[]): string | null {
+function whyNot(deposit: Deposit, payment: OnchainPayment, others: readonly DepositSum[]): string | null {
   if (deposit.role !== 'unmatched') return 'the deposit belongs to a payment already';
   if (deposit.merchantId !== payment.merchantId) return 'the deposit reached another merchant';
   switch (deposit.status) {

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { PaymentView, ProviderPayment } from '../core/payment.ts';
 import { inTransaction } from '../storage/database.ts';
-import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
+import { listSums } from '../storage/deposits/sums.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { lockPayment } from '../storage/payments/payments.ts';
 import { findPayment, viewOf } from '../storage/payments/views.ts';
@@ -44,8 +44,8 @@ export async function cancelPayment(
 
 async function cancelOnchain(trx: Trx, id: number, context: CancelContext): Promise<CancelOutcome> {
   const payment = await lockPayment(trx, id);
-  const deposits = await listDepositsOfPayment(trx, payment.id);
-  if (payment.status !== 'pending' || !isDust(payment, deposits)) return { outcome: 'not_cancellable' };
+  const sums = await listSums(trx, payment.id);
+  if (payment.status !== 'pending' || !isDust(payment, sums)) return { outcome: 'not_cancellable' };
   const cancelled = await changePayment(
     trx,
     payment,

@@ -1,22 +1,16 @@
 import type { TxHash } from '../core/chain.ts';
 import type { EventType } from '../core/events.ts';
 import {
-  type Deposit,
+  counts,
+  type DepositSum,
   isOpen,
   isOwnAsset,
   type OnchainPayment,
   type PaymentReason,
   type PaymentStatus,
+  type Tally,
 } from '../core/payment.ts';
-import {
-  type Completion,
-  completionOf,
-  counts,
-  isCovered,
-  isDust,
-  receivedAmount,
-  substitutesOf,
-} from './tally.ts';
+import { type Completion, completionOf, isCovered, isDust, receivedAmount } from './tally.ts';
 
 /** What a decision may know of the chain: how far it has been read, and how deep a block must lie. */
 export type ChainFacts = {
@@ -62,101 +56,80 @@ export type Decision = {
  */
 export function decide(
   payment: OnchainPayment,
-  deposits: readonly Deposit[],
+  tally: Tally,
   chain: ChainFacts,
   latePolicy: 'flag' | 'confirm',
   now: number,
 ): Decision | null {
-  const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
-  const counted = live.filter(counts);
-
   switch (payment.status) {
     case 'pending': {
-      const completion =
-        completionOf(payment, deposits) ?? lateCompletionOf(payment, deposits, chain, latePolicy);
-      if (completion !== null) return confirm(payment, live, completion);
-      if (!isDone(payment, deposits, chain, now)) return null;
-      if (isDust(payment, counted)) return end(payment, live, 'expired', 'payment.expired');
-      return end(payment, live, 'failed', 'payment.failed');
+      const completion = completionOf(payment, tally) ?? lateCompletionOf(payment, tally, chain, latePolicy);
+      if (completion !== null) return confirm(payment, tally, completion);
+      if (!isDone(payment, tally, chain, now)) return null;
+      if (isDust(payment, tally.sums.filter(counts)))
+        return end(payment, tally, 'expired', 'payment.expired');
+      return end(payment, tally, 'failed', 'payment.failed');
     }
     case 'confirmed':
-      if (!isCovered(payment, deposits)) return end(payment, live, 'failed', 'payment.reverted');
-      return reasonOnly(payment, live);
+      if (!isCovered(payment, tally.sums)) return end(payment, tally, 'failed', 'payment.reverted');
+      return reasonOnly(payment, tally);
     case 'failed':
     case 'expired': {
-      const completion =
-        completionOf(payment, deposits) ?? lateCompletionOf(payment, deposits, chain, latePolicy);
-      if (completion !== null) return confirm(payment, live, completion);
-      return isOpen(payment) && isDone(payment, deposits, chain, now)
-        ? close(payment, live)
-        : reasonOnly(payment, live);
+      const completion = completionOf(payment, tally) ?? lateCompletionOf(payment, tally, chain, latePolicy);
+      if (completion !== null) return confirm(payment, tally, completion);
+      return isOpen(payment) && isDone(payment, tally, chain, now)
+        ? close(payment, tally)
+        : reasonOnly(payment, tally);
     }
     case 'cancelled':
-      return reasonOnly(payment, live);
+      return reasonOnly(payment, tally);
     default:
       return payment.status satisfies never;
   }
 }
 
 /**
- * What an operator's acceptance does, whatever the payment's state: everything that came counts, late or not.
- * Null when that is nothing, or when a part of it is not confirmed yet. What is needed from then on is what there is.
+ * The payment as an operator's acceptance makes it, whatever its state: what is needed from then on is what there is. Null
+ * when a part of that is not confirmed yet.
  */
-export function acceptance(
+export function acceptedAsIs(
   payment: OnchainPayment,
-  deposits: readonly Deposit[],
+  sums: readonly DepositSum[],
   now: number,
-): { payment: OnchainPayment; decision: Decision } | null {
-  const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
-  if (live.some((deposit) => deposit.status !== 'confirmed')) return null;
-  const received = receivedAmount(payment, live);
+): OnchainPayment | null {
+  if (sums.some(({ status }) => status === 'seen')) return null;
+  const received = receivedAmount(payment, sums);
   const requiredAmount = received < payment.expectedAmount ? received : payment.expectedAmount;
-  const accepted = { ...payment, requiredAmount, acceptedAt: now };
-  const completion = completionOf(accepted, live, true);
-  return completion === null ? null : { payment: accepted, decision: confirm(accepted, live, completion) };
+  return { ...payment, requiredAmount, acceptedAt: now };
 }
 
 /**
- * What follows from a deposit that an operator gave to a payment: what suffices confirms, late or not. In another
- * asset it settles the payment together with what else came, as an acceptance does. Null when nothing follows.
+ * What follows once an operator has accepted what came, or attached what suffices: everything that came counts, late or
+ * not. Null when that is nothing, or too little.
  */
-export function attachment(
-  payment: OnchainPayment,
-  deposits: readonly Deposit[],
-  now: number,
-): { payment: OnchainPayment; decision: Decision } | null {
-  const live = deposits.filter((deposit) => deposit.status !== 'orphaned');
-  if (payment.status !== 'confirmed') {
-    if (substitutesOf(payment, deposits).length > 0) return acceptance(payment, deposits, now);
-    const completion = completionOf(payment, deposits, true);
-    if (completion !== null) return { payment, decision: confirm(payment, live, completion) };
-  }
-  const decision = reasonOnly(payment, live);
-  return decision === null ? null : { payment, decision };
+export function acceptance(payment: OnchainPayment, tally: Tally): Decision | null {
+  const live = { ...tally, sums: tally.sums.filter(isLive) };
+  const completion = completionOf(payment, live, true);
+  return completion === null ? null : confirm(payment, live, completion);
 }
 
 /** The same with what came too late, for an operator who takes late money and once its time is over. */
 function lateCompletionOf(
   payment: OnchainPayment,
-  deposits: readonly Deposit[],
+  tally: Tally,
   chain: ChainFacts,
   latePolicy: 'flag' | 'confirm',
 ): Completion | null {
   // What has ended takes late money at once: nothing may come to look at it again when its time is over.
   const ended = payment.status !== 'pending' || chain.cursor.time > payment.blockTimeLimit;
-  return latePolicy === 'confirm' && ended ? completionOf(payment, deposits, true) : null;
+  return latePolicy === 'confirm' && ended ? completionOf(payment, tally, true) : null;
 }
 
 /** Whether its time is over and nothing is on its way any more that could change what follows. */
-function isDone(
-  payment: OnchainPayment,
-  deposits: readonly Deposit[],
-  chain: ChainFacts,
-  now: number,
-): boolean {
-  if (!isOver(payment, chain, now) || mayBeMinedAgain(payment, deposits, chain)) return false;
-  const counted = deposits.filter((deposit) => deposit.status !== 'orphaned' && counts(deposit));
-  return isDust(payment, counted) || counted.every((deposit) => deposit.status === 'confirmed');
+function isDone(payment: OnchainPayment, tally: Tally, chain: ChainFacts, now: number): boolean {
+  if (!isOver(payment, chain, now) || mayBeMinedAgain(payment, tally)) return false;
+  const counted = tally.sums.filter((sum) => isLive(sum) && counts(sum));
+  return isDust(payment, counted) || counted.every(({ status }) => status === 'confirmed');
 }
 
 function isOver(payment: OnchainPayment, chain: ChainFacts, now: number): boolean {
@@ -167,43 +140,45 @@ function isOver(payment: OnchainPayment, chain: ChainFacts, now: number): boolea
  * A transaction that a reorg threw out is usually mined again within a few blocks. The payment it was given
  * to waits for that as long as a confirmation takes, unless what may come back is dust.
  */
-function mayBeMinedAgain(payment: OnchainPayment, deposits: readonly Deposit[], chain: ChainFacts): boolean {
-  const missing = deposits.filter(
-    (deposit) =>
-      deposit.status === 'orphaned' &&
-      counts(deposit) &&
-      chain.cursor.height < deposit.height + chain.requiredConfirmations,
-  );
+function mayBeMinedAgain(payment: OnchainPayment, { sums, missing }: Tally): boolean {
   if (missing.length === 0) return false;
-  const returned = missing.map((deposit) => ({ ...deposit, status: 'seen' }) as const);
-  return !isDust(payment, [...deposits.filter(counts), ...returned]);
+  const returned = missing.map((sum) => ({ ...sum, status: 'seen' }) as const);
+  return !isDust(payment, [...sums.filter(counts), ...returned]);
 }
 
-function confirm(payment: OnchainPayment, live: readonly Deposit[], completion: Completion): Decision {
+/** Up to this height a transaction that a reorg threw out is waited for no more. */
+export function forgottenHeight({ cursor, requiredConfirmations }: ChainFacts): number {
+  return cursor.height - requiredConfirmations;
+}
+
+function isLive({ status }: Pick<DepositSum, 'status'>): boolean {
+  return status !== 'orphaned';
+}
+
+function confirm(payment: OnchainPayment, tally: Tally, completion: Completion): Decision {
+  const after = completion.takesLate ? { ...tally, sums: tally.sums.map(accepted) } : tally;
   return {
     status: 'confirmed',
-    reason: reasonOf(payment, completion.takesLate ? live.map(accepted) : live, 'confirmed'),
+    reason: reasonOf(payment, after, 'confirmed'),
     ...completion,
     event: 'payment.confirmed',
   };
 }
 
 /** What it is once its payment was confirmed with what came late: see acceptLateDeposits. */
-function accepted(deposit: Deposit): Deposit {
-  return deposit.role === 'late' && deposit.status === 'confirmed'
-    ? { ...deposit, role: 'accepted' }
-    : deposit;
+function accepted(sum: DepositSum): DepositSum {
+  return sum.role === 'late' && sum.status === 'confirmed' ? { ...sum, role: 'accepted' } : sum;
 }
 
 function end(
   payment: OnchainPayment,
-  live: readonly Deposit[],
+  tally: Tally,
   status: 'expired' | 'failed',
   event: EventType,
 ): Decision {
   return {
     status,
-    reason: reasonOf(payment, live, status),
+    reason: reasonOf(payment, tally, status),
     completedBy: null,
     takesLate: false,
     event,
@@ -211,14 +186,15 @@ function end(
 }
 
 /** A reverted payment that nobody has paid anew stays as it is, without its address. */
-function close(payment: OnchainPayment, live: readonly Deposit[]): Decision {
+function close(payment: OnchainPayment, tally: Tally): Decision {
   const { status, completedBy } = payment;
-  const reason = reasonOf(payment, live, status);
+  const reason = reasonOf(payment, tally, status);
   return { status, reason, completedBy, takesLate: false, event: null, closes: true };
 }
 
-function reasonOnly(payment: OnchainPayment, live: readonly Deposit[]): Decision | null {
-  const reason = reasonOf(payment, live, payment.status);
+/** The same payment with another reason, where what the chain shows now gives it one. */
+export function reasonOnly(payment: OnchainPayment, tally: Tally): Decision | null {
+  const reason = reasonOf(payment, tally, payment.status);
   if (reason === payment.reason) return null;
   return { status: payment.status, reason, completedBy: payment.completedBy, takesLate: false, event: null };
 }
@@ -226,12 +202,14 @@ function reasonOnly(payment: OnchainPayment, live: readonly Deposit[]): Decision
 /** Why it failed, or what is unusual, from what the chain shows now. */
 function reasonOf(
   payment: OnchainPayment,
-  live: readonly Deposit[],
+  { sums, countsLate }: Tally,
   status: PaymentStatus,
 ): PaymentReason | null {
-  const own = live.filter((deposit) => isOwnAsset(payment, deposit));
+  const own = sums.filter((sum) => isLive(sum) && isOwnAsset(payment, sum));
   const late =
-    own.some(isCountedThoughLate) ||
+    countsLate ||
+    // It was taken though it was late.
+    own.some(({ role }) => role === 'accepted') ||
     !isDust(
       payment,
       own.filter(({ role }) => role === 'late'),
@@ -257,10 +235,5 @@ function reasonOf(
       return late ? 'late' : null;
     default:
       return status satisfies never;
-  }
-
-  /** The chain has put it past the end since, or it was taken though it was. */
-  function isCountedThoughLate({ role, blockTime }: Deposit): boolean {
-    return role !== 'late' && (role !== 'counted' || blockTime > payment.blockTimeLimit);
   }
 }

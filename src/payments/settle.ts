@@ -1,7 +1,7 @@
 import type { EventType } from '../core/events.ts';
 import type { Network } from '../core/networks.ts';
 import {
-  type Deposit,
+  type DepositSum,
   isOpen,
   type OnchainPayment,
   type Payment,
@@ -10,7 +10,7 @@ import {
 import { InvariantError } from '../errors.ts';
 import { paymentEventBody } from '../present/event-body.ts';
 import { acceptLateDeposits } from '../storage/deposits/attachments.ts';
-import { listDepositsOfPayment } from '../storage/deposits/deposits.ts';
+import { readTally } from '../storage/deposits/tally.ts';
 import {
   lockPayment,
   setExceedsTier,
@@ -21,7 +21,7 @@ import { viewOf } from '../storage/payments/views.ts';
 import { lockAddressAgain, releaseAddress } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
-import { type ChainFacts, type Decision, decide } from './decide.ts';
+import { type ChainFacts, type Decision, decide, forgottenHeight } from './decide.ts';
 import { countedAmount, receivedAmount } from './tally.ts';
 
 export type SettleContext = {
@@ -57,11 +57,16 @@ export async function settlePayment(
   let payment = before;
   // A decision may lead to another: what was reverted may be confirmed by late money at once.
   for (let decisions = 0; ; decisions++) {
-    const deposits = await listDepositsOfPayment(trx, paymentId);
-    payment = await noteTier(trx, payment, deposits);
-    const decision = decide(payment, deposits, chain, context.latePolicy, context.now);
+    const completes = mayBecomeConfirmed(payment)
+      ? context.latePolicy === 'confirm'
+        ? 'all'
+        : 'counted'
+      : null;
+    const tally = await readTally(trx, payment, { forgotten: forgottenHeight(chain), completes });
+    payment = await noteTier(trx, payment, tally.sums);
+    const decision = decide(payment, tally, chain, context.latePolicy, context.now);
     if (decision === null) {
-      const partiallyPaid = await noteCounted(trx, payment, deposits);
+      const partiallyPaid = await noteCounted(trx, payment, tally.sums);
       return decisions === 0 && !partiallyPaid ? null : { payment, from: before.status, partiallyPaid };
     }
     if (decisions === 3) throw new InvariantError(`payment ${paymentId} does not come to rest`);
@@ -71,6 +76,10 @@ export async function settlePayment(
   }
 }
 
+function mayBecomeConfirmed({ status }: Payment): boolean {
+  return status !== 'confirmed' && status !== 'cancelled';
+}
+
 /**
  * Notes whether more has come than what fewer confirmations are enough for: nobody gets a large sum past a reorg as the
  * payment of a coffee. Once the payment has ended nothing is confirmed with fewer.
@@ -78,10 +87,10 @@ export async function settlePayment(
 async function noteTier(
   trx: Trx,
   payment: OnchainPayment,
-  deposits: readonly Deposit[],
+  sums: readonly DepositSum[],
 ): Promise<OnchainPayment> {
   if (payment.tier === null || !isOpen(payment)) return payment;
-  const exceedsTier = receivedAmount(payment, deposits) > payment.tier.upToAmount;
+  const exceedsTier = receivedAmount(payment, sums) > payment.tier.upToAmount;
   if (exceedsTier === payment.exceedsTier) return payment;
   await setExceedsTier(trx, payment.id, exceedsTier);
   return { ...payment, exceedsTier };
@@ -94,9 +103,9 @@ async function noteTier(
 export async function noteCounted(
   trx: Trx,
   payment: OnchainPayment,
-  deposits: readonly Deposit[],
+  sums: readonly DepositSum[],
 ): Promise<boolean> {
-  const counted = countedAmount(payment, deposits);
+  const counted = countedAmount(payment, sums);
   const ended = !isOpen(payment);
   const partial = !ended && counted >= payment.dustAmount && counted < payment.requiredAmount;
   const told = partial ? counted : ended ? 0n : payment.toldAmount;

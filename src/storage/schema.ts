@@ -268,6 +268,19 @@ export type Schema = {
     reported_by: string | null;
   };
 
+  /** Deposits of payments that are alike, added up by triggers. What is no more leaves a row of none. */
+  deposit_sums: {
+    payment_id: number;
+    network: string;
+    token: string;
+    status: string;
+    role: string;
+    total: number;
+    amount: string;
+    /** Of all that were ever among them, Unix seconds. */
+    latest_block_time: number;
+  };
+
   /** What payments' addresses held of the native coin at their beginning. */
   balance_marks: {
     payment_id: number;

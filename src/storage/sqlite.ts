@@ -48,13 +48,10 @@ function openFile(path: string): Sqlite.Database {
     file.pragma('journal_mode = WAL');
     file.pragma('synchronous = FULL');
     file.pragma('foreign_keys = ON');
-    // What numeric is on PostgreSQL, see storage/deposits/sums.ts.
-    file.aggregate('sum_amounts', {
-      start: 0n,
-      step: (total: bigint, amount: unknown) => total + BigInt(amount as string),
-      result: (total: bigint) => total.toString(),
-      deterministic: true,
-    });
+    // What numeric is on PostgreSQL: the triggers of deposit_sums use it.
+    file.function('add_amounts', { deterministic: true }, (amount, other) =>
+      (BigInt(amount as string) + BigInt(other as string)).toString(),
+    );
     return file;
   } catch (error) {
     file?.close();

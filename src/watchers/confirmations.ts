@@ -45,9 +45,12 @@ export type ConfirmationsDeps = {
 /** What the nodes agree on, to be committed. */
 export type Agreed = { confirmed: AgreedDeposit[]; gone: GoneDeposit[] };
 
+/** Deposits with which payments are complete are looked at by themselves: nobody who has paid waits for dust. */
+export type Turn = 'completing' | 'others';
+
 export type Confirmations = {
   /** Asks each node about deposits that are deep enough; what is not agreed on yet is asked about again later. */
-  agree(state: ChainState, signal: AbortSignal): Promise<Agreed>;
+  agree(state: ChainState, which: Turn, signal: AbortSignal): Promise<Agreed>;
 };
 
 /** Transactions whose deposits are asked about in one step; the others follow in the next. */
@@ -115,36 +118,35 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   /** What the log has told in this step: one transaction may hold thousands of deposits. */
   const told = new Set<string>();
 
-  async function agree(state: ChainState, signal: AbortSignal): Promise<Agreed> {
+  async function agree(state: ChainState, which: Turn, signal: AbortSignal): Promise<Agreed> {
     forgetOld();
-    const deposits = await listDue(state);
+    const deposits = which === 'completing' ? await listFirst(state) : await listOthers(state);
     return deposits.length === 0 ? { confirmed: [], gone: [] } : decideAll(deposits, signal);
   }
 
-  /** Those that complete a payment, then the others by turns: whatever there is of these, each step reads a part of it. */
-  async function listDue(state: ChainState): Promise<DueDeposit[]> {
-    const depth = depthOf(state, chain);
-    const completing = (await listCompleting(db, chain.network, depth)).filter(isDue);
-    const first = new Set([...new Set(completing.map(({ txHash }) => txHash))].slice(0, transactionsPerStep));
-    const due = completing.filter(({ txHash }) => first.has(txHash));
-    const others = await nextTransactions(settledHeight(state, chain), first);
-    const known = new Set(due.map(({ id }) => id));
-    const rest = await listDueOfTransactions(db, chain.network, others, depth);
-    return [...due, ...rest.filter((deposit) => !known.has(deposit.id) && isDue(deposit))];
+  /** With which payments are complete. */
+  async function listFirst(state: ChainState): Promise<DueDeposit[]> {
+    const due = (await listCompleting(db, chain.network, depthOf(state, chain))).filter(isDue);
+    const first = new Set([...new Set(due.map(({ txHash }) => txHash))].slice(0, transactionsPerStep));
+    return due.filter(({ txHash }) => first.has(txHash));
+  }
+
+  /** All others by turns: whatever there is of these, each step reads a part of it. */
+  async function listOthers(state: ChainState): Promise<DueDeposit[]> {
+    const transactions = await nextTransactions(settledHeight(state, chain));
+    const due = await listDueOfTransactions(db, chain.network, transactions, depthOf(state, chain));
+    return due.filter(isDue);
   }
 
   /** The next transactions after those of the last step, and then from the beginning. */
-  async function nextTransactions(
-    upTo: number,
-    except: ReadonlySet<TxHash>,
-  ): Promise<Pick<SeenPlace, 'txHash' | 'blockHash'>[]> {
+  async function nextTransactions(upTo: number): Promise<SeenPlace[]> {
     const found = new Map<TxHash, SeenPlace>();
     for (const begin of turn === start ? [start] : [turn, start]) {
       const seen = await listSeen(db, chain.network, { upTo, after: begin, limit: mostSeen });
       turn = seen.length === mostSeen ? (seen.at(-1) as SeenPlace) : start;
       for (const [i, place] of seen.entries()) {
-        if (except.has(place.txHash) || found.has(place.txHash) || !isDue(place)) continue;
-        if (except.size + found.size === transactionsPerStep) {
+        if (found.has(place.txHash) || !isDue(place)) continue;
+        if (found.size === transactionsPerStep) {
           turn = seen[i - 1] ?? begin;
           return [...found.values()];
         }

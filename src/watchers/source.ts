@@ -105,7 +105,10 @@ export type Inclusion =
 export type InclusionQuery = Pick<
   Transfer,
   'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'block'
->;
+> & {
+  /** It need not be final, whatever the chain's finality: depth alone decides about it. */
+  byDepth?: boolean;
+};
 
 /** Where a node's chain has a transaction: in a block, in none yet, or nowhere. */
 export type TxLocation =

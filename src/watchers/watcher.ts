@@ -38,7 +38,7 @@ import {
   isRead,
   sameBlock,
 } from './commit.ts';
-import { commitConfirmed, createConfirmations, settledHeight } from './confirmations.ts';
+import { commitConfirmed, createConfirmations, settledHeight, type Turn } from './confirmations.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import type { ChainSource, Span, Watchlist } from './source.ts';
 import { createFinalityAlarm } from './stalls.ts';
@@ -268,8 +268,9 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     skew.note(state, steady() + aheadMs);
     if (span.native) await balances.check(state, signal);
     const final = await agreeOnFinalized(state, span.finalizedHeight, signal);
-    const confirmed = await confirmDeep(final, signal);
-    const more = confirmed || committed.more;
+    const completed = await confirmDeep(final, 'completing', signal);
+    const confirmed = await confirmDeep(final, 'others', signal);
+    const more = completed || confirmed || committed.more;
     const behind = state.head.height > state.cursor.height;
     const moved = !sameBlock(before.cursor, state.cursor);
     const pace = behind || more ? { nextAt: clock(), idle: false } : await paceOf();
@@ -340,8 +341,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   }
 
   /** @returns whether more deposits wait to be agreed on. */
-  async function confirmDeep(state: ChainState, signal: AbortSignal): Promise<boolean> {
-    const agreed = await confirmations.agree(state, signal);
+  async function confirmDeep(state: ChainState, which: Turn, signal: AbortSignal): Promise<boolean> {
+    const agreed = await confirmations.agree(state, which, signal);
     const { confirmed, gone } = agreed;
     if (confirmed.length + gone.length === 0) return false;
     const settled = await inTransaction(db, (trx) => commitConfirmed(trx, agreed, context()));

@@ -7,8 +7,8 @@ import type {
   OnchainPayment,
   PaymentStatus,
 } from '../../src/core/payment.ts';
-import { type ChainFacts, decide } from '../../src/payments/decide.ts';
-import { inChainOrder, receivedAmount } from '../../src/payments/tally.ts';
+import { type ChainFacts, decide as decideTally } from '../../src/payments/decide.ts';
+import { receivedAmount } from '../../src/payments/tally.ts';
 import {
   createdAt,
   expiresAt,
@@ -19,6 +19,7 @@ import {
   txHash,
   usdt,
 } from '../support/payments.ts';
+import { inChainOrder, tallyOf } from '../support/tally.ts';
 
 /** The chain read to a block, 15 confirmations required. */
 function readTo(time: number, height = 400): ChainFacts {
@@ -28,6 +29,17 @@ function readTo(time: number, height = 400): ChainFacts {
 const during = readTo(createdAt / 1000 + 120, 120);
 const pastExpiry = readTo(expiresAt / 1000 + 1);
 const afterExpiry = expiresAt + 60_000;
+
+/** The decision about a payment with just these deposits. */
+function decide(
+  payment: OnchainPayment,
+  deposits: readonly Deposit[],
+  chain: ChainFacts,
+  latePolicy: 'flag' | 'confirm',
+  now: number,
+) {
+  return decideTally(payment, tallyOf(payment, deposits, chain), chain, latePolicy, now);
+}
 
 /** The decision with late money flagged, our clock past the expiry unless told. */
 function decided(payment: OnchainPayment, deposits: Deposit[], chain = pastExpiry, now = afterExpiry) {

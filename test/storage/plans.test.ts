@@ -14,13 +14,9 @@ import {
 import { lockChain, readChains } from '../../src/storage/chains/chains.ts';
 import { inTransaction, isPostgres } from '../../src/storage/database.ts';
 import { countUnmatchedDeposits } from '../../src/storage/deposits/attachments.ts';
-import {
-  findDeposit,
-  hasOrphanedNativeDeposit,
-  listDeposits,
-  listDepositsOfPayment,
-} from '../../src/storage/deposits/deposits.ts';
+import { findDeposit, hasOrphanedNativeDeposit, listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { listDepositsIn } from '../../src/storage/deposits/range.ts';
+import { readTally } from '../../src/storage/deposits/tally.ts';
 import {
   findHighestSeen,
   hasSeenDeposit,
@@ -100,7 +96,8 @@ const hot: Hot = {
   'transfer: latest payment, held': (trx) => lockLatestPaymentOfAddress(trx, 17),
   'transfer: the surplus it is a part of': (trx) => findSurplusOver(trx, nativeTransfer),
   'settle: payment': (trx) => lockPayment(trx, payments - 3),
-  'settle: its deposits': (trx) => listDepositsOfPayment(trx, payments - 3),
+  'settle: its deposits': async (trx) =>
+    readTally(trx, await findPaymentById(trx, payments - 3), { forgotten: 0, completes: 'all' }),
   'confirm: deposits that complete payments': (trx) => listCompleting(trx, bsc, depth),
   'confirm: the next seen deposits': (trx) =>
     listSeen(trx, bsc, { upTo: tip - 15, after: { height: tip - 40, id: 17 }, limit: 200 }),

@@ -7,7 +7,6 @@ import type { Logger } from '../../src/log.ts';
 import type { RecheckFinding } from '../../src/metrics.ts';
 import { type CancelOutcome, cancelPayment } from '../../src/payments/cancel.ts';
 import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
-import { listDepositsOfPayment } from '../../src/storage/deposits/deposits.ts';
 import { findPayment } from '../../src/storage/payments/views.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listEvents } from '../../src/storage/webhooks/events.ts';
@@ -22,6 +21,7 @@ import {
 import { createWatchlist } from '../../src/watchers/watchlist.ts';
 import { evmKey } from './addresses.ts';
 import { testChain, testConfig } from './config.ts';
+import { listDepositsOfPayment } from './deposits.ts';
 import { captureLog } from './log.ts';
 import { addTestAddresses, addTestMerchant, createdAt, testRates, testTime, tokenKey } from './payments.ts';
 import {

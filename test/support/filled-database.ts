@@ -56,6 +56,14 @@ export async function fillDatabase(
         '0xb' || i, (${at}) / 1000 + 30, 1, case when i > ${n - pendingPayments} then 'seen' else 'confirmed' end,
         case when i = ${rare.late} then 'late' when i = ${rare.unmatched} then 'unmatched' else 'counted' end,
         ${merchant}, 1 + i % 1000, i, ${at} + 35000 from n`,
+    // On PostgreSQL no trigger is fired here.
+    ...(isPostgres(db)
+      ? [
+          `insert into deposit_sums (payment_id, network, token, status, role, total, amount, latest_block_time)
+            select payment_id, network, token, status, role, count(*), sum(amount::numeric), max(block_time)
+            from deposits group by payment_id, network, token, status, role`,
+        ]
+      : []),
     `${rows} insert into balance_marks (payment_id, network, height, block_hash, balance, compared_height)
       select i, 'bsc', ${height}, '0xb' || i, '0', case when i > ${n - pendingPayments} then null else ${height} + 9 end
       from n where i % 10 = 0`,

@@ -369,7 +369,18 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
     return all.map((transfer) => ({ ...transfer, block: tell(node, transfer.block) }));
   }
 
-  function lookUp(query: InclusionQuery, node: ScriptedNode): Inclusion {
+  function lookUpAll(queries: readonly InclusionQuery[], node: ScriptedNode): Map<InclusionQuery, Inclusion> {
+    const head = headOf(node);
+    const transfers = branch(head, -1, head.height).flatMap((block) => [
+      ...block.transfers,
+      ...node.invents.filter((one) => one.block.hash === block.hash),
+    ]);
+    // The first of each, where a node tells of one twice.
+    const found = new Map(transfers.toReversed().map((transfer) => [placeOf(transfer), transfer]));
+    return new Map(queries.map((query) => [query, lookUp(query, node, found.get(placeOf(query)))]));
+  }
+
+  function lookUp(query: InclusionQuery, node: ScriptedNode, found: Transfer | undefined): Inclusion {
     const head = headOf(node);
     if (!node.knowsTransactions) return { kind: 'unknown', reason: 'no receipts here' };
     if (head.height < query.block.height) return { kind: 'unknown', reason: 'not there yet' };
@@ -381,18 +392,6 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
         : { kind: 'absent' };
     }
     if (node.denies.has(query.txHash)) return { kind: 'absent' };
-    const found = branch(head, -1, head.height)
-      .flatMap((block) => [
-        ...block.transfers,
-        ...node.invents.filter((one) => one.block.hash === block.hash),
-      ])
-      .find(
-        (transfer) =>
-          transfer.txHash === query.txHash &&
-          transfer.token === query.token &&
-          transfer.recipient === query.recipient &&
-          transfer.ordinal === query.ordinal,
-      );
     if (found === undefined) return { kind: 'absent' };
     return { kind: 'included', block: tell(node, found.block), amount: found.amount, head: head.height };
   }
@@ -435,7 +434,7 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       calls.inclusionsOfEach += 1;
       return askEach(
         (node) => !node.lacks.includes('receipts') && !isBehindFinal(node),
-        (node) => new Map(queries.map((query) => [query, lookUp(query, node)])),
+        (node) => lookUpAll(queries, node),
         enough,
       );
     },
@@ -592,4 +591,8 @@ function refOf({ height, hash, time }: BlockRef): BlockRef {
 
 function distinct(refs: readonly BlockRef[]): BlockRef[] {
   return [...new Map(refs.map((ref) => [ref.hash, ref])).values()];
+}
+
+function placeOf({ txHash, token, recipient, ordinal }: InclusionQuery): string {
+  return `${txHash} ${token} ${recipient} ${ordinal}`;
 }

@@ -504,7 +504,7 @@ describeDatabases('a deposit is confirmed', (openTestDb) => {
     world.mine(4);
     await world.read();
     expect(asked[0]?.[0]).toBe(tx);
-    expect(asked.map((hashes) => hashes.length)).toEqual([50, 11]);
+    expect(asked.map((hashes) => hashes.length)).toEqual([1, 50, 10]);
   });
 
   test('together with all others of its transaction, in one question', async () => {

@@ -159,7 +159,7 @@ type Seen = {
   confirmed: number;
   reverted: number;
   finalized: number;
-  /** Confirmed by depth alone where finality decides, and reverted. */
+  /** Confirmed with fewer confirmations than others need, and such payments that were reverted. */
   byTier: number;
   tierReverted: number;
 };
@@ -168,6 +168,9 @@ function nothingSeen(): Seen {
   const confirmed = { confirmed: 0, finalized: 0, byTier: 0 };
   return { moved: 0, together: 0, ...confirmed, reverted: 0, tierReverted: 0 };
 }
+
+/** What a world's chain requires where no tier says less. */
+const fewest = 3;
 
 function count(seen: Seen, before: Moment, after: Moment, { finality }: History): void {
   const places = new Map(before.deposits.map(({ id, blockHash }) => [id, blockHash]));
@@ -178,15 +181,18 @@ function count(seen: Seen, before: Moment, after: Moment, { finality }: History)
   const all = (type: string, { events }: Moment) => events.filter((event) => event.type === type).length;
   const confirmed = all('payment.confirmed', after) - all('payment.confirmed', before);
   seen.confirmed += confirmed;
-  const reverted = all('payment.reverted', after) - all('payment.reverted', before);
-  seen.reverted += reverted;
-  if (finality !== 'finalized') return;
-  seen.finalized += confirmed;
-  seen.tierReverted += reverted;
-  const final = after.state?.finalizedHeight ?? -1;
+  if (finality === 'finalized') seen.finalized += confirmed;
+  seen.reverted += all('payment.reverted', after) - all('payment.reverted', before);
+  const tiered = after.payments.filter(({ tier }) => tier !== null);
+  const numbers = new Set(tiered.map(({ paymentNumber }) => paymentNumber));
+  const news = after.events.slice(before.events.length);
+  seen.tierReverted += news.filter(
+    ({ type, told }) => type === 'payment.reverted' && numbers.has(told.payment_id ?? ''),
+  ).length;
   const known = new Set(before.deposits.filter(({ status }) => status === 'confirmed').map(({ id }) => id));
   const fresh = after.deposits.filter(({ status, id }) => status === 'confirmed' && !known.has(id));
-  seen.byTier += fresh.filter(({ height }) => height > final).length;
+  const deep = (after.state?.head.height ?? 0) - fewest;
+  seen.byTier += fresh.filter(({ height }) => height > deep).length;
 }
 
 async function live(db: Db, given: History, seen: Seen): Promise<void> {

@@ -363,7 +363,7 @@ describeDatabases('payments of different tiers', (openTestDb) => {
   test('do not hold one another up, however much dust lies before them', async () => {
     const world = await open(await openTestDb(), { addresses: 4 });
     const dusted = await world.create();
-    for (let grain = 0; grain < 300; grain++)
+    for (let grain = 0; grain < 700; grain++)
       world.chain.send({ ...world.transferTo(dusted), amount: 1n + BigInt(grain) });
     await mineAndRead(world, 5);
     const [small, other] = [await world.create('usdt', 2_000), await world.create('usdt', 10_000)];

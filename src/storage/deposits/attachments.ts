@@ -1,4 +1,4 @@
-import type { Deposit, DepositRole } from '../../core/payment.ts';
+import type { Deposit, DepositRole, OnchainPayment } from '../../core/payment.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
 import { depositColumns, toDeposit } from './deposits.ts';
@@ -43,14 +43,18 @@ export async function attachToPayment(
   return result.numUpdatedRows === 1n;
 }
 
-/** Makes deposits that the chain took back nobody's again. */
-export async function detachOrphaned(trx: Trx, ids: readonly number[]): Promise<void> {
-  if (ids.length === 0) return;
+/**
+ * Lets go of what was taken instead of the asset that a payment asks for and is no longer there: with it the payment would
+ * never be whole, whatever an operator says now.
+ */
+export async function detachLost(trx: Trx, { id, network, token }: OnchainPayment): Promise<void> {
   await trx
     .updateTable('deposits')
     .set({ payment_id: null, role: 'unmatched' })
-    .where('id', 'in', ids)
+    .where('payment_id', '=', id)
+    .where('role', '=', 'accepted')
     .where('status', '=', 'orphaned')
+    .where((eb) => eb.or([eb('network', '!=', network), eb('token', '!=', token)]))
     .execute();
 }
 

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { type Selectable, sql } from 'kysely';
 import type { AddressKey } from '../../core/address.ts';
 import type { Currency } from '../../core/assets.ts';
@@ -139,27 +138,6 @@ export async function moveDeposit(
     })
     .where('id', '=', id)
     .execute();
-}
-
-/** Read in one go: in between the program does what else there is to do. */
-const pageSize = 2_000;
-
-/** All deposits of a payment in the order in which they were recorded. Where a sum suffices see sums.ts. */
-export async function listDepositsOfPayment(db: Db, paymentId: number): Promise<Deposit[]> {
-  const deposits: Deposit[] = [];
-  for (;;) {
-    const rows = await db
-      .selectFrom('deposits')
-      .select(depositColumns)
-      .where('payment_id', '=', paymentId)
-      .where('id', '>', deposits.at(-1)?.id ?? 0)
-      .orderBy('id')
-      .limit(pageSize)
-      .execute();
-    for (const row of rows) deposits.push(toDeposit(row));
-    if (rows.length < pageSize) return deposits;
-    await setImmediate();
-  }
 }
 
 /** Whether the chain took back a transfer of its own coin that was first seen after `since`, Unix ms. */

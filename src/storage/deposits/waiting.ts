@@ -22,8 +22,8 @@ export type Depth = {
   requiredConfirmations: number;
 };
 
-/** A deposit that lies deep enough, and how many confirmations that takes. */
-export type DueDeposit = Deposit & { requiredConfirmations: number };
+/** A deposit that lies deep enough, how many confirmations that takes, and whether by a tier depth alone decides. */
+export type DueDeposit = Deposit & { requiredConfirmations: number; byDepth: boolean };
 
 /** A seen deposit by the place where it lies. */
 export type SeenPlace = { id: number; height: number; txHash: TxHash; blockHash: BlockHash };
@@ -53,19 +53,17 @@ export async function listCompleting(
     .selectFrom('onchain_payments')
     .crossJoin('deposits')
     .select(depositColumns.map((column) => `deposits.${column}` as const))
-    .select(needed.as('needed'))
+    .select([needed.as('needed'), sql<number>`case when ${byTier} then 1 else 0 end`.as('by_depth')])
     .where('onchain_payments.network', '=', network)
     .where('onchain_payments.released_at', 'is', null)
     .where('onchain_payments.counted_amount', '!=', sql.lit('0'))
     .where(isAtLeast('onchain_payments.counted_amount', 'onchain_payments.required_amount'))
     .where(isAmongLargest(db))
-    .where('deposits.network', '=', network)
-    .where('deposits.role', 'in', ['counted', 'accepted'])
-    .where((eb) =>
-      eb.or([
-        eb.and([byTier, isDeep(read, 'tier_confirmations')]),
-        eb.and([eb('deposits.height', '<=', final), isDeep(head, 'required_confirmations')]),
-      ]),
+    // One expression: of several, SQLite would look for an index that serves one of them alone.
+    .where(
+      sql<boolean>`case when deposits.network <> ${network} or deposits.role not in ('counted', 'accepted') then false
+        when ${byTier} then ${isDeep(read, 'tier_confirmations')}
+        else deposits.height <= ${final} and ${isDeep(head, 'required_confirmations')} end`,
     )
     .orderBy('deposits.height')
     .orderBy('deposits.id')
@@ -121,7 +119,10 @@ export async function listSeen(
   }));
 }
 
-/** Of the seen deposits of these transactions those that are deep enough. */
+/** Deposits of transactions that are read at once: one transaction may have brought tens of thousands. */
+const mostDue = 2_000;
+
+/** Of the seen deposits of these transactions those that are deep enough, the first of them where they are very many. */
 export async function listDueOfTransactions(
   db: Db,
   network: Network,
@@ -138,7 +139,7 @@ export async function listDueOfTransactions(
         .onRef('onchain_payments.network', '=', 'deposits.network'),
     )
     .select(depositColumns.map((column) => `deposits.${column}` as const))
-    .select(needed.as('needed'))
+    .select([needed.as('needed'), sql<number>`0`.as('by_depth')])
     .where('deposits.network', '=', network)
     .where('deposits.status', '=', sql.lit('seen'))
     .where('deposits.tx_hash', 'in', [...new Set(transactions.map(({ txHash }) => txHash))])
@@ -147,12 +148,15 @@ export async function listDueOfTransactions(
     .where('deposits.height', '<=', final)
     .orderBy('deposits.height')
     .orderBy('deposits.id')
+    .limit(mostDue)
     .execute();
   return rows.map(toDue);
 }
 
-function toDue({ needed, ...row }: Parameters<typeof toDeposit>[0] & { needed: number }): DueDeposit {
-  return { ...toDeposit(row), requiredConfirmations: Number(needed) };
+type DueRow = Parameters<typeof toDeposit>[0] & { needed: number; by_depth: number };
+
+function toDue({ needed, by_depth, ...row }: DueRow): DueDeposit {
+  return { ...toDeposit(row), requiredConfirmations: Number(needed), byDepth: Number(by_depth) === 1 };
 }
 
 /** The height of the last seen deposit above `above`, at or below `upTo`; null when there is none. */

@@ -3,7 +3,7 @@ import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
 import type { OnchainPayment, OnchainView, Payment, PaymentStatus, PaymentView } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
-import { readPaymentDeposits } from '../deposits/sums.ts';
+import { readPaymentDeposits } from '../deposits/shown.ts';
 import { listProviderPaymentsById } from '../providers/payments.ts';
 import type { Db } from '../schema.ts';
 import { listPaymentsById } from './payments.ts';
@@ -128,10 +128,7 @@ async function viewsOfRows(db: Db, rows: readonly { id: number; kind: string }[]
 
 async function viewsOf(db: Db, payments: readonly OnchainPayment[]): Promise<OnchainView[]> {
   if (payments.length === 0) return [];
-  const deposits = await readPaymentDeposits(
-    db,
-    payments.map((payment) => payment.id),
-  );
+  const deposits = await readPaymentDeposits(db, payments);
   const cursors = await db.selectFrom('chain_cursors').select(['network', 'head_height']).execute();
   const heads = Object.fromEntries(cursors.map((cursor) => [cursor.network, cursor.head_height]));
   return payments.map((payment) => {

@@ -21,7 +21,9 @@ export async function askAbout(
   deposits: readonly DueDeposit[],
   signal: AbortSignal,
 ): Promise<DepositAnswers> {
-  const queries = new Map(deposits.map((deposit) => [deposit, queryOf(deposit)]));
+  const queries = new Map(
+    deposits.map((deposit) => [deposit, { ...queryOf(deposit), byDepth: deposit.byDepth }]),
+  );
   const votesOn = (deposit: DueDeposit, query: InclusionQuery, answers: readonly InclusionAnswer[]) =>
     new Map(
       answers.map((answer) => {

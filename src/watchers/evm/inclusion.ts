@@ -218,7 +218,7 @@ export function resultsOf(calls: readonly RpcCall[], answers: readonly RpcAnswer
  * is behind, or whose chain changes just now, must not take a payment back.
  */
 export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers): Judgement {
-  const block = readHeader(answers.block);
+  const block = headerOf(answers.block);
   if (block === null) return unknown(`the node has no block ${query.block.height}`);
   if (block.height !== query.block.height || answers.head < block.height) {
     return unknown('the node answered with another block than was asked for');
@@ -229,7 +229,7 @@ export function judgeInclusion(query: InclusionQuery, answers: InclusionAnswers)
   if (query.txHash === noTransaction)
     return { kind: 'included', block: refOf(block), amount: query.amount, head: answers.head };
 
-  const receipt = readReceipt(answers.receipt);
+  const receipt = receiptOf(answers.receipt);
   const found = receipt !== null && receipt.txHash === query.txHash ? receipt : null;
   if (found?.blockHash !== block.hash) {
     // The same block without that transaction: it never was in it.
@@ -251,22 +251,30 @@ function lists(block: unknown, txHash: string): boolean | null {
   return hashes === null || hashes.includes(null) ? null : hashes.some((hash) => hash === txHash);
 }
 
-/** What was found in the logs of a receipt: one may hold thousands of transfers that are asked about together. */
-const foundInLogs = new WeakMap<readonly unknown[], ReadonlyMap<string, bigint>>();
+/** Thousands of transfers that are asked about together may lie in one block and one transaction: each is read once. */
+function once<T>(read: (value: unknown) => T): (value: unknown) => T {
+  const known = new WeakMap<object, { found: T }>();
+  return (value) => {
+    if (typeof value !== 'object' || value === null) return read(value);
+    const found = known.get(value)?.found ?? read(value);
+    known.set(value, { found });
+    return found;
+  };
+}
 
-/** What each transfer among these logs moves. */
-function amountsOf(logs: readonly unknown[]): ReadonlyMap<string, bigint> {
-  const known = foundInLogs.get(logs);
-  if (known !== undefined) return known;
-  const transfers = logs.flatMap((value) => {
+const headerOf = once(readHeader);
+const receiptOf = once(readReceipt);
+const amountsOf = once(readAmounts);
+
+/** What each transfer among the logs of a receipt moves. */
+function readAmounts(logs: unknown): ReadonlyMap<string, bigint> {
+  const transfers = (logs as readonly unknown[]).flatMap((value) => {
     const log = readTransferLog(value);
     const match = log === null ? null : matchLog(log, () => true);
     return match === null ? [] : [match];
   });
   const inOrder = withOrdinals(transfers.toSorted((a, b) => a.logIndex - b.logIndex));
-  const amounts = new Map(inOrder.map((transfer) => [placeOf(transfer), transfer.amount]));
-  foundInLogs.set(logs, amounts);
-  return amounts;
+  return new Map(inOrder.map((transfer) => [placeOf(transfer), transfer.amount]));
 }
 
 function placeOf(transfer: Pick<InclusionQuery, 'txHash' | 'token' | 'recipient' | 'ordinal'>): string {

@@ -15,7 +15,8 @@ type Looks = Map<InclusionQuery, Inclusion>;
 /**
  * The look at transfers before a confirmation, by one node: each block that holds one is read anew, as a whole, and must
  * prove itself like the first time. Where finality decides it is read from the state of the last solid block, and what lies
- * above what the node itself calls solid is not known yet: `walletsolidity` has been seen to show more than that.
+ * above what the node itself calls solid is not known yet: `walletsolidity` has been seen to show more than that. What a
+ * tier lets depth alone decide is read from the state of the head.
  */
 export async function lookAt(
   node: TronNode,
@@ -25,9 +26,14 @@ export async function lookAt(
   signal: AbortSignal,
 ): Promise<Looks> {
   const looks: Looks = new Map();
-  for (const [height, here] of Map.groupBy(queries, ({ block }) => block.height)) {
+  const viewOf = ({ byDepth }: InclusionQuery) =>
+    chain.finality === 'finalized' && byDepth !== true ? 'walletsolidity' : 'wallet';
+  for (const here of Map.groupBy(queries, (query) => `${query.block.height} ${viewOf(query)}`).values()) {
+    const [first] = here;
+    if (first === undefined) continue;
+    const { height } = first.block;
+    const view = viewOf(first);
     const solid = heads.finalized?.height ?? -1;
-    const view = chain.finality === 'finalized' ? 'walletsolidity' : 'wallet';
     const early = view === 'walletsolidity' && height > solid;
     const proven = early ? null : await readProven(node, view, height, signal);
     const header = proven?.block ?? (await readHeaderAt(node, 'wallet', height, signal));

@@ -9,9 +9,9 @@ import { createSimulatedTronChain } from '../../support/tron/simulated-chain.ts'
 import { chainIdOf, simulatedNodeForTest, tronSourceForTest } from '../../support/tron/source.ts';
 
 /** Three nodes, of which six blocks below the head are solid; read to the head. */
-async function open(finality: 'finalized' | 'depth' = 'finalized') {
+async function open(finality: 'finalized' | 'depth' = 'finalized', { tiered = false } = {}) {
   const db = await openDatabase('sqlite::memory:');
-  const model = await openTronModel(db, { late: 'flag', finality, balanced: false, tiered: false });
+  const model = await openTronModel(db, { late: 'flag', finality, balanced: false, tiered });
   const { world } = model;
   const close = async () => {
     await model.close();
@@ -32,6 +32,23 @@ test('S6: a fork above the solid block is followed, and the deposits of the bran
   await world.read();
   const live = (await world.deposits(payment)).filter(({ status }) => status !== 'orphaned');
   expect(live.map(({ txHash, height }) => [txHash, height])).toEqual([[stays, chain.head().height]]);
+  await close();
+});
+
+test('S1: a small payment is confirmed before its block is solid, and told when a fork takes it back', async () => {
+  const { world, chain, close } = await open('finalized', { tiered: true });
+  const [small, large] = [await world.create('usdt', 2_000), await world.create('usdt', 9_000)];
+  chain.send(world.transferTo(small));
+  chain.send(world.transferTo(large));
+  world.mine(3);
+  await world.read();
+  expect((await world.status(small)).status).toBe('confirmed');
+  expect((await world.status(large)).status).toBe('pending');
+  chain.reorg({ depth: 3, blocks: 5, place: () => null });
+  world.pass(10);
+  await world.read();
+  expect(await world.status(small)).toEqual({ status: 'failed', reason: 'reorged' });
+  expect((await world.events(small)).at(-1)).toBe('payment.reverted');
   await close();
 });
 
