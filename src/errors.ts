@@ -60,6 +60,7 @@ const plainReasons: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
   ENOTDIR: 'a part of the path is no folder',
   ENOSPC: 'the disk is full',
+  SQLITE_NOTADB: 'it is no SQLite database',
   EMFILE: 'too many files are open',
   ENOTFOUND: 'nobody knows this host name',
   ECONNREFUSED: 'nothing listens there',

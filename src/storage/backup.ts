@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
+  constants,
   copyFileSync,
   existsSync,
   fsyncSync,
@@ -13,7 +14,7 @@ import {
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { CommandError, reasonOf } from '../errors.ts';
-import { applicationId } from './sqlite.ts';
+import { applicationId, whyNotOpened } from './sqlite.ts';
 
 /** The rows of each table. */
 export type RowCounts = Record<string, number>;
@@ -70,7 +71,9 @@ export function verifyBackup(file: string): RowCounts {
     }
     return countRows(copy);
   } catch (error) {
-    throw failure(`${file} cannot be restored`, error);
+    if (error instanceof CommandError) throw failure(`${file} cannot be restored`, error);
+    const reason = whyNotOpened(file, constants.R_OK, error);
+    throw new CommandError(`${file} cannot be restored: ${reason}`, { cause: error });
   } finally {
     copy?.close();
   }
@@ -147,8 +150,13 @@ function flush(path: string): void {
   }
 }
 
+/** What cannot be removed was mostly not made: why it was not is told already. */
 function removeDatabase(path: string): void {
-  for (const ending of ['', '-wal', '-shm', '-journal']) rmSync(path + ending, { force: true });
+  for (const ending of ['', '-wal', '-shm', '-journal']) {
+    try {
+      rmSync(path + ending, { force: true });
+    } catch {}
+  }
 }
 
 function failure(what: string, error: unknown): CommandError {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import {
@@ -56,11 +56,22 @@ function openFile(path: string): Sqlite.Database {
   } catch (error) {
     file?.close();
     if (error instanceof CommandError) throw error;
-    if (existsSync(path) && statSync(path).isDirectory()) {
-      throw new CommandError(`cannot open the database ${path}: it is a folder`, { cause: error });
-    }
-    throw new CommandError(`cannot open the database ${path}: ${reasonOf(error)}`, { cause: error });
+    const reason = whyNotOpened(path, constants.R_OK | constants.W_OK, error);
+    throw new CommandError(`cannot open the database ${path}: ${reason}`, { cause: error });
   }
+}
+
+/** SQLite says no more than that it could not open a file; what stands against it, the operating system knows. */
+export function whyNotOpened(path: string, access: number, error: unknown): string {
+  try {
+    if (statSync(path).isDirectory()) return 'it is a folder';
+    accessSync(path, access);
+    // Its log is written beside it.
+    if ((access & constants.W_OK) !== 0) accessSync(dirname(path), access);
+  } catch (refusal) {
+    return reasonOf(refusal);
+  }
+  return reasonOf(error);
 }
 
 /** Refuses a file that another program made, and signs a new one. */

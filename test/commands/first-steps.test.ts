@@ -111,10 +111,27 @@ describe('what the operating system refuses is one line', () => {
       code: 1,
       stderr: `depositd: no backup was made in ${join(folder, 'none/copy.db')}: there is no such file or folder (ENOENT)\n`,
     });
+    const below = join(folder, 'config.json/copy.db');
+    expect(await depositd('backup', below, ...config)).toMatchObject({
+      code: 1,
+      stderr: `depositd: no backup was made in ${below}: a part of the path is no folder (ENOTDIR)\n`,
+    });
     expect(await depositd('address', 'import', 'none.csv', '--merchant', 'x', ...config)).toMatchObject({
       code: 1,
       stderr: 'depositd: none.csv cannot be read: there is no such file or folder (ENOENT)\n',
     });
+  });
+
+  test.skipIf(process.getuid?.() === 0)('a database and a backup that others own', async () => {
+    const folder = folderWith({ ...offline, database: 'sqlite:./depositd.db' });
+    for (const name of ['depositd.db', 'copy.db']) {
+      writeFileSync(join(folder, name), '');
+      chmodSync(join(folder, name), 0o000);
+    }
+    const config = ['-c', join(folder, 'config.json')];
+    const refused = /^depositd: [^\n]+: this user is not allowed to \(EACCES\)\n$/;
+    expect((await depositd('merchant', 'list', ...config)).stderr).toMatch(refused);
+    expect((await depositd('restore', join(folder, 'copy.db'), ...config)).stderr).toMatch(refused);
   });
 
   test('a configuration that is a folder', async () => {

@@ -262,7 +262,7 @@ describe('an SQLite database', () => {
     const text = 'Dear diary, '.repeat(1000);
     writeFileSync(path, text);
     expect((await refusal(`sqlite:${path}`)).message).toBe(
-      `cannot open the database ${path}: file is not a database`,
+      `cannot open the database ${path}: it is no SQLite database (SQLITE_NOTADB)`,
     );
     expect(readFileSync(path, 'utf8')).toBe(text);
     expect(existsSync(`${path}-wal`)).toBe(false);
@@ -308,7 +308,9 @@ describe('a PostgreSQL database', () => {
   test('that cannot be reached is reported by host and name, without the password', async () => {
     // Port 1 of this machine: nothing listens there.
     const error = await refusal('postgres://depositd:hunter2@127.0.0.1:1/shop');
-    expect(error.message).toBe('cannot use the database 127.0.0.1:1/shop: connect ECONNREFUSED 127.0.0.1:1');
+    expect(error.message).toBe(
+      'cannot use the database 127.0.0.1:1/shop: nothing listens there (ECONNREFUSED)',
+    );
     expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain('hunter2');
   });
 
