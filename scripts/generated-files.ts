@@ -1,3 +1,5 @@
+import { apiDocuments } from './api-documents.ts';
+import { apiPage } from './api-page.ts';
 import { configurationPage } from './configuration-page.ts';
 import { configJsonSchema } from './json-schema.ts';
 
@@ -7,5 +9,6 @@ export async function generatedFiles(): Promise<Record<string, string>> {
   return {
     'config.schema.json': `${JSON.stringify(schema, null, 2)}\n`,
     'docs/configuration.md': configurationPage(schema),
+    'docs/api.md': apiPage(await apiDocuments()),
   };
 }

@@ -23,7 +23,7 @@ export const highestIndex = 2 ** 31 - 1;
 const accountDepth = 3;
 const firstHardened = 2 ** 31;
 
-const publicKeyPattern = /^xpub[1-9A-HJ-NP-Za-km-z]{100,120}$/;
+export const accountKeyPattern = /^xpub[1-9A-HJ-NP-Za-km-z]{100,120}$/;
 const otherKeyPattern = /^([yzuvtYZUV]pub)[1-9A-HJ-NP-Za-km-z]{100,120}$/;
 
 /** Reads an extended public key. Never repeats what it was given: it may have been a private one. */
@@ -32,7 +32,7 @@ export function parseAccountKey(text: string): AccountKey | { error: string } {
   if (other !== undefined) {
     return { error: `a key that begins with ${other} is for Bitcoin; expected one that begins with xpub` };
   }
-  if (!publicKeyPattern.test(text)) {
+  if (!accountKeyPattern.test(text)) {
     return { error: 'not an extended public key: expected xpub and some 107 base58 characters' };
   }
   let account: HDKey;

@@ -71,7 +71,7 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
     handler: async (request) => {
       const merchant = await requireMerchant(db, request.params.merchant_id);
       const { network = null, limit, cursor } = request.query;
-      const afterId = decodeCursor(cursor, 'cursor') ?? 0;
+      const afterId = decodeCursor(cursor) ?? 0;
       const found = await listAddresses(db, { merchantId: merchant.id, network, afterId, limit: limit + 1 });
       const page = found.slice(0, limit);
       const releasedAfter = quarantineStart(deps.config.payments, deps.clock());

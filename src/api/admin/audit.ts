@@ -41,7 +41,7 @@ export function registerAuditRoutes(api: Api, { db }: { db: Db }): void {
     },
     handler: async (request) => {
       const { subject = null, limit, cursor } = request.query;
-      const beforeId = decodeCursor(cursor, 'cursor') ?? null;
+      const beforeId = decodeCursor(cursor) ?? null;
       const found = await listAudit(db, { subject, beforeId, limit: limit + 1 });
       const page = found.slice(0, limit);
       return {

@@ -10,18 +10,18 @@ import {
   listDeliveries,
 } from '../../storage/webhooks/deliveries.ts';
 import { decodeCursor, encodeCursor } from '../http/cursors.ts';
-import { fieldError, notFound } from '../http/errors.ts';
+import { notFound } from '../http/errors.ts';
 import { commonErrors, cursorSchema, limitSchema, listOf, momentSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { isId, rowId } from './paths.ts';
+import { idSchema, rowId } from './paths.ts';
 import { attemptSchema, deliveryCountsSchema, deliverySchema } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
 export const deliveryPath = z.object({ delivery_id: z.string() });
 
 const listQuery = z.strictObject({
-  merchant_id: z.string().max(100).optional(),
-  endpoint_id: z.string().max(100).optional(),
+  merchant_id: idSchema.optional(),
+  endpoint_id: idSchema.optional(),
   status: z.enum(deliveryStates).optional(),
   event: z.enum(eventTypes).optional(),
   since: momentSchema.optional(),
@@ -79,7 +79,7 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
       operationId: 'countDeliveries',
       summary: 'How the deliveries to an endpoint stand, such as those of a range replay',
       querystring: z.strictObject({
-        endpoint_id: z.string().max(100),
+        endpoint_id: idSchema,
         since: momentSchema.describe('Created at or after.'),
         until: momentSchema.optional().describe('Created before.'),
         replays: z.enum(['true', 'false']).default('false').describe('Only those that repeat another.'),
@@ -88,7 +88,6 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
     },
     handler: async (request) => {
       const { endpoint_id: endpointId, since, until, replays } = request.query;
-      if (!isId(endpointId)) throw fieldError('endpoint_id', 'expected an id');
       return countByState(db, {
         endpointId,
         since: Date.parse(since),
@@ -100,14 +99,8 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
 }
 
 function deliveryFilter(query: z.output<typeof listQuery>) {
-  const beforeId = decodeCursor(query.cursor, 'cursor');
+  const beforeId = decodeCursor(query.cursor);
   const { merchant_id: merchantId, endpoint_id: endpointId, status, event, since, until } = query;
-  for (const [field, id] of [
-    ['merchant_id', merchantId],
-    ['endpoint_id', endpointId],
-  ] as const) {
-    if (id !== undefined && !isId(id)) throw fieldError(field, 'expected an id');
-  }
   return {
     ...(merchantId === undefined ? {} : { merchantId }),
     ...(endpointId === undefined ? {} : { endpointId }),

@@ -65,7 +65,7 @@ export function registerDepositRoutes(api: Api, { db, clock }: { db: Db; clock: 
     },
     handler: async (request) => {
       const { status: role, limit, cursor } = request.query;
-      const beforeId = decodeCursor(cursor, 'cursor');
+      const beforeId = decodeCursor(cursor);
       const { deposits, nextId } = await listDeposits(db, {
         limit,
         ...(role === undefined ? {} : { role }),

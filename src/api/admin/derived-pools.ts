@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { accountKeyPattern } from '../../core/account-key.ts';
 import {
   changePoolLimit,
   createDerivedPool,
@@ -77,7 +78,7 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
         network: networkSchema,
         currency: currencySchema.optional(),
         label: z.string().max(1_000).default(''),
-        xpub: z.string().max(1_000),
+        xpub: z.string().max(1_000).meta({ pattern: accountKeyPattern.source }),
         limit: limitSchema.min(1).optional(),
         confirm_first: z
           .string()

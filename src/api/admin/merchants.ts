@@ -14,8 +14,8 @@ import { notFound, serviceError } from '../http/errors.ts';
 import {
   bodyErrors,
   commonErrors,
+  filledText,
   listOf,
-  plainText,
   refusePrivateKey,
   serviceErrorSchema,
   timeSchema,
@@ -64,9 +64,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
       operationId: 'addMerchant',
       summary: 'Add a merchant, with a first API key',
       body: z.strictObject({
-        name: plainText(200)
-          .refine((name) => name.trim() !== '', 'expected a name')
-          .superRefine(refusePrivateKey),
+        name: filledText(200, 'expected a name').superRefine(refusePrivateKey),
       }),
       response: {
         ...bodyErrors,

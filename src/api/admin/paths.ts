@@ -5,9 +5,14 @@ import { detailError, notFound } from '../http/errors.ts';
 
 export const merchantPath = z.object({ merchant_id: z.string() });
 
-/** Whether a text looks like an id of ours (`mer_…`, `key_…`): anything else is not found without asking. */
+const idPattern = /^[a-z]{2,5}_[0-9a-f]{1,64}$/;
+
+/** An id of ours (`mer_…`, `we_…`) in a query or a body. */
+export const idSchema = z.string().regex(idPattern, 'expected an id');
+
+/** Whether a text looks like one: anything else is not found without asking. */
 export function isId(text: string): boolean {
-  return /^[a-z]{2,5}_[0-9a-f]{1,64}$/.test(text);
+  return idPattern.test(text);
 }
 
 /** The number of a row in a path. @throws HttpError 404 when it is none. */

@@ -18,9 +18,9 @@ import {
   bodyErrors,
   commonErrors,
   countSchema,
-  cursorSchema,
   listOf,
   plainText,
+  providerCursor,
   serviceErrorSchema,
   timeSchema,
 } from '../merchant/schemas.ts';
@@ -133,7 +133,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
       operationId: 'listProviderTransactions',
       summary: "The provider's own list, of the last 30 days",
       params,
-      querystring: z.strictObject({ cursor: cursorSchema }),
+      querystring: z.strictObject({ cursor: providerCursor }),
       response: { ...readErrors, 200: listOf(transactionSchema) },
     },
     handler: async (request) => {

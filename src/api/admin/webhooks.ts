@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
+import { eventTypes } from '../../core/events.ts';
 import { auditEndpoint } from '../../notify/audit.ts';
 import { changeEndpoint, createEndpoint, type EndpointFaults } from '../../notify/endpoints.ts';
 import type { Secrets } from '../../notify/secrets.ts';
@@ -24,7 +25,15 @@ import { endpointSchema, endpointSecretSchema } from './webhook-schemas.ts';
 const tags = ['Webhooks'];
 
 const url = plainText(2048);
-const events = z.array(z.string().max(100)).max(100).describe('None: the default set.');
+const events = z
+  .array(
+    z
+      .string()
+      .max(100)
+      .meta({ enum: [...eventTypes] }),
+  )
+  .max(100)
+  .describe('None: the default set.');
 const description = plainText(500).superRefine(refusePrivateKey);
 const headers = z
   .record(z.string().max(100), z.string().max(4096))

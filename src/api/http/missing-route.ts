@@ -15,8 +15,11 @@ export function createMissingRoute(api: Api): (request: FastifyRequest) => never
   });
   return (request) => {
     const path = request.url.split('?', 1)[0] ?? '';
-    const found = [...served.values()].filter(({ pattern }) => pattern.test(path));
-    const methods = new Set(found.flatMap((route) => [...route.methods]));
+    const found = [...served].filter(([, { pattern }]) => pattern.test(path));
+    // A path that is there word for word is not one of those with a name in its place.
+    const exact = found.filter(([url]) => !url.includes(':'));
+    const routes = exact.length > 0 ? exact : found;
+    const methods = new Set(routes.flatMap(([, route]) => [...route.methods]));
     if (methods.size === 0)
       throw detailError(404, 'There is no such path. GET /api/v1/schema/ describes those that there are.');
     const allow = [...methods].sort().join(', ');

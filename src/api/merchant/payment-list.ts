@@ -30,7 +30,7 @@ export function paymentFilter(
   { chains, providers }: Pick<Config, 'chains' | 'providers'>,
 ) {
   if (query.network !== undefined) requireNetwork(query.network, chains, providers);
-  const beforeId = decodeCursor(query.cursor, 'cursor');
+  const beforeId = decodeCursor(query.cursor);
   return {
     limit: query.limit,
     ...(beforeId === undefined ? {} : { beforeId }),

@@ -34,6 +34,7 @@ export const createPaymentSchema = z
       .describe('5000 is $50.00. Either this, or `amount` and `amount_currency`.')
       .meta({ example: 5000 }),
     amount: plainText(30)
+      .meta({ pattern: '^[0-9]+(\\.[0-9]+)?$' })
       .optional()
       .describe('The price as a decimal in quotes, with no more decimals than its currency has: "45.00".'),
     amount_currency: plainText(3)

@@ -11,8 +11,8 @@ import { providerError } from './provider-answers.ts';
 import {
   amountSchema,
   commonErrors,
-  cursorSchema,
   listOf,
+  providerCursor,
   serviceErrorSchema,
   timeSchema,
 } from './schemas.ts';
@@ -75,7 +75,7 @@ export function registerProviderRoutes(api: Api, { db, clock, providers }: Provi
       summary: "The provider's own list, of the last 30 days",
       description: 'Your payments; and what was not made through us, where the account is yours alone.',
       params,
-      querystring: z.strictObject({ cursor: cursorSchema }),
+      querystring: z.strictObject({ cursor: providerCursor }),
       response: { ...errors, 200: listOf(transactionSchema) },
     },
     handler: async (request) => {

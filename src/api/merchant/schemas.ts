@@ -6,6 +6,7 @@ import { chargeStatuses } from '../../core/charge.ts';
 import { type Network, networkPattern, parseNetwork } from '../../core/networks.ts';
 import { paymentReasons, paymentStatuses } from '../../core/payment.ts';
 import { privateKeyIn, privateKeyRefusal } from '../../core/private-keys.ts';
+import { cursorPattern } from '../http/cursors.ts';
 import { errorCodes, fieldError } from '../http/errors.ts';
 
 /*
@@ -178,6 +179,9 @@ export function listOf<T extends z.ZodType>(item: T) {
 
 const controlCharacters = /[\p{Cc}\u2028\u2029]/u;
 
+/** The same for the documents, whose readers may know no classes of Unicode. */
+const control = '\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029';
+
 /** A text that is stored as it is: databases refuse NUL and lone surrogates, and control characters spoil logs. */
 export function plainText(longest: number) {
   return z
@@ -186,7 +190,15 @@ export function plainText(longest: number) {
     .refine(
       (text) => text.isWellFormed() && !controlCharacters.test(text),
       'control characters are not allowed',
-    );
+    )
+    .meta({ pattern: `^[^${control}]*$` });
+}
+
+/** The same that must say something: `fault` where it does not. */
+export function filledText(longest: number, fault: string) {
+  return plainText(longest)
+    .refine((text) => text.trim() !== '', fault)
+    .meta({ pattern: `^[^${control}]*[^\\s${control}][^${control}]*$` });
 }
 
 /** A private key or seed phrase that somebody took for a name is not kept. */
@@ -197,7 +209,18 @@ export function refusePrivateKey(text: string, context: z.RefinementCtx): void {
 
 /** Entries on one page. */
 export const limitSchema = z.coerce.number().int().min(1).max(100).default(50);
-export const cursorSchema = z.string().max(200).optional().describe('A `next_cursor` of an earlier answer.');
+export const cursorSchema = z
+  .string()
+  .regex(cursorPattern, 'expected the next_cursor of an earlier answer')
+  .optional()
+  .describe('A `next_cursor` of an earlier answer.');
+/** The provider's own, of whatever shape. */
+export const providerCursor = z
+  .string()
+  .max(200)
+  .optional()
+  .describe('A `next_cursor` of an earlier answer.');
+
 /** A moment that a caller names. */
 export const momentSchema = z.iso.datetime({
   offset: true,
@@ -205,7 +228,7 @@ export const momentSchema = z.iso.datetime({
 });
 
 /** Why an operator does something: it goes into the audit log. */
-export const operatorReason = plainText(500).refine((text) => text.trim() !== '', 'expected a reason');
+export const operatorReason = filledText(500, 'expected a reason');
 
 /** Anything that is no payment number of ours is not found, like one of somebody else. */
 export const paymentPath = z.object({ payment_number: z.string() });
