@@ -1,51 +1,9 @@
-import { createHmac } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import { freshDatabaseUrl } from '../support/databases.ts';
-import { testSecrets, testSettings } from '../support/providers/accounts.ts';
+import { testSecrets } from '../support/providers/accounts.ts';
+import { atFourpay, fourpaySubject } from '../support/providers/fourpay.ts';
 import { openProviderShop } from '../support/providers/shop.ts';
-import { startStandIn } from '../support/providers/stand-in.ts';
-import type { Subject } from '../support/providers/subjects.ts';
-
-type Config = { url: string; secret: string | null; event_types: string[] | null; is_active: boolean };
-
-/** What is configured there; a test may change it as somebody else with the token could. */
-let configured: Config | null = null;
-
-const fourpaySubject: Subject = {
-  type: '4pay',
-  currency: 'USD',
-  settings: testSettings['4pay'],
-  secrets: [testSecrets.fourpay, testSecrets.fourpayWebhook],
-  words: {},
-  start: (startAt) => {
-    configured = null;
-    return startStandIn({
-      startAt,
-      reply({ method, headers, body }) {
-        if (headers['x-api-token'] !== testSecrets.fourpay) return { status: 401, body: '{}' };
-        if (method === 'PUT')
-          configured = { secret: null, event_types: null, is_active: true, ...JSON.parse(body) };
-        if (method === 'DELETE') {
-          configured = null;
-          return { status: 204 };
-        }
-        if (configured === null) return { status: 404, body: '{}' };
-        const { secret, ...shown } = configured;
-        return { status: 200, body: JSON.stringify({ ...shown, secret_set: secret !== null }) };
-      },
-    });
-  },
-  webhook(
-    _charge,
-    { body = '{"event_type":"card_transaction","amount":12.30}', secret = testSecrets.fourpayWebhook } = {},
-  ) {
-    return {
-      headers: { 'x-webhook-signature': createHmac('sha256', secret).update(body).digest('hex') },
-      body,
-    };
-  },
-};
 
 async function open() {
   const db = await openDatabase(await freshDatabaseUrl('SQLite', { migrated: true }));
@@ -70,10 +28,10 @@ describe('4pay', () => {
       configured: true,
       url: shop.api.bridges[0]?.inboundUrl,
     });
-    expect(configured?.secret).toBe(testSecrets.fourpayWebhook);
+    expect(atFourpay.configured?.secret).toBe(testSecrets.fourpayWebhook);
     expect((await admin('GET')).body).toMatchObject({ configured: true, secret_set: true, active: true });
     expect((await admin('DELETE')).body).toMatchObject({ configured: false });
-    expect(configured).toBeNull();
+    expect(atFourpay.configured).toBeNull();
   });
 
   test('what it sends is passed on word for word, once, and confirms nothing', async () => {
@@ -116,7 +74,7 @@ describe('4pay', () => {
         .filter(({ msg }) => String(msg).startsWith('provider webhook configuration'))
         .map(({ msg }) => msg);
     expect(alarms()).toEqual([]);
-    if (configured !== null) configured.url = 'https://thief.example/hook';
+    if (atFourpay.configured !== null) atFourpay.configured.url = 'https://thief.example/hook';
     await shop.pass(900, 900);
     expect(alarms()).toEqual(['provider webhook configuration differs']);
     const { body } = await shop.api.send<{ data: unknown[] }>('GET', '/admin/v1/providers/', { admin: true });

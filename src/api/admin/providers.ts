@@ -170,7 +170,12 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
       body: emptyBody,
       response: { ...errors, 200: toldSchema },
     },
-    handler: async (request) => ({ ...(await take(request.params.name, providers.testWebhook)) }),
+    handler: async (request) => {
+      const { name } = request.params;
+      const told = await take(name, providers.testWebhook);
+      await audit('provider.webhook_tested', name, {});
+      return { ...told };
+    },
   });
 
   api.route({

@@ -11,6 +11,9 @@ import { findPaymentId } from '../../../src/storage/payments/numbers.ts';
 import { evmAddress, evmKey } from '../../support/addresses.ts';
 import { type ApiServer, openApiServer } from '../../support/api-server.ts';
 import { describeDatabases } from '../../support/databases.ts';
+import { fourpaySubject } from '../../support/providers/fourpay.ts';
+import { openProviderShop } from '../../support/providers/shop.ts';
+import { forhoppSubject, fourpochSubject } from '../../support/providers/subjects.ts';
 
 type Entry = { id: number; actor: string; action: string; subject: string; detail: Record<string, unknown> };
 type Page = { data: Entry[]; next_cursor: string | null };
@@ -53,27 +56,42 @@ async function addDeposit(
   return deposit.id;
 }
 
+/** Does `operation` (`POST /merchants/{merchant_id}/…`) on the path that the ids make of it, and looks for its entry. */
+function operator(api: ApiServer, done = new Set<string>()) {
+  async function act<T>(operation: string, ids: string[], json?: object): Promise<T> {
+    const [method = '', template = ''] = operation.split(' ');
+    let next = 0;
+    const path = template.replace(/\{\w+\}/g, () => ids[next++] ?? '');
+    const before = (await audit(api)).data[0]?.id ?? 0;
+    const answer = await api.send<T>(method, `/admin/v1${path}`, {
+      admin: true,
+      ...(json === undefined ? {} : { json }),
+    });
+    expect([operation, answer.status < 300, answer.text]).toEqual([operation, true, answer.text]);
+    const entries = (await audit(api)).data.filter((entry) => entry.id > before);
+    expect([operation, entries.length > 0]).toEqual([operation, true]);
+    expect(entries.every((entry) => entry.actor === 'admin')).toBe(true);
+    done.add(operation);
+    return answer.body;
+  }
+  return { act, done };
+}
+
+async function changingOperations(api: ApiServer): Promise<string[]> {
+  const { body } = await api.send<Document>('GET', '/admin/v1/schema/', { admin: true });
+  return Object.entries(body.paths)
+    .flatMap(([path, operations]) =>
+      Object.keys(operations)
+        .filter((method) => ['post', 'put', 'patch', 'delete'].includes(method))
+        .map((method) => `${method.toUpperCase()} ${path.replace('/admin/v1', '')}`),
+    )
+    .toSorted();
+}
+
 describeDatabases('the audit log', (openTestDb) => {
   test('has an entry for every operation of the operator’s API that changes something', async () => {
     const api = await openApiServer(await openTestDb());
-    const done = new Set<string>();
-    /** Does `operation` (`POST /merchants/{merchant_id}/…`) on the path that the ids make of it. */
-    async function act<T>(operation: string, ids: string[], json?: object): Promise<T> {
-      const [method = '', template = ''] = operation.split(' ');
-      let next = 0;
-      const path = template.replace(/\{\w+\}/g, () => ids[next++] ?? '');
-      const before = (await audit(api)).data[0]?.id ?? 0;
-      const answer = await api.send<T>(method, `/admin/v1${path}`, {
-        admin: true,
-        ...(json === undefined ? {} : { json }),
-      });
-      expect([operation, answer.status < 300, answer.text]).toEqual([operation, true, answer.text]);
-      const entries = (await audit(api)).data.filter((entry) => entry.id > before);
-      expect([operation, entries.length > 0]).toEqual([operation, true]);
-      expect(entries.every((entry) => entry.actor === 'admin')).toBe(true);
-      done.add(operation);
-      return answer.body;
-    }
+    const { act, done } = operator(api);
 
     const shop = await act<{ id: string; api_key: string }>('POST /merchants/', [], { name: 'Shop' });
     const merchant = '/merchants/{merchant_id}';
@@ -126,13 +144,27 @@ describeDatabases('the audit log', (openTestDb) => {
     const other = await act<{ id: string }>('POST /merchants/', [], { name: 'Added twice' });
     await act(`DELETE ${merchant}/`, [other.id]);
 
-    const { body } = await api.send<Document>('GET', '/admin/v1/schema/', { admin: true });
-    const changing = Object.entries(body.paths).flatMap(([path, operations]) =>
-      Object.keys(operations)
-        .filter((method) => ['post', 'put', 'patch', 'delete'].includes(method))
-        .map((method) => `${method.toUpperCase()} ${path.replace('/admin/v1', '')}`),
-    );
-    expect(changing.toSorted()).toEqual([...done].toSorted());
+    const atProviders = (operation: string) => operation.includes('/providers/');
+    expect([...done].toSorted()).toEqual((await changingOperations(api)).filter((one) => !atProviders(one)));
+  });
+
+  test('has an entry for every operation that changes something at a fiat provider', async () => {
+    const db = await openTestDb();
+    const done = new Set<string>();
+    const forhopp = await openProviderShop(db, forhoppSubject);
+    const atForhopp = operator(forhopp.api, done);
+    const provider = '/providers/{name}';
+    await atForhopp.act(`POST ${provider}/webhook-endpoints/`, ['forhopp'], {});
+    await atForhopp.act(`POST ${provider}/keys/`, ['forhopp'], { name: 'Shop', environment: 'test' });
+    await atForhopp.act(`DELETE ${provider}/keys/{key_id}/`, ['forhopp', 'key_2']);
+    const fourpoch = await openProviderShop(db, fourpochSubject);
+    await operator(fourpoch.api, done).act(`POST ${provider}/test-webhook/`, ['fourpoch']);
+    const fourpay = await openProviderShop(db, fourpaySubject);
+    const atFourpay = operator(fourpay.api, done);
+    await atFourpay.act(`PUT ${provider}/webhook-config/`, ['fourpay']);
+    await atFourpay.act(`DELETE ${provider}/webhook-config/`, ['fourpay']);
+    const changing = await changingOperations(fourpay.api);
+    expect([...done].toSorted()).toEqual(changing.filter((operation) => operation.includes('/providers/')));
   });
 
   test('is read newest first, page by page, or about one subject alone', async () => {
