@@ -516,6 +516,7 @@ test('status tells what is read, what is free and what waits, before anything ha
         available: false,
         reason: 'no daemon reads it',
         confirmations: 15,
+        confirmation_tiers: [],
         cursor: null,
         coverage: null,
         head: null,
