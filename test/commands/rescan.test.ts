@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import Sqlite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { transferCall } from '../../src/demo/token.ts';
+import { openDatabase } from '../../src/storage/database.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { leaveOut, openLoneChain } from '../support/lone-chain.ts';
 import { commandHome, depositd, readAudit } from './support.ts';
@@ -58,9 +58,9 @@ describe('rescan', () => {
     const again = await home.runJson<Report>(...range);
     expect(again).toMatchObject({ transfers: { found: 2, known: 2, new: 0 }, new: [], payments: [] });
 
-    const file = new Sqlite(join(home.folder, 'depositd.db'));
-    file.exec('delete from deposits');
-    file.close();
+    const db = await openDatabase(`sqlite:${join(home.folder, 'depositd.db')}`);
+    await db.deleteFrom('deposits').execute();
+    await db.destroy();
     const { code, stdout, stderr } = await home.run(...range);
     expect(code).toBe(0);
     const blocks = Number(to) - Number(from) + 1;
