@@ -83,7 +83,9 @@ async function passOn(
   { type, body }: { type: string; body: string },
   now: number,
 ): Promise<void> {
-  const merchants = config.merchants ?? (await listMerchants(trx)).map(({ id }) => id);
+  const merchants =
+    config.merchants ??
+    (await listMerchants(trx)).filter(({ removedAt }) => removedAt === null).map(({ id }) => id);
   for (const merchantId of merchants) {
     const shown = {
       name: config.name,

@@ -50,6 +50,17 @@ describe('4pay', () => {
     ]);
   });
 
+  test('what it sends is told to no merchant that was removed', async () => {
+    const { shop } = await open();
+    const { db } = shop.api;
+    const removed = await shop.api.send('DELETE', `/admin/v1/merchants/${shop.merchant.id}/?force=true`, {
+      admin: true,
+    });
+    expect(removed.status).toBe(200);
+    expect((await shop.deliver(event)).status).toBe(200);
+    expect(await db.selectFrom('events').select('type').execute()).toEqual([]);
+  });
+
   test('what is forged is refused and counted, and what only the undocumented header signs is told to nobody', async () => {
     const { shop } = await open();
     expect((await shop.deliver(fourpaySubject.webhook({} as never, { secret: 'a guess' }))).status).toBe(401);
