@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { closest } from '../../src/config/faults.ts';
+import { anyText } from '../support/text.ts';
 import { faultsOf, faultsOfText, minimal, parse } from './support.ts';
 
 describe('a configuration with ten mistakes', () => {
@@ -111,13 +112,13 @@ describe('a file that is not JSON', () => {
 
 describe('whatever the file holds', () => {
   test('garbage is answered with faults, never with a crash', () => {
-    const anyText = fc.oneof(
-      fc.string({ unit: 'binary' }),
+    const anyFile = fc.oneof(
+      anyText(),
       fc.json(),
       fc.jsonValue().map((value) => JSON.stringify(value)),
     );
     fc.assert(
-      fc.property(anyText, (text) => {
+      fc.property(anyFile, (text) => {
         expect(faultsOfText(text).length).toBeGreaterThan(0);
       }),
       { numRuns: 500 },

@@ -9,12 +9,13 @@ import {
   verifySignature,
 } from '../../src/notify/signature.ts';
 import { verifyPayhookSignature } from '../support/seed-verifier.ts';
+import { anyText } from '../support/text.ts';
 
 const now = () => Math.floor(Date.now() / 1000);
 const secrets = fc
   .uint8Array({ minLength: 32, maxLength: 32 })
   .map((key) => `whsec_${Buffer.from(key).toString('base64')}`);
-const bodies = fc.string({ unit: 'binary' }).map((text) => Buffer.from(JSON.stringify({ text })));
+const bodies = anyText().map((text) => Buffer.from(JSON.stringify({ text })));
 
 describe('the signature header', () => {
   test('is HMAC-SHA256 over time, dot and body, keyed by the whole secret', () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type Network, parseNetwork } from '../../src/core/networks.ts';
 import { readAddressFile } from '../../src/pool/address-file.ts';
 import { evmAddress } from '../support/addresses.ts';
+import { anyText } from '../support/text.ts';
 
 const row = (network: string, address: string, currency = '', label = '') => ({
   network,
@@ -225,7 +226,7 @@ describe('whatever the file', () => {
 
   const garbage = fc.oneof(
     fc.string({ unit: fc.constantFrom('"', ',', ';', '\t', '\n', '\r', 'a', ' ', '#', '\uFEFF', '\0') }),
-    fc.string({ unit: 'binary' }),
+    anyText(),
   );
 
   test.each([undefined, 'bsc'] as const)(

@@ -4,6 +4,7 @@ import type { Network } from '../../src/core/networks.ts';
 import { readAddressText } from '../../src/pool/address-text.ts';
 import { evmAddress, evmKey } from '../support/addresses.ts';
 import { testChain } from '../support/config.ts';
+import { anyText } from '../support/text.ts';
 
 const address = evmAddress(1);
 
@@ -76,7 +77,7 @@ test('whatever is read as an address of a chain has its 40 digits in it', () => 
     fc.property(
       fc.oneof(
         fc.array(pieces).map((all) => all.join('')),
-        fc.string({ unit: 'binary' }),
+        anyText(),
       ),
       (text) => {
         const read = readAddressText(testChain('bsc'), text);
