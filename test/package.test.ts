@@ -58,6 +58,8 @@ describe('the packed program', () => {
       expect.arrayContaining([
         'dist/src/cli.js',
         'dist/migrations/0001_initial.js',
+        'dist/src/checkout/assets/checkout.css',
+        'dist/src/checkout/assets/checkout.js',
         'config.example.json',
         'config.schema.json',
         'docs/configuration.md',
@@ -65,7 +67,7 @@ describe('the packed program', () => {
       ]),
     );
     const places =
-      /^(dist\/(src|migrations)\/.*\.js|docs\/.*|config\.(example|schema)\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+      /^(dist\/(src|migrations)\/.*\.js|dist\/src\/checkout\/assets\/checkout\.css|docs\/.*|config\.(example|schema)\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
     expect(files.filter((file) => !places.test(file))).toEqual([]);
   });
 
