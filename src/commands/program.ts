@@ -253,7 +253,7 @@ function addProviderCommands(program: Command): void {
   onConfig(
     provider,
     'show <name>',
-    'Show one, where its webhooks come in, and charges that no payment explains.',
+    'Show one, where its webhooks come in, refunds still open, and charges that no payment explains.',
     json,
   ).action(async (name, options) => (await import('./provider.ts')).providerShow(name, options));
   onConfig(provider, 'balance <name>', 'Ask for the balance of the account.', json).action(
@@ -269,6 +269,22 @@ function addProviderCommands(program: Command): void {
     .option('--amount <decimal>', 'a part, in its currency; default: what is left of the whole')
     .requiredOption('--reason <text>', 'why, for the provider and the audit log')
     .action(async (number, options) => (await import('./provider.ts')).providerRefund(number, options));
+  onConfig(
+    provider,
+    'settle-refund <name> <refund-id>',
+    'Say what became of a refund whose answer was lost, as the provider’s own pages show it.',
+    json,
+  )
+    .addOption(
+      new Option('--status <word>', 'what became of it')
+        .choices(['succeeded', 'failed'])
+        .makeOptionMandatory(),
+    )
+    .option('--provider-refund <id>', 'its id at the provider')
+    .requiredOption('--reason <text>', 'how you know, for the audit log')
+    .action(async (name, id, options) =>
+      (await import('./provider.ts')).providerSettleRefund(name, id, options),
+    );
   onConfig(provider, 'capture <payment-number>', 'Take what the customer authorized.', json)
     .option('--amount <decimal>', 'a part, which confirms nothing by itself')
     .action(async (number, options) => (await import('./provider.ts')).providerCapture(number, options));

@@ -6,6 +6,7 @@ import { createLogger, logTo } from '../log.ts';
 import { openSecrets } from '../notify/secrets.ts';
 import { presentToOperator } from '../present/payments.ts';
 import {
+  presentOpenRefund,
   presentProvider,
   presentRefund,
   presentTransaction,
@@ -74,9 +75,19 @@ export async function providerShow(name: string, options: CommandOptions): Promi
     const report = (await desk.reports()).find((one) => one.name === name);
     if (report === undefined) throw noProvider(name);
     const unmatched = (await listUnmatchedCharges(db, name, 100)).map(presentUnmatchedCharge);
-    if (options.json) return printJson({ ...presentProvider(report), unmatched_charges: unmatched });
+    const open = ((await desk.openRefunds(name)) ?? []).map(presentOpenRefund);
+    if (options.json) {
+      return printJson({ ...presentProvider(report), unmatched_charges: unmatched, open_refunds: open });
+    }
     for (const [field, value] of Object.entries(presentProvider(report)))
       print(`${field}: ${String(value ?? '–')}`);
+    if (open.length > 0) {
+      print('');
+      printTable(
+        ['OPEN REFUND', 'STATUS', 'AMOUNT', '', 'PAYMENT', 'ASKED FOR'],
+        open.map((one) => [one.id, one.status, one.amount, one.currency, one.payment_number, one.created_at]),
+      );
+    }
     if (unmatched.length === 0) return;
     print('');
     printTable(
@@ -149,6 +160,29 @@ export async function providerRefund(
     if (outcome.outcome !== 'refunded') throw new CommandError(outcome.reason);
     const shown = presentRefund(outcome.refund, payment);
     await audit(workplace, 'payment.refunded', number, { ...shown, reason: options.reason });
+    if (options.json) printJson(shown);
+    else print(`${shown.id}: ${shown.amount} ${shown.currency}, ${shown.status}`);
+  });
+}
+
+/** The operator's word on a refund whose answer was lost and of which the provider tells nothing. */
+export async function providerSettleRefund(
+  name: string,
+  id: string,
+  options: CommandOptions & { status: 'succeeded' | 'failed'; providerRefund?: string; reason: string },
+): Promise<void> {
+  await atDesk(options, async (desk) => {
+    const outcome = await desk.settleRefund(name, {
+      id,
+      status: options.status,
+      providerRefundId: options.providerRefund ?? null,
+      reason: options.reason,
+      actor,
+    });
+    if (outcome === null) throw noProvider(name);
+    if (outcome.outcome === 'not_found') throw new CommandError(`${name} has no refund of that id`);
+    if (outcome.outcome === 'not_settleable') throw new CommandError(`not settled: ${outcome.reason}`);
+    const shown = presentOpenRefund(outcome);
     if (options.json) printJson(shown);
     else print(`${shown.id}: ${shown.amount} ${shown.currency}, ${shown.status}`);
   });

@@ -101,6 +101,23 @@ export function presentRefund(
   };
 }
 
+/** A refund of which nobody knows what became of it, for the operator. */
+export function presentOpenRefund({
+  refund,
+  payment,
+}: {
+  refund: Pick<StoredRefund, 'id' | 'status' | 'amount' | 'reason' | 'createdAt'>;
+  payment: Pick<ProviderPayment, 'decimals' | 'currency' | 'paymentNumber' | 'chargeId'>;
+}) {
+  return {
+    ...presentRefund(refund, payment),
+    payment_number: payment.paymentNumber,
+    charge_id: payment.chargeId,
+    reason: refund.reason,
+    created_at: isoTime(refund.createdAt),
+  };
+}
+
 /** What is configured for webhooks at the provider; event types null: all of them. */
 export function presentWebhookConfig(
   config: { url: string; secretSet: boolean; eventTypes: readonly string[] | null; active: boolean } | 'none',

@@ -7,6 +7,13 @@ import type { Bridge } from './bridge.ts';
 import { type CaptureOutcome, captureCharge } from './capture.ts';
 import { type ChargeOutcome, type ChargeRequest, createCharge } from './create.ts';
 import { type InboundOutcome, receiveWebhook } from './inbound.ts';
+import {
+  type OpenRefund,
+  openRefundsOf,
+  type RefundWord,
+  settleOpenRefund,
+  type WordOutcome,
+} from './open-refunds.ts';
 import type {
   Balance,
   Call,
@@ -61,6 +68,9 @@ export type ProviderDesk = {
   offers(): readonly Offer[];
   create(name: string, request: ChargeRequest): Promise<ChargeOutcome | null>;
   refund(name: string, request: RefundRequest): Promise<RefundOutcome | null>;
+  /** Those of which nobody knows yet what became of them, the longest waiting first. */
+  openRefunds(name: string): Promise<readonly OpenRefund[] | null>;
+  settleRefund(name: string, word: RefundWord): Promise<WordOutcome | null>;
   capture(
     name: string,
     request: { paymentId: number; amount: bigint | null },
@@ -120,6 +130,8 @@ export function createProviderDesk(bridges: readonly Bridge[], deps: DeskDeps): 
     offers: () => bridges.map(offerOf),
     create: (name, request) => withBridge(name, (bridge) => createCharge(deps, bridge, request)),
     refund: (name, request) => withBridge(name, (bridge) => refundCharge(deps, bridge, request)),
+    openRefunds: (name) => withBridge(name, () => openRefundsOf(deps.db, name, deps.clock())),
+    settleRefund: (name, word) => withBridge(name, () => settleOpenRefund(deps, name, word)),
     capture: (name, request) => withBridge(name, (bridge) => captureCharge(deps, bridge, request)),
     receive: async (name, path, webhook) =>
       (await withBridge(name, (bridge) => receiveWebhook(deps, bridge, path, webhook))) ?? 'not_found',

@@ -9,7 +9,6 @@ import { listProviderPaymentsById, lockProviderPayment } from '../storage/provid
 import {
   hasOpenRefund,
   insertRefund,
-  listOpenRefunds,
   listRefundsOfPayment,
   type StoredRefund,
   updateRefund,
@@ -17,6 +16,7 @@ import {
 import { majorUnits } from './answer.ts';
 import type { Bridge } from './bridge.ts';
 import { fetchCharge } from './fetch.ts';
+import { awaitedMs, openRefundsOf } from './open-refunds.ts';
 import type { Refund, RefundIntent, Result } from './provider.ts';
 import { type SettleDeps, settleCharge } from './settle.ts';
 
@@ -40,9 +40,6 @@ export type RefundRequest = {
   reason: string;
   idempotencyKey: string | null;
 };
-
-/** While this passes, whoever asked for a refund may still await its answer, ms. */
-const awaitedMs = 2 * 60 * 1000;
 
 /**
  * Has the provider pay back. Its ledger is asked before; what is asked for is written down before it is sent; and it is
@@ -158,10 +155,8 @@ async function conclude(
 export async function resolveRefunds(deps: SettleDeps, bridge: Bridge, signal: AbortSignal): Promise<void> {
   const { db, clock } = deps;
   const { refundKeptMs } = bridge.provider.descriptor.capabilities;
-  for (const refund of await listOpenRefunds(db, bridge.name, clock() - awaitedMs)) {
+  for (const { refund, payment } of await openRefundsOf(db, bridge.name, clock() - awaitedMs)) {
     if (signal.aborted) return;
-    const [payment] = await listProviderPaymentsById(db, [refund.paymentId]);
-    if (payment === undefined) throw new InvariantError(`refund ${refund.id} of no payment`);
     const fetched = await fetchCharge(bridge, payment, { signal });
     if (fetched.outcome !== 'done') return;
     if (fetched.value !== null) await settleCharge(deps, bridge, payment.id, fetched.value);

@@ -18,6 +18,7 @@ import { registerDeliveryRoutes } from './deliveries.ts';
 import { registerDepositRoutes } from './deposits.ts';
 import { registerDerivedPoolRoutes } from './derived-pools.ts';
 import { registerMerchantRoutes } from './merchants.ts';
+import { registerOpenRefundRoutes } from './open-refunds.ts';
 import { registerAdminPaymentRoutes } from './payments.ts';
 import { registerPoolRoutes } from './pool.ts';
 import { registerAdminProviderRoutes } from './providers.ts';
@@ -59,6 +60,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerDeliveryRoutes(routes, deps);
     registerReplayRoutes(routes, deps);
     registerAdminProviderRoutes(routes, deps);
+    registerOpenRefundRoutes(routes, deps);
     registerAuditRoutes(routes, deps);
     routes.route({
       method: 'GET',

@@ -26,6 +26,7 @@ export const errorCodes = [
   'not_capturable',
   'not_refundable',
   'not_removable',
+  'not_settleable',
   'provider_failed',
   'provider_unavailable',
   'rate_unavailable',

@@ -1,4 +1,5 @@
 import type { RefundStatus } from '../../core/charge.ts';
+import { isPostgres } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
 
 export type StoredRefund = {
@@ -36,13 +37,16 @@ export async function insertRefund(trx: Trx, refund: StoredRefund): Promise<void
     .execute();
 }
 
-/** One that failed lets go of the app's key: failures are not remembered. */
+/**
+ * One that failed lets go of the app's key: failures are not remembered. That nothing is known of it is written only over
+ * the same: whoever knows more has the last word.
+ */
 export async function updateRefund(
   trx: Trx,
   id: string,
   change: { status: RefundStatus; providerRefundId: string | null; at: number },
 ): Promise<void> {
-  await trx
+  let update = trx
     .updateTable('refunds')
     .set({
       status: change.status,
@@ -50,8 +54,17 @@ export async function updateRefund(
       updated_at: change.at,
       ...(change.status === 'failed' ? { idempotency_key: null } : {}),
     })
-    .where('id', '=', id)
-    .execute();
+    .where('id', '=', id);
+  if (change.status === 'unknown') update = update.where('status', 'in', ['sending', 'unknown']);
+  await update.execute();
+}
+
+/** Null when there is none of that id. */
+export async function lockRefund(trx: Trx, id: string): Promise<StoredRefund | null> {
+  let query = selectRefunds(trx).where('id', '=', id);
+  if (isPostgres(trx)) query = query.forUpdate();
+  const row = await query.executeTakeFirst();
+  return row === undefined ? null : toRefund(row);
 }
 
 export async function listRefundsOfPayment(db: Db, paymentId: number): Promise<StoredRefund[]> {

@@ -159,6 +159,18 @@ describeDatabases('the audit log', (openTestDb) => {
     await atForhopp.act(`DELETE ${provider}/keys/{key_id}/`, ['forhopp', 'key_2']);
     const fourpoch = await openProviderShop(db, fourpochSubject);
     await operator(fourpoch.api, done).act(`POST ${provider}/test-webhook/`, ['fourpoch']);
+    const { payment, charge } = await fourpoch.begin();
+    charge.status = 'captured';
+    await fourpoch.pass(15);
+    fourpoch.standIn.failNext({ kind: 'reset' }, ({ path }) => path.includes('refund'));
+    const { api, merchant } = fourpoch;
+    const refunds = `/api/v1/payments/${payment.payment_number}/refunds/`;
+    const { body } = await api.send<{ id: string }>('POST', refunds, { key: merchant.key, json: {} });
+    await operator(api, done).act(
+      `POST ${provider}/open-refunds/{refund_id}/settle/`,
+      ['fourpoch', body.id],
+      { status: 'failed', reason: 'the dashboard has none' },
+    );
     const fourpay = await openProviderShop(db, fourpaySubject);
     const atFourpay = operator(fourpay.api, done);
     await atFourpay.act(`PUT ${provider}/webhook-config/`, ['fourpay']);
