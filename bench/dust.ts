@@ -176,7 +176,14 @@ function creatorOf(db: Db, chain: Config['chains'][string]): PaymentCreator {
   return createPayments({
     db,
     config: {
-      payments: { ...policy, dustUsdCents: 5, late: 'flag', watchRetiredDays: 30, derivedLimit: 1_000 },
+      payments: {
+        ...policy,
+        dustUsdCents: 5,
+        late: 'flag',
+        requote: true,
+        watchRetiredDays: 30,
+        derivedLimit: 1_000,
+      },
       chains: { bsc: chain },
     },
     rates: {

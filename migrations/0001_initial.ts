@@ -93,6 +93,33 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       at ${int} not null
     )`,
 
+    // Checkouts in which the payer chooses how to pay. The token opens the page and is looked up by its SHA-256.
+    sql`create table checkout_sessions (
+      id ${id},
+      session_id text not null unique,
+      merchant_id text not null references merchants (id),
+      status text not null check (status in ('open', 'completed', 'expired', 'cancelled')),
+      price_amount ${int} not null,
+      price_currency text not null,
+      amount_usd_cents ${int} not null,
+      methods text not null,
+      external_order_id text not null,
+      customer_email text not null,
+      redirect_url text not null,
+      cancel_url text not null,
+      metadata text not null,
+      locale text not null,
+      token text not null,
+      token_hash text not null unique,
+      created_at ${int} not null,
+      expires_at ${int} not null,
+      ended_at ${int}
+    )`,
+    sql`create index checkout_sessions_merchant on checkout_sessions (merchant_id, created_at, id)`,
+    sql`create index checkout_sessions_merchant_status on checkout_sessions (merchant_id, status, created_at, id)`,
+    sql`create index checkout_sessions_order on checkout_sessions (merchant_id, external_order_id, created_at, id)`,
+    sql`create index checkout_sessions_open on checkout_sessions (expires_at) where status = 'open'`,
+
     // What every payment has, however it is paid; the rest is in a table for its kind. No lists of kinds and reasons
     // here: SQLite would have to copy the table for each new one.
     sql`create table payments (
@@ -114,6 +141,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       customer_email text not null,
       redirect_url text not null,
       metadata text not null,
+      locale text not null default '',
+      checkout_session text references checkout_sessions (session_id),
+      replaces text,
+      replaced_by text,
+      requotes ${int} not null default 0,
       payment_token text not null unique,
       created_at ${int} not null,
       expires_at ${int} not null,
@@ -130,6 +162,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index payments_merchant_currency on payments (merchant_id, currency, created_at, id)`,
     sql`create index payments_order on payments (merchant_id, external_order_id, created_at, id)`,
     sql`create index payments_pending on payments (network, expires_at) where status = 'pending'`,
+    sql`create index payments_session on payments (checkout_session, id) where checkout_session is not null`,
+    // A payer has one payment at a time, and a payment one fresh quote.
+    sql`create unique index payments_session_open on payments (checkout_session)
+      where checkout_session is not null and status = 'pending'`,
+    sql`create unique index payments_replaces on payments (replaces) where replaces is not null`,
     sql`create index payments_native_ended on payments (network, ended_at) where currency = 'native'`,
 
     // Of payments to an address on a chain: the quote and the lock. The network stands here again for the index.
@@ -515,7 +552,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       merchant_id text not null references merchants (id),
       key text not null,
       fingerprint text not null,
-      payment_id ${int} not null references payments (id),
+      payment_id ${int} references payments (id),
+      checkout_session text references checkout_sessions (session_id),
       created_at ${int} not null,
       primary key (merchant_id, key)
     )`,

@@ -57,6 +57,8 @@ export type PaymentPolicy = {
   /** Less than this in all, at the payment's quote, counts as nothing received. */
   dustUsdCents: number;
   late: 'flag' | 'confirm';
+  /** Whether an expired payment may have a fresh quote. */
+  requote: boolean;
   /** How long a retired address is watched after its last use. */
   watchRetiredDays: number;
   /** Most addresses of a derived pool that says nothing else. */

@@ -13,6 +13,7 @@ import { createNotifier, type Notifier } from './notify/deliver.ts';
 import { openSecrets, type Secrets } from './notify/secrets.ts';
 import { createOutbound } from './outbound.ts';
 import { createPayments } from './payments/create.ts';
+import { expireSessions } from './payments/sessions.ts';
 import { createPoolHealth } from './pool/health.ts';
 import { openProviders } from './providers/open.ts';
 import { coinsOf, createRates, type RatesService } from './rates/create.ts';
@@ -53,6 +54,9 @@ export const firstReadMs = 5_000;
 /** Between two looks for what may be forgotten, and between two batches of it: others have their turn, ms. */
 const forgetEveryMs = 10 * 60 * 1000;
 const forgetAgainMs = 100;
+
+/** Between two looks for checkout sessions whose time is over, ms. */
+const expireEveryMs = 5_000;
 
 /** How far the time of this process may drift from the database's is what it drifts in this, ms. */
 const clockEveryMs = 10_000;
@@ -121,6 +125,8 @@ async function start(
   const eventRetentionMs = Math.max(eventRetentionDays, retentionDays) * 24 * hourMs;
   const forget = () => forgetOnce(db, { now: clock(), eventRetentionMs });
   keep({ name: 'upkeep', step: forget, delay: (more) => (more ? forgetAgainMs : forgetEveryMs) });
+  const expire = () => expireSessions({ db, clock });
+  keep({ name: 'checkout sessions', step: expire, delay: ({ more }) => (more ? 0 : expireEveryMs) });
   keep({ name: 'clock', step: time.sync, delay: () => clockEveryMs });
   keep({ name: 'statistics', step: () => refreshStatistics(db), delay: () => 24 * hourMs });
 

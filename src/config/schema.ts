@@ -291,6 +291,12 @@ export const configSchema = section({
       .describe(
         '"flag": money that comes after the end waits for you. "confirm": it confirms the payment if it suffices.',
       ),
+    requote: z
+      .boolean({ error: 'true or false' })
+      .default(true)
+      .describe(
+        'Whether a customer whose payment expired with nothing received may get a fresh quote at the rate of now, at most three for one order.',
+      ),
     watchRetiredDays: wholeNumber(1, 3650)
       .default(30)
       .describe('How long a retired address is still watched after its last use.'),

@@ -49,6 +49,15 @@ type CommonPayment = {
   customerEmail: string;
   redirectUrl: string;
   metadata: Record<string, unknown>;
+  /** The payer's language by its BCP 47 tag; empty where it is not known. */
+  locale: string;
+  /** The id of the checkout session in which it was chosen; null for none. */
+  checkoutSession: string | null;
+  /** Numbers of the payment whose fresh quote this is, and of the one that is a fresh quote of this. */
+  replaces: string | null;
+  replacedBy: string | null;
+  /** How many fresh quotes the order has had up to this one. */
+  requotes: number;
   paymentToken: string;
   createdAt: number;
   expiresAt: number;

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { PaymentView, ProviderPayment } from '../core/payment.ts';
+import type { Payment, PaymentView, ProviderPayment } from '../core/payment.ts';
 import { inTransaction } from '../storage/database.ts';
 import { listSums } from '../storage/deposits/sums.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
@@ -29,10 +29,7 @@ export async function cancelPayment(
   if (found === null) return { outcome: 'not_found' };
   const context = { now: clock() };
   return inTransaction(db, async (trx): Promise<CancelOutcome> => {
-    const outcome =
-      found.kind === 'provider'
-        ? await cancelAtProvider(trx, found.payment.id, context)
-        : await cancelOnchain(trx, found.payment.id, context);
+    const outcome = await cancelIn(trx, { kind: found.kind, id: found.payment.id }, context);
     if (outcome.outcome === 'cancelled' && actor !== undefined) {
       const detail = { payment: paymentNumber };
       const entry = { at: context.now, actor, action: 'payment.cancelled', subject: merchantId, detail };
@@ -42,7 +39,18 @@ export async function cancelPayment(
   });
 }
 
-async function cancelOnchain(trx: Trx, id: number, context: CancelContext): Promise<CancelOutcome> {
+/** The same in the caller's transaction. */
+export async function cancelIn(
+  trx: Trx,
+  { kind, id }: Pick<Payment, 'kind' | 'id'>,
+  context: CancelContext,
+): InTransaction {
+  return kind === 'provider' ? cancelAtProvider(trx, id, context) : cancelOnchain(trx, id, context);
+}
+
+type InTransaction = Promise<Exclude<CancelOutcome, { outcome: 'not_found' }>>;
+
+async function cancelOnchain(trx: Trx, id: number, context: CancelContext): InTransaction {
   const payment = await lockPayment(trx, id);
   const sums = await listSums(trx, payment.id);
   if (payment.status !== 'pending' || !isDust(payment, sums)) return { outcome: 'not_cancellable' };
@@ -66,7 +74,7 @@ async function cancelOnchain(trx: Trx, id: number, context: CancelContext): Prom
  * The provider knows no such thing: its page stays open, and a payer who has it may still pay. That is then late money
  * (see providers/decide.ts).
  */
-async function cancelAtProvider(trx: Trx, id: number, { now }: CancelContext): Promise<CancelOutcome> {
+async function cancelAtProvider(trx: Trx, id: number, { now }: CancelContext): InTransaction {
   const payment = await lockProviderPayment(trx, id);
   const nothing = payment.chargeStatus === 'pending' || payment.chargeStatus === 'unknown';
   if (payment.status !== 'pending' || !nothing) return { outcome: 'not_cancellable' };

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig, Config } from '../config.ts';
+import type { Address } from '../core/address.ts';
 import type { Asset, Currency } from '../core/assets.ts';
 import { chainTimeAt, clockSkew, describeSkew, skewLimits } from '../core/chain-time.ts';
 import type { FiatCode, FiatMoney } from '../core/fiat.ts';
 import type { Network } from '../core/networks.ts';
 import type { OnchainPayment, OnchainView } from '../core/payment.ts';
+import { InvariantError } from '../errors.ts';
 import { chooseAddress } from '../pool/choose.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { Rates } from '../rates/rates.ts';
@@ -35,8 +37,22 @@ export type CreateRequest = {
   customerEmail: string;
   redirectUrl: string;
   metadata: Record<string, unknown>;
+  locale?: string;
+  checkoutSession?: string | null;
+  /** The payment of which this is a fresh quote. */
+  replaced?: Pick<OnchainPayment, 'paymentNumber' | 'requotes'>;
   /** `fingerprint` tells two validated bodies apart. */
   idempotency: { key: string; fingerprint: string } | null;
+};
+
+/** What else belongs into the transaction that makes a payment. */
+export type Within<R extends string = string> = {
+  /** Comes before an address is chosen. Whatever but null ends it: then, as after any refusal, nothing is written. */
+  admit: (trx: Trx, now: number) => Promise<R | null>;
+  /** Instead of the choice from the pool; null when it cannot be had. */
+  address?: (trx: Trx) => Promise<{ id: number; address: Address } | null>;
+  /** Comes once the payment is written. */
+  made?: (trx: Trx, payment: OnchainPayment) => Promise<void>;
 };
 
 export type CreateOutcome =
@@ -64,7 +80,25 @@ export type CreateDeps = {
   wake: (network: Network) => void;
 };
 
-export type PaymentCreator = { create(request: CreateRequest): Promise<CreateOutcome> };
+export type NotAdmitted<R extends string = string> = { outcome: 'not_admitted'; why: R };
+
+export type PaymentCreator = {
+  create(request: CreateRequest): Promise<CreateOutcome>;
+  createWithin<R extends string>(
+    request: CreateRequest,
+    within: Within<R>,
+  ): Promise<CreateOutcome | NotAdmitted<R>>;
+};
+
+/** Takes back what admitted a payment that was not made after all. */
+class Refused<T> extends Error {
+  readonly outcome: T;
+
+  constructor(outcome: T) {
+    super('refused');
+    this.outcome = outcome;
+  }
+}
 
 /** Quotes, locks one address and writes the payment, in one transaction with its idempotency key. */
 export function createPayments(deps: CreateDeps): PaymentCreator {
@@ -72,6 +106,15 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
   const steady = steadyClock(clock);
 
   async function create(request: CreateRequest): Promise<CreateOutcome> {
+    const outcome = await createWithin<never>(request, { admit: async () => null });
+    if (outcome.outcome === 'not_admitted') throw new InvariantError('whatever asks is admitted');
+    return outcome;
+  }
+
+  async function createWithin<R extends string>(
+    request: CreateRequest,
+    within: Within<R>,
+  ): Promise<CreateOutcome | NotAdmitted<R>> {
     const now = clock();
     const remembered = await findRemembered(db, request, now);
     if (remembered !== null) return replay(db, request, remembered);
@@ -83,10 +126,11 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     const { confirmationTiers } = chain;
     const policy = { ...config.payments, confirmationTiers };
     const quote = quotePrice(rates, asset, priceOf(request), policy);
-    let outcome = await inTransaction(db, (trx) => createIn(trx, request, { chain, asset, quote }, now));
+    const terms = { chain, asset, quote };
+    let outcome = await orNothing((trx) => createIn(trx, request, terms, within, now));
     // What has not been read yet, because the daemon has just come, is no reason to turn a customer away.
     if (outcome.outcome === 'chain_unavailable' && (await untilRead?.(request.network)) === true)
-      outcome = await inTransaction(db, (trx) => createIn(trx, request, { chain, asset, quote }, clock()));
+      outcome = await orNothing((trx) => createIn(trx, request, terms, within, clock()));
     const pool = poolOf(request);
     switch (outcome.outcome) {
       case 'created':
@@ -100,12 +144,27 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     return outcome;
   }
 
-  async function createIn(
+  /** Commits what makes a payment, and nothing of what does not. */
+  async function orNothing<T extends { outcome: string }>(work: (trx: Trx) => Promise<T>): Promise<T> {
+    try {
+      return await inTransaction(db, async (trx) => {
+        const outcome = await work(trx);
+        if (outcome.outcome !== 'created') throw new Refused(outcome);
+        return outcome;
+      });
+    } catch (error) {
+      if (error instanceof Refused) return error.outcome as T;
+      throw error;
+    }
+  }
+
+  async function createIn<R extends string>(
     trx: Trx,
     request: CreateRequest,
     { chain, asset, quote }: { chain: ChainConfig; asset: Asset; quote: PriceQuote | null },
+    { admit, address, made }: Within<R>,
     now: number,
-  ): Promise<CreateOutcome> {
+  ): Promise<CreateOutcome | NotAdmitted<R>> {
     if (request.idempotency !== null) {
       // Whoever else has this key in hand, in whatever process, is waited for.
       await serializeByName(trx, `idempotency ${request.merchantId} ${request.idempotency.key}`);
@@ -127,7 +186,10 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
       return { outcome: 'clock_skew', reason: wrong };
     }
-    const free = await chooseAddress(trx, { ...pool, family: chain.family }, config.payments, now);
+    const why = await admit(trx, now);
+    if (why !== null) return { outcome: 'not_admitted', why };
+    const free = await (address?.(trx) ??
+      chooseAddress(trx, { ...pool, family: chain.family }, config.payments, now));
     if (free === null) {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
       return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
@@ -142,6 +204,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
       address: free.address,
     });
     await lockAddress(trx, free.id, payment.id);
+    await made?.(trx, payment);
     if (request.idempotency !== null) {
       await rememberIdempotencyKey(trx, {
         merchantId: request.merchantId,
@@ -156,7 +219,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     };
   }
 
-  return { create };
+  return { create, createWithin };
 }
 
 async function findRemembered(db: Db, request: CreateRequest, now: number): Promise<RememberedKey | null> {
@@ -165,7 +228,7 @@ async function findRemembered(db: Db, request: CreateRequest, now: number): Prom
 }
 
 async function replay(db: Db, request: CreateRequest, remembered: RememberedKey): Promise<CreateOutcome> {
-  if (remembered.fingerprint !== request.idempotency?.fingerprint) {
+  if (remembered.fingerprint !== request.idempotency?.fingerprint || remembered.paymentId === undefined) {
     return { outcome: 'idempotency_key_reused' };
   }
   const payment = await findPaymentById(db, remembered.paymentId);
@@ -212,6 +275,11 @@ function newPayment(
     customerEmail: request.customerEmail,
     redirectUrl: request.redirectUrl,
     metadata: request.metadata,
+    locale: request.locale ?? '',
+    checkoutSession: request.checkoutSession ?? null,
+    replaces: request.replaced?.paymentNumber ?? null,
+    replacedBy: null,
+    requotes: request.replaced === undefined ? 0 : request.replaced.requotes + 1,
     paymentToken: newPaymentToken(),
     createdAt: now,
     confirmedAt: null,

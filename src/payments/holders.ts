@@ -7,6 +7,7 @@ import {
   findLatestPaymentAt,
   lockLatestPaymentOfAddress,
   lockPayment,
+  lockPaymentNumbered,
 } from '../storage/payments/payments.ts';
 import { findHolderBefore, findRecipients, type Recipient } from '../storage/pool/recipients.ts';
 import type { Trx } from '../storage/schema.ts';
@@ -35,6 +36,7 @@ export function createHolders(trx: Trx, family: ChainFamily): Holders {
   const latest = new Map<number, Promise<OnchainPayment | null>>();
   const elsewhere = new Map<string, Promise<OnchainPayment | null>>();
   const before = new Map<string, Promise<number | null>>();
+  const numbered = new Map<string, Promise<OnchainPayment>>();
   const payments = new Map<number, Promise<OnchainPayment>>();
 
   function candidatesOf({ recipient }: Transfer): Promise<Recipient[]> {
@@ -76,7 +78,17 @@ export function createHolders(trx: Trx, family: ChainFamily): Holders {
     if (!listedHere || neverHere || (expected !== null && isOpen(expected))) {
       return { role: 'unmatched', reason: 'wrong_network', expected };
     }
-    return matchTransfer(transfer, holder);
+    const match = matchTransfer(transfer, holder);
+    // Mined before a fresh quote was given the address: then it is late for the quote before it.
+    if (match.role !== 'unmatched' || match.reason !== 'before_lock' || !holder?.replaces) return match;
+    return matchReplaced(transfer, holder.replaces, match);
+  }
+
+  async function matchReplaced(transfer: Transfer, paymentNumber: string, otherwise: Match): Promise<Match> {
+    const replaced = await once(numbered, paymentNumber, () => lockPaymentNumbered(trx, paymentNumber));
+    const match = matchTransfer(transfer, replaced);
+    if (match.role !== 'unmatched') return match;
+    return replaced.replaces === null ? otherwise : matchReplaced(transfer, replaced.replaces, otherwise);
   }
 
   async function matchAsMissed(transfer: Transfer): Promise<Match> {

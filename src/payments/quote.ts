@@ -1,8 +1,9 @@
 import type { ChainConfig, PaymentPolicy } from '../config.ts';
 import { type Asset, quoteDecimals } from '../core/assets.ts';
-import { type FiatMoney, fiatExponent } from '../core/fiat.ts';
+import { type FiatMoney, fiatExponent, parseFiatCode, usdCentsHalfUp } from '../core/fiat.ts';
 import { formatRate, lessToleranceUp, quotePriceUp, quoteUp } from '../core/money.ts';
-import type { OnchainPayment } from '../core/payment.ts';
+import type { FiatAmount, OnchainPayment } from '../core/payment.ts';
+import { InvariantError } from '../errors.ts';
 import type { Rates } from '../rates/rates.ts';
 
 /** A price in coins, fixed for one payment. */
@@ -52,6 +53,19 @@ export function quotePrice(
     tier: tiers.find(({ upToAmount }) => expectedAmount <= upToAmount) ?? null,
     usdPerCoin: formatRate(quote.usdPerCoin),
   };
+}
+
+/** A price as it is stored. @throws InvariantError where its currency is none. */
+export function fiatMoneyOf({ minorUnits, currency }: FiatAmount): FiatMoney {
+  const code = parseFiatCode(currency);
+  if (code === null) throw new InvariantError(`a price in the unknown currency ${currency}`);
+  return { minorUnits: BigInt(minorUnits), currency: code };
+}
+
+/** Worth in US cents at the rate of now, rounded half up; null when no rate can be trusted. */
+export function usdCentsOf(price: FiatMoney, rates: Rates): number | null {
+  const usdPerUnit = rates.usdPer(price.currency);
+  return usdPerUnit === null ? null : Number(usdCentsHalfUp(price, usdPerUnit));
 }
 
 function clamp(value: bigint, least: bigint, most: bigint): bigint {

@@ -8,7 +8,8 @@ import {
   type PaymentStatus,
 } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
-import { paymentEventBody } from '../present/event-body.ts';
+import { paymentEventBody, sessionEventBody } from '../present/event-body.ts';
+import { endSession, sessionById } from '../storage/checkout/sessions.ts';
 import { acceptLateDeposits } from '../storage/deposits/attachments.ts';
 import { readTally } from '../storage/deposits/tally.ts';
 import {
@@ -161,19 +162,41 @@ async function reopen(
   return { reopened, blockTimeLimit: reopened ? blockTimeLimit : payment.blockTimeLimit };
 }
 
-/** Freezes the event's body from the payment as it stands in this transaction. */
+/**
+ * Freezes the event's body from the payment as it stands in this transaction. A payment that is confirmed completes its
+ * checkout session, whatever had become of that: the money is there.
+ */
 export async function announcePayment(
   trx: Trx,
   payment: Payment,
   type: EventType,
   now: number,
 ): Promise<void> {
+  const { merchantId, checkoutSession } = payment;
   const view = await viewOf(trx, payment);
-  await appendEvent(trx, {
-    merchantId: payment.merchantId,
-    type,
-    paymentId: payment.id,
-    body: paymentEventBody(type, view),
-    at: now,
-  });
+  // Before the event: who writes one makes others wait, and must not wait for a session then.
+  const completed =
+    type === 'payment.confirmed' &&
+    checkoutSession !== null &&
+    (await endSession(trx, checkoutSession, {
+      from: ['open', 'expired', 'cancelled'],
+      to: 'completed',
+      at: now,
+    }));
+  const body = paymentEventBody(type, view);
+  await appendEvent(trx, { merchantId, type, paymentId: payment.id, body, at: now });
+  if (completed) await announceSession(trx, checkoutSession, 'checkout_session.completed', now);
+}
+
+/** The same of a checkout session. */
+export async function announceSession(
+  trx: Trx,
+  id: string,
+  type: Extract<EventType, `checkout_session.${string}`>,
+  now: number,
+): Promise<void> {
+  const view = await sessionById(trx, id);
+  const { merchantId } = view.session;
+  const body = sessionEventBody(type, view, now);
+  await appendEvent(trx, { merchantId, type, paymentId: null, body, at: now });
 }

@@ -1,11 +1,13 @@
 import type { ChainConfig } from '../config.ts';
 import type { Currency } from '../core/assets.ts';
+import type { SessionView } from '../core/checkout-session.ts';
 import type { EventType } from '../core/events.ts';
 import type { Deposit, OnchainPayment, PaymentView } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import type { PoolLoad } from '../storage/pool/counts.ts';
 import type { Pool } from '../storage/pool/locks.ts';
 import type { Endpoint } from '../storage/webhooks/endpoints.ts';
+import { presentSession } from './checkout-sessions.ts';
 import { presentExpectation } from './expected.ts';
 import { knownTx, presentWithoutCheckout, shownAmount } from './payments.ts';
 import { isoTime, showAmount } from './values.ts';
@@ -30,6 +32,21 @@ export function paymentEventBody(event: EventType, view: PaymentView): string {
     metadata: payment.metadata,
     created_at: isoTime(payment.createdAt),
     payment: presentWithoutCheckout(view),
+    checkout_session: payment.checkoutSession ?? '',
+  });
+}
+
+/** The body of an event of a checkout session: the keys that every event has, then the session without its link. */
+export function sessionEventBody(event: EventType, view: SessionView, at: number): string {
+  const { checkout_url, ...session } = presentSession(view, '', at);
+  return JSON.stringify({
+    ...withoutPayment(event, at),
+    external_order_id: session.external_order_id,
+    amount: null,
+    status: session.status,
+    metadata: session.metadata,
+    checkout_session: session.id,
+    session,
   });
 }
 
@@ -129,6 +146,7 @@ function withoutPayment(event: EventType, at: number) {
     network: '',
     metadata: {},
     created_at: isoTime(at),
+    checkout_session: '',
   };
 }
 

@@ -49,6 +49,12 @@ export type PresentedPayment = {
   /** Null for payments on a chain. */
   provider: PresentedProvider | null;
   required_confirmations: number;
+  locale: string;
+  /** The id of the checkout session that it was chosen in; empty for none. */
+  checkout_session: string;
+  /** Numbers of payments: whose fresh quote this is, and which is a fresh quote of this. */
+  replaces: string | null;
+  replaced_by: string | null;
 };
 
 export type PresentedDeposit = {
@@ -107,6 +113,10 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     price: presentPrice(payment.price),
     provider: null,
     required_confirmations: 0,
+    locale: payment.locale,
+    checkout_session: payment.checkoutSession ?? '',
+    replaces: payment.replaces,
+    replaced_by: payment.replacedBy,
     ...(view.kind === 'onchain' ? presentReceived(view) : presentCharge(view)),
   };
 }
@@ -172,7 +182,7 @@ function showCharged({ decimals }: ProviderPayment, amount: bigint): string {
   return formatAmount(amount, decimals, decimals);
 }
 
-function presentPrice({ minorUnits, currency }: FiatAmount): { amount: string; currency: string } {
+export function presentPrice({ minorUnits, currency }: FiatAmount): { amount: string; currency: string } {
   const code = parseFiatCode(currency);
   const exponent = code === null ? 2 : fiatExponent(code);
   return { amount: formatAmount(BigInt(minorUnits), exponent, exponent), currency };

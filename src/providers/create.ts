@@ -32,6 +32,10 @@ export type ChargeRequest = {
   customerEmail: string;
   redirectUrl: string;
   metadata: Record<string, unknown>;
+  locale?: string;
+  checkoutSession?: string | null;
+  /** Comes before the payment is written, in the same transaction. Whatever but null refuses it. */
+  admit?: (trx: Trx, now: number) => Promise<string | null>;
   /** `fingerprint` tells two validated bodies apart. */
   idempotency: { key: string; fingerprint: string } | null;
 };
@@ -40,6 +44,8 @@ export type ChargeOutcome =
   | { outcome: 'created' | 'replayed'; view: PaymentView }
   | { outcome: 'idempotency_key_reused' }
   | { outcome: 'idempotency_key_in_use' }
+  /** What was made at the provider nobody has the link of: it can only expire. */
+  | { outcome: 'not_admitted'; why: string }
   | { outcome: 'rate_unavailable' }
   /** The provider would refuse it: nobody was asked. */
   | { outcome: 'not_offered'; reason: string }
@@ -88,11 +94,12 @@ export async function createCharge(
     case 'done': {
       const fault = faultIn(result.value, intent, bridge);
       if (fault !== null) return giveUp(deps, intent, { outcome: 'provider_failed', reason: fault });
-      const payment = await inTransaction(db, (trx) =>
+      const made = await inTransaction(db, (trx) =>
         record(trx, bridge, request, { intent, created: result.value, now: clock() }),
       );
+      if ('why' in made) return made;
       deps.wake(bridge);
-      return { outcome: 'created', view: { kind: 'provider', payment } };
+      return { outcome: 'created', view: { kind: 'provider', payment: made } };
     }
     case 'declined':
     case 'rejected':
@@ -133,7 +140,8 @@ async function claim(
     const remembered = await findIdempotencyKey(trx, merchantId, key, now);
     const earlier = await findIntentByKey(trx, merchantId, key);
     if (remembered !== null) {
-      if (remembered.fingerprint !== fingerprint) return { outcome: 'idempotency_key_reused' };
+      if (remembered.fingerprint !== fingerprint || remembered.paymentId === undefined)
+        return { outcome: 'idempotency_key_reused' };
       return { outcome: 'replayed', view: await viewById(trx, remembered.paymentId) };
     }
     if (earlier !== null) {
@@ -210,7 +218,12 @@ async function record(
   { name, provider, config }: Bridge,
   request: ChargeRequest,
   { intent, created, now }: { intent: StoredIntent; created: Created; now: number },
-): Promise<ProviderPayment> {
+): Promise<ProviderPayment | { outcome: 'not_admitted'; why: string }> {
+  const why = (await request.admit?.(trx, now)) ?? null;
+  if (why !== null) {
+    await deleteIntent(trx, intent.id);
+    return { outcome: 'not_admitted', why };
+  }
   const said = created.expiresAt;
   const expiresAt = said !== null && said > now && said < now + longestLifeMs ? said : now + unsaidLifeMs;
   const payment = await insertProviderPayment(
@@ -232,6 +245,11 @@ async function record(
       customerEmail: request.customerEmail,
       redirectUrl: request.redirectUrl,
       metadata: request.metadata,
+      locale: request.locale ?? '',
+      checkoutSession: request.checkoutSession ?? null,
+      replaces: null,
+      replacedBy: null,
+      requotes: 0,
       paymentToken: newPaymentToken(),
       createdAt: now,
       expiresAt: Math.floor(expiresAt / 1000) * 1000,

@@ -69,6 +69,33 @@ export type Schema = {
   /** Addresses put back into service, in order. */
   address_returns: { id: Generated<number>; address_id: number; at: number };
 
+  /** Checkouts in which the payer chooses how to pay. */
+  checkout_sessions: {
+    id: Generated<number>;
+    /** What people and programs know it by: `cs_…`. */
+    session_id: string;
+    merchant_id: string;
+    status: string;
+    /** As in `payments`. */
+    price_amount: number;
+    price_currency: string;
+    amount_usd_cents: number;
+    /** JSON array of what may be chosen, each `{"network","currency"}`; empty for everything there is. */
+    methods: string;
+    external_order_id: string;
+    customer_email: string;
+    redirect_url: string;
+    cancel_url: string;
+    metadata: string;
+    locale: string;
+    token: string;
+    /** SHA-256 of the token in hex: how it is looked up. */
+    token_hash: string;
+    created_at: number;
+    expires_at: number;
+    ended_at: number | null;
+  };
+
   /** What every payment has, however it is paid. */
   payments: {
     id: Generated<number>;
@@ -92,6 +119,15 @@ export type Schema = {
     customer_email: string;
     redirect_url: string;
     metadata: string;
+    /** The payer's language by its BCP 47 tag; empty where it is not known. */
+    locale: Generated<string>;
+    /** The `session_id` of the session in which it was chosen; null for none. */
+    checkout_session: Generated<string | null>;
+    /** Numbers of the payments whose fresh quote this is, and that is a fresh quote of this. */
+    replaces: Generated<string | null>;
+    replaced_by: Generated<string | null>;
+    /** How many fresh quotes of the same order came before, this one included. */
+    requotes: Generated<number>;
     payment_token: string;
     created_at: number;
     expires_at: number;
@@ -471,7 +507,9 @@ export type Schema = {
     merchant_id: string;
     key: string;
     fingerprint: string;
-    payment_id: number;
+    /** What the request made: one of the two. */
+    payment_id: number | null;
+    checkout_session: string | null;
     created_at: number;
   };
 

@@ -16,6 +16,7 @@ import {
   updateChain,
 } from '../storage/chains/chains.ts';
 import { recordScan } from '../storage/chains/scans.ts';
+import { lockSessionsOf } from '../storage/checkout/sessions.ts';
 import { orphanDepositsOfBlock } from '../storage/deposits/deposits.ts';
 import { listDepositsIn } from '../storage/deposits/range.ts';
 import { listOverduePayments, lockPayments } from '../storage/payments/payments.ts';
@@ -168,7 +169,7 @@ export async function orphanBlocks(
 }
 
 /**
- * Settles each payment once, and tells what was recorded. All of them are held before the first event is written:
+ * Settles each payment once, and tells what was recorded. All of them and their sessions are held before the first event is written:
  * writers of events wait for each other, and one that held the events while it waited for a payment would wait in a
  * circle with whoever cancels that payment.
  */
@@ -181,6 +182,7 @@ export async function settleAll(
   const settled: Settlement[] = [];
   const ids = [...new Set(paymentIds)].sort((a, b) => a - b);
   await lockPayments(trx, ids);
+  await lockSessionsOf(trx, ids);
   for (const id of ids) {
     const settlement = await settlePayment(trx, id, context);
     if (settlement !== null) settled.push(settlement);

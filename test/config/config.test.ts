@@ -28,6 +28,7 @@ describe('the files that come with the project', () => {
         toleranceBps: 0,
         dustUsdCents: 5,
         late: 'flag',
+        requote: true,
         watchRetiredDays: 30,
         derivedLimit: 1000,
       },

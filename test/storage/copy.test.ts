@@ -53,6 +53,7 @@ async function fillTheRest(db: Db): Promise<void> {
     mode: 'test',
     capture: 'none',
     status: 'sending',
+    'checkout_sessions.status': 'open',
     amount: '7',
     fee: '7',
     net: '7',
@@ -67,7 +68,7 @@ async function fillTheRest(db: Db): Promise<void> {
     for (const [i, text] of oddTexts.entries()) {
       const values = columns.rows.map(({ name, type, notnull, pk }) => {
         if (i % 2 === 0 && notnull === 0 && pk === 0) return null;
-        return special[name] ?? (type === 'text' ? `${i} ${text}` : i + 1);
+        return special[`${table}.${name}`] ?? special[name] ?? (type === 'text' ? `${i} ${text}` : i + 1);
       });
       const names = columns.rows.map((column) => sql.ref(column.name));
       await sql`insert or ignore into ${sql.table(name)} (${sql.join(names)}) values (${sql.join(values)})`.execute(

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Sqlite from 'better-sqlite3';
-import { sql } from 'kysely';
+import { type Insertable, sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CommandError } from '../../src/errors.ts';
@@ -72,7 +72,7 @@ async function addPayment(
   addressId: number,
   releasedAt: number | null,
 ): Promise<void> {
-  const payment: Omit<Schema['payments'], 'id'> = {
+  const payment: Insertable<Schema['payments']> = {
     payment_number: number,
     merchant_id: 'mer_1',
     kind: 'onchain',

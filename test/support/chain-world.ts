@@ -80,6 +80,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     toleranceBps: 0,
     dustUsdCents: 5,
     late: 'flag',
+    requote: true,
     watchRetiredDays: 30,
     derivedLimit: 1000,
     ...options.policy,

@@ -82,6 +82,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
       toleranceBps: 0,
       dustUsdCents: 5,
       late: 'flag',
+      requote: true,
       watchRetiredDays: 30,
       derivedLimit: 1000,
     },

@@ -169,6 +169,8 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
   return {
     db,
     config,
+    /** What makes payments. */
+    creator,
     merchantId,
     chains,
     clock,

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { convertUp, type FiatMoney, parseFiatCode } from '../../core/fiat.ts';
 import type { PaymentView } from '../../core/payment.ts';
+import { InvariantError } from '../../errors.ts';
 import type { Offer, ProviderDesk } from '../../providers/desk.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { fieldError, serviceError } from '../http/errors.ts';
@@ -57,6 +58,7 @@ export async function createByProvider(
     customerEmail: body.customer_email,
     redirectUrl: body.redirect_url,
     metadata: body.metadata,
+    locale: body.locale,
     idempotency: request.idempotency,
   });
   if (outcome === null) throw fieldError('network', 'there is no such network here');
@@ -86,6 +88,8 @@ export async function createByProvider(
       );
     case 'not_offered':
       throw fieldError(body.amount === undefined ? 'amount_usd_cents' : 'amount', outcome.reason);
+    case 'not_admitted':
+      throw new InvariantError('nobody was to admit it');
     case 'provider_failed':
     case 'provider_unavailable':
       throw providerError(outcome, offer.label);

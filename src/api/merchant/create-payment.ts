@@ -9,7 +9,7 @@ import type { Rates } from '../../rates/rates.ts';
 import { fieldError, type HttpError, serviceError } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
 import { createByProvider, offerFor } from './create-charge.ts';
-import { createInFlight, fingerprintOf, readIdempotencyKey } from './idempotency.ts';
+import { createInFlight, fingerprintOf, idempotencyHeader, readIdempotencyKey } from './idempotency.ts';
 import { createPaymentSchema, requestedPrice, worthInUsdCents } from './payment-request.ts';
 import {
   bodyErrors,
@@ -39,12 +39,7 @@ export function registerCreateRoute(api: Api, { config, payments, providers, rat
       summary: 'Create a payment',
       description:
         'Quotes the amount in a coin, locks one of your addresses and answers with what to show the customer.',
-      headers: z.object({
-        'idempotency-key': z
-          .string()
-          .optional()
-          .describe('Makes a retry safe: within 24 hours the same key and body answer the same payment.'),
-      }),
+      headers: idempotencyHeader,
       body: createPaymentSchema,
       response: {
         ...bodyErrors,
@@ -86,6 +81,7 @@ export function registerCreateRoute(api: Api, { config, payments, providers, rat
           customerEmail: body.customer_email,
           redirectUrl: body.redirect_url,
           metadata: body.metadata,
+          locale: body.locale,
           idempotency,
         }),
       );

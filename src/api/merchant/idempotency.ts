@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
 import { fieldError, serviceError } from '../http/errors.ts';
+
+/** For who reads the document. */
+export const idempotencyHeader = z.object({
+  'idempotency-key': z
+    .string()
+    .optional()
+    .describe('Makes a retry safe: within 24 hours the same key and body answer with what was made.'),
+});
 
 const printable = /^[\x20-\x7E]{1,255}$/;
 

@@ -23,58 +23,97 @@ const metadataBytes = 16 * 1024;
 
 const emailPattern = /^[^\s@"<>()[\],;:\\]{1,64}@[^\s@"<>()[\],;:\\.]+(\.[^\s@"<>()[\],;:\\.]+)+$/u;
 
+const localePattern = /^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$/;
+
+/** An absolute http or https URL, or nothing. */
+const webUrl = plainText(2048).refine(
+  (text) => text === '' || isWebUrl(text),
+  'expected an absolute http or https URL',
+);
+
+/** A price, in one of two ways. */
+const priceFields = {
+  amount_usd_cents: z
+    .int()
+    .min(1)
+    .max(largestUsdCents)
+    .optional()
+    .describe('5000 is $50.00. Either this, or `amount` and `amount_currency`.')
+    .meta({ example: 5000 }),
+  amount: plainText(30)
+    .meta({ pattern: '^[0-9]+(\\.[0-9]+)?$' })
+    .optional()
+    .describe('The price as a decimal in quotes, with no more decimals than its currency has: "45.00".'),
+  amount_currency: plainText(3)
+    .transform((text) => text.toUpperCase())
+    .optional()
+    .describe('The currency of `amount` by its ISO 4217 code.')
+    .meta({ example: 'EUR' }),
+};
+
+/** What is kept with an order and shown again. */
+const orderFields = {
+  external_order_id: plainText(255).default('').describe('Your order, echoed in every event.'),
+  customer_email: plainText(254)
+    .refine((text) => text === '' || emailPattern.test(text), 'expected an e-mail address')
+    .default(''),
+  redirect_url: webUrl.default('').describe('Where the checkout page sends the customer afterwards.'),
+  metadata: z
+    .record(z.string(), z.unknown())
+    .refine((value) => Object.keys(value).length <= metadataKeys, `at most ${metadataKeys} keys are allowed`)
+    .refine(
+      (value) => Buffer.byteLength(JSON.stringify(value)) <= metadataBytes,
+      `at most ${metadataBytes} bytes of JSON are allowed`,
+    )
+    .default({})
+    .describe('Kept with the payment and repeated in its events.'),
+  locale: plainText(35)
+    .refine((text) => localePattern.test(text), 'expected a language tag such as pt-BR')
+    .default('')
+    .describe("The customer's language by its BCP 47 tag; without it the browser's is taken."),
+};
+
+/** The same as requestedPrice says below, for who reads the document. */
+const onePrice = {
+  oneOf: [
+    {
+      required: ['amount_usd_cents'],
+      not: { anyOf: [{ required: ['amount'] }, { required: ['amount_currency'] }] },
+    },
+    { required: ['amount', 'amount_currency'], not: { required: ['amount_usd_cents'] } },
+  ],
+};
+
 /** The body of a creation. Optional fields that are not given are empty. */
 export const createPaymentSchema = z
+  .strictObject({ ...priceFields, network: networkSchema, currency: currencySchema, ...orderFields })
+  .meta(onePrice);
+
+/** Most entries of `methods`. */
+const mostMethods = 100;
+
+/** A checkout session may be open this long, seconds. */
+const longestSession = 30 * 24 * 60 * 60;
+
+/** The body of the creation of a checkout session. */
+export const createSessionSchema = z
   .strictObject({
-    amount_usd_cents: z
+    ...priceFields,
+    methods: z
+      .array(z.strictObject({ network: networkSchema, currency: currencySchema }))
+      .max(mostMethods)
+      .default([])
+      .describe('What may be chosen; without it everything that is available.'),
+    ...orderFields,
+    cancel_url: webUrl.default('').describe('Where the customer goes who gives up.'),
+    expires_in_seconds: z
       .int()
-      .min(1)
-      .max(largestUsdCents)
-      .optional()
-      .describe('5000 is $50.00. Either this, or `amount` and `amount_currency`.')
-      .meta({ example: 5000 }),
-    amount: plainText(30)
-      .meta({ pattern: '^[0-9]+(\\.[0-9]+)?$' })
-      .optional()
-      .describe('The price as a decimal in quotes, with no more decimals than its currency has: "45.00".'),
-    amount_currency: plainText(3)
-      .transform((text) => text.toUpperCase())
-      .optional()
-      .describe('The currency of `amount` by its ISO 4217 code.')
-      .meta({ example: 'EUR' }),
-    network: networkSchema,
-    currency: currencySchema,
-    external_order_id: plainText(255).default('').describe('Your order, echoed in every event.'),
-    customer_email: plainText(254)
-      .refine((text) => text === '' || emailPattern.test(text), 'expected an e-mail address')
-      .default(''),
-    redirect_url: plainText(2048)
-      .refine((text) => text === '' || isWebUrl(text), 'expected an absolute http or https URL')
-      .default('')
-      .describe('Where the checkout page sends the customer afterwards.'),
-    metadata: z
-      .record(z.string(), z.unknown())
-      .refine(
-        (value) => Object.keys(value).length <= metadataKeys,
-        `at most ${metadataKeys} keys are allowed`,
-      )
-      .refine(
-        (value) => Buffer.byteLength(JSON.stringify(value)) <= metadataBytes,
-        `at most ${metadataBytes} bytes of JSON are allowed`,
-      )
-      .default({})
-      .describe('Kept with the payment and repeated in its events.'),
+      .min(60)
+      .max(longestSession)
+      .default(86_400)
+      .describe('How long a way to pay can be chosen.'),
   })
-  // The same as requestedPrice says below, for who reads the document.
-  .meta({
-    oneOf: [
-      {
-        required: ['amount_usd_cents'],
-        not: { anyOf: [{ required: ['amount'] }, { required: ['amount_currency'] }] },
-      },
-      { required: ['amount', 'amount_currency'], not: { required: ['amount_usd_cents'] } },
-    ],
-  });
+  .meta(onePrice);
 
 type CreateBody = z.output<typeof createPaymentSchema>;
 

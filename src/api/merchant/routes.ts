@@ -12,6 +12,7 @@ import type { Limiter } from '../http/limits.ts';
 import { type DocumentInfo, openApiOptions } from '../http/openapi.ts';
 import type { Api } from '../routes.ts';
 import { registerChargeRoutes } from './charges.ts';
+import { registerSessionRoutes } from './checkout-sessions.ts';
 import { registerCreateRoute } from './create-payment.ts';
 import { registerEventRoutes } from './events.ts';
 import { registerMethodRoutes } from './methods.ts';
@@ -36,6 +37,7 @@ export async function registerMerchantApi(api: Api, deps: MerchantApiDeps, limit
     keyed.addHook('onRequest', createMerchantAuth({ db: deps.db, limiter }));
     registerCreateRoute(keyed, deps);
     registerPaymentRoutes(keyed, deps);
+    registerSessionRoutes(keyed, deps);
     registerEventRoutes(keyed, deps);
     registerMethodRoutes(keyed, deps);
     registerChargeRoutes(keyed, deps);
@@ -65,6 +67,7 @@ const merchantDocument = {
   scheme: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'pk_ and 64 hex digits.' },
   tags: [
     { name: 'Payments', description: 'Create, follow and cancel payments.' },
+    { name: 'Checkout', description: 'Checkouts in which the customer chooses how to pay.' },
     { name: 'Events', description: 'What happened, in order.' },
     { name: 'Methods', description: 'What customers can pay with.' },
     { name: 'Providers', description: 'Fiat providers: balance, transactions, methods.' },

@@ -3,6 +3,7 @@ import type { Config } from '../../config.ts';
 import { type Currency, parseCurrency } from '../../core/assets.ts';
 import { knownChain } from '../../core/chains/known.ts';
 import { chargeStatuses } from '../../core/charge.ts';
+import { sessionStatuses } from '../../core/checkout-session.ts';
 import { type Network, networkPattern, parseNetwork } from '../../core/networks.ts';
 import { paymentReasons, paymentStatuses } from '../../core/payment.ts';
 import { privateKeyIn, privateKeyRefusal } from '../../core/private-keys.ts';
@@ -123,6 +124,11 @@ const providerSchema = z.object({
   disputed: z.boolean().describe('Whether the customer disputed it. That does not move `status`.'),
 });
 
+const priceSchema = z
+  .object({ amount: z.string(), currency: z.string() })
+  .describe('As you gave it.')
+  .meta({ id: 'Price', example: { amount: '50.00', currency: 'USD' } });
+
 export const paymentSchema = z
   .object({
     payment_number: z.string().meta({ example: 'PAY-2026-7K2M9QXW4T' }),
@@ -130,10 +136,7 @@ export const paymentSchema = z
     network: networkSchema,
     currency: currencySchema,
     amount_usd_cents: countSchema,
-    price: z
-      .object({ amount: z.string(), currency: z.string() })
-      .describe('As you gave it.')
-      .meta({ id: 'Price', example: { amount: '50.00', currency: 'USD' } }),
+    price: priceSchema,
     expected_crypto_amount: amountSchema.describe('What the customer must pay.'),
     actual_crypto_amount: amountSchema.nullable().describe('What the chain shows, also before it counts.'),
     assigned_address: z
@@ -147,6 +150,16 @@ export const paymentSchema = z
     customer_email: z.string(),
     redirect_url: z.string(),
     metadata: z.record(z.string(), z.unknown()),
+    locale: z.string().describe("The payer's language as you gave it, such as pt-BR; empty without one."),
+    checkout_session: z
+      .string()
+      .describe('The checkout session in which the payer chose it; empty for none.')
+      .meta({ example: 'cs_9f86d081884c7d659a2feaa0c55ad015' }),
+    replaces: z
+      .string()
+      .nullable()
+      .describe('The expired payment of which this is a fresh quote, by its number.'),
+    replaced_by: z.string().nullable().describe('The payment that is a fresh quote of this one.'),
     payment_token: z.string().describe('Opens the checkout page: keep it on your server.'),
     checkout_url: z.string().describe('Send your customer here.'),
     expires_at: timeSchema,
@@ -168,6 +181,30 @@ export const paymentSchema = z
     ),
   })
   .meta({ id: 'Payment' });
+
+export const sessionStatusSchema = z.enum(sessionStatuses);
+
+export const sessionSchema = z
+  .object({
+    id: z.string().meta({ example: 'cs_9f86d081884c7d659a2feaa0c55ad015' }),
+    status: sessionStatusSchema,
+    amount_usd_cents: countSchema,
+    price: priceSchema,
+    methods: z
+      .array(z.object({ network: networkSchema, currency: currencySchema }))
+      .describe('What may be chosen; empty for everything that is available.'),
+    external_order_id: z.string(),
+    customer_email: z.string(),
+    redirect_url: z.string(),
+    cancel_url: z.string(),
+    metadata: z.record(z.string(), z.unknown()),
+    locale: z.string(),
+    checkout_url: z.string().describe('Send your customer here.'),
+    payments: z.array(z.string()).describe('The numbers of the payments made in it, the newest last.'),
+    expires_at: timeSchema,
+    created_at: timeSchema,
+  })
+  .meta({ id: 'CheckoutSession' });
 
 /** A page of a list. */
 export function listOf<T extends z.ZodType>(item: T) {

@@ -6,6 +6,7 @@ import {
   currencySchema,
   networkSchema,
   paymentSchema,
+  sessionSchema,
   statusSchema,
   timeSchema,
 } from './schemas.ts';
@@ -35,11 +36,21 @@ export const webhookBodySchema = z
     network: z.string(),
     metadata: z.record(z.string(), z.unknown()),
     created_at: timeSchema,
+    checkout_session: z
+      .string()
+      .describe(
+        'The checkout session that the payment was chosen in, or that this is about; empty for none.',
+      ),
     payment: paymentSchema
       .omit({ payment_token: true, checkout_url: true })
       .optional()
       .describe('In `payment.*`.')
       .meta({ id: 'PaymentInEvent' }),
+    session: sessionSchema
+      .omit({ checkout_url: true })
+      .optional()
+      .describe('In `checkout_session.*`.')
+      .meta({ id: 'CheckoutSessionInEvent' }),
     deposit: z
       .object({
         id: countSchema,

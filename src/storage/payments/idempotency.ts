@@ -1,10 +1,14 @@
 import { sql } from 'kysely';
+import { InvariantError } from '../../errors.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** How long an idempotency key is remembered, ms. */
 export const idempotencyLifeMs = 24 * 60 * 60 * 1000;
 
-export type RememberedKey = { fingerprint: string; paymentId: number };
+/** What was made with it, one of the two. */
+type Made = { paymentId: number; checkoutSession?: never } | { checkoutSession: string; paymentId?: never };
+
+export type RememberedKey = { fingerprint: string } & Made;
 
 /** What a merchant's key stood for within the last 24 hours. */
 export async function findIdempotencyKey(
@@ -15,12 +19,16 @@ export async function findIdempotencyKey(
 ): Promise<RememberedKey | null> {
   const row = await db
     .selectFrom('idempotency_keys')
-    .select(['fingerprint', 'payment_id'])
+    .select(['fingerprint', 'payment_id', 'checkout_session'])
     .where('merchant_id', '=', merchantId)
     .where('key', '=', key)
     .where('created_at', '>', now - idempotencyLifeMs)
     .executeTakeFirst();
-  return row === undefined ? null : { fingerprint: row.fingerprint, paymentId: row.payment_id };
+  if (row === undefined) return null;
+  const { fingerprint, payment_id: paymentId, checkout_session: checkoutSession } = row;
+  if (paymentId !== null) return { fingerprint, paymentId };
+  if (checkoutSession !== null) return { fingerprint, checkoutSession };
+  throw new InvariantError('an idempotency key that stands for nothing');
 }
 
 /**
@@ -29,11 +37,12 @@ export async function findIdempotencyKey(
  */
 export async function rememberIdempotencyKey(
   trx: Trx,
-  remembered: { merchantId: string; key: string; fingerprint: string; paymentId: number; at: number },
+  remembered: { merchantId: string; key: string; at: number } & RememberedKey,
 ): Promise<void> {
   const values = {
     fingerprint: remembered.fingerprint,
-    payment_id: remembered.paymentId,
+    payment_id: remembered.paymentId ?? null,
+    checkout_session: remembered.checkoutSession ?? null,
     created_at: remembered.at,
   };
   await trx

@@ -33,6 +33,11 @@ export function selectPayments(db: Db) {
       'payments.customer_email',
       'payments.redirect_url',
       'payments.metadata',
+      'payments.locale',
+      'payments.checkout_session',
+      'payments.replaces',
+      'payments.replaced_by',
+      'payments.requotes',
       'payments.payment_token',
       'payments.created_at',
       'payments.expires_at',
@@ -85,6 +90,11 @@ export async function insertPayment(trx: Trx, payment: Omit<OnchainPayment, 'id'
       customer_email: payment.customerEmail,
       redirect_url: payment.redirectUrl,
       metadata: JSON.stringify(payment.metadata),
+      locale: payment.locale,
+      checkout_session: payment.checkoutSession,
+      replaces: payment.replaces,
+      replaced_by: payment.replacedBy,
+      requotes: payment.requotes,
       payment_token: payment.paymentToken,
       created_at: payment.createdAt,
       expires_at: payment.expiresAt,
@@ -162,13 +172,47 @@ export async function lockLatestPaymentOfAddress(
   trx: Trx,
   addressId: number,
 ): Promise<OnchainPayment | null> {
-  let query = selectPayments(trx)
+  const latest = selectPayments(trx)
     .where('onchain_payments.address_id', '=', addressId)
     .orderBy('onchain_payments.payment_id', 'desc')
     .limit(1);
+  if (!isPostgres(trx)) {
+    const row = await latest.executeTakeFirst();
+    return row === undefined ? null : toPayment(row);
+  }
+  for (;;) {
+    const row = await latest.forUpdate().executeTakeFirst();
+    if (row === undefined) return null;
+    // While it was waited for, a fresh quote may have been given its address.
+    const now = await trx
+      .selectFrom('onchain_payments')
+      .select('payment_id')
+      .where('address_id', '=', addressId)
+      .where('payment_id', '>', row.id)
+      .limit(1)
+      .executeTakeFirst();
+    if (now === undefined) return toPayment(row);
+  }
+}
+
+/** The payment with this number, held as by {@link lockPayment}. @throws InvariantError when there is none. */
+export async function lockPaymentNumbered(trx: Trx, paymentNumber: string): Promise<OnchainPayment> {
+  let query = selectPayments(trx).where('payments.payment_number', '=', paymentNumber);
   if (isPostgres(trx)) query = query.forUpdate();
   const row = await query.executeTakeFirst();
-  return row === undefined ? null : toPayment(row);
+  if (row === undefined) throw new InvariantError(`payment ${paymentNumber} does not exist`);
+  return toPayment(row);
+}
+
+/** Notes which payment is a fresh quote of this one, which is held and has none. */
+export async function markReplaced(trx: Trx, id: number, paymentNumber: string): Promise<void> {
+  const result = await trx
+    .updateTable('payments')
+    .set({ replaced_by: paymentNumber })
+    .where('id', '=', id)
+    .where('replaced_by', 'is', null)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) throw new InvariantError(`payment ${id} was replaced twice`);
 }
 
 /**
@@ -420,6 +464,11 @@ export function toPayment(row: Row): OnchainPayment {
     customerEmail: row.customer_email,
     redirectUrl: row.redirect_url,
     metadata: JSON.parse(row.metadata) as Record<string, unknown>,
+    locale: row.locale,
+    checkoutSession: row.checkout_session,
+    replaces: row.replaces,
+    replacedBy: row.replaced_by,
+    requotes: row.requotes,
     paymentToken: row.payment_token,
     createdAt: row.created_at,
     expiresAt: row.expires_at,

@@ -49,6 +49,18 @@ export async function findPaymentByToken(db: Db, paymentToken: string): Promise<
   return view ?? null;
 }
 
+/** The same by its number, for who is known to see it; null when there is none. */
+export async function findPaymentByNumber(db: Db, paymentNumber: string): Promise<PaymentView | null> {
+  const row = await db
+    .selectFrom('payments')
+    .select(['id', 'kind'])
+    .where('payment_number', '=', paymentNumber)
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  const [view] = await viewsOfRows(db, [row]);
+  return view ?? null;
+}
+
 export async function viewOf(db: Db, payment: OnchainPayment): Promise<OnchainView>;
 export async function viewOf(db: Db, payment: Payment): Promise<PaymentView>;
 export async function viewOf(db: Db, payment: Payment): Promise<PaymentView> {

@@ -55,6 +55,30 @@ function toFreeAddress(row: { id: number; address: string } | undefined): FreeAd
   return row === undefined ? null : { id: row.id, address: row.address as Address };
 }
 
+/** One address where it is active and nobody holds it, held as by {@link findFreeAddress}; null where it is not. */
+export async function holdFreeAddress(trx: Trx, addressId: number): Promise<FreeAddress | null> {
+  let query = trx
+    .selectFrom('addresses')
+    .select(['id', 'address'])
+    .where('id', '=', addressId)
+    .where('active', '=', sql.lit(1))
+    .where('locked_by', 'is', null);
+  if (isPostgres(trx)) query = query.forUpdate();
+  return toFreeAddress(await query.executeTakeFirst());
+}
+
+/** Whether a payment after this one was given the address. */
+export async function wasGivenSince(db: Db, addressId: number, paymentId: number): Promise<boolean> {
+  const row = await db
+    .selectFrom('onchain_payments')
+    .select('payment_id')
+    .where('address_id', '=', addressId)
+    .where('payment_id', '>', paymentId)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** @throws InvariantError when it was not free: it must have been found and held in this transaction. */
 export async function lockAddress(trx: Trx, addressId: number, paymentId: number): Promise<void> {
   const result = await trx

@@ -39,6 +39,8 @@ describe('the OpenAPI document', () => {
       Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(calls.sort()).toEqual([
+      'GET /api/v1/checkout-sessions/',
+      'GET /api/v1/checkout-sessions/{id}/',
       'GET /api/v1/events/',
       'GET /api/v1/methods/',
       'GET /api/v1/payments/',
@@ -47,6 +49,8 @@ describe('the OpenAPI document', () => {
       'GET /api/v1/providers/{name}/methods/',
       'GET /api/v1/providers/{name}/transactions/',
       'GET /api/v1/schema/',
+      'POST /api/v1/checkout-sessions/',
+      'POST /api/v1/checkout-sessions/{id}/cancel/',
       'POST /api/v1/payments/',
       'POST /api/v1/payments/{payment_number}/cancel/',
       'POST /api/v1/payments/{payment_number}/capture/',
