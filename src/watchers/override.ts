@@ -16,6 +16,7 @@ import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { judgeNow } from './agreement/block.ts';
+import { createFinalBlockAgreement } from './agreement/final-block.ts';
 import { commitFork, findFork, firstAnchors } from './reorg.ts';
 import type { WatcherDeps } from './watcher.ts';
 
@@ -78,7 +79,10 @@ export async function acceptFork(
 
   async function forkOf() {
     try {
-      const found = await findFork(db, source, { ...state, finalizedHeight: null }, signal);
+      // The operator has looked: nobody is waited for.
+      const finalBlocks = createFinalBlockAgreement({ source, clock, waitMs: 0 });
+      const bound = { ...state, finalizedHeight: null };
+      const found = await findFork({ db, source, finalBlocks }, bound, signal);
       return { ...found, disconnected: await judgeNow(db, chain.network, found.disconnected) };
     } catch (error) {
       if (error instanceof FinalityViolation)

@@ -1,4 +1,4 @@
-import type { BlockHash, BlockRef } from '../core/chain.ts';
+import type { BlockRef } from '../core/chain.ts';
 import { FinalityViolation, RpcError } from '../errors.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { listHeldBlocks, rewindCompared } from '../storage/chains/balance-marks.ts';
@@ -15,6 +15,7 @@ import type { DepositBlock } from '../storage/deposits/deposits.ts';
 import { listDepositsIn } from '../storage/deposits/range.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import type { JudgedBlock } from './agreement/block.ts';
+import type { FinalBlockAgreement, Replaced } from './agreement/final-block.ts';
 import {
   areAsJudged,
   type CommitContext,
@@ -32,6 +33,8 @@ export type Fork = {
   /** Blocks with deposits that the chain took back. */
   disconnected: DepositBlock[];
 };
+
+export type ForkDeps = { db: Db; source: ChainSource; finalBlocks: FinalBlockAgreement };
 
 /** Anchors asked for in one request, from the top: most reorgs are a block or two deep. */
 const chunk = 16;
@@ -66,17 +69,13 @@ export async function firstAnchors(
  * @throws FinalityViolation when the fork lies below what the chain called final, or below all we know.
  * @throws RpcError when no node answers, or none shows the whole picture.
  */
-export async function findFork(
-  db: Db,
-  source: ChainSource,
-  state: ChainState,
-  signal: AbortSignal,
-): Promise<Fork> {
-  const forkPoint = await findForkPoint(db, source, state, signal);
+export async function findFork(deps: ForkDeps, state: ChainState, signal: AbortSignal): Promise<Fork> {
+  const { db, source, finalBlocks } = deps;
+  const forkPoint = await findForkPoint(deps, state, signal);
   const range = { above: forkPoint.height, upTo: state.cursor.height };
   const blocks = await listHeldBlocks(db, state.network, range);
   const disconnected = await findReplaced(source, blocks, null, signal);
-  for (const block of disconnected) await refuseFinal(source, state, block, signal);
+  for (const block of disconnected) await refuseFinal(finalBlocks, state, block, signal);
   return { forkPoint, disconnected };
 }
 
@@ -128,8 +127,7 @@ async function findReplaced(
 }
 
 async function findForkPoint(
-  db: Db,
-  source: ChainSource,
+  { db, source, finalBlocks }: ForkDeps,
   state: ChainState,
   signal: AbortSignal,
 ): Promise<BlockRef> {
@@ -146,12 +144,14 @@ async function findForkPoint(
         throw new RpcError('nodes_disagree', `no agreement about block ${anchor.height}`);
       }
       if (stands) return anchor;
-      await refuseFinal(source, state, anchor, signal);
+      await refuseFinal(finalBlocks, state, anchor, signal);
     }
   }
   const lowest = anchors.at(-1);
-  if (lowest !== undefined) await refuseUpheld(source, lowest, 'which was read', signal);
-  throw new FinalityViolation(`${state.network} has none of the blocks that were read: is it another chain?`);
+  const replaced =
+    lowest === undefined ? null : await finalBlocks.refuseStanding(lowest, 'which was read', signal);
+  const none = `${state.network} has none of the blocks that were read: is it another chain?`;
+  throw new FinalityViolation(`${none}${byWhom(replaced)}`);
 }
 
 /** A node that has not got that far knows nothing of a fork. */
@@ -162,50 +162,21 @@ function standingAt(now: ReadonlyMap<number, BlockRef | null>, height: number): 
   return block;
 }
 
-/**
- * Only what is known to have fallen shows how deep a fork is: anchors are sparse, and the gap below one proves nothing.
- * Nor is one node's word enough to stop a chain where there are others: who has the block speaks against it.
- */
+/** Only what is known to have fallen shows how deep a fork is: anchors are sparse, and the gap below one proves nothing. */
 async function refuseFinal(
-  source: ChainSource,
+  finalBlocks: FinalBlockAgreement,
   { network, finalizedHeight }: ChainState,
-  { height, hash }: Pick<BlockRef, 'height' | 'hash'>,
+  block: Pick<BlockRef, 'height' | 'hash'>,
   signal: AbortSignal,
 ): Promise<void> {
-  if (finalizedHeight === null || height > finalizedHeight) return;
-  await refuseUpheld(source, { height, hash }, 'which is final', signal);
-  throw new FinalityViolation(
-    `${network} replaced block ${height}, though everything up to ${finalizedHeight} was final`,
-  );
+  if (finalizedHeight === null || block.height > finalizedHeight) return;
+  const replaced = await finalBlocks.refuseStanding(block, 'which is final', signal);
+  const although = `though everything up to ${finalizedHeight} was final`;
+  throw new FinalityViolation(`${network} replaced block ${block.height}, ${although}${byWhom(replaced)}`);
 }
 
-/** @throws RpcError when any node has this block: then those that have another are wrong. */
-async function refuseUpheld(
-  source: ChainSource,
-  { height, hash }: Pick<BlockRef, 'height' | 'hash'>,
-  why: string,
-  signal: AbortSignal,
-): Promise<void> {
-  // Two URLs of one host are one node.
-  if (new Set(source.endpoints().map(({ host }) => host)).size < 2) return;
-  const others: string[] = [];
-  const shown: BlockHash[] = [];
-  let upheld = false;
-  for (const answer of await source.blocksOfEach([height], signal)) {
-    const block = answer.kind === 'answered' ? answer.value.get(height) : null;
-    if (block?.hash === hash) upheld = true;
-    else if (block != null) {
-      others.push(answer.host);
-      shown.push(block.hash);
-    }
-  }
-  if (upheld) {
-    for (const host of others) source.distrust(host, `it has another block at ${height}, ${why} elsewhere`);
-    throw new RpcError('nodes_disagree', `no agreement about block ${height}, ${why}`);
-  }
-  // Nor is one node's word enough where another could say the same: it has to show the very block that this one does.
-  if (!shown.some((other, i) => shown.indexOf(other) < i))
-    throw new RpcError('nodes_disagree', `only one node has another block ${height}, ${why}`);
+function byWhom(replaced: Replaced | null): string {
+  return replaced === null || replaced.alone === null ? '' : ` (by the word of ${replaced.alone} alone)`;
 }
 
 /**

@@ -23,6 +23,7 @@ import { findHighestSeen, hasSeenDeposit } from '../storage/deposits/waiting.ts'
 import { hasOpenPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { createBlockAgreement } from './agreement/block.ts';
+import { createFinalBlockAgreement } from './agreement/final-block.ts';
 import { createFinalizedAgreement } from './agreement/finalized.ts';
 import { createHeadAgreement } from './agreement/head.ts';
 import { thinOutAnchors } from './anchors.ts';
@@ -126,6 +127,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   const confirmations = createConfirmations(deps);
   const blockAgreement = createBlockAgreement(deps);
   const waitMs = chain.secondNodeWaitSeconds * 1000;
+  const finalBlocks = createFinalBlockAgreement({ source, clock, waitMs });
   const heads = createHeadAgreement({ ...deps, waitMs });
   const finalized = createFinalizedAgreement({ ...deps, waitMs });
   let finalizedAskedAt = Number.NEGATIVE_INFINITY;
@@ -375,7 +377,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
     // Where depth decides, what nodes call final stops nothing.
     const bound = chain.finality === 'depth' ? { ...state, finalizedHeight: null } : state;
-    const fork = await findFork(db, source, bound, signal);
+    const fork = await findFork({ db, source, finalBlocks }, bound, signal);
     const { cursor } = state;
     const replaced = { blocks: fork.disconnected, cursor, reach: cursor.height };
     const disconnected = await blockAgreement.agree(replaced, signal);

@@ -415,6 +415,53 @@ describeDatabases('a chain that takes back what it called final', (openTestDb) =
     expect(world.chain.distrusted).toEqual([{ host: 'node-0', reason }]);
   });
 
+  test.each([
+    ['is down', 3],
+    ['is down, of two', 2],
+    ['has another block yet', 3],
+  ] as const)('is not believed of one node whose second %s', async (what, nodes) => {
+    const world = await openWorld(await openTestDb(), { ...final, scripted: { finalityLag: 2, nodes } });
+    await world.read();
+    world.mine(5);
+    world.pass(60);
+    await world.read();
+    const [liar, ...others] = world.chain.nodes;
+    const before = world.chain.head();
+    const stop = () => world.lines.filter(({ msg }) => msg === 'finality violated');
+    if (what === 'has another block yet') {
+      world.chain.reorg({ depth: 5 });
+      const [second, third] = others;
+      if (second !== undefined) second.view = { stuckAt: world.chain.head().hash };
+      if (third !== undefined) third.up = false;
+      world.chain.revive(before.hash);
+      world.chain.reorg({ depth: 5 });
+    } else {
+      world.chain.reorg({ depth: 5 });
+      for (const other of others) other.up = false;
+    }
+    expect(liar?.up).toBe(true);
+    expect((await world.step()).kind).toBe('failed');
+    world.pass(59);
+    expect((await world.step()).kind).toBe('failed');
+    world.pass(2);
+    const { kind } = await world.step();
+    if (what === 'has another block yet') {
+      // However long, as long as another node speaks and does not say the same.
+      world.pass(600);
+      expect([kind, (await world.step()).kind, stop()]).toEqual(['failed', 'failed', []]);
+      return;
+    }
+    // For a minute nobody contradicts it: an operator has to look, and the payments of this chain wait.
+    expect([kind, stop()]).toMatchObject(['stopped', [{ reason: expect.stringContaining('node-0 alone') }]]);
+    // It was a lie: where the others are back, the chain goes on by itself.
+    world.chain.revive(before.hash);
+    for (const other of others) other.up = true;
+    world.mine();
+    await world.read();
+    await world.read();
+    expect(await stateOf(world)).toMatchObject({ stoppedReason: null, cursor: world.chain.head() });
+  });
+
   test('nor is a node without any block of ours, where nothing is final yet', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 2, height: 30 } });
     await world.read();

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { confirmationsAt } from '../../core/confirmations.ts';
-import type { Enough, NodeAnswer } from '../../core/node.ts';
+import type { Capability, Enough, NodeAnswer } from '../../core/node.ts';
 import type { Deposit } from '../../core/payment.ts';
 import type { DueDeposit } from '../../storage/deposits/waiting.ts';
 import type { ChainSource, Inclusion, InclusionQuery } from '../source.ts';
@@ -43,6 +43,11 @@ export async function askAbout(
     asked.reasons.set(deposit, reasons.join('; ') || 'not deep enough below the head of another node');
   }
   return asked;
+}
+
+/** Whether there is no second node that could be asked. Two URLs of one host are one node. */
+export function isAlone(source: Pick<ChainSource, 'endpoints'>): boolean {
+  return new Set(source.endpoints().map(({ host }) => host)).size < 2;
 }
 
 /** What a node says of transfers. */
@@ -98,10 +103,15 @@ export type Outages = {
 };
 
 /**
- * Since when nodes have had nothing to say, by `clock`, which never goes back. One that answered something else since it
+ * Since when nodes have had nothing to say to questions that need `what`, by `clock`, which never goes back. One that answered something else since it
  * was last asked, a wait ago or longer, may have been able to say: then the wait begins anew.
  */
-export function createOutages(clock: Clock, source: Pick<ChainSource, 'endpoints'>, waitMs: number): Outages {
+export function createOutages(
+  clock: Clock,
+  source: Pick<ChainSource, 'endpoints'>,
+  waitMs: number,
+  what: Capability | null = 'receipts',
+): Outages {
   const outages = new Map<string, Outage>();
 
   function note(host: string, silent: boolean): void {
@@ -117,7 +127,7 @@ export function createOutages(clock: Clock, source: Pick<ChainSource, 'endpoints
       known !== undefined &&
       (clock() - known.askedAt < waitMs ||
         known.answeredAt === answeredAt ||
-        node?.lacks.includes('receipts') === true);
+        (what !== null && node?.lacks.includes(what) === true));
     outages.set(host, { since: lasts ? known.since : clock(), askedAt: clock(), answeredAt });
   }
 

@@ -3,6 +3,7 @@ import type { BlockHash, BlockRef } from '../../core/chain.ts';
 import type { Enough, NodeAnswer } from '../../core/node.ts';
 import type { Logger } from '../../log.ts';
 import type { ChainSource, NodeHead } from '../source.ts';
+import { createOutages } from './ask.ts';
 
 /** What one node says is final. */
 export type FinalizedVote = {
@@ -19,8 +20,8 @@ export type FinalizedFacts = {
   votes: readonly FinalizedVote[];
   /** The highest block that we have read: what lies above is not ours to call final. */
   upTo: number;
-  /** Up to here one node has called blocks final for as long as a fact waits for a second one; null: not yet. */
-  waitedFor: number | null;
+  /** Whether all but one have had nothing to say of so high a block for as long as a fact waits for a second node. */
+  waited: boolean;
 };
 
 /** The agreed block, if there is one; whose word it is where that is one alone; and who is not to be believed. */
@@ -31,42 +32,37 @@ export type FinalizedVerdict = { block: BlockRef | null; alone: string | null; d
  * honest nodes like nodes that are behind. At each height that a node calls final, highest first, of the nodes whose
  * finalized block is there or above:
  *
- *   configured   with the same hash   nodes with another block there   waited   verdict
- *   one          1                    –                                –        final
- *   more         ≥ 2                  any                              –        final
- *   more         1                    none                             yes      final, alone
- *   more         1                    ≥ 1                              yes      not final
- *   more         1                    any                              no       not final
+ *   configured   with the same hash   nodes that have got so far and do not say so   waited   verdict
+ *   one          1                    –                                             –        final
+ *   more         ≥ 2                  any                                           –        final
+ *   more         1                    none                                          yes      final, alone
+ *   more         1                    any                                           no       not final
+ *   more         1                    ≥ 1                                           yes      not final
  *
  * Who calls its latest block final, where others keep a distance, or one above the latest of two others, is wrong.
  */
-export function decideFinalized({ configured, votes, upTo, waitedFor }: FinalizedFacts): FinalizedVerdict {
+export function decideFinalized({ configured, votes, upTo, waited }: FinalizedFacts): FinalizedVerdict {
   const distrusted =
     configured < 2 ? [] : votes.filter((vote) => isMadeUp(vote, votes)).map(({ host }) => host);
   const trusted = votes.filter(({ host }) => !distrusted.includes(host));
   const needed = configured < 2 ? 1 : 2;
-  for (const height of heightsOf(trusted, upTo, waitedFor)) {
+  for (const height of heightsOf(trusted, upTo)) {
     const reached = trusted.filter(({ finalized }) => finalized >= height);
     const blocks = reached.flatMap((vote) => vote.blocks.get(height) ?? []);
     const block = blocks.find(({ hash }) => sharing(blocks, hash) >= needed);
     if (block !== undefined) return { block, alone: null, distrusted };
     const [only] = reached;
     const own = only?.blocks.get(height);
-    if (only === undefined || own === undefined || waitedFor === null || height > waitedFor) continue;
-    const contradicted = votes.some((vote) => (vote.blocks.get(height) ?? own).hash !== own.hash);
-    if (!contradicted) return { block: own, alone: only.host, distrusted };
+    if (only === undefined || own === undefined || !waited) continue;
+    const others = votes.filter(({ host }) => host !== only.host);
+    if (others.every(({ latest }) => latest < height)) return { block: own, alone: only.host, distrusted };
   }
   return { block: null, alone: null, distrusted };
 }
 
 /** Highest first. */
-function heightsOf(
-  votes: readonly Pick<FinalizedVote, 'finalized'>[],
-  upTo: number,
-  waitedFor: number | null,
-): number[] {
-  const claimed = votes.map(({ finalized }) => Math.min(finalized, upTo));
-  return [...new Set(waitedFor === null ? claimed : [...claimed, waitedFor])].sort((a, b) => b - a);
+function heightsOf(votes: readonly Pick<FinalizedVote, 'finalized'>[], upTo: number): number[] {
+  return [...new Set(votes.map(({ finalized }) => Math.min(finalized, upTo)))].sort((a, b) => b - a);
 }
 
 function sharing(blocks: readonly BlockRef[], hash: BlockHash): number {
@@ -95,7 +91,7 @@ export type FinalizedAgreement = {
 export type FinalizedAgreementDeps = {
   /** How long a block waits for a second node to call it final, ms. */
   waitMs: number;
-  source: Pick<ChainSource, 'headsOfEach' | 'blocksOfEach' | 'distrust'>;
+  source: Pick<ChainSource, 'headsOfEach' | 'blocksOfEach' | 'distrust' | 'endpoints'>;
   clock: Clock;
   log: Logger;
 };
@@ -106,9 +102,7 @@ type Asked = { verdict: FinalizedVerdict; someLate: boolean };
 /** Asks each node twice: what it calls final, and for its blocks at those heights. Not for a tick in which nothing waits. */
 export function createFinalizedAgreement(deps: FinalizedAgreementDeps): FinalizedAgreement {
   const { source, log } = deps;
-  const steady = steadyClock(deps.clock);
-  /** The highest blocks that one node called final when no second one did, and since when each has been so. */
-  let claims: { height: number; since: number }[] = [];
+  const outages = createOutages(steadyClock(deps.clock), source, deps.waitMs, null);
 
   async function agree({ upTo, wanted }: FinalizedQuestion, signal: AbortSignal): Promise<BlockRef | null> {
     const first = await ask(upTo, wanted, signal);
@@ -131,23 +125,29 @@ export function createFinalizedAgreement(deps: FinalizedAgreementDeps): Finalize
     const heads = await source.headsOfEach(signal, bothReach);
     const told = heads.flatMap(toldBy);
     if (told.length === 0) return { verdict: { block: null, alone: null, distrusted: [] }, someLate: false };
-    const highest = Math.min(upTo, Math.max(...told.map(({ finalized }) => finalized)));
-    if (highest > (claims.at(-1)?.height ?? -1)) claims.push({ height: highest, since: steady() });
-    const waited = claims.filter(({ since }) => steady() - since >= deps.waitMs);
-    const waitedFor = waited.length === 0 ? null : Math.min(waited.at(-1)?.height ?? 0, upTo);
+    const waited = haveWaited(heads, Math.min(upTo, Math.max(...told.map(({ finalized }) => finalized))));
     const decideBy = (answers: readonly NodeAnswer<Blocks>[]) =>
-      decideFinalized({ configured: heads.length, votes: told.map(withBlocks(answers)), upTo, waitedFor });
+      decideFinalized({ configured: heads.length, votes: told.map(withBlocks(answers)), upTo, waited });
     const bothHave: Enough<Blocks> = (answers) => {
       const { block, alone } = decideBy(answers);
       return wanted !== null && alone === null && block !== null && block.height >= wanted;
     };
-    const shown = await source.blocksOfEach(heightsOf(told, upTo, waitedFor), signal, bothHave);
+    const shown = await source.blocksOfEach(heightsOf(told, upTo), signal, bothHave);
     const verdict = decideBy(shown);
-    // What was agreed on waits no more; of what has waited for long enough the highest is all that matters.
-    const settled = Math.max(verdict.block?.height ?? -1, (waited.at(-1)?.height ?? 0) - 1);
-    claims = claims.filter(({ height }) => height > settled);
     const someLate = [...heads, ...shown].some((answer) => answer.kind === 'silent' && answer.late);
     return { verdict, someLate };
+  }
+
+  /** Whether all but one have had nothing to say of a block so high, long enough: they are silent, or have not got so far. */
+  function haveWaited(heads: readonly NodeAnswer<NodeHead>[], highest: number): boolean {
+    const silent: string[] = [];
+    for (const head of heads) {
+      if (head.kind === 'silent' && head.late) continue;
+      const isSilent = toldBy(head).every(({ latest }) => latest < highest);
+      outages.note(head.host, isSilent);
+      if (isSilent) silent.push(head.host);
+    }
+    return silent.length === heads.length - 1 && outages.haveLasted(silent);
   }
 
   return { agree };
