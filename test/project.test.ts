@@ -95,7 +95,6 @@ const longFiles: Record<string, string> = {
   'src/storage/payments/payments.ts': 'every query of one table group',
   'src/storage/deposits/deposits.ts': 'every query of one table group',
   'src/storage/webhooks/endpoints.ts': 'every query of one table group',
-  'src/watchers/watcher.ts': 'the step from the poll to the confirmation, read in one go',
 };
 
 /** Files of less than 40 lines that a single other one imports, each with its reason. */

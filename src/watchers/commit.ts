@@ -38,6 +38,8 @@ export type CheckedSpan = Span & {
   vanished: readonly JudgedBlock[];
   /** When the answer came, both as by `databaseTime`: by the clock, and by one that nobody sets. */
   answered: { at: number; steadyAt: number };
+  /** The time up to which the chain was read with it, Unix seconds. */
+  readTime: number;
   /** What the head says about the time; null where it was not agreed on. */
   news: ShownHead['news'] | null;
 };
@@ -71,7 +73,7 @@ export async function commitSpan(
 
   const state: ChainState = {
     network: chain.network,
-    cursor: span.to,
+    cursor: { ...span.to, time: span.readTime },
     head: span.head,
     time: timeAfter(before, span),
     finalizedHeight: higher(before.finalizedHeight, span.finalizedHeight),
@@ -100,7 +102,7 @@ export async function commitSpan(
   const recorded = await recordTransfers(trx, span.transfers, { chain, reportedBy, now });
   const overdue = await listOverduePayments(trx, chain.network, {
     now,
-    blockTime: span.to.time,
+    blockTime: span.readTime,
     limit: overdueLimit,
   });
   const touched = recorded.flatMap(({ paymentId }) => (paymentId === null ? [] : [paymentId]));

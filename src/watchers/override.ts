@@ -119,7 +119,9 @@ export async function setCursor(
     const before = await lockedState(trx, network);
     refuseAhead(before.cursor);
     const head = before.head.height >= to.height ? before.head : to;
-    await resume(trx, { ...before, cursor: to, head });
+    // By its time, one node's word, no payment ends.
+    const time = Math.min(to.time, before.cursor.time);
+    await resume(trx, { ...before, cursor: { ...to, time }, head });
     await deleteAnchorsAbove(trx, network, -1);
     await insertAnchors(trx, network, anchors);
     await cutScans(trx, network, height);

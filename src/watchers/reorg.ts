@@ -218,7 +218,9 @@ export async function commitFork(
   if (before === null || !sameBlock(before.cursor, state.cursor)) return null;
   if (!(await areAsJudged(trx, state.network, fork.disconnected))) return null;
 
-  const after: ChainState = { ...before, cursor: fork.forkPoint, head: fork.forkPoint };
+  // The time of an anchor is one node's word.
+  const time = Math.min(fork.forkPoint.time, before.cursor.time);
+  const after: ChainState = { ...before, cursor: { ...fork.forkPoint, time }, head: fork.forkPoint };
   await updateChain(trx, after);
   await deleteAnchorsAbove(trx, state.network, fork.forkPoint.height);
   await cutScans(trx, state.network, fork.forkPoint.height);

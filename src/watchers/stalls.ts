@@ -108,3 +108,27 @@ export function createFinalityAlarm(deps: { chain: ChainConfig; clock: Clock; lo
 
   return { note };
 }
+
+/** Reading blocks older than this, ms, while newer ones wait is being behind. */
+const lagMs = 60_000;
+
+export type LagAlarm = {
+  /** Told of the chain after each reading. */
+  note(state: Pick<ChainState, 'head' | 'cursor'>): void;
+};
+
+/** Says once a minute, as long as it lasts, that reading is behind the chain. */
+export function createLagAlarm({ clock, log }: { clock: Clock; log: Logger }): LagAlarm {
+  const steady = steadyClock(clock);
+  let saidAt = Number.NEGATIVE_INFINITY;
+
+  function note({ cursor, head }: Pick<ChainState, 'head' | 'cursor'>): void {
+    const behindMs = clock() - cursor.time * 1000;
+    if (head.height === cursor.height || behindMs < lagMs || steady() - saidAt < reportMs) return;
+    saidAt = steady();
+    const behindSeconds = Math.floor(behindMs / 1000);
+    log.warn({ height: cursor.height, head: head.height, behind_seconds: behindSeconds }, 'chain behind');
+  }
+
+  return { note };
+}

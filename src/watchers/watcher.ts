@@ -3,8 +3,7 @@ import { restPaceSeconds } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
 import type { AddressKey } from '../core/address.ts';
 import { doubled } from '../core/backoff.ts';
-import type { BlockRef } from '../core/chain.ts';
-import { nextReference, type ShownHead } from '../core/chain-time.ts';
+import { nextReference } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -18,31 +17,31 @@ import {
   updateChain,
 } from '../storage/chains/chains.ts';
 import { insertRecheckMark } from '../storage/chains/recheck-marks.ts';
-import { type DatabaseTime, databaseTime, inTransaction } from '../storage/database.ts';
-import { findHighestSeen, hasSeenDeposit } from '../storage/deposits/waiting.ts';
+import { type DatabaseTime, inTransaction } from '../storage/database.ts';
+import { hasSeenDeposit } from '../storage/deposits/waiting.ts';
 import { hasOpenPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
+import { isAlone } from './agreement/ask.ts';
 import { createBlockAgreement } from './agreement/block.ts';
 import { createFinalBlockAgreement } from './agreement/final-block.ts';
-import { createFinalizedAgreement } from './agreement/finalized.ts';
-import { createHeadAgreement } from './agreement/head.ts';
 import { thinOutAnchors } from './anchors.ts';
 import { createBalanceCheck } from './balance-check.ts';
 import { createSkewAlarm } from './clock-skew.ts';
 import {
   type CheckedSpan,
   type CommitContext,
-  commitFinalized,
   commitSpan,
   describeDeposits,
   describeSettlements,
   isRead,
   sameBlock,
 } from './commit.ts';
-import { commitConfirmed, createConfirmations, settledHeight, type Turn } from './confirmations.ts';
+import { commitConfirmed, createConfirmations, type Turn } from './confirmations.ts';
+import { createFinality } from './finality.ts';
+import { createChainHead } from './head.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import type { ChainSource, Span, Watchlist } from './source.ts';
-import { createFinalityAlarm } from './stalls.ts';
+import { createFinalityAlarm, createLagAlarm } from './stalls.ts';
 import type { TableWatchlist } from './watchlist.ts';
 
 export type WatcherDeps = {
@@ -75,26 +74,11 @@ export type Watcher = { step(signal: AbortSignal): Promise<StepOutcome> };
 /** A stopped chain is looked at again this often, ms: it goes on by itself once it agrees with us. */
 const stoppedMs = 15_000;
 
-/** Reading blocks older than this while newer ones wait is being behind. */
-const lagSeconds = 60;
-
 /** Steps between two thinnings of the anchors. */
 const thinEvery = 64;
 
-/** What is final is agreed upon this often though nothing waits for it, ms: nodes are behind by it. */
-const finalizedEveryMs = 60_000;
-
-/** While catching up the nodes' own head is asked for this often, ms. */
-const headShownMs = 10_000;
-
-/** Not read for so long, ms, a chain was not watched. */
-const watchedMs = 60_000;
-
 /** After this many failures in a row the head we know is doubted: the chain may have become shorter. */
 const doubtAfter = 3;
-
-/** How far the chain is final is asked this often, ms, where no deposit waits for it. */
-const finalityMs = 15_000;
 
 /** Blocks younger than this, ms, are read as what happens now: what matters to them is what matters now. */
 const nowMs = 2 * 60_000;
@@ -109,29 +93,23 @@ const longestWaitMs = 15_000;
  * repeated, it changes nothing.
  */
 export function createWatcher(deps: WatcherDeps): Watcher {
-  const { db, chain, source, watch, clock, log, onEvents, timeOf = databaseTime } = deps;
+  const { db, chain, source, watch, clock, log, onEvents } = deps;
   const { network } = chain;
   let verified = false;
   let failures = 0;
   let advances = 0;
   const steady = steadyClock(clock);
-  let lagReportedAt = Number.NEGATIVE_INFINITY;
   let stoppedFor: string | null = null;
-  /** When a node was last asked for its own head, wherever we read. */
-  let headShownAt = Number.NEGATIVE_INFINITY;
-  /** The highest head since we began to watch without a pause, and whether one has appeared since. */
-  let watched: { height: number; at: number; appeared: boolean } | null = null;
-  let finalityAskedAt = Number.NEGATIVE_INFINITY;
   /** Whether a payment was made while the last answer was on its way. */
   let overtaken = false;
   const confirmations = createConfirmations(deps);
   const blockAgreement = createBlockAgreement(deps);
   const waitMs = chain.secondNodeWaitSeconds * 1000;
   const finalBlocks = createFinalBlockAgreement({ source, clock, waitMs });
-  const heads = createHeadAgreement({ ...deps, waitMs });
-  const finalized = createFinalizedAgreement({ ...deps, waitMs });
-  let finalizedAskedAt = Number.NEGATIVE_INFINITY;
-  const finality = createFinalityAlarm(deps);
+  const heads = createChainHead(deps);
+  const finality = createFinality(deps);
+  const finalityAlarm = createFinalityAlarm(deps);
+  const lag = createLagAlarm(deps);
   const skew = createSkewAlarm(deps);
   const balances = createBalanceCheck(deps);
 
@@ -156,12 +134,14 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function begin(signal: AbortSignal): Promise<StepOutcome> {
     const { cursor, head } = await source.start(chain.startBlock, signal);
     const answeredAt = steady();
+    await heads.checkStart(head, signal);
     const anchors = await firstAnchors(source, cursor, signal);
     await inTransaction(db, async (trx) => {
-      const answered = await timesOf(trx, answeredAt);
+      const answered = await heads.timesOf(trx, answeredAt);
       const state: ChainState = {
         network,
-        cursor,
+        // Its time is one node's word, but nothing is dated after the head.
+        cursor: { ...cursor, time: Math.min(cursor.time, head.time) },
         head,
         time: nextReference(null, { head, at: answered.steadyAt, news: 'first' }),
         finalizedHeight: null,
@@ -192,17 +172,16 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       cursor: state.cursor,
       head: doubtful ? state.cursor : state.head,
       finalizedHeight: state.finalizedHeight,
-      finality: await asksFinality(),
+      finality: await finality.isAsked(),
       // What lies below the first payment that can be paid in the coin is read as fast as the rest.
       upTo: above !== null && !native ? Math.min(above, known) : known,
-      showHead: steady() - headShownAt >= headShownMs,
+      showHead: heads.isDue(),
       watch,
       ...(inUse === null ? {} : { inUse }),
       native,
       signal,
     });
     const answeredAt = steady();
-    if (outcome.kind === 'span' && steady() - headShownAt >= headShownMs) headShownAt = answeredAt;
     switch (outcome.kind) {
       case 'failed':
         return failed(outcome.reason, outcome.retryAt);
@@ -215,13 +194,6 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     }
   }
 
-  async function asksFinality(): Promise<boolean> {
-    const due = steady() - finalityAskedAt >= finalityMs;
-    if (!due && !(await hasSeenDeposit(db, network))) return false;
-    finalityAskedAt = steady();
-    return true;
-  }
-
   async function advance(
     before: ChainState,
     span: Span & { native: boolean },
@@ -231,22 +203,27 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const blocks = await findVanished(db, source, before, span, signal);
     const { cursor } = before;
     const vanished = await blockAgreement.agree({ blocks, cursor, reach: span.to.height }, signal);
-    const agreed = await isAgreedHead(before, span, answeredAt, signal);
-    const head = agreed ? span.head : readHead(before, span);
-    // A head of which nobody else knows tells no time, nor does the block read to: it may be the same.
-    const news = agreed ? newsOf(head, answeredAt) : null;
+    const { head, news, readTime } = await heads.judge(before, span, answeredAt, signal);
     /** By how much the time that is stored is ahead of our steady clock. */
     let aheadMs = 0;
     const committed = await inTransaction(db, async (trx) => {
       overtaken = span.young === true && inUse !== null && (await isOvertaken(trx, span, inUse));
       if (overtaken) return null;
-      const answered = await timesOf(trx, answeredAt);
+      const answered = await heads.timesOf(trx, answeredAt);
       aheadMs = answered.steadyAt - answeredAt;
       return commitSpan(
         trx,
         before.cursor,
         // What one of several nodes calls final is not, before another does.
-        { ...span, head, finalizedHeight: alone() ? span.finalizedHeight : null, vanished, answered, news },
+        {
+          ...span,
+          head,
+          finalizedHeight: isAlone(source) ? span.finalizedHeight : null,
+          vanished,
+          answered,
+          news,
+          readTime,
+        },
         context(),
       );
     });
@@ -265,11 +242,11 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     }
     advances += 1;
     if (advances % thinEvery === 0) await thinOutAnchors(db, network);
-    reportLag(state);
-    finality.note({ head: state.head, finalizedHeight: span.finalizedHeight });
+    lag.note(state);
+    finalityAlarm.note({ head: state.head, finalizedHeight: span.finalizedHeight });
     skew.note(state, steady() + aheadMs);
     if (span.native) await balances.check(state, signal);
-    const final = await agreeOnFinalized(state, span.finalizedHeight, signal);
+    const final = await finality.raise(state, span.finalizedHeight, signal);
     const completed = await confirmDeep(final, 'completing', signal);
     const confirmed = await confirmDeep(final, 'others', signal);
     const more = completed || confirmed || committed.more;
@@ -294,54 +271,6 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     return above !== null && above < to.height;
   }
 
-  /** Whether there is no other node that could be asked. */
-  function alone(): boolean {
-    return new Set(source.endpoints().map(({ host }) => host)).size < 2;
-  }
-
-  /** Whether the head that a span shows may be used. */
-  async function isAgreedHead(
-    before: ChainState,
-    { host, head }: Span,
-    answeredAt: number,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    if (alone()) return true;
-    const times = await timesOf(db, answeredAt);
-    return heads.check(before, { host, head, ...times, appeared: watched?.appeared ?? false }, signal);
-  }
-
-  /** The head known before, or where a span ends. */
-  function readHead(before: ChainState, { to }: Span): BlockRef {
-    return before.head.height >= to.height ? before.head : to;
-  }
-
-  /** Raises the agreed finalized block where something waits for it, and now and then. The state after that. */
-  async function agreeOnFinalized(
-    state: ChainState,
-    claimed: number | null,
-    signal: AbortSignal,
-  ): Promise<ChainState> {
-    const known = state.finalizedHeight ?? -1;
-    if (alone() || claimed === null || claimed <= known) return state;
-    const caughtUp = state.cursor.height === state.head.height;
-    const due = caughtUp && steady() - finalizedAskedAt >= finalizedEveryMs;
-    const waiting = await highestWaiting(state, claimed);
-    if (!due && waiting === null) return state;
-    finalizedAskedAt = steady();
-    const wanted = waiting ?? Math.min(claimed, state.cursor.height);
-    const block = await finalized.agree({ upTo: state.cursor.height, wanted }, signal);
-    if (block === null || block.height <= known) return state;
-    return inTransaction(db, (trx) => commitFinalized(trx, state, block));
-  }
-
-  /** The highest block with a deposit that waits for nothing but that `claimed` is agreed on to be final. */
-  async function highestWaiting(state: ChainState, claimed: number): Promise<number | null> {
-    if (chain.finality !== 'finalized') return null;
-    const upTo = settledHeight({ ...state, finalizedHeight: claimed }, chain);
-    return findHighestSeen(db, network, { above: state.finalizedHeight ?? -1, upTo });
-  }
-
   /** @returns whether more deposits wait to be agreed on. */
   async function confirmDeep(state: ChainState, which: Turn, signal: AbortSignal): Promise<boolean> {
     const agreed = await confirmations.agree(state, which, signal);
@@ -355,23 +284,6 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     );
     if (settled.length > 0) onEvents();
     return true;
-  }
-
-  /** What came at `answeredAt` by our steady clock, in the times that are stored. */
-  async function timesOf(trx: Db, answeredAt: number): Promise<CheckedSpan['answered']> {
-    const ago = steady() - answeredAt;
-    return { at: (await timeOf(trx, clock)) - ago, steadyAt: (await timeOf(trx, steady)) - ago };
-  }
-
-  /** What this head says about the time: after a pause it is the first again. */
-  function newsOf({ height }: BlockRef, at: number): ShownHead['news'] {
-    if (watched === null || at - watched.at > watchedMs) {
-      watched = { height, at, appeared: false };
-      return 'first';
-    }
-    const appeared = watched.appeared || height > watched.height;
-    watched = { height: Math.max(height, watched.height), at, appeared };
-    return appeared ? 'appeared' : 'standing';
   }
 
   async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
@@ -400,15 +312,6 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     }
     if (settled.length > 0) onEvents();
     return { kind: 'reorged', nextAt: clock(), idle: false };
-  }
-
-  /** Once a minute while it lasts. */
-  function reportLag({ cursor, head }: ChainState): void {
-    const behindSeconds = Math.floor(clock() / 1000) - cursor.time;
-    if (head.height === cursor.height || behindSeconds < lagSeconds) return;
-    if (steady() - lagReportedAt < lagSeconds * 1000) return;
-    lagReportedAt = steady();
-    log.warn({ height: cursor.height, head: head.height, behind_seconds: behindSeconds }, 'chain behind');
   }
 
   function failed(reason: string, retryAt: number): StepOutcome {

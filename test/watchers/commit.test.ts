@@ -43,7 +43,15 @@ describeDatabases('a span', (openTestDb) => {
       commitSpan(
         trx,
         cursor,
-        { ...span, anchors: blocks, native: false, vanished: [], answered, news: 'appeared' as const },
+        {
+          ...span,
+          anchors: blocks,
+          native: false,
+          vanished: [],
+          answered,
+          news: 'appeared' as const,
+          readTime: to.time,
+        },
         context,
       ),
     );
@@ -70,7 +78,14 @@ describeDatabases('a span', (openTestDb) => {
       untraced: [],
       anchors: [],
     };
-    const span = { ...shown, native: false, vanished: [], answered, news: 'appeared' as const };
+    const span = {
+      ...shown,
+      native: false,
+      vanished: [],
+      answered,
+      news: 'appeared' as const,
+      readTime: to.time,
+    };
     const context = { chain: chainConfig, latePolicy: 'flag', now: clock() } as const;
     await inTransaction(db, (trx) => commitSpan(trx, cursor, span, context));
     expect(await readChain(db, network)).toMatchObject({

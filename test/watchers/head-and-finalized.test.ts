@@ -82,6 +82,73 @@ describeDatabases('a head that nothing explains', (openTestDb) => {
     expect(distrusted(world)).toContain(world.chain.nodes[0]?.name);
   });
 
+  test.each([
+    ['an hour fast', { time: 3_600 }],
+    ['an hour slow', { time: -3_600 }],
+    ['a minute fast', { time: 60 }],
+  ])(
+    'that is the first since a start, or after a pause, with a time %s, tells no time of a lock',
+    async (_, lie) => {
+      for (const nodes of [2, 3]) {
+        const { world } = await openLying(nodes, lie);
+        for (const again of [() => world.restart(), () => world.pass(90)]) {
+          again();
+          // Asked first again, though it was found out before.
+          world.chain.prefer(0);
+          world.mine();
+          await world.step();
+          const payment = await world.create();
+          expect(Math.abs(payment.lockChainTime - world.clock())).toBeLessThanOrEqual(10_000);
+          world.pay(payment);
+          await readBlocks(world, 5);
+          expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+        }
+      }
+    },
+  );
+
+  test('2,000 blocks too high, shown by one of two, begins no chain', async () => {
+    const height = 2_000;
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2, height: 3_000 } });
+    const { source } = world.chain;
+    const { start } = source;
+    liarOf(world, { height });
+    source.start = async (...asked) => {
+      const { cursor } = await start(...asked);
+      const shown = { ...cursor, height: cursor.height + height };
+      // Who is distrusted is asked last.
+      return world.chain.distrusted.length > 0 ? { cursor, head: cursor } : { cursor: shown, head: shown };
+    };
+    expect(await world.step()).toMatchObject({ kind: 'failed' });
+    expect(await readChain(world.db, world.network)).toBeNull();
+    expect(distrusted(world)).toEqual([world.chain.nodes[0]?.name]);
+    await readBlocks(world, 2);
+    expect(await readChain(world.db, world.network)).toMatchObject({ cursor: world.chain.head() });
+  });
+
+  test('waits for a second node anew in each outage', async () => {
+    const { world } = await openLying(2, {});
+    const [, other] = world.chain.nodes;
+    if (other === undefined) throw new Error('no second node');
+    const { endpoints } = world.chain.source;
+    let answeredAt = world.clock();
+    world.chain.source.endpoints = () => endpoints().map((node) => ({ ...node, answeredAt }));
+    other.up = false;
+    world.restart();
+    await readBlocks(world, 1);
+    // It is back, and was not asked about a head, for none was doubtful.
+    other.up = true;
+    for (let blocks = 0; blocks < 30; blocks++) {
+      answeredAt = world.clock();
+      await readBlocks(world, 1);
+    }
+    other.up = false;
+    liarOf(world, { height: 2_000 });
+    world.mine();
+    await world.step();
+    expect((await readChain(world.db, world.network))?.head.height).toBe(world.chain.head().height - 1);
+  });
+
   test('is used where one node is all there is', async () => {
     const { world } = await openLying(1, { height: 2_000 });
     world.mine();
@@ -132,6 +199,35 @@ describeDatabases('a head that nothing explains', (openTestDb) => {
     await readBlocks(world, 20);
     expect(asked).toBe(0);
   });
+});
+
+describeDatabases('a chain that stands still for half an hour', (openTestDb, kind) => {
+  // A matter of time, not of the database.
+  test.skipIf(kind !== 'SQLite').each(['three nodes', 'two nodes, one of them down'])(
+    'asks all of %s once a minute',
+    async (what) => {
+      const nodes = what === 'three nodes' ? 3 : 2;
+      const world = await openWorld(await openTestDb(), { scripted: { nodes } });
+      await readBlocks(world, 3);
+      const [, other] = world.chain.nodes;
+      if (other !== undefined) other.up = nodes === 3;
+      const before = world.chain.calls.headsOfEach;
+      for (let second = 0; second < 1_800; second += 5) {
+        world.pass(5);
+        await world.step();
+      }
+      // While it waits for a second node, each time: to ask nodes that back off costs nothing.
+      expect(world.chain.calls.headsOfEach - before).toBeLessThanOrEqual(nodes === 3 ? 30 : 30 + 12);
+      const alone = world.lines.filter(({ msg }) => msg === 'head used without second node');
+      expect(alone.length).toBeLessThanOrEqual(nodes === 3 ? 0 : 30);
+      // It goes on like any other.
+      if (other !== undefined) other.up = true;
+      const payment = await world.create();
+      world.pay(payment);
+      await readBlocks(world, 5);
+      expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+    },
+  );
 });
 
 describeDatabases('finalized = latest, said by one of three nodes', (openTestDb) => {

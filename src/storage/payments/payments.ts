@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type ExpressionBuilder, sql } from 'kysely';
 import type { Address, AddressKey } from '../../core/address.ts';
 import type { Coin, Currency } from '../../core/assets.ts';
 import type { BlockHash, TxHash } from '../../core/chain.ts';
@@ -7,7 +7,7 @@ import { isOpen, type OnchainPayment, type PaymentReason, type PaymentStatus } f
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { hasOrphanedNativeDeposit } from '../deposits/deposits.ts';
-import type { Db, Trx } from '../schema.ts';
+import type { Db, Schema, Trx } from '../schema.ts';
 
 /** Payments on a chain as {@link toPayment} reads them. */
 export function selectPayments(db: Db) {
@@ -232,15 +232,7 @@ export async function listOverduePayments(
     .where('status', '=', sql.lit('pending'))
     // The limit is never before this: with it few rows are looked at.
     .where('expires_at', '<', Math.min(now, blockTime * 1000))
-    .where((eb) =>
-      eb.exists(
-        eb
-          .selectFrom('onchain_payments')
-          .select('onchain_payments.payment_id')
-          .whereRef('onchain_payments.payment_id', '=', 'payments.id')
-          .where('onchain_payments.block_time_limit', '<', blockTime),
-      ),
-    )
+    .where(isLimitBefore(blockTime))
     .where((eb) =>
       eb.not(
         eb.exists(
@@ -262,13 +254,37 @@ export async function listOverduePayments(
   return [...rows.map((row) => row.id), ...reopened];
 }
 
-/** The same of payments that were reverted and could be paid anew. */
+/** Whether any payment, whatever is on its way to it, would be over by the chain's time (Unix seconds). */
+export async function isAnyOverBy(db: Db, network: Network, blockTime: number): Promise<boolean> {
+  const row = await db
+    .selectFrom('payments')
+    .select('id')
+    .where('network', '=', network)
+    .where('status', '=', sql.lit('pending'))
+    .where('expires_at', '<', blockTime * 1000)
+    .where(isLimitBefore(blockTime))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined || (await listOverdueReopened(db, network, { blockTime, limit: 1 })).length > 0;
+}
+
+function isLimitBefore(blockTime: number) {
+  return ({ exists, selectFrom }: ExpressionBuilder<Schema, 'payments'>) =>
+    exists(
+      selectFrom('onchain_payments')
+        .select('onchain_payments.payment_id')
+        .whereRef('onchain_payments.payment_id', '=', 'payments.id')
+        .where('onchain_payments.block_time_limit', '<', blockTime),
+    );
+}
+
+/** As {@link listOverduePayments}, of payments that were reverted and could be paid anew. */
 async function listOverdueReopened(
-  trx: Trx,
+  db: Db,
   network: Network,
   { blockTime, limit }: { blockTime: number; limit: number },
 ): Promise<number[]> {
-  const rows = await trx
+  const rows = await db
     .selectFrom('onchain_payments')
     .select('payment_id')
     .where('network', '=', network)

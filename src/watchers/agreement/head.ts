@@ -1,12 +1,14 @@
 import { type Clock, steadyClock } from '../../clock.ts';
 import type { ChainConfig } from '../../config.ts';
 import type { BlockRef } from '../../core/chain.ts';
-import { chainTimeAt, lockSlackMs, skewLimits } from '../../core/chain-time.ts';
+import { chainTimeAt, lockSlackMs, type ShownHead, skewLimits } from '../../core/chain-time.ts';
 import type { NodeAnswer } from '../../core/node.ts';
+import { RpcError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { type ChainState, listAnchors } from '../../storage/chains/chains.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { ChainSource, NodeHead } from '../source.ts';
+import { createOutages } from './ask.ts';
 
 /** What the other nodes say of a head that one shows. */
 export type HeadFacts = {
@@ -76,13 +78,35 @@ export function blockSecondsOf(anchors: readonly BlockRef[]): number {
 }
 
 /** A head as a node shows it; times as they are stored. */
-export type ShownBy = { host: string; head: BlockRef; at: number; steadyAt: number; appeared: boolean };
+export type ShownBy = {
+  host: string;
+  head: BlockRef;
+  at: number;
+  steadyAt: number;
+  /** `first`: since we began to watch, or after a pause. `appeared`: blocks have appeared since. */
+  news: ShownHead['news'];
+};
+
+/**
+ * What a head may be used for. Its height alone: of the first one, which tells another time than is expected, while nobody
+ * can be asked, or where the others are as high and tell yet another: then what was noted before goes on telling the time.
+ */
+export type HeadUse = 'all' | 'height' | 'nothing';
+
+/** `reached`: whether another node has got as far. */
+type Asked = { verdict: HeadVerdict; reached: boolean };
 
 export type HeadAgreement = {
+  /** What a head may be used for. Asks other nodes only where what is known before does not explain it. */
+  check(before: ChainState, shown: ShownBy, signal: AbortSignal): Promise<HeadUse>;
   /**
-   * Whether a head may be used. Asks other nodes only where the time that passed does not explain it.
+   * Makes sure that another node is near the head by which a chain is begun, if any other answers.
+   *
+   * @throws RpcError when none is.
    */
-  check(before: ChainState, shown: ShownBy, signal: AbortSignal): Promise<boolean>;
+  checkStart(head: BlockRef, signal: AbortSignal): Promise<void>;
+  /** Whether another node gives a block the same time. */
+  checkTime(host: string, block: BlockRef, signal: AbortSignal): Promise<boolean>;
 };
 
 export type HeadAgreementDeps = {
@@ -90,84 +114,90 @@ export type HeadAgreementDeps = {
   chain: Pick<ChainConfig, 'network'>;
   /** How long a head waits for a second node while all others are silent, ms. */
   waitMs: number;
-  source: Pick<ChainSource, 'headsOfEach' | 'distrust'>;
+  source: Pick<ChainSource, 'headsOfEach' | 'blocksOfEach' | 'distrust' | 'endpoints'>;
   clock: Clock;
   log: Logger;
+};
+
+/** Why a second node has to be asked. */
+type Doubt = {
+  reason: string;
+  /** `first`: nothing is known to compare its time with. `trails`: that may last, as where a chain stands still. */
+  kind: 'first' | 'trails' | 'other';
 };
 
 /** A node that trails for so long, ms, is no longer outweighed by what was shown before it did. */
 const trailsMs = 5 * 60_000;
 
-/** A clock that is wrong is no reason to ask others with each block, ms. */
-const skewAskedEveryMs = 60_000;
+/** Neither a wrong clock nor a head that trails, as that of a chain that stands still, is asked about more often, ms. */
+const askedEveryMs = 60_000;
 
 export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
   const { db, chain, source, clock, log } = deps;
   const steady = steadyClock(clock);
+  const outages = createOutages(steady, source, deps.waitMs, null);
   /** The latest time that nodes agreed on, as the difference to the time in which it is stored: it does not creep. */
   let agreedOffset: number | null = null;
-  /** Since when all others have been silent. */
-  let silentSince: number | null = null;
   let skewAskedAt = Number.NEGATIVE_INFINITY;
+  /** What was last decided about a head that trails, and whose it was. */
+  let trailing: { host: string; use: HeadUse; at: number } | null = null;
 
-  async function check(before: ChainState, shown: ShownBy, signal: AbortSignal): Promise<boolean> {
+  async function check(before: ChainState, shown: ShownBy, signal: AbortSignal): Promise<HeadUse> {
     const offset = shown.head.time * 1000 - shown.steadyAt;
     const doubt = await doubtOf(before, shown);
     if (doubt === null) {
       agreedOffset ??= offset;
-      return true;
+      return 'all';
     }
-    const usable = await ask(shown, doubt, signal);
-    if (usable) agreedOffset = offset;
-    return usable;
+    const { host } = shown;
+    if (doubt.kind === 'trails' && trailing?.host === host && steady() - trailing.at < askedEveryMs)
+      return trailing.use;
+    const { verdict, reached } = await ask(shown, doubt.reason, signal);
+    const use = useOf(verdict, doubt.kind === 'first' && (reached || verdict === 'wait'));
+    if (use === 'all') agreedOffset = offset;
+    // While nobody else can be asked, it is asked again each time: that costs nothing.
+    if (doubt.kind === 'trails') trailing = verdict === 'wait' ? null : { host, use, at: steady() };
+    return use;
   }
 
   /** Why a second node has to be asked; null when what passed since the last answer explains the head. */
-  async function doubtOf(
-    before: ChainState,
-    { head, at, steadyAt, appeared }: ShownBy,
-  ): Promise<string | null> {
+  async function doubtOf(before: ChainState, { head, at, steadyAt, news }: ShownBy): Promise<Doubt | null> {
+    const its = `its latest block ${head.height}`;
     if (head.height > before.head.height + nearBlocks) {
       const blockSeconds = blockSecondsOf(await listAnchors(db, chain.network));
       const expectation = { head: before.head, elapsedMs: at - before.readAt, blockSeconds };
-      if (!isHeightExplained(head, expectation)) return `its latest block ${head.height} is too high`;
+      if (!isHeightExplained(head, expectation)) return { reason: `${its} is too high`, kind: 'other' };
+    }
+    const lateMs = head.time * 1000 - chainTimeAt(before.time, steadyAt);
+    // The chain's time is told by it from now on. What was noted before may be of a clock that was set since, or be right.
+    if (news === 'first' || agreedOffset === null) {
+      const expected = lateMs <= lockSlackMs && lateMs >= -nearSeconds * 1000;
+      return expected
+        ? null
+        : { reason: `the time of ${its}, the first, is not the expected`, kind: 'first' };
     }
     const offset = head.time * 1000 - steadyAt;
-    if (agreedOffset !== null && offset - agreedOffset > lockSlackMs)
-      return `the time of its latest block ${head.height} is too late`;
-    const trails = chainTimeAt(before.time, steadyAt) - head.time * 1000;
-    if (agreedOffset !== null && trails > nearSeconds * 1000 && steadyAt - before.time.shownAt > trailsMs)
-      return `the time of its latest block ${head.height} is too early`;
+    if (offset - agreedOffset > lockSlackMs)
+      return { reason: `the time of ${its} is too late`, kind: 'other' };
+    if (-lateMs > nearSeconds * 1000 && steadyAt - before.time.shownAt > trailsMs)
+      return { reason: `the time of ${its} is too early`, kind: 'trails' };
     // A head that was shown before stands still, and says nothing about our clock.
-    const newer = appeared && head.height > before.head.height;
+    const newer = news === 'appeared' && head.height > before.head.height;
     const skewed = newer && Math.abs(clock() - head.time * 1000) > skewLimits.warnMs;
-    if (!skewed || steady() - skewAskedAt < skewAskedEveryMs) return null;
+    if (!skewed || steady() - skewAskedAt < askedEveryMs) return null;
     skewAskedAt = steady();
-    return `the time of its latest block ${head.height} is not that of our clock`;
+    return { reason: `the time of ${its} is not that of our clock`, kind: 'other' };
   }
 
-  async function ask({ host, head }: ShownBy, doubt: string, signal: AbortSignal): Promise<boolean> {
+  async function ask({ host, head }: ShownBy, reason: string, signal: AbortSignal): Promise<Asked> {
     const heads = await source.headsOfEach(signal, (shown) => nearOf(shown).near > 0);
     const { others, near } = nearOf(heads);
-    if (others.length > 0) silentSince = null;
-    else silentSince ??= steady();
-    const waited = silentSince !== null && steady() - silentSince >= deps.waitMs;
+    const waited = others.length === 0 && haveWaited(host, heads);
     const facts = { configured: heads.length, near, far: others.length - near, waited };
     const verdict = decideHead(facts);
-    switch (verdict) {
-      case 'use':
-        return true;
-      case 'use alone':
-        log.warn({ host, head: head.height }, 'head used without second node');
-        return true;
-      case 'reject':
-        source.distrust(host, `${doubt}: no other node has it`);
-        return false;
-      case 'wait':
-        return false;
-      default:
-        return verdict satisfies never;
-    }
+    if (verdict === 'use alone') log.warn({ host, head: head.height }, 'head used without second node');
+    if (verdict === 'reject') source.distrust(host, `${reason}: no other node has it`);
+    return { verdict, reached: others.some((other) => other.height >= head.height - nearBlocks) };
 
     /** What the others show, and how many of them are near this head: one is enough. */
     function nearOf(shown: readonly NodeAnswer<NodeHead>[]): { others: BlockRef[]; near: number } {
@@ -176,7 +206,54 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
     }
   }
 
-  return { check };
+  /** Whether all others are silent, and have been for long enough. */
+  function haveWaited(host: string, answers: readonly NodeAnswer<unknown>[]): boolean {
+    for (const answer of answers)
+      if (answer.kind !== 'silent' || !answer.late) outages.note(answer.host, answer.kind === 'silent');
+    return outages.haveLasted(answers.map((answer) => answer.host).filter((other) => other !== host));
+  }
+
+  async function checkTime(host: string, block: BlockRef, signal: AbortSignal): Promise<boolean> {
+    const { height, hash, time } = block;
+    const othersOf = (shown: readonly NodeAnswer<Map<number, BlockRef | null>>[]) => {
+      const others = shown.filter((answer) => answer.host !== host && answer.kind === 'answered');
+      const blocks = others.flatMap((answer) =>
+        answer.kind === 'answered' ? (answer.value.get(height) ?? []) : [],
+      );
+      return {
+        others: blocks,
+        near: blocks.filter((other) => other.hash === hash && other.time === time).length,
+      };
+    };
+    const answers = await source.blocksOfEach([height], signal, (shown) => othersOf(shown).near > 0);
+    const { others, near } = othersOf(answers);
+    const waited = others.length === 0 && haveWaited(host, answers);
+    const verdict = decideHead({ configured: answers.length, near, far: others.length - near, waited });
+    const second = others.find(
+      (other, i) => others.findIndex((same) => same.hash === other.hash && same.time === other.time) < i,
+    );
+    if (verdict === 'reject' && second !== undefined)
+      source.distrust(host, `block ${height} has another time than it has at two other nodes`);
+    return verdict === 'use' || verdict === 'use alone';
+  }
+
+  async function checkStart(head: BlockRef, signal: AbortSignal): Promise<void> {
+    const isNearTo = (answer: NodeAnswer<NodeHead>) => latestOf(answer).some((other) => isNear(head, other));
+    const heads = await source.headsOfEach(signal, (shown) => shown.filter(isNearTo).length >= 2);
+    const near = heads.filter(isNearTo);
+    const far = heads.filter((answer) => answer.kind === 'answered' && !isNearTo(answer));
+    if (near.length >= 2 || far.length === 0) return;
+    for (const { host } of near)
+      source.distrust(host, `its latest block ${head.height}: no other node has it`);
+    throw new RpcError('nodes_disagree', `no second node has a head near block ${head.height}`);
+  }
+
+  return { check, checkStart, checkTime };
+}
+
+function useOf(verdict: HeadVerdict, hasHeight: boolean): HeadUse {
+  if (verdict === 'use' || verdict === 'use alone') return 'all';
+  return hasHeight ? 'height' : 'nothing';
 }
 
 function latestOf(answer: NodeAnswer<NodeHead>): BlockRef[] {

@@ -147,6 +147,70 @@ describeDatabases('S1: a wrong time of one node of three', (openTestDb) => {
     expect(await world.events(payment)).toEqual(['payment.expired', 'payment.late', 'payment.confirmed']);
   });
 
+  test.each([
+    ['of three', 3],
+    ['of two', 2],
+  ])(
+    'for a block up to which is read after an outage, by one %s, ends nothing that is paid in a later one',
+    async (_, nodes) => {
+      const world = await openWorld(await openTestDb(), { scripted: { nodes, maxRange: 3 } });
+      await world.read();
+      const payment = await world.create();
+      world.mine(4);
+      world.pay(payment);
+      world.mine(30);
+      const at = world.chain.at(world.chain.head().height - 31);
+      if (at === null) throw new Error('no such block');
+      node(world, 0).times.set(at.hash, at.time + 3_600);
+      for (let steps = 0; steps < 2; steps++) await world.step();
+      const { cursor } = (await readChain(world.db, world.network)) ?? {};
+      expect(cursor?.hash).toBe(at.hash);
+      expect(cursor?.time).toBeLessThanOrEqual(at.time);
+      expect(await world.status(payment)).toEqual({ status: 'pending', reason: null });
+      await world.read();
+      expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+      // One that nobody pays expires all the same, as soon as its time is over.
+      const unpaid = await world.create();
+      world.mine(30);
+      for (const { times } of world.chain.nodes) times.clear();
+      for (let steps = 0; steps < 4; steps++) await world.step();
+      expect((await readChain(world.db, world.network))?.head.height).toBe(world.chain.head().height);
+      expect(await world.status(unpaid)).toEqual({ status: 'expired', reason: null });
+    },
+  );
+
+  /** The preferred node says that its newest blocks, all but its head, were made an hour later. */
+  function lieAbout(world: World, blocks: number): void {
+    for (let depth = 1; depth < blocks; depth++) {
+      const block = world.chain.at(world.chain.head().height - depth);
+      if (block !== null) node(world, 0).times.set(block.hash, block.time + 3_600);
+    }
+  }
+
+  test.each([2, 3])(
+    'of %i that was taken while nothing ended by it ends nothing once an outage has lasted longer',
+    async (nodes) => {
+      const world = await openWorld(await openTestDb(), { scripted: { nodes, maxRange: 3 } });
+      await world.read();
+      const payment = await world.create();
+      world.mine(5);
+      lieAbout(world, 5);
+      await world.step();
+      expect((await readChain(world.db, world.network))?.head).toEqual(world.chain.head());
+      world.pay(payment);
+      world.mine(1);
+      const paying = world.chain.head();
+      world.mine(30);
+      lieAbout(world, 31);
+      node(world, 0).times.delete(paying.hash);
+      world.chain.prefer(0);
+      await world.step();
+      expect(await world.status(payment)).toEqual({ status: 'pending', reason: null });
+      await world.read();
+      expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+    },
+  );
+
   test('for a block that pays too late confirms nothing', async () => {
     const { world, payment, paying } = await openPaid({ afterSeconds: 70, wrongBy: -40 });
     await world.read();
@@ -243,6 +307,7 @@ describeDatabases('S1: what was decided before a pause', (openTestDb) => {
       vanished: disconnected,
       answered: { at: world.clock(), steadyAt: world.clock() },
       news: 'standing' as const,
+      readTime: state.cursor.time,
     };
     expect(await inTransaction(world.db, (trx) => commitSpan(trx, state.cursor, span, context))).toBeNull();
     expect(await readChain(world.db, world.network)).toEqual(state);
