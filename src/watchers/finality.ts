@@ -1,7 +1,9 @@
 import { type Clock, steadyClock } from '../clock.ts';
+import { recheckPaceMs } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
 import type { Logger } from '../log.ts';
 import type { ChainState } from '../storage/chains/chains.ts';
+import { readRecheckMark } from '../storage/chains/recheck-marks.ts';
 import { inTransaction } from '../storage/database.ts';
 import { findHighestSeen, hasSeenDeposit } from '../storage/deposits/waiting.ts';
 import type { Db } from '../storage/schema.ts';
@@ -10,6 +12,7 @@ import { createFinalizedAgreement } from './agreement/finalized.ts';
 import { commitFinalized } from './commit.ts';
 import { settledHeight } from './confirmations.ts';
 import type { ChainSource } from './source.ts';
+import type { TableWatchlist } from './watchlist.ts';
 
 /*
  * How far the chain is final: when that is asked for, and when it is agreed upon.
@@ -20,6 +23,9 @@ const askedEveryMs = 15_000;
 
 /** Where no deposit waits for it, it is agreed upon this often at least, ms: nodes are behind by it. */
 const agreedEveryMs = 60_000;
+
+/** And so long before the next second reading begins, ms, or a quarter of the time between two of them. */
+const aheadOfRecheckMs = 10_000;
 
 export type Finality = {
   /** Whether a poll should ask how far the chain is final. */
@@ -32,12 +38,16 @@ export type FinalityDeps = {
   db: Db;
   chain: ChainConfig;
   source: ChainSource;
+  watch: Pick<TableWatchlist, 'inUse'>;
   clock: Clock;
   log: Logger;
 };
 
+/**
+ * Nodes agree on what is final when a deposit waits for it, and just before each second reading, which goes as far as that.
+ */
 export function createFinality(deps: FinalityDeps): Finality {
-  const { db, chain, source, clock } = deps;
+  const { db, chain, source, watch, clock } = deps;
   const { network } = chain;
   const steady = steadyClock(clock);
   const agreement = createFinalizedAgreement({ ...deps, waitMs: chain.secondNodeWaitSeconds * 1000 });
@@ -45,7 +55,7 @@ export function createFinality(deps: FinalityDeps): Finality {
   let agreedAt = Number.NEGATIVE_INFINITY;
 
   async function isAsked(): Promise<boolean> {
-    const due = steady() - askedAt >= askedEveryMs;
+    const due = steady() - askedAt >= askedEveryMs || (!isAlone(source) && (await isDue()));
     if (!due && !(await hasSeenDeposit(db, network))) return false;
     askedAt = steady();
     return true;
@@ -55,13 +65,24 @@ export function createFinality(deps: FinalityDeps): Finality {
     const known = state.finalizedHeight ?? -1;
     if (isAlone(source) || claimed === null || claimed <= known) return state;
     const waiting = await highestWaiting(state, claimed);
-    const due = state.cursor.height === state.head.height && steady() - agreedAt >= agreedEveryMs;
-    if (waiting === null && !due) return state;
+    if (waiting === null && !(state.cursor.height === state.head.height && (await isDue()))) return state;
     agreedAt = steady();
     const upTo = state.cursor.height;
     const block = await agreement.agree({ upTo, wanted: waiting ?? Math.min(claimed, upTo) }, signal);
     if (block === null || block.height <= known) return state;
     return inTransaction(db, (trx) => commitFinalized(trx, state, block));
+  }
+
+  /** Whether it should be agreed upon though no deposit waits for it. */
+  async function isDue(): Promise<boolean> {
+    const passedMs = steady() - agreedAt;
+    if (passedMs >= agreedEveryMs) return true;
+    const recheckMs = chain.recheckSeconds * 1000;
+    if (chain.finality === 'depth' || passedMs < recheckMs / 2) return false;
+    const mark = await readRecheckMark(db, network);
+    const recheckAt =
+      (mark?.recheckedAt ?? 0) + recheckPaceMs(chain, (await watch.inUse(db, clock())).size === 0);
+    return clock() >= recheckAt - Math.min(aheadOfRecheckMs, recheckMs / 4);
   }
 
   /** The highest block with a deposit that waits for nothing but that `claimed` is agreed on to be final. */

@@ -1,4 +1,5 @@
 import { steadyClock } from '../../clock.ts';
+import { recheckPaceMs } from '../../config/chain.ts';
 import type { Network } from '../../core/networks.ts';
 import { RpcError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
@@ -35,8 +36,8 @@ export type Recheck = { step(signal: AbortSignal): Promise<RecheckOutcome> };
 /** After as many windows without an answer from another node the one that read the blocks before may answer again. */
 const patience = 5;
 
-/** While no address is in use blocks are read again in as many times the windows. */
-const restWindows = 4;
+/** Where there is nothing to read a second time, that is looked at again after so long, ms. */
+const nothingMs = 2_000;
 
 /** Rechecks between two joinings of old scans. */
 const joinEvery = 64;
@@ -62,9 +63,9 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     rests = (await watch.inUse(db, clock())).size === 0;
     const state = await readChain(db, network);
     const mark = await readRecheckMark(db, network);
-    if (state === null || mark === null || state.stoppedReason !== null) return later('nothing');
+    if (state === null || mark === null || state.stoppedReason !== null) return nothing(mark);
     const upTo = Math.min(settledHeight(state, chain), state.cursor.height);
-    if (mark.position.height >= upTo) return later('nothing');
+    if (mark.position.height >= upTo) return nothing(mark);
     const { position, forks } = mark;
     if (passedAt !== `${forks} ${position.hash}`) passedOver.clear();
     passedAt = `${forks} ${position.hash}`;
@@ -230,8 +231,14 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   }
 
   function later(kind: RecheckOutcome['kind']): RecheckOutcome {
-    const windows = rests && kind !== 'failed' ? restWindows : 1;
-    return { kind, nextAt: clock() + windows * chain.recheckSeconds * 1000 };
+    return { kind, nextAt: clock() + recheckPaceMs(chain, rests && kind !== 'failed') };
+  }
+
+  /** What is due and not settled yet may be soon: to look again costs a question to the database. */
+  function nothing(mark: RecheckMark | null): RecheckOutcome {
+    const paceMs = recheckPaceMs(chain, rests);
+    const dueMs = (mark?.recheckedAt ?? 0) + paceMs - clock();
+    return { kind: 'nothing', nextAt: clock() + Math.min(paceMs, Math.max(dueMs, nothingMs)) };
   }
 
   return { step };

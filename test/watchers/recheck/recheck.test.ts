@@ -55,7 +55,41 @@ function invented({ chain, network }: World, n: number, payment: OnchainPayment,
   return { network, txHash: txHash(666), token, currency, recipient, ordinal: 0, amount, block, logIndex: 9 };
 }
 
-describeDatabases('L2: a second reading', (openTestDb) => {
+describeDatabases('L2: a second reading', (openTestDb, kind) => {
+  // A matter of time, not of the database.
+  test.skipIf(kind !== 'SQLite').each([
+    ['in use', 60, true],
+    ['in use, at another pace', 20, true],
+    ['in use by nobody', 60, false],
+  ])('trails what is final by no more than its pace and some seconds, with addresses %s', async (...row) => {
+    const [, recheckSeconds, used] = row;
+    const world = await openWorld(await openTestDb(), {
+      chain: { finality: 'finalized', recheckSeconds },
+      scripted: { nodes: 2, finalityLag: 4 },
+    });
+    await world.read();
+    if (used) await world.create();
+    const finalAt = new Map<number, number>();
+    let [stepAt, recheckAt, worst] = [0, 0, 0];
+    for (let second = 0; second < 1_200; second++) {
+      world.pass(1);
+      if (second % 3 === 0) world.chain.mine();
+      const final = world.chain.finalizedOf(world.chain.head()) ?? 0;
+      if (!finalAt.has(final)) finalAt.set(final, world.clock());
+      if (world.clock() >= stepAt) stepAt = (await world.step()).nextAt;
+      if (world.clock() >= recheckAt) recheckAt = (await world.recheckStep()).nextAt;
+      const rechecked = await recheckedTo(world);
+      const unread = [...finalAt].filter(([height]) => height > rechecked).map(([, at]) => at);
+      if (second > 300) worst = Math.max(worst, world.clock() - Math.min(...unread, world.clock()));
+    }
+    const paceMs = (used ? 1 : 4) * recheckSeconds * 1000;
+    // At rest it is agreed upon once a minute.
+    expect(worst).toBeLessThanOrEqual(paceMs + (used ? 12_000 : 60_000));
+    // And no more often than that: each time costs two requests to each node.
+    const mostTimes = Math.ceil(1_200_000 / Math.min(60_000, paceMs)) + 2;
+    expect(world.chain.calls.headsOfEach).toBeLessThanOrEqual(mostTimes);
+  });
+
   test('shows that a block was read that is none of the chain: all from there on is read anew', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
     await world.read();
