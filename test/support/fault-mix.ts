@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { noTransaction } from '../../src/core/chain.ts';
 import { lockSlackMs } from '../../src/core/chain-time.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import { readRecheckMark } from '../../src/storage/chains/recheck-marks.ts';
 import { listDepositsIn } from '../../src/storage/deposits/range.ts';
@@ -40,6 +41,7 @@ const crews: readonly Crew[] = [
   ['honest', 'liar'],
   ['honest'],
   ['liar', 'honest', 'honest'],
+  ['honest', 'liar', 'honest'],
   ['honest', 'honest'],
 ];
 
@@ -119,6 +121,8 @@ type Run = {
   /** Whether a node has lied so far, and whether one may have been believed about itself. */
   lied: boolean;
   trusted: boolean;
+  /** Payments whose lock was looked at, or was made while the word of one node about the head had to do. */
+  allowedLocks: Set<number>;
   /** For which reason the chain stopped while nobody contradicted it. */
   stopped: string | null;
 };
@@ -128,6 +132,9 @@ const patience = 5;
 
 /** Blocks, and so ticks of ten seconds, within which everything is read again: the longest rest is ten minutes. */
 export const mostTicks = 70;
+
+/** By how much a lock may be too early, ms: the first head after a start may be a few blocks old, and stand there. */
+const mostLateMs = 60_000;
 
 /** What a mix came to. */
 export type MixOutcome = {
@@ -221,6 +228,7 @@ async function open(
     unrechecked: 0,
     lied: false,
     trusted: false,
+    allowedLocks: new Set(),
     stopped: null,
   };
   run.model.mayStop = (reason) => mayStop(run, reason);
@@ -322,7 +330,9 @@ async function recheckStep(run: Run): Promise<void> {
 }
 
 /** What must be true at every moment. */
-async function checkNow({ world, lied, trusted, nodes }: Run): Promise<void> {
+async function checkNow(run: Run): Promise<void> {
+  const { world, lied, trusted, nodes } = run;
+  await checkLocks(run);
   const { db, network, chain } = world;
   const state = await readChain(db, network);
   const mark = await readRecheckMark(db, network);
@@ -430,6 +440,7 @@ async function end(run: Run): Promise<MixOutcome> {
   await checkRoles(world);
   // Not only after lies: a late transfer may be mined again in time, and what a contract paid be found by the recheck.
   await checkOutcomes(world);
+  if (!run.trusted) await checkCustomers(world);
   if (!run.trusted) await checkCoins(world);
   return {
     ticks,
@@ -439,6 +450,40 @@ async function end(run: Run): Promise<MixOutcome> {
     requests: nodes.reduce((sum, { proxy }) => sum + proxy.traffic().requests, 0),
     trusted: run.trusted,
   };
+}
+
+/**
+ * Who paid enough in time, by the blocks as they are, has it counted, whatever a node said meanwhile of heads and times; of
+ * transfers to one address the payment that was made last before them is meant.
+ */
+async function checkCustomers(world: World): Promise<void> {
+  const payments = await allPayments(world);
+  for (const payment of payments) {
+    const { currency, token, status, address, paymentNumber, requiredAmount } = payment;
+    if (token === 'native' || status === 'confirmed' || status === 'cancelled') continue;
+    const isAfter = ({ lockChainTime }: OnchainPayment, time: number) =>
+      time * 1000 >= lockChainTime - lockSlackMs;
+    const later = payments.filter((other) => other.address === address && other.id > payment.id);
+    const inTime = world.chain.transfers().filter(({ recipient, token: paid, block: { time } }) => {
+      if (paid !== token || recipient !== address.slice(2).toLowerCase()) return false;
+      if (!isAfter(payment, time) || time > payment.blockTimeLimit) return false;
+      return !later.some((other) => isAfter(other, time));
+    });
+    const sum = inTime.reduce((total, { amount }) => total + amount, 0n);
+    if (sum >= requiredAmount)
+      throw new Error(`${paymentNumber} is ${status}, though ${sum} of ${currency} came in time`);
+  }
+}
+
+/** Locks are made by the chain's time, give or take a block: whoever lies about a head moves none. */
+async function checkLocks({ world, allowedLocks }: Run): Promise<void> {
+  for (const { id, createdAt, lockChainTime, paymentNumber } of await allPayments(world)) {
+    if (allowedLocks.has(id)) continue;
+    const offMs = lockChainTime - createdAt;
+    if (offMs > lockSlackMs + 1_000 || offMs < -mostLateMs)
+      throw new Error(`${paymentNumber} was locked ${offMs / 1000} s off the chain's time`);
+    allowedLocks.add(id);
+  }
 }
 
 /** Blocks are read whole when they may hold coins for a payment: none that was in time is missing. */

@@ -53,6 +53,8 @@ export type CallFault =
   | { kind: 'rewrite'; rewrite: (result: unknown, call: RpcRequest) => unknown }
   /** The tags `latest` and `finalized` mean blocks this much lower; all else is there. */
   | { kind: 'stale-tags'; by: number }
+  /** The tag `finalized` means the latest block. */
+  | { kind: 'final-is-latest' }
   /** The node is this far behind in everything; a log range that it lacks is clamped without a word. */
   | { kind: 'lag'; by: number }
   | LogFault;
@@ -138,6 +140,10 @@ export async function spoilAnswer(
       return [{ ...answer, result: fault.rewrite(result, call) }];
     case 'stale-tags':
       return [{ ...answer, result: await staleTag(call, result, fault.by, upstream) }];
+    case 'final-is-latest': {
+      if (call.method !== 'eth_getBlockByNumber' || call.params[0] !== 'finalized') return [answer];
+      return [{ ...answer, result: await upstream(call.method, ['latest', call.params[1]]) }];
+    }
     case 'lag':
       return [{ ...answer, result: await lagging(call, result, fault.by, upstream) }];
     default:

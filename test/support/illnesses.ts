@@ -88,6 +88,8 @@ export const illnesses: Record<Fault['kind'], readonly Illness[]> = {
   divert: [
     whole({ fault: ({ behind }) => ({ kind: 'divert', url: behind }) }),
     whole({ fault: ({ fork }) => ({ kind: 'divert', url: fork }) }),
+    lie({ fault: ({ fork }) => ({ kind: 'divert', url: fork }), when: { matches: asksFor('finalized') } }),
+    lie({ fault: ({ fork }) => ({ kind: 'divert', url: fork }), when: { matches: asksFor('latest') } }),
     ...[undefined, logs, blocks, receipts].flatMap((method) => [
       lie({ fault: ({ behind }) => ({ kind: 'divert', url: behind }), when: of(method) }),
       lie({ fault: ({ fork }) => ({ kind: 'divert', url: fork }), when: of(method) }),
@@ -143,7 +145,38 @@ export const illnesses: Record<Fault['kind'], readonly Illness[]> = {
     lie(rewrite(blocks, anotherHash)),
     lie(rewrite(traces, (trace) => ({ ...(trace as object), calls: [] }))),
     lie(rewrite(balances, () => '0x0')),
+    // How far the chain has got, and what time it is there.
+    ...[21, 2_000].map((by) => lie(whole(rewrite(blocks, tagged('latest', higher(by)))))),
+    ...[3_600, 60, -60, -3_600].map((by) => lie(whole(rewrite(blocks, tagged('latest', laterBy(by)))))),
+    // What is final.
+    ...[3, 1_000].map((by) => lie(whole(rewrite(blocks, tagged('finalized', higher(by)))))),
+    // The time of every block, of every third one, and of those that are asked for by their height.
+    ...[3_600, 60, -60].map((by) => lie(whole(rewrite(blocks, eachBlock(laterBy(by)))))),
+    ...[60, -60].map((by) => lie(whole(rewrite(blocks, eachBlock(everyThird(laterBy(by))))))),
+    lie(whole(rewrite(blocks, untagged(laterBy(60))))),
+    // What a transaction moves, and where it lies.
+    lie(
+      rewrite(
+        receipts,
+        ofReceipt(({ logs }) => ({ logs: eachLog(({ data }) => ({ data: doubled(data) }))(logs) })),
+      ),
+    ),
+    lie(
+      rewrite(
+        receipts,
+        ofReceipt(({ blockHash }) => ({ blockHash: other(blockHash) })),
+      ),
+    ),
+    lie(
+      rewrite(
+        transactions,
+        (tx) => tx !== null && { ...(tx as RpcTransaction), value: doubled((tx as RpcTransaction).value) },
+      ),
+    ),
+    lie(whole({ fault: () => ({ kind: 'rewrite', rewrite: swearing() }) })),
+    lie(whole({ fault: () => ({ kind: 'rewrite', rewrite: denying }) })),
   ],
+  'final-is-latest': [lie(whole(always({ kind: 'final-is-latest' }, { method: blocks })))],
   'stale-tags': [
     whole(always({ kind: 'stale-tags', by: 3 })),
     always({ kind: 'stale-tags', by: 3 }),
@@ -185,10 +218,80 @@ function asksFor(tag: string): (call: RpcRequest) => boolean {
   return ({ params }) => params[0] === tag;
 }
 
-type RpcLog = { topics: string[]; data: string; transactionHash: string; logIndex: string };
+type RpcLog = {
+  topics: string[];
+  data: string;
+  transactionHash: string;
+  blockNumber: string;
+  blockHash: string;
+  logIndex: string;
+};
 type RpcTransaction = { value: string };
 
-function rewrite(method: string, how: (result: unknown) => unknown): Illness {
+type RpcBlock = { number: string; timestamp: string; transactions: unknown[] };
+type RpcReceipt = { transactionHash: string; blockHash: string; logs: RpcLog[] };
+type Rewrite = (result: unknown, call: RpcRequest) => unknown;
+type ChangeBlock = (block: RpcBlock) => object;
+
+/** Every block that it tells of. */
+function eachBlock(change: ChangeBlock): Rewrite {
+  return (result) => (result === null ? result : { ...(result as object), ...change(result as RpcBlock) });
+}
+
+/** Those that are asked for by this tag. */
+function tagged(tag: string, change: ChangeBlock): Rewrite {
+  return (result, call) => (asksFor(tag)(call) ? eachBlock(change)(result, call) : result);
+}
+
+/** Those that are asked for by their height. */
+function untagged(change: ChangeBlock): Rewrite {
+  return (result, call) =>
+    String(call.params[0]).startsWith('0x') ? eachBlock(change)(result, call) : result;
+}
+
+function everyThird(change: ChangeBlock): ChangeBlock {
+  return (block) => (BigInt(block.number) % 3n === 0n ? change(block) : {});
+}
+
+/** A block that nobody made, so much higher. */
+function higher(by: number): ChangeBlock {
+  return ({ number }) => ({ number: hex(BigInt(number) + BigInt(by)), hash: `0x${'f1'.repeat(32)}` });
+}
+
+/** Seconds. */
+function laterBy(by: number): ChangeBlock {
+  return ({ timestamp }) => ({ timestamp: hex(BigInt(timestamp) + BigInt(by)) });
+}
+
+function ofReceipt(change: (receipt: RpcReceipt) => object): Rewrite {
+  return (result) => (result === null ? result : { ...(result as object), ...change(result as RpcReceipt) });
+}
+
+/** Invents a transfer among the logs, and a receipt for it when it is asked. */
+function swearing(): Rewrite {
+  const invented = new Map<string, RpcLog>();
+  return (result, { method, params }) => {
+    if (method === logs && Array.isArray(result) && result.length > 0) {
+      const all = withInvented(result) as RpcLog[];
+      const last = all.at(-1) as RpcLog;
+      invented.set(last.transactionHash, last);
+      return all;
+    }
+    const log = method === receipts ? invented.get(String(params[0])) : undefined;
+    if (log === undefined || result !== null) return result;
+    const { transactionHash, blockNumber, blockHash } = log;
+    return { transactionHash, blockNumber, blockHash, status: '0x1', logs: [log] };
+  };
+}
+
+/** Has no transaction in its blocks, and knows of none; the logs are all there. */
+const denying: Rewrite = (result, { method }) => {
+  if (method === receipts || method === transactions) return null;
+  const named = method === blocks && typeof (result as RpcBlock | null)?.transactions[0] === 'string';
+  return named ? { ...(result as object), transactions: [] } : result;
+};
+
+function rewrite(method: string, how: Rewrite): Illness {
   return { fault: () => ({ kind: 'rewrite', rewrite: how }), when: { method } };
 }
 
