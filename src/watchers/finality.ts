@@ -1,6 +1,7 @@
 import { type Clock, steadyClock } from '../clock.ts';
 import { recheckPaceMs } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
+import { doubled } from '../core/backoff.ts';
 import type { Logger } from '../log.ts';
 import type { ChainState } from '../storage/chains/chains.ts';
 import { readRecheckMark } from '../storage/chains/recheck-marks.ts';
@@ -27,12 +28,19 @@ const agreedEveryMs = 60_000;
 /** And so long before the next second reading begins, ms, or a quarter of the time between two of them. */
 const aheadOfRecheckMs = 10_000;
 
+/** While nodes do not agree on a deposit's block they are asked again after so long, ms, at first and at most. */
+const firstPauseMs = 500;
+const longestPauseMs = 15_000;
+
 export type Finality = {
   /** Whether a poll should ask how far the chain is final. */
   isAsked(): Promise<boolean>;
-  /** Raises the agreed finalized block up to what a node claims, where that is due. The state after that. */
-  raise(state: ChainState, claimed: number | null, signal: AbortSignal): Promise<ChainState>;
+  /** Raises the agreed finalized block up to what a node claims, where that is due. */
+  raise(state: ChainState, claimed: number | null, signal: AbortSignal): Promise<Raised>;
 };
+
+/** The state after that, and whether a deposit waits for a block that one node calls final and no second one does. */
+export type Raised = { state: ChainState; disputed: boolean };
 
 export type FinalityDeps = {
   db: Db;
@@ -53,6 +61,9 @@ export function createFinality(deps: FinalityDeps): Finality {
   const agreement = createFinalizedAgreement({ ...deps, waitMs: chain.secondNodeWaitSeconds * 1000 });
   let askedAt = Number.NEGATIVE_INFINITY;
   let agreedAt = Number.NEGATIVE_INFINITY;
+  /** Times in a row that a deposit's block was not agreed on, and until when nodes are left alone. */
+  let disputes = 0;
+  let until = Number.NEGATIVE_INFINITY;
 
   async function isAsked(): Promise<boolean> {
     const due = steady() - askedAt >= askedEveryMs || (!isAlone(source) && (await isDue()));
@@ -61,16 +72,21 @@ export function createFinality(deps: FinalityDeps): Finality {
     return true;
   }
 
-  async function raise(state: ChainState, claimed: number | null, signal: AbortSignal): Promise<ChainState> {
+  async function raise(state: ChainState, claimed: number | null, signal: AbortSignal): Promise<Raised> {
     const known = state.finalizedHeight ?? -1;
-    if (isAlone(source) || claimed === null || claimed <= known) return state;
+    if (isAlone(source) || claimed === null || claimed <= known) return { state, disputed: false };
     const waiting = await highestWaiting(state, claimed);
-    if (waiting === null && !(state.cursor.height === state.head.height && (await isDue()))) return state;
+    if (waiting === null) disputes = 0;
+    if (waiting === null ? !(state.cursor.height === state.head.height && (await isDue())) : steady() < until)
+      return { state, disputed: disputes > 0 };
     agreedAt = steady();
     const upTo = state.cursor.height;
     const block = await agreement.agree({ upTo, wanted: waiting ?? Math.min(claimed, upTo) }, signal);
-    if (block === null || block.height <= known) return state;
-    return inTransaction(db, (trx) => commitFinalized(trx, state, block));
+    const disputed = waiting !== null && (block?.height ?? -1) < waiting;
+    until = disputed ? steady() + doubled(firstPauseMs, disputes, longestPauseMs) : Number.NEGATIVE_INFINITY;
+    disputes = disputed ? disputes + 1 : 0;
+    if (block === null || block.height <= known) return { state, disputed };
+    return { state: await inTransaction(db, (trx) => commitFinalized(trx, state, block)), disputed };
   }
 
   /** Whether it should be agreed upon though no deposit waits for it. */

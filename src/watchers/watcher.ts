@@ -243,12 +243,14 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     advances += 1;
     if (advances % thinEvery === 0) await thinOutAnchors(db, network);
     lag.note(state);
-    finalityAlarm.note({ head: state.head, finalizedHeight: span.finalizedHeight });
     skew.note(state, steady() + aheadMs);
     if (span.native) await balances.check(state, signal);
     const final = await finality.raise(state, span.finalizedHeight, signal);
-    const completed = await confirmDeep(final, 'completing', signal);
-    const confirmed = await confirmDeep(final, 'others', signal);
+    // What one node calls final and no other does is as good as not finalized.
+    const finalizedHeight = final.disputed ? (final.state.finalizedHeight ?? 0) : span.finalizedHeight;
+    finalityAlarm.note({ head: state.head, finalizedHeight });
+    const completed = await confirmDeep(final.state, 'completing', signal);
+    const confirmed = await confirmDeep(final.state, 'others', signal);
     const more = completed || confirmed || committed.more;
     const behind = state.head.height > state.cursor.height;
     const moved = !sameBlock(before.cursor, state.cursor);

@@ -106,9 +106,14 @@ describeDatabases('L1: a node that stands still', (openTestDb) => {
     expect(left).toMatchObject([
       { reason: expect.stringMatching(/^its finalized block stays \d+, others have \d+$/) },
     ]);
-    // What the other one alone calls final waits a minute for a second node.
+    // It has got as far as the other one and does not call it final: that is said, and not decided by one of the two.
     await live(shop, 70);
+    expect(await world.status(payment)).toEqual({ status: 'pending', reason: null });
+    expect(said(shop, 'finality stalled').length).toBeGreaterThan(0);
+    proxies[0]?.clear();
+    await live(shop, 30);
     expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+    expect(said(shop, 'finality resumed').length).toBeGreaterThan(0);
   });
 
   test('is asked on where the chain itself stands still, which is said every minute or two until it goes on', async () => {
