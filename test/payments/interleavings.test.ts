@@ -64,51 +64,54 @@ function follow(events: readonly string[]): string {
   return state;
 }
 
-describeDatabases('100 interleavings of confirm, expire, cancel and accept', (openTestDb) => {
+describeDatabases('interleavings of confirm, expire, cancel and accept', (openTestDb, kind) => {
   test('each end in one final state, told by exactly one event for each change', async () => {
-    const shop = await openShop(await openTestDb(), { addresses: 110 });
+    const shop = await openShop(await openTestDb(), { addresses: kind === 'SQLite' ? 410 : 110 });
     const reached = new Map<string, number>();
-    await fc.assert(
-      fc.asyncProperty(round, async ({ setting, over, headStart, order, delays }) => {
-        const payment = await shop.create();
-        if (setting !== 'nothing came') shop.pay(payment, setting === 'enough came' ? 50 : 30);
-        await shop.read();
-        // The head is known and not read yet: the next step confirms or expires, so that it takes part in the race.
-        if (over) shop.passTime(2_000);
-        shop.mine('bsc', 3);
-        await shop.look();
+    const interleaving = fc.asyncProperty(round, async ({ setting, over, headStart, order, delays }) => {
+      const payment = await shop.create();
+      if (setting !== 'nothing came') shop.pay(payment, setting === 'enough came' ? 50 : 30);
+      await shop.read();
+      // The head is known and not read yet: the next step confirms or expires, so that it takes part in the race.
+      if (over) shop.passTime(2_000);
+      shop.mine('bsc', 3);
+      await shop.look();
 
-        const [first, ...others] = order;
-        if (headStart && first !== undefined) await run(shop, payment, first, 0);
-        const racing = headStart ? others : order;
-        await Promise.all(racing.map((act, i) => run(shop, payment, act, delays[i] ?? 0)));
-        await shop.read();
+      const [first, ...others] = order;
+      if (headStart && first !== undefined) await run(shop, payment, first, 0);
+      const racing = headStart ? others : order;
+      await Promise.all(racing.map((act, i) => run(shop, payment, act, delays[i] ?? 0)));
+      await shop.read();
 
-        const { payment: after } = await shop.viewOf(payment);
-        const events = await shop.events(payment);
-        expect(follow(events)).toBe(after.status);
-        const partially = events.filter((event) => event === 'payment.partially_paid');
-        expect(partially).toHaveLength(setting === 'too little came' ? 1 : 0);
-        if (setting === 'enough came') expect(after.status).toBe('confirmed');
-        if (setting === 'nothing came') {
-          expect(over ? ['expired', 'cancelled'] : ['cancelled']).toContain(after.status);
-        }
-        if (setting === 'too little came') {
-          expect(over ? ['confirmed', 'failed'] : ['confirmed', 'pending']).toContain(after.status);
-        }
-        const audit = await listAudit(shop.db, { beforeId: null, limit: 1_000 });
-        const accepted = audit.filter((entry) => entry.subject === payment.paymentNumber).length;
-        expect(accepted).toBe(after.acceptedAt === null ? 0 : 1);
-        const path = events.filter((event) => !informing.has(event)).join(', ');
-        reached.set(path, (reached.get(path) ?? 0) + 1);
-        if (after.status === 'pending') await shop.accept(payment);
-      }),
-      { numRuns: 100, seed: 20_261_120 },
-    );
+      const { payment: after } = await shop.viewOf(payment);
+      const events = await shop.events(payment);
+      expect(follow(events)).toBe(after.status);
+      const partially = events.filter((event) => event === 'payment.partially_paid');
+      expect(partially).toHaveLength(setting === 'too little came' ? 1 : 0);
+      if (setting === 'enough came') expect(after.status).toBe('confirmed');
+      if (setting === 'nothing came') {
+        expect(over ? ['expired', 'cancelled'] : ['cancelled']).toContain(after.status);
+      }
+      if (setting === 'too little came') {
+        expect(over ? ['confirmed', 'failed'] : ['confirmed', 'pending']).toContain(after.status);
+      }
+      const audit = await listAudit(shop.db, { beforeId: null, limit: 1_000 });
+      const accepted = audit.filter((entry) => entry.subject === payment.paymentNumber).length;
+      expect(accepted).toBe(after.acceptedAt === null ? 0 : 1);
+      const path = events.filter((event) => !informing.has(event)).join(', ');
+      reached.set(path, (reached.get(path) ?? 0) + 1);
+      if (after.status === 'pending') await shop.accept(payment);
+    });
+    const ends = [
+      'payment.expired',
+      'payment.cancelled',
+      'payment.confirmed',
+      'payment.failed, payment.confirmed',
+    ];
+    const unmet = () => ends.filter((end) => !reached.has(end));
+    for (let start = 0; start < 4 && (start === 0 || unmet().length > 0); start++)
+      await fc.assert(interleaving, { numRuns: kind === 'SQLite' ? 100 : 25, seed: 20_261_120 + start });
     // The races were real: each could end more than one way.
-    expect(reached.get('payment.expired')).toBeGreaterThan(0);
-    expect(reached.get('payment.cancelled')).toBeGreaterThan(0);
-    expect(reached.get('payment.confirmed')).toBeGreaterThan(0);
-    expect(reached.get('payment.failed, payment.confirmed')).toBeGreaterThan(0);
+    expect(unmet()).toEqual([]);
   }, 120_000);
 });

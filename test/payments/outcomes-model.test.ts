@@ -366,7 +366,7 @@ async function live(db: Db, { actions, tiers, ...payments }: History): Promise<v
   }
 }
 
-const runs = modelRuns(60);
+const runs = modelRuns(20);
 
 describeDatabases(
   'random histories of customers, chains and operators over a small pool',

@@ -225,7 +225,7 @@ async function liveIn(model: Model, given: History, seen: Seen): Promise<void> {
   checkReverted(model, before, grounds);
 }
 
-const runs = modelRuns(14);
+const runs = modelRuns(4);
 
 describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTestDb, kind) => {
   test(
@@ -240,7 +240,7 @@ describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTe
       if (kind === 'PostgreSQL') return some(0);
       // Nearly always enough at once: few histories have no reorg under a confirmed payment.
       const isAllSeen = () => Object.values(seen).every((times) => times > 0);
-      for (let round = 0; round < 8 && !isAllSeen(); round++) await some(round);
+      for (let round = 0; round < 30 && !isAllSeen(); round++) await some(round);
       expect(isAllSeen(), JSON.stringify(seen)).toBe(true);
     },
     runs * 20_000,
@@ -248,7 +248,7 @@ describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTe
 });
 
 describeDatabases('S1, S4, I1, I2: at every moment on TRON, over simulated nodes', (openTestDb, kind) => {
-  const few = modelRuns(4);
+  const few = modelRuns(2);
 
   test(
     'what is confirmed stays or is reverted, what is final stands, a transfer is one deposit, and events tell it all',

@@ -10,7 +10,7 @@ import { liveThrough, seed } from '../support/histories.ts';
  */
 
 /** `DEPOSITD_MIXES=200` looks for rarer things. */
-const mixes = Number(process.env.DEPOSITD_MIXES ?? 12);
+const mixes = Number(process.env.DEPOSITD_MIXES ?? 5);
 
 describeDatabases('random mixes of faults', (openTestDb, kind) => {
   test(

@@ -11,7 +11,10 @@ import { allDeposits, allPayments } from '../support/model-checks.ts';
  * Payments in three assets that are paid, paid by half, taken back by a reorg, mined again, confirmed, expired
  * and paid late, and a transfer that nobody expects. `failing`: the write that fails, counted from the start.
  */
-async function story(db: Db, failing: number | null): Promise<{ outcome: unknown; writes: number }> {
+async function story(
+  db: Db,
+  failing: number | null,
+): Promise<{ outcome: unknown; kinds: readonly string[] }> {
   const faulty = makeFaulty(db);
   const world = await openWorld(db, {
     addresses: 4,
@@ -47,7 +50,7 @@ async function story(db: Db, failing: number | null): Promise<{ outcome: unknown
   world.pay(never);
   world.mine(4);
   await read();
-  return { outcome: await tell(world), writes: faulty.writes() };
+  return { outcome: await tell(world), kinds: faulty.kinds };
 }
 
 /** Reads on as a restarted process does when it died. */
@@ -94,6 +97,22 @@ async function tell(world: World): Promise<unknown> {
   };
 }
 
+/**
+ * The writes at which a watcher dies differently: of those that follow the same two writes, the first. `MODEL_RUNS` given,
+ * every one.
+ */
+function momentsOf(kinds: readonly string[]): number[] {
+  const met = new Set<string>();
+  const moments: number[] = [];
+  kinds.forEach((_, index) => {
+    const way = kinds.slice(Math.max(0, index - 2), index + 1).join();
+    if (process.env.MODEL_RUNS === undefined && met.has(way)) return;
+    met.add(way);
+    moments.push(index + 1);
+  });
+  return moments;
+}
+
 describeDatabases('S3: a watcher that dies at a write', (openTestDb, kind) => {
   /** A story of its own: in memory, or in an emptied database where making one takes long. */
   async function tellOnce(shared: Db | null, failing: number | null) {
@@ -107,7 +126,7 @@ describeDatabases('S3: a watcher that dies at a write', (openTestDb, kind) => {
 
   test('at any of them, comes to the same end as one that does not', { timeout: 240_000 }, async () => {
     const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
-    const { outcome, writes } = await tellOnce(shared, null);
+    const { outcome, kinds } = await tellOnce(shared, null);
     expect(outcome).toMatchObject({
       payments: [
         { status: 'confirmed', reason: null },
@@ -118,10 +137,10 @@ describeDatabases('S3: a watcher that dies at a write', (openTestDb, kind) => {
       unmatched: 1,
       held: 0,
     });
-    expect(writes).toBeGreaterThan(100);
-    // Every one on SQLite; the same code runs on PostgreSQL, where some of them suffice.
-    const stride = kind === 'SQLite' ? 1 : 13;
-    for (let write = 1; write <= writes; write += stride) {
+    expect(kinds.length).toBeGreaterThan(100);
+    // The same code runs on PostgreSQL, where some of them suffice.
+    const stride = kind === 'SQLite' ? 1 : 12;
+    for (const write of momentsOf(kinds).filter((_, index) => index % stride === 0)) {
       const interrupted = await tellOnce(shared, write);
       expect(interrupted.outcome, `died at write ${write}`).toEqual(outcome);
     }

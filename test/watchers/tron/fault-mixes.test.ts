@@ -21,7 +21,7 @@ import { openTronModel, type TronModel } from '../../support/tron/model.ts';
  */
 
 /** `DEPOSITD_MIXES=200` looks for rarer things. */
-const mixes = Number(process.env.DEPOSITD_MIXES ?? 6);
+const mixes = Number(process.env.DEPOSITD_MIXES ?? 2);
 
 const ail = fc.record({
   do: fc.constant('ail' as const),

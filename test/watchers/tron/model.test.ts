@@ -24,7 +24,7 @@ async function live(db: Db, { actions, ...options }: History): Promise<void> {
   }
 }
 
-const runs = modelRuns(12);
+const runs = modelRuns(4);
 
 describeDatabases('S2: random histories on TRON, over simulated nodes', (openTestDb, kind) => {
   test(
