@@ -18,6 +18,19 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       removed_at ${int}
     )`,
 
+    // How merchants show themselves to their payers. The logo is base64, found by its hash.
+    sql`create table brands (
+      merchant_id text primary key references merchants (id),
+      display_name text not null default '',
+      logo text,
+      logo_type text,
+      logo_hash text,
+      accent text,
+      support_email text not null default '',
+      support_url text not null default ''
+    )`,
+    sql`create index brands_logo on brands (logo_hash) where logo_hash is not null`,
+
     sql`create table api_keys (
       id text primary key,
       merchant_id text not null references merchants (id),
@@ -146,7 +159,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       replaces text,
       replaced_by text,
       requotes ${int} not null default 0,
-      payment_token text not null unique,
+      payment_token text not null,
+      token_hash text not null unique,
       created_at ${int} not null,
       expires_at ${int} not null,
       confirmed_at ${int},
@@ -344,6 +358,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index deposits_seen_paid on deposits (network) where status = 'seen' and payment_id is not null`,
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
     sql`create index deposits_role on deposits (role, id)`,
+    // What reached an address and is nobody's: the payer who sent it looks for it.
+    sql`create index deposits_unmatched on deposits (recipient, id) where role = 'unmatched'`,
 
     // What a payment's deposits add up to is kept with every change of them: nobody reads all of them for the next one.
     sql`create table deposit_sums (

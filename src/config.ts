@@ -117,6 +117,22 @@ export type ProviderConfig = {
   secrets: readonly string[];
 };
 
+/** What payers see. */
+export type CheckoutConfig = {
+  /** Origins whose pages may show a payer's page in a frame. */
+  embedOrigins: readonly string[];
+  /** Whether there is a second QR code with the amount, on EVM chains. */
+  paymentUris: boolean;
+  /** After a payment was made; null: its payer goes back to the shop by a link alone. */
+  redirectSeconds: number | null;
+  /** Most streams of events at once. */
+  maxStreams: number;
+  /** Most requests a second from one network address, and for one payment. */
+  requestsPerSecond: number;
+  /** Whose X-Forwarded-For is believed: addresses and ranges. */
+  trustedProxies: readonly string[];
+};
+
 /** The configuration as the program uses it: defaults filled in, `${NAME}` replaced, paths absolute. */
 export type Config = {
   /** Without a trailing slash. */
@@ -135,5 +151,6 @@ export type Config = {
   /** By their name. */
   providers: Record<string, ProviderConfig>;
   api: { requestsPerSecond: number };
+  checkout: CheckoutConfig;
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug'; format: 'auto' | 'json' | 'text' };
 };

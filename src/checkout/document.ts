@@ -1,8 +1,11 @@
 import { renderToString } from 'preact-render-to-string';
+import type { CheckoutConfig } from '../config.ts';
 import type { Assets } from './assets.ts';
 import type { Brand } from './brand.ts';
 import { type Content, type Html, html } from './html.ts';
 import { type Language, languageTags, messagesIn } from './languages/languages.ts';
+import type { CheckoutView } from './view.ts';
+import type { WalletChain } from './wallets.ts';
 
 /** What every page has around its content. */
 export type Shell = {
@@ -17,6 +20,23 @@ export type Shell = {
   refreshSeconds: number | null;
   /** Origins that may embed the page and are told what becomes of it. */
   embedOrigins: readonly string[];
+};
+
+/** What the page of a payment is made of. */
+export type PaymentPage = {
+  view: CheckoutView;
+  language: Language;
+  brand: Brand;
+  assets: Assets;
+  /** Unix ms. */
+  now: number;
+  /** Where the page is. */
+  url: string;
+  /** Null where the payment's chain is not configured. */
+  chain: WalletChain | null;
+  /** The page of its transaction; null where there is none. */
+  explorerUrl: string | null;
+  settings: Pick<CheckoutConfig, 'paymentUris' | 'redirectSeconds' | 'embedOrigins'>;
 };
 
 /**

@@ -132,6 +132,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     providers: provided.providers,
     webhooks: { ...file.webhooks, secretKey: file.webhooks.secretKey ?? null },
     api: file.api,
+    checkout: { ...file.checkout, redirectSeconds: file.checkout.redirectSeconds ?? null },
     log: file.log,
   };
   return { config, faults };

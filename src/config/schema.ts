@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseAddress } from '../core/address.ts';
 import { type KnownChain, knownChains } from '../core/chains/known.ts';
@@ -404,6 +405,52 @@ export const configSchema = section({
     requestsPerSecond: wholeNumber(1, 1_000_000)
       .default(100)
       .describe('Most requests a second with one API key.'),
+  }).prefault({}),
+  checkout: section({
+    embedOrigins: z
+      .array(
+        text(
+          'the origin of a page, like "https://shop.example.com"',
+          (value) =>
+            URL.canParse(value) &&
+            /^https?:$/.test(new URL(value).protocol) &&
+            new URL(value).origin === value,
+        ),
+        { error: 'a list of origins' },
+      )
+      .default([])
+      .describe(
+        'Whose pages may show the checkout in a frame, and are told what becomes of the payment. Default: nobody.',
+      ),
+    paymentUris: z
+      .boolean({ error: 'true or false' })
+      .default(true)
+      .describe(
+        'A second QR code that holds the amount (EIP-681), folded away, for the few wallets that read it. EVM chains only.',
+      ),
+    redirectSeconds: wholeNumber(0, 600)
+      .optional()
+      .describe(
+        'So long after a payment its payer is sent back to the shop. Default: only a link leads there.',
+      ),
+    maxStreams: wholeNumber(0, 100_000)
+      .default(10_000)
+      .describe('Most pages that are told of changes at once; all others ask every 15 seconds.'),
+    requestsPerSecond: wholeNumber(1, 1_000_000)
+      .default(20)
+      .describe('Most requests a second for one page, and five times as many from one network address.'),
+    trustedProxies: z
+      .array(
+        text(
+          'an IP address or a range like "10.0.0.0/8"',
+          (value) => isIP(value.split('/')[0] ?? '') !== 0 && parseAllowedHost(value) !== null,
+        ),
+        { error: 'a list of addresses and ranges' },
+      )
+      .default(['127.0.0.0/8', '::1'])
+      .describe(
+        'Reverse proxies whose X-Forwarded-For tells who asks. Without it all requests through a proxy count as one address.',
+      ),
   }).prefault({}),
   providers: providersSchema,
   log: section({

@@ -211,7 +211,7 @@ export function shownAmount(view: PaymentView): string {
  * What is still to be paid of what was asked for, or of what an operator accepted as enough. Where that was another asset
  * alone, and the chain took it back, all of what was asked for is missing.
  */
-function remainingAmount({ payment, deposits }: OnchainView): bigint {
+export function remainingAmount({ payment, deposits }: OnchainView): bigint {
   const { acceptedAt, expectedAmount, requiredAmount } = payment;
   const needed = acceptedAt === null || requiredAmount === 0n ? expectedAmount : requiredAmount;
   const remaining = needed - deposits.counted;

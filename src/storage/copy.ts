@@ -13,6 +13,7 @@ type Table = keyof Schema;
 /** Every table, after those that it refers to, with its columns of amounts. */
 const tables: Readonly<Record<Table, readonly string[]>> = {
   merchants: [],
+  brands: [],
   api_keys: [],
   derived_pools: [],
   addresses: [],

@@ -8,6 +8,21 @@ import type { Generated, Kysely, Transaction } from 'kysely';
 export type Schema = {
   merchants: { id: string; name: string; created_at: number; removed_at: number | null };
 
+  /** How merchants show themselves to their payers; one without a row by its name alone. */
+  brands: {
+    merchant_id: string;
+    /** Empty: its name. */
+    display_name: string;
+    /** Base64, as it was checked. */
+    logo: string | null;
+    logo_type: string | null;
+    /** SHA-256 in hex, its address. */
+    logo_hash: string | null;
+    accent: string | null;
+    support_email: string;
+    support_url: string;
+  };
+
   api_keys: {
     id: string;
     merchant_id: string;
@@ -129,6 +144,8 @@ export type Schema = {
     /** How many fresh quotes of the same order came before, this one included. */
     requotes: Generated<number>;
     payment_token: string;
+    /** SHA-256 of it in hex, by which a page is found: how far two texts are alike, no answer's time tells. */
+    token_hash: string;
     created_at: number;
     expires_at: number;
     confirmed_at: number | null;

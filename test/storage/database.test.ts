@@ -91,6 +91,7 @@ async function addPayment(
     redirect_url: '',
     metadata: '{}',
     payment_token: `token of ${number}`,
+    token_hash: `hash of ${number}`,
     created_at: 0,
     expires_at: 0,
     confirmed_at: null,

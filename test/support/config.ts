@@ -98,6 +98,14 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     },
     providers: {},
     api: { requestsPerSecond: 100 },
+    checkout: {
+      embedOrigins: [],
+      paymentUris: true,
+      redirectSeconds: null,
+      maxStreams: 100,
+      requestsPerSecond: 100_000,
+      trustedProxies: ['127.0.0.0/8', '::1'],
+    },
     log: { level: 'info', format: 'auto' },
     ...changes,
   };

@@ -40,9 +40,9 @@ export async function fillDatabase(
       select 'mer_1', 'bsc', ${hex('i')}, ${hex('i')}, 'static', 0 from n`,
     `${rows} insert into payments (payment_number, merchant_id, kind, status, network, chain, currency, decimals,
         expected_amount, price_amount, price_currency, amount_usd_cents, external_order_id, customer_email,
-        redirect_url, metadata, payment_token, created_at, expires_at, ended_at)
+        redirect_url, metadata, payment_token, token_hash, created_at, expires_at, ended_at)
       select 'PAY-' || i, ${merchant}, 'onchain', ${status}, ${network}, ${network}, ${currency}, 18, '5000', 5000, 'USD', 5000,
-        'order-' || i, 'jo@example.com', 'https://shop.example/thanks', '{}', 'token-' || i, ${at}, ${at} + 1800000,
+        'order-' || i, 'jo@example.com', 'https://shop.example/thanks', '{}', 'token-' || i, 'hash-' || i, ${at}, ${at} + 1800000,
         ${ended} from n`,
     `${rows} insert into onchain_payments (payment_id, network, coin, token, usd_per_coin, required_amount, dust_amount, required_confirmations, tier_confirmations, tier_amount, counted_amount, told_amount, reopened, address_id,
         address, lock_height, lock_hash, lock_time, lock_chain_time, block_time_limit, released_at)

@@ -40,6 +40,8 @@ export function checkAnswer(
     }
     return;
   }
+  // Payers get pages.
+  if (/^\/(pay|checkout)\//.test(pathname)) return;
   if (answer.status < 400 || answer.status === 503 || isErrorShape(answer.body)) return;
   throw new Error(`${where} in none of the three shapes: ${answer.text}`);
 }

@@ -3,6 +3,9 @@ import type { Assets } from '../../checkout/assets.ts';
 import { noBrand } from '../../checkout/brand.ts';
 import { renderNotice } from '../../checkout/document.ts';
 import { chooseLanguage, type Language, messagesIn } from '../../checkout/languages/languages.ts';
+import type { Logger } from '../../log.ts';
+import { isStorageFault } from '../../storage/faults.ts';
+import { createErrorHandler, HttpError } from '../http/errors.ts';
 
 /**
  * What a payer's page may do: load from here what it names, and nothing else. Only the origins of `checkout.embedOrigins`
@@ -46,4 +49,40 @@ export function sendNotFound(reply: FastifyReply, shell: { language: Language; a
   return pageHeaders(reply, [])
     .code(404)
     .send(renderNotice({ ...shell, brand: noBrand }, notFound));
+}
+
+/**
+ * What went wrong, as a page where a browser asked for one, else in the API's own shapes. Only our own faults are logged,
+ * and nothing that a payer sent.
+ */
+export function createPageErrors(log: Logger, assets: Assets) {
+  const answerJson = createErrorHandler(log);
+  return async (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    if (!request.headers.accept?.includes('text/html')) return answerJson(error, request, reply);
+    const language = languageOf(request, '');
+    const words = messagesIn(language);
+    const status =
+      error instanceof HttpError ? error.statusCode : isStorageFault(error) ? 503 : statusOf(error);
+    const headers = error instanceof HttpError ? error.headers : status === 503 ? { 'retry-after': '5' } : {};
+    if (status >= 500) {
+      const fields = { err: error, method: request.method, route: request.routeOptions.url ?? null };
+      if (status === 503) log.warn(fields, 'request failed: storage unavailable');
+      else log.error(fields, 'request failed');
+    }
+    const notice =
+      status === 404
+        ? words.notFound
+        : status === 429
+          ? words.tooMany
+          : status >= 500
+            ? words.unavailable
+            : words.badRequest;
+    const page = renderNotice({ language, assets, brand: noBrand }, notice);
+    return pageHeaders(reply, []).code(status).headers(headers).send(page);
+  };
+}
+
+function statusOf(error: unknown): number {
+  const { statusCode } = error as { statusCode?: unknown };
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500 ? statusCode : 500;
 }

@@ -2,11 +2,26 @@ import { createHash } from 'node:crypto';
 import type { FastifyReply } from 'fastify';
 import { parseAccent, withAccent } from '../../checkout/accent.ts';
 import type { Asset, Assets } from '../../checkout/assets.ts';
+import { findLogo } from '../../storage/operators/brands.ts';
+import type { Db } from '../../storage/schema.ts';
 import { notFound } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
 
 /** The style sheet and the script of every page. Their names say what is in them, so that they may be kept. */
-export function registerAssetRoutes(api: Api, { style, script }: Assets): void {
+export function registerAssetRoutes(api: Api, db: Db, { style, script }: Assets): void {
+  api.get<{ Params: { hash: string } }>('/assets/logo-:hash', async (request, reply) => {
+    const { hash } = request.params;
+    const logo = /^[0-9a-f]{64}$/.test(hash) ? await findLogo(db, hash) : null;
+    if (logo === null) throw notFound();
+    // An image that is opened by itself is a page of ours: it may do nothing.
+    reply.header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    return send(
+      reply,
+      { type: logo.type, etag: `"${hash}"`, body: logo.bytes },
+      request.headers['if-none-match'],
+    );
+  });
+
   api.get<{ Params: { file: string }; Querystring: { accent?: unknown } }>(
     '/assets/:file',
     async (request, reply) => {
@@ -22,7 +37,11 @@ export function registerAssetRoutes(api: Api, { style, script }: Assets): void {
   );
 }
 
-function send(reply: FastifyReply, asset: Asset, known: string | undefined) {
+function send(
+  reply: FastifyReply,
+  asset: Pick<Asset, 'type' | 'etag'> & { body: string | Buffer },
+  known: string | undefined,
+) {
   reply.headers({
     'content-type': asset.type,
     etag: asset.etag,

@@ -1,32 +1,86 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readAssets } from '../../checkout/assets.ts';
+import { renderPayment } from '../../checkout/page.ts';
+import { type ReadDeps, readBrand, readFacts } from '../../checkout/read.ts';
+import { presentStatus } from '../../checkout/status.ts';
+import { type CheckoutView, viewPayment } from '../../checkout/view.ts';
 import type { Config } from '../../config.ts';
+import { knownChain } from '../../core/chains/known.ts';
+import type { PaymentView } from '../../core/payment.ts';
+import type { Logger } from '../../log.ts';
+import { hashPaymentToken } from '../../storage/payments/numbers.ts';
 import { findPaymentByToken } from '../../storage/payments/views.ts';
-import type { Db } from '../../storage/schema.ts';
-import { createOpenLimit } from '../http/auth.ts';
-import type { Limiter } from '../http/limits.ts';
+import { spend } from '../http/auth.ts';
+import { notFound } from '../http/errors.ts';
+import { createLimiter } from '../http/limits.ts';
 import type { Api } from '../routes.ts';
-import { languageOf, sendNotFound } from './answers.ts';
+import { createPageErrors, languageOf, pageHeaders, sendNotFound } from './answers.ts';
 import { registerAssetRoutes } from './assets.ts';
+
+export type CheckoutDeps = ReadDeps & { log: Logger };
 
 /** What a page's token looks like: 32 random bytes. */
 const tokenPattern = /^[A-Za-z0-9_-]{43}$/;
 
-/** What payers see: their payment's page, and where a payment by a provider is paid. */
-export async function registerCheckoutRoutes(
-  api: Api,
-  { db, config }: { db: Db; config: Config },
-  limiter: Limiter,
-): Promise<void> {
-  const assets = readAssets(new URL(config.publicUrl).pathname.replace(/\/$/, ''));
-  registerAssetRoutes(api, assets);
-  api.addHook('onRequest', createOpenLimit(limiter));
-  api.get<{ Params: { token: string } }>('/:token', async (request, reply) => {
-    const { token } = request.params;
-    const view = tokenPattern.test(token) ? await findPaymentByToken(db, token) : null;
-    if (view?.kind !== 'provider' || view.payment.status !== 'pending') {
-      return sendNotFound(reply, { language: languageOf(request, ''), assets });
-    }
-    reply.header('referrer-policy', 'no-referrer');
-    return reply.redirect(view.payment.checkoutUrl, 303);
+/** Many payers may share a network address; nobody needs as many requests of one page. */
+const pagesPerAddress = 5;
+
+/** What payers see: their payment's page, and what it says as JSON. */
+export async function registerCheckoutRoutes(api: Api, deps: CheckoutDeps): Promise<void> {
+  const { db, config, clock } = deps;
+  const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
+  const assets = readAssets(basePath);
+  const { requestsPerSecond } = config.checkout;
+  const byToken = createLimiter({ perSecond: requestsPerSecond, clock });
+  const byAddress = createLimiter({ perSecond: requestsPerSecond * pagesPerAddress, clock });
+  api.setErrorHandler(createPageErrors(deps.log, assets));
+  registerAssetRoutes(api, db, assets);
+
+  /** Null where the token opens nothing. */
+  async function find(request: FastifyRequest, reply: FastifyReply): Promise<PaymentView | null> {
+    spend(byAddress, `address ${request.ip}`, reply);
+    const { token } = request.params as { token: string };
+    if (!tokenPattern.test(token)) return null;
+    // Before anything is read, and known to nobody but who has it.
+    spend(byToken, hashPaymentToken(token), reply);
+    return findPaymentByToken(db, token);
+  }
+
+  api.get('/:token', async (request, reply) => {
+    const payment = await find(request, reply);
+    if (payment === null) return sendNotFound(reply, { language: languageOf(request, ''), assets });
+    const facts = await readFacts(deps, payment);
+    const view = viewPayment(facts);
+    const { network, merchantId, paymentToken, locale } = payment.payment;
+    const page = renderPayment({
+      view,
+      language: languageOf(request, locale),
+      brand: await readBrand(db, merchantId, basePath),
+      assets,
+      now: facts.now,
+      url: `${config.publicUrl}/pay/${paymentToken}`,
+      chain: config.chains[network] ?? null,
+      explorerUrl: explorerUrl(view, config),
+      settings: config.checkout,
+    });
+    return pageHeaders(reply, config.checkout.embedOrigins).send(page);
   });
+
+  api.get('/:token/status', async (request, reply) => {
+    const payment = await find(request, reply);
+    if (payment === null) throw notFound();
+    const { json, version } = presentStatus(viewPayment(await readFacts(deps, payment)));
+    const etag = `"${version}"`;
+    reply.headers({ etag, 'cache-control': 'no-cache', 'content-type': 'application/json; charset=utf-8' });
+    return request.headers['if-none-match'] === etag ? reply.code(304).send() : reply.send(json);
+  });
+}
+
+/** Null where the payment's chain is not the public one, which the explorer shows. */
+function explorerUrl({ network, txHash }: CheckoutView, { chains }: Config): string | null {
+  const known = knownChain(network);
+  if (known === null || txHash === '' || chains[network]?.chainId !== known.chainId) return null;
+  return known.family === 'tron'
+    ? `${known.explorer}/#/transaction/${txHash}`
+    : `${known.explorer}/tx/${txHash}`;
 }

@@ -91,7 +91,8 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
-function spend(limiter: Limiter, caller: string, reply: FastifyReply): void {
+/** Counts a request of this caller; too many are refused. */
+export function spend(limiter: Limiter, caller: string, reply: FastifyReply): void {
   const allowance = limiter(caller);
   reply.headers({
     'x-ratelimit-limit': String(allowance.limit),

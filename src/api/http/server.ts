@@ -34,6 +34,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   const handleError = createErrorHandler(deps.log);
   const api: Api = Fastify({
     bodyLimit,
+    trustProxy: [...config.checkout.trustedProxies],
     requestTimeout: requestTimeoutMs,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200 },
     // While it closes, requests already on their way are still answered.
@@ -86,8 +87,6 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   });
   await api.register(async (routes: Api) => registerAdminApi(routes, deps, limiter), { prefix: '/admin/v1' });
   await api.register(async (routes: Api) => registerInboundRoutes(routes, deps, limiter), { prefix: '/in' });
-  await api.register(async (routes: Api) => registerCheckoutRoutes(routes, deps, limiter), {
-    prefix: '/pay',
-  });
+  await api.register(async (routes: Api) => registerCheckoutRoutes(routes, deps), { prefix: '/pay' });
   return api;
 }

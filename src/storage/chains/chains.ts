@@ -111,6 +111,21 @@ export async function listAnchors(db: Db, network: Network): Promise<BlockRef[]>
   return rows.map((row) => ({ height: row.height, hash: row.hash as BlockHash, time: row.time }));
 }
 
+/** From one block to the next, by the first and the last that are kept; null where there are not two. */
+export async function measureBlockSeconds(db: Db, network: Network): Promise<number | null> {
+  const end = (direction: 'asc' | 'desc') =>
+    db
+      .selectFrom('chain_anchors')
+      .select(['height', 'time'])
+      .where('network', '=', network)
+      .orderBy('height', direction)
+      .limit(1)
+      .executeTakeFirst();
+  const [first, last] = [await end('asc'), await end('desc')];
+  if (first === undefined || last === undefined || last.height <= first.height) return null;
+  return Math.max(0, last.time - first.time) / (last.height - first.height);
+}
+
 /** The lowest known block at or above a height; null when there is none. */
 export async function findAnchorFrom(db: Db, network: Network, height: number): Promise<BlockRef | null> {
   const row = await db

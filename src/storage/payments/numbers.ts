@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Payment } from '../../core/payment.ts';
 import type { Db } from '../schema.ts';
 
@@ -27,4 +28,9 @@ export async function findPaymentNumbers(db: Db, ids: readonly number[]): Promis
     .where('id', 'in', ids)
     .execute();
   return new Map(rows.map((row) => [row.id, row.payment_number]));
+}
+
+/** What is looked up of the token that opens a payment's page: how long that takes tells nothing of the token. */
+export function hashPaymentToken(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
 }

@@ -8,6 +8,7 @@ import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { hasOrphanedNativeDeposit } from '../deposits/deposits.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
+import { hashPaymentToken } from './numbers.ts';
 
 /** Payments on a chain as {@link toPayment} reads them. */
 export function selectPayments(db: Db) {
@@ -96,6 +97,7 @@ export async function insertPayment(trx: Trx, payment: Omit<OnchainPayment, 'id'
       replaced_by: payment.replacedBy,
       requotes: payment.requotes,
       payment_token: payment.paymentToken,
+      token_hash: hashPaymentToken(payment.paymentToken),
       created_at: payment.createdAt,
       expires_at: payment.expiresAt,
       confirmed_at: payment.confirmedAt,

@@ -6,6 +6,7 @@ import { InvariantError } from '../../errors.ts';
 import { readPaymentDeposits } from '../deposits/shown.ts';
 import { listProviderPaymentsById } from '../providers/payments.ts';
 import type { Db } from '../schema.ts';
+import { hashPaymentToken } from './numbers.ts';
 import { listPaymentsById } from './payments.ts';
 
 /** A merchant's payment as it stands; null also when it is another merchant's. */
@@ -42,7 +43,7 @@ export async function findPaymentByToken(db: Db, paymentToken: string): Promise<
   const row = await db
     .selectFrom('payments')
     .select(['id', 'kind'])
-    .where('payment_token', '=', paymentToken)
+    .where('token_hash', '=', hashPaymentToken(paymentToken))
     .executeTakeFirst();
   if (row === undefined) return null;
   const [view] = await viewsOfRows(db, [row]);

@@ -4,6 +4,7 @@ import type { Network } from '../../core/networks.ts';
 import type { PaymentReason, PaymentStatus, ProviderPayment } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
+import { hashPaymentToken } from '../payments/numbers.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** Payments by a provider as {@link toProviderPayment} reads them. */
@@ -88,6 +89,7 @@ export async function insertProviderPayment(
       replaced_by: payment.replacedBy,
       requotes: payment.requotes,
       payment_token: payment.paymentToken,
+      token_hash: hashPaymentToken(payment.paymentToken),
       created_at: payment.createdAt,
       expires_at: payment.expiresAt,
       confirmed_at: payment.confirmedAt,
