@@ -6,10 +6,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import { listAudit } from '../../src/storage/operators/audit.ts';
 import { evmAddress } from '../support/addresses.ts';
-import { compileCache } from '../support/commands.ts';
+import { cli, compileCache } from '../support/commands.ts';
 import { freshDatabaseUrl } from '../support/databases.ts';
 import { fillDatabase } from '../support/filled-database.ts';
-import { cli, commandHome, onChain } from './support.ts';
+import { commandHome, onChain } from './support.ts';
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax
 const target = '${DEPOSITD_POSTGRES}';

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { anvilForTest } from '../support/anvil.ts';
+import { cli } from '../support/commands.ts';
 import { testFolder } from '../support/databases.ts';
 import { placeTokens } from '../support/tokens.ts';
-import { cli, commandHome, depositd, offline } from './support.ts';
+import { commandHome, depositd, offline } from './support.ts';
 
 const script = join(import.meta.dirname, '../../depositd');
 

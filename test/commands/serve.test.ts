@@ -5,12 +5,12 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../src/demo/daemon.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { createApi } from '../support/api.ts';
-import { compileCache } from '../support/commands.ts';
+import { cli, compileCache } from '../support/commands.ts';
 import { adminToken, type DaemonHome } from '../support/daemon.ts';
 import type { LogLine } from '../support/log.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { waitFor } from '../support/wait.ts';
-import { cli, commandHome, offline, onChain } from './support.ts';
+import { commandHome, offline, onChain } from './support.ts';
 
 const settings = { listen: { port: 0 }, webhooks: { allowHosts: ['127.0.0.1'] } };
 

@@ -4,11 +4,9 @@ import { onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import { type AuditEntry, listAudit } from '../../src/storage/operators/audit.ts';
 import { anvilForTest } from '../support/anvil.ts';
-import { compileCache } from '../support/commands.ts';
+import { cli, compileCache } from '../support/commands.ts';
 import { createDaemonHome, type DaemonHome } from '../support/daemon.ts';
 import { placeTokens } from '../support/tokens.ts';
-
-export const cli = join(import.meta.dirname, '../../src/cli.ts');
 
 /** A configuration that is right, whose nodes do not exist: commands ask none. */
 export const offline = {

@@ -11,19 +11,23 @@ beforeAll(async () => {
 
 test('a kill before or after any commit of a payment loses nothing and doubles nothing', async () => {
   const payments: PaymentBody[] = [];
+  const unharmed = { commit: 0, side: 'before' } as const;
+  await shop.home.current().kill();
+  let running = shop.home.launch(unharmed);
+  await running.ready;
   let died = true;
   for (let commit = 1; died; commit++) {
     for (const side of ['before', 'after'] as const) {
-      await shop.home.current().kill();
       died = false;
       let over = false;
-      const { daemon } = shop.home.launch({ commit, side });
-      const startedAgain = daemon.ended.then(async () => {
+      await shop.home.killAt({ commit, side });
+      const startedAgain = running.daemon.ended.then(async () => {
         if (over) return;
         died = true;
         // Past the wait before another attempt at what it may have been sending.
         await shop.home.advanceClock(10);
-        await shop.home.start();
+        running = shop.home.launch(unharmed);
+        await running.ready;
       });
       const payment = await createStubbornly(shop, 'bsc', 'usdt', `commit ${commit} ${side}`);
       await shop.payAndMine(payment, 15);

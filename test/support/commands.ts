@@ -5,6 +5,13 @@ import { join } from 'node:path';
 import type { HostedCommand, HostedResult } from './command-host.ts';
 
 const root = join(import.meta.dirname, '../..');
+/** As the set-up of a test run bundled them; without one, a benchmark runs the sources. */
+const bundled = process.env.DEPOSITD_TEST_PROGRAMS;
+
+/** The program itself. */
+export const cli = bundled === undefined ? join(root, 'src/cli.ts') : join(bundled, 'cli.mjs');
+const commandHost =
+  bundled === undefined ? join(import.meta.dirname, 'command-host.ts') : join(bundled, 'command-host.mjs');
 
 /** A process of the program starts in half the time where others have left what they compiled. */
 export const compileCache = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile') };
@@ -19,10 +26,12 @@ let busy = false;
 export async function runHosted(command: HostedCommand): Promise<CommandResult | null> {
   if (busy) return null;
   busy = true;
+  const ended = new AbortController();
+  const { signal } = ended;
   try {
     if (host === undefined || host.exitCode !== null || host.signalCode !== null) host = startHost();
-    const answered = once(host, 'message');
-    const died = once(host, 'exit').then(() => {
+    const answered = once(host, 'message', { signal });
+    const died = once(host, 'exit', { signal }).then(() => {
       throw new Error(`the commands' process ended at ${command.args.join(' ')}`);
     });
     died.catch(() => {});
@@ -35,12 +44,13 @@ export async function runHosted(command: HostedCommand): Promise<CommandResult |
     }
     return { code: result.code, stdout, stderr };
   } finally {
+    ended.abort();
     busy = false;
   }
 }
 
 function startHost(): ChildProcess {
-  const child = fork(join(import.meta.dirname, 'command-host.ts'), [], {
+  const child = fork(commandHost, [], {
     execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...compileCache },

@@ -3,13 +3,11 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type CommandResult, compileCache, runHosted } from './commands.ts';
+import { type CommandResult, cli, compileCache, runHosted } from './commands.ts';
 import type { LogLine } from './log.ts';
 import { scratchRoot } from './scratch.ts';
 import { waitFor } from './wait.ts';
 
-const root = join(import.meta.dirname, '../..');
-const cli = join(root, 'src/cli.ts');
 const clockShift = join(import.meta.dirname, 'clock-shift.ts');
 const killAtCommit = join(import.meta.dirname, 'kill-at-commit.ts');
 const fullDisk = join(import.meta.dirname, 'full-disk.ts');
@@ -29,7 +27,7 @@ export type Daemon = {
   ended: Promise<number | null>;
 };
 
-/** At which of its commits a daemon on SQLite dies, counted from 1; see kill-at-commit.ts. */
+/** At which of its commits a daemon on SQLite dies, counted from 1, 0 being none; see kill-at-commit.ts. */
 export type KillAt = { commit: number; side: 'before' | 'after' };
 
 /** A folder with a configuration and a database, in which a daemon runs, again and again. */
@@ -40,6 +38,8 @@ export type DaemonHome = {
   start(): Promise<Daemon>;
   /** Starts it without waiting for anything. `ready` rejects when it ends before. */
   launch(killAt?: KillAt): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> };
+  /** Counts its commits from now on. It must have been launched with such a number. */
+  killAt(killAt: KillAt): Promise<void>;
   /** The daemon started last; throws when none was. */
   current(): Daemon;
   /**
@@ -148,9 +148,12 @@ export function createDaemonHome(config: object): DaemonHome {
   async function tell(message: object): Promise<object> {
     const child = latestChild;
     if (child === undefined || !child.connected) return {};
-    const noticed = once(child, 'message');
+    const ended = new AbortController();
+    const end = () => ended.abort(new Error('the daemon ended before it noticed'));
+    child.once('exit', end);
+    const noticed = once(child, 'message', { signal: ended.signal });
     child.send(message);
-    const [answer] = (await noticed) as [object];
+    const [answer] = (await noticed.finally(() => child.off('exit', end))) as [object];
     return answer;
   }
 
@@ -189,6 +192,7 @@ export function createDaemonHome(config: object): DaemonHome {
       offsetMs += seconds * 1000;
       await tell({ clockOffsetMs: offsetMs });
     },
+    killAt: async (killAt) => void (await tell({ killAt })),
     setDiskFull: async (diskFull) => void (await tell({ diskFull })),
     liveBytes: async () => ((await tell({ liveBytes: true })) as { liveBytes: number }).liveBytes,
     remove: async () => {

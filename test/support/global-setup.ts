@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestProject } from 'vitest/node';
+import { bundlePrograms } from './bundle.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 
 declare module 'vitest' {
@@ -15,6 +16,8 @@ declare module 'vitest' {
  * that needs no PostgreSQL starts none, and there is one for all workers.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // For the workers, which are started later.
+  process.env.DEPOSITD_TEST_PROGRAMS = await bundlePrograms();
   let cluster: Promise<Cluster> | undefined;
   const desk = createServer((request, response) => {
     const answer = (status: number, text: string) => response.writeHead(status).end(text);

@@ -4,8 +4,8 @@
  */
 import Sqlite from 'better-sqlite3';
 
-const commit = Number(process.env.DEPOSITD_TEST_KILL_AT_COMMIT);
-const before = process.env.DEPOSITD_TEST_KILL_SIDE === 'before';
+let commit = Number(process.env.DEPOSITD_TEST_KILL_AT_COMMIT);
+let side = process.env.DEPOSITD_TEST_KILL_SIDE;
 
 const telling =
   /^\s*(?:with .*)?(?:insert into|update|delete from) "?(?:payments|addresses|deposits|events|deliveries|delivery_attempts|idempotency_keys)\b/is;
@@ -32,11 +32,19 @@ function execute(text: string, run: () => unknown): unknown {
   if (telling.test(text)) changed = true;
   if (text !== 'commit' || !changed) return run();
   commits++;
-  if (commits === commit && before) die();
+  if (commits === commit && side === 'before') die();
   const result = run();
   if (commits === commit) die();
   return result;
 }
+
+process.on('message', (message: { killAt?: { commit: number; side: string } }) => {
+  if (message.killAt === undefined) return;
+  ({ commit, side } = message.killAt);
+  commits = 0;
+  process.send?.({ killAt: message.killAt });
+});
+process.channel?.unref();
 
 function die(): never {
   process.kill(process.pid, 'SIGKILL');
