@@ -7,6 +7,7 @@ import { evmAddress } from '../support/addresses.ts';
 import { createApi } from '../support/api.ts';
 import { cli, compileCache } from '../support/commands.ts';
 import { adminToken, type DaemonHome } from '../support/daemon.ts';
+import { faultProxyForTest } from '../support/fault-proxy.ts';
 import type { LogLine } from '../support/log.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { waitFor } from '../support/wait.ts';
@@ -39,6 +40,34 @@ describe('serve', () => {
       expect(home.logs.map((line) => line.msg)).toEqual(expect.arrayContaining(['stopping', 'stopped']));
     },
   );
+
+  test('is ready once its chains were read, and makes a payment that was asked for before', async () => {
+    const { chains, ...rest } = await onChain();
+    const proxy = await faultProxyForTest(chains.bsc.rpc[0] as string);
+    const port = await freePort();
+    const listen = { host: '127.0.0.1', port };
+    const home = commandHome({ ...rest, ...settings, listen, chains: { bsc: { rpc: [proxy.url] } } });
+    const added = await home.runJson<{ id: string; api_key: string }>('merchant', 'add', 'Shop');
+    await home.run('address', 'add', '--merchant', added.id, '--network', 'bsc', evmAddress(1));
+    proxy.inject({ kind: 'hang' });
+    const ready = home.start();
+    const url = `http://127.0.0.1:${port}`;
+    await waitFor('the API', () =>
+      fetch(`${url}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
+    const made = createApi(() => url, added.api_key).create({
+      amount_usd_cents: 5000,
+      network: 'bsc',
+      currency: 'usdt',
+    });
+    expect(home.logs.filter(({ msg }) => msg === 'ready')).toEqual([]);
+    proxy.clear();
+    expect(await made).toMatchObject({ status: 201 });
+    await ready;
+  });
 
   test('told to stop a second time while a delivery still runs, ends at once with 130', async () => {
     const home = await servingHome();

@@ -82,3 +82,21 @@ test('a daemon whose clock is an hour slow does not become a second leader, and 
   });
   expect(renewed.holder).toBe(before?.holder);
 }, 90_000);
+
+test("a payment made by a daemon whose clock is an hour slow is locked in the chain's time, which another one reads", async () => {
+  const api = createApi(() => other.current().url, key);
+  await shop.untilRead('bsc');
+  const { body } = await api.create({ amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' });
+  const lock = await db
+    .selectFrom('onchain_payments')
+    .innerJoin('payments', 'payments.id', 'onchain_payments.payment_id')
+    .select(['lock_chain_time', 'block_time_limit', 'expires_at'])
+    .where('payment_number', '=', body.payment_number)
+    .executeTakeFirstOrThrow();
+  // Blocks are dated by the machine, which is right.
+  expect(Math.abs(Number(lock.lock_chain_time) - Date.now())).toBeLessThan(60_000);
+  expect(Math.abs(Number(lock.block_time_limit) - Number(lock.expires_at) / 1000)).toBeLessThan(120);
+  await shop.payAndMine(body, 15);
+  await shop.until(body, 'confirmed', ({ status }) => status === 'confirmed');
+  expect(await shop.eventsOf(body)).toEqual(['payment.detected', 'payment.confirmed']);
+}, 90_000);

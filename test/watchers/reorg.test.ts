@@ -24,6 +24,10 @@ describeDatabases('a reorg', (openTestDb) => {
     await world.read();
     expect(await world.deposits(payment)).toMatchObject([{ status: 'seen', role: 'counted' }]);
     world.chain.reorg({ depth: 2, place: () => null });
+    expect((await world.step()).kind).toBe('reorged');
+    expect(await world.deposits(payment), 'before anything is read again').toMatchObject([
+      { status: 'orphaned' },
+    ]);
     await world.read();
     expect(await world.deposits(payment)).toMatchObject([{ status: 'orphaned' }]);
     expect(await world.status(payment)).toEqual({ status: 'pending', reason: null });

@@ -58,6 +58,7 @@ describe('what explains a head', () => {
   test('another node is near it by height and by time', () => {
     expect(isNear(head, testBlock(998))).toBe(true);
     expect(isNear(head, testBlock(979))).toBe(false);
+    expect(isNear(head, testBlock(979, { time: head.time }))).toBe(false);
     expect(isNear(head, testBlock(1_000, { time: head.time - 16 }))).toBe(false);
     expect(isNear(head, testBlock(1_000, { time: head.time + 16 }))).toBe(false);
   });

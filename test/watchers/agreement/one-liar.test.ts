@@ -192,11 +192,11 @@ describeDatabases('S1: a wrong time of one node of three', (openTestDb) => {
     async (nodes) => {
       const world = await openWorld(await openTestDb(), { scripted: { nodes, maxRange: 3 } });
       await world.read();
-      const payment = await world.create();
       world.mine(5);
       lieAbout(world, 5);
       await world.step();
       expect((await readChain(world.db, world.network))?.head).toEqual(world.chain.head());
+      const payment = await world.create();
       world.pay(payment);
       world.mine(1);
       const paying = world.chain.head();
