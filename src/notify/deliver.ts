@@ -1,8 +1,9 @@
-import type { Clock } from '../clock.ts';
+import { type Clock, steadyClock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { type Loop, runLoop } from '../loop.ts';
 import type { Outbound } from '../outbound.ts';
 import { inTransaction } from '../storage/database.ts';
+import { noteSetBack } from '../storage/operators/daemons.ts';
 import type { Db } from '../storage/schema.ts';
 import {
   type DueEndpoint,
@@ -10,6 +11,7 @@ import {
   findNextDueAt,
   releaseClaims,
 } from '../storage/webhooks/queue.ts';
+import { moveDue } from '../storage/webhooks/upkeep.ts';
 import type { Conclusion } from './attempt.ts';
 import { claimBatch } from './claim.ts';
 import { createLanes } from './lanes.ts';
@@ -66,6 +68,8 @@ const longestPauseMs = 200;
 const upkeepEveryMs = 1_000;
 const pruneEveryMs = 60_000;
 const tryAgainEveryMs = 60_000;
+/** A clock that was set back by less, ms, is kept right as it should be. */
+const noticedMs = 1_000;
 const defaultRetentionMs = 90 * 24 * 60 * 60 * 1000;
 
 /** Bounds one transaction. */
@@ -102,9 +106,13 @@ export function createNotifier(options: NotifierOptions): Notifier {
   let looked = true;
   /** Whether the last round returned something that may be due at once. */
   let returnedSome = false;
+  /** By a clock that is never set back, as is what is told by `steady`. */
   let upkeepAt = Number.NEGATIVE_INFINITY;
   let pruneAt = Number.NEGATIVE_INFINITY;
   let tryAgainAt = Number.NEGATIVE_INFINITY;
+  const steady = steadyClock(clock);
+  /** By how much that one is ahead of ours; null before the first look. */
+  let aheadMs: number | null = null;
   /** Until the leases that were there before us are dealt with. */
   let predecessorGone = options.exclusive ?? false;
   let loop: Loop | null = null;
@@ -113,8 +121,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
   async function step(): Promise<{ claimed: number }> {
     const now = clock();
     returnedSome = false;
-    // A clock that was set back makes nobody wait for as long.
-    if (now < upkeepAt || now - upkeepAt >= upkeepEveryMs) await runUpkeep(now);
+    if (steady() - upkeepAt >= upkeepEveryMs) await runUpkeep(now);
     await lookForDue(now);
     return { claimed: await commit(now, due.length > 0) };
   }
@@ -168,23 +175,39 @@ export function createNotifier(options: NotifierOptions): Notifier {
     log.error({ endpoint_id: endpointId, err: error }, 'webhook secret unreadable');
   }
 
+  /**
+   * Where our clock was set back, what waits for a time by it waits as long as it did before. Where others deliver from
+   * this database too its own clock tells the time.
+   */
+  async function followClock(now: number): Promise<void> {
+    if (options.exclusive !== true) return;
+    const before = aheadMs;
+    aheadMs = steady() - now;
+    const setBackMs =
+      before === null ? await inTransaction(db, (trx) => noteSetBack(trx, now)) : aheadMs - before;
+    if (setBackMs < noticedMs) return;
+    await inTransaction(db, (trx) => moveDue(trx, { now, byMs: setBackMs }));
+    log.warn({ seconds: Math.round(setBackMs / 1000) }, 'clock set back');
+  }
+
   async function runUpkeep(now: number): Promise<void> {
+    await followClock(now);
     const leasesUntil = predecessorGone ? Number.POSITIVE_INFINITY : now;
     const done = await inTransaction(db, (trx) =>
       keepUp(trx, { now, leasesUntil, isOurs: sender.holds, random }),
     );
     if (done.returned === 0) predecessorGone = false;
-    upkeepAt = done.returned === 0 ? now : Number.NEGATIVE_INFINITY;
+    upkeepAt = done.returned === 0 ? steady() : Number.NEGATIVE_INFINITY;
     lanes.forgetIdle(now);
     report(done, done.conclusions);
     if (done.returned > 0) log.info({ deliveries: done.returned }, 'interrupted webhooks returned');
     if (done.cancelled > 0)
       log.info({ deliveries: done.cancelled }, 'webhooks of disabled endpoints cancelled');
     if (options.replayOnRecovery ?? true) await recover(now);
-    if (now < pruneAt) return;
+    if (steady() < pruneAt) return;
     const before = now - (options.retentionMs ?? defaultRetentionMs);
     const more = await inTransaction(db, (trx) => pruneOnce(trx, before));
-    pruneAt = now + (more ? 0 : pruneEveryMs);
+    pruneAt = steady() + (more ? 0 : pruneEveryMs);
   }
 
   async function recover(now: number): Promise<void> {
@@ -195,8 +218,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
         'given up webhooks sent again',
       );
     }
-    if (now < tryAgainAt) return;
-    tryAgainAt = now + tryAgainEveryMs;
+    if (steady() < tryAgainAt) return;
+    tryAgainAt = steady() + tryAgainEveryMs;
     const tried = await inTransaction(db, (trx) => tryAgain(trx, now));
     for (const { merchantId, id } of tried) {
       log.info({ merchant_id: merchantId, endpoint_id: id }, 'failing webhook endpoint tried again');

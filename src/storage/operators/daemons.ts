@@ -87,3 +87,17 @@ export async function listDaemons(db: Db): Promise<NotedDaemon[]> {
 export function isAlive({ seenAt, stoppedAt }: NotedDaemon, now: number): boolean {
   return stoppedAt === null && now - seenAt <= patienceMs;
 }
+
+/**
+ * By how many ms at least the clock was set back since a daemon last said that it lives: 0 where it was not. What was said
+ * later than `now` was said by now, so that it is noticed once.
+ */
+export async function noteSetBack(trx: Trx, now: number): Promise<number> {
+  const { last } = await trx
+    .selectFrom('daemons')
+    .select((eb) => eb.fn.max('seen_at').as('last'))
+    .executeTakeFirstOrThrow();
+  if (last === null || last <= now) return 0;
+  await trx.updateTable('daemons').set({ seen_at: now }).where('seen_at', '>', now).execute();
+  return last - now;
+}

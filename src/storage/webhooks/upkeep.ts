@@ -49,6 +49,16 @@ export async function bringForward(
     .execute();
 }
 
+/** Lets what is due after `now` (Unix ms) be due so much earlier, because the clock was set back by as much. */
+export async function moveDue(trx: Trx, { now, byMs }: { now: number; byMs: number }): Promise<void> {
+  await trx
+    .updateTable('deliveries')
+    .set({ next_attempt_at: sql<number>`next_attempt_at - ${byMs}` })
+    .where('state', '=', sql.lit('pending'))
+    .where('next_attempt_at', '>', now)
+    .execute();
+}
+
 /** Cancels what waits for endpoints that are disabled or removed, up to `limit`; answers how many that were. */
 export async function cancelOfDisabledEndpoints(
   trx: Trx,
