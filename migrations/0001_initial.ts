@@ -544,6 +544,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index deliveries_leased on deliveries (lease_until) where state = 'sending'`,
     sql`create index deliveries_merchant on deliveries (merchant_id, id)`,
     sql`create index deliveries_endpoint on deliveries (endpoint_id, id)`,
+    sql`create index deliveries_created on deliveries (endpoint_id, created_at)`,
     sql`create index deliveries_failed on deliveries (endpoint_id, id) where state = 'failed'`,
     sql`create index deliveries_failed_merchant on deliveries (merchant_id, id) where state = 'failed'`,
     // What may still be sent again, oldest first.

@@ -38,7 +38,11 @@ import { findPayment, listPayments } from '../../src/storage/payments/views.ts';
 import { countPool, hasActiveAddress } from '../../src/storage/pool/counts.ts';
 import { earliestExpiry, findFreeAddress } from '../../src/storage/pool/locks.ts';
 import { readPoolUse } from '../../src/storage/pool/use.ts';
-import { listReturnedAddresses, listWatchedAddresses } from '../../src/storage/pool/watched-addresses.ts';
+import {
+  listReturnedAddresses,
+  listUsedAddresses,
+  listWatchedAddresses,
+} from '../../src/storage/pool/watched-addresses.ts';
 import type { Db, Trx } from '../../src/storage/schema.ts';
 import {
   countPendingPayments,
@@ -47,13 +51,17 @@ import {
   listPaymentsAfter,
   readMarks,
 } from '../../src/storage/statistics.ts';
+import { countByState, countKept, countRejected } from '../../src/storage/webhooks/counts.ts';
 import { listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { appendEvent, listEvents } from '../../src/storage/webhooks/events.ts';
 import { claimDueDeliveries, findDueEndpoints, findNextDueAt } from '../../src/storage/webhooks/queue.ts';
+import { enqueueRecovery, findOldestExhausted, listRecovering } from '../../src/storage/webhooks/recovery.ts';
+import { enqueueMissed, enqueueReplays } from '../../src/storage/webhooks/replays.ts';
 import {
   cancelOfDisabledEndpoints,
   findExpiredLeases,
   getDeliveryBacklog,
+  moveDue,
 } from '../../src/storage/webhooks/upkeep.ts';
 import { type Asked, listenToQueries } from '../support/asked-queries.ts';
 import { describeDatabases } from '../support/databases.ts';
@@ -75,6 +83,9 @@ const block = { height: tip - 3, hash: '0xb1' as BlockHash, time: Math.floor(now
 const depth = { head: tip, read: tip, final: tip, requiredConfirmations: 15 };
 const nativeTransfer = testTransfer({ token: 'native', currency: 'native', recipient, block });
 
+const replayed = { endpointId: 'we_1', gapMs: 100, at: now };
+const anHour = { since: now - 3_600_000, until: now };
+
 type Hot = Record<string, (trx: Trx) => Promise<unknown>>;
 
 const hot: Hot = {
@@ -89,6 +100,7 @@ const hot: Hot = {
   'chain: overdue': (trx) => listOverduePayments(trx, bsc, { now, blockTime: now / 1000, limit: 200 }),
   'chain: watched addresses': (trx) =>
     listWatchedAddresses(trx, 'evm', { afterId: 990, usedAfter: null }, 1000),
+  'chain: addresses in use': (trx) => listUsedAddresses(trx, 'evm', now - 1_800_000),
   'chain: returned addresses': (trx) => listReturnedAddresses(trx, 'evm', 0),
   'chain: held blocks': (trx) => listHeldBlocks(trx, bsc, { above: tip - 20, upTo: tip }),
   'transfer: its deposit': (trx) => findDeposit(trx, testTransfer()),
@@ -162,6 +174,23 @@ const hot: Hot = {
   'notify: expired leases': (trx) => findExpiredLeases(trx, now, 500),
   'notify: of disabled endpoints': (trx) => cancelOfDisabledEndpoints(trx, { limit: 500, at: now }),
   'notify: backlog': (trx) => getDeliveryBacklog(trx, now),
+  'notify: a clock that was set back': (trx) => moveDue(trx, { now, byMs: 60_000 }),
+  'recovery: endpoints that accept again': (trx) => listRecovering(trx, 'due', 20),
+  'recovery: what was given up there': (trx) =>
+    enqueueRecovery(trx, { ...replayed, since: now - 5 * 86_400_000, limit: 1_000 }),
+  'recovery: the oldest that ran out of attempts': (trx) =>
+    findOldestExhausted(trx, 'we_1', now - 4 * 86_400_000),
+  'replay: what failed in an hour': (trx) =>
+    enqueueReplays(trx, { ...replayed, ...anHour, limit: 1_000, states: ['failed', 'cancelled'] }),
+  'replay: what an endpoint never got in an hour': (trx) =>
+    enqueueMissed(trx, {
+      ...{ ...replayed, ...anHour, limit: 1_000 },
+      merchantId: 'mer_1',
+      types: ['payment.detected'],
+    }),
+  'endpoint: rejected since its rotation': (trx) => countRejected(trx, 'we_1', now - 86_400_000),
+  'endpoint: kept': (trx) => countKept(trx, 'we_1'),
+  'endpoint: states of an hour': (trx) => countByState(trx, { endpointId: 'we_1', since: now - 3_600_000 }),
   'deliveries: of a merchant': (trx) => listDeliveries(trx, { merchantId: 'mer_1', limit: 50 }),
   'deliveries: of an endpoint': (trx) => listDeliveries(trx, { endpointId: 'we_1', limit: 50 }),
   'deliveries: failed ones of an endpoint': (trx) =>
