@@ -120,7 +120,7 @@ export async function listSeen(
 }
 
 /** Deposits of transactions that are read at once: one transaction may have brought tens of thousands. */
-const mostDue = 2_000;
+const mostDue = 1_000;
 
 /** Of the seen deposits of these transactions those that are deep enough, the first of them where they are very many. */
 export async function listDueOfTransactions(
