@@ -355,7 +355,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       (payment_id, status, (length(amount) - decimals) desc, amount desc, id) where payment_id is not null`,
     sql`create index deposits_height on deposits (network, height, id)`,
     sql`create index deposits_seen on deposits (network, height, id) where status = 'seen'`,
-    sql`create index deposits_seen_paid on deposits (network) where status = 'seen' and payment_id is not null`,
+    sql`create index deposits_seen_paid on deposits (network, height)
+      where status = 'seen' and payment_id is not null`,
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
     sql`create index deposits_role on deposits (role, id)`,
     // What reached an address and is nobody's: the payer who sent it looks for it.

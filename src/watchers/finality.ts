@@ -2,6 +2,7 @@ import { type Clock, steadyClock } from '../clock.ts';
 import { recheckPaceMs } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
 import { doubled } from '../core/backoff.ts';
+import { deepEnoughHeight } from '../core/confirmations.ts';
 import type { Logger } from '../log.ts';
 import type { ChainState } from '../storage/chains/chains.ts';
 import { readRecheckMark } from '../storage/chains/recheck-marks.ts';
@@ -22,6 +23,9 @@ import type { TableWatchlist } from './watchlist.ts';
 /** How far the chain is final is asked for this often, ms, where nothing waits for it: one more call, no request. */
 const askedEveryMs = 15_000;
 
+/** Where no address is in use, ms. */
+const restAskedEveryMs = 120_000;
+
 /** Where no deposit waits for it, it is agreed upon this often at least, ms: nodes are behind by it. */
 const agreedEveryMs = 60_000;
 
@@ -33,8 +37,8 @@ const firstPauseMs = 500;
 const longestPauseMs = 15_000;
 
 export type Finality = {
-  /** Whether a poll should ask how far the chain is final. */
-  isAsked(): Promise<boolean>;
+  /** Whether a poll should ask how far the chain is final; `rests`: no address is in use. */
+  isAsked(state: Pick<ChainState, 'head'>, rests: boolean): Promise<boolean>;
   /** Raises the agreed finalized block up to what a node claims, where that is due. */
   raise(state: ChainState, claimed: number | null, signal: AbortSignal): Promise<Raised>;
 };
@@ -60,16 +64,27 @@ export function createFinality(deps: FinalityDeps): Finality {
   const steady = steadyClock(clock);
   const agreement = createFinalizedAgreement({ ...deps, waitMs: chain.secondNodeWaitSeconds * 1000 });
   let askedAt = Number.NEGATIVE_INFINITY;
+  /** The head before the last poll. */
+  let headBefore: number | null = null;
   let agreedAt = Number.NEGATIVE_INFINITY;
   /** Times in a row that a deposit's block was not agreed on, and until when nodes are left alone. */
   let disputes = 0;
   let until = Number.NEGATIVE_INFINITY;
 
-  async function isAsked(): Promise<boolean> {
-    const due = steady() - askedAt >= askedEveryMs || (!isAlone(source) && (await isDue()));
-    if (!due && !(await hasSeenDeposit(db, network))) return false;
+  async function isAsked({ head }: Pick<ChainState, 'head'>, rests: boolean): Promise<boolean> {
+    const rise = Math.max(1, head.height - (headBefore ?? head.height));
+    headBefore = head.height;
+    const everyMs = rests ? restAskedEveryMs : askedEveryMs;
+    const due = steady() - askedAt >= everyMs || (!isAlone(source) && (await isDue()));
+    if (!due && !(await isWaitedFor(head.height + 2 * rise + 1))) return false;
     askedAt = steady();
     return true;
+  }
+
+  /** Whether a deposit waits for nothing else once the head is at `height`. */
+  async function isWaitedFor(height: number): Promise<boolean> {
+    if (chain.finality === 'depth') return false;
+    return hasSeenDeposit(db, network, deepEnoughHeight(height, chain.requiredConfirmations));
   }
 
   async function raise(state: ChainState, claimed: number | null, signal: AbortSignal): Promise<Raised> {

@@ -172,7 +172,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       cursor: state.cursor,
       head: doubtful ? state.cursor : state.head,
       finalizedHeight: state.finalizedHeight,
-      finality: await finality.isAsked(),
+      finality: await finality.isAsked(state, inUse?.size === 0),
       // What lies below the first payment that can be paid in the coin is read as fast as the rest.
       upTo: above !== null && !native ? Math.min(above, known) : known,
       showHead: heads.isDue(),

@@ -178,14 +178,19 @@ export async function findHighestSeen(
   return row?.height ?? null;
 }
 
-/** Whether a payment's deposit is on its way to being confirmed. */
-export async function hasSeenDeposit(db: Db, network: Network): Promise<boolean> {
+/** Whether a payment's deposit is on its way to being confirmed; one in a block at or below `upTo`, where that is given. */
+export async function hasSeenDeposit(
+  db: Db,
+  network: Network,
+  upTo = Number.MAX_SAFE_INTEGER,
+): Promise<boolean> {
   const row = await db
     .selectFrom('deposits')
     .select('id')
     .where('network', '=', network)
     .where('status', '=', sql.lit('seen'))
     .where('payment_id', 'is not', null)
+    .where('height', '<=', upTo)
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

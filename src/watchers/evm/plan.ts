@@ -41,12 +41,17 @@ export type Shown = {
 /** geth takes at most this many values at one place of a filter. */
 const mostRecipients = 1000;
 
+/** No chain is so exact that a minute of it has as many blocks as the one before. */
+const moreThanExpected = 20;
+
 /** What is asked of a node in one batch: the finalized block, `top`, the block at the cursor, logs, whole blocks. */
 export type Plan = {
   calls: RpcCall[];
   expected: Expectation;
   /** The block to read to, where it is known. */
   end: BlockRef | null;
+  /** Where nothing is asked for in the blocks: the node's latest is read to, whichever that is, up to this height. */
+  anyUpTo: number;
   /** The node's latest block as it has shown it in this poll. */
   latest: Header | null;
   /** `latest` where an earlier answer showed the block to read to, or this one should; else that block. */
@@ -79,7 +84,11 @@ export function planRead(
   // What was asked ahead before whole blocks were wanted may be more than can be had of these.
   const useful = ahead !== null && (!native || ahead <= cursor.height + mostFullBlocks);
   const reach = useful ? ahead : cursor.height + widthOf(node, request);
-  const highest = shown === null ? Math.max(head.height, request.expected ?? 0) : head.height;
+  const inUse = below === undefined && watch.size > fewAddresses ? request.inUse : undefined;
+  const size = inUse?.size ?? watch.size;
+  const asksNothing = inUse?.size === 0 && !native && upTo === Number.POSITIVE_INFINITY;
+  const expects = shown === null && !asksNothing;
+  const highest = expects ? Math.max(head.height, request.expected ?? 0) : head.height;
   const wanted = below?.upTo ?? Math.min(highest, upTo);
   const height = Math.max(cursor.height, Math.min(wanted, reach));
   const isAhead = below === undefined && height > head.height;
@@ -105,8 +114,6 @@ export function planRead(
   // The latest block shows by itself that it stands on the cursor, where it is the next one.
   const linked = isAhead && height === cursor.height + 1;
   const cursorAt = linked ? null : calls.push(getHeader(cursor.height)) - 1;
-  const inUse = below === undefined && watch.size > fewAddresses ? request.inUse : undefined;
-  const size = inUse?.size ?? watch.size;
   const asksLogs = height >= from && tokens.length > 0 && size > 0;
   const recipients =
     asksLogs && node.recipientFilter && size <= mostRecipients ? [...(inUse ?? watch.keys())] : null;
@@ -126,6 +133,8 @@ export function planRead(
     calls,
     expected,
     end: known,
+    anyUpTo:
+      asksNothing && top === 'latest' ? Math.max(head.height, request.expected ?? 0) + moreThanExpected : 0,
     latest: shown?.latest ?? null,
     top,
     finalizedAt,

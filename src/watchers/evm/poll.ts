@@ -198,7 +198,9 @@ async function readAnswers(
   const verdict = judgeHeaders(expected, headers, top);
   if (verdict.kind === 'unproven' && isStill(verdict.top, cursor)) return nothingNew(node, request, final);
   if (verdict.kind !== 'proven') return verdict;
-  const { finalized, witnesses, standing } = verdict;
+  const { finalized, witnesses } = verdict;
+  const takesTop = verdict.top.height <= plan.anyUpTo;
+  const standing = takesTop ? verdict.top.height : verdict.standing;
   if (plan.anchorAt !== null && request.below !== undefined)
     judgeAnchor(resultOf(answers[plan.anchorAt]), request.below.anchor, witnesses);
   const finalizedHeight = finalized?.height ?? null;
@@ -231,7 +233,7 @@ async function readAnswers(
   }
 
   // A block that is known is not shown again where the node's latest is further.
-  const to = refOf(full.at(-1) ?? plan.end ?? verdict.top);
+  const to = refOf(full.at(-1) ?? (takesTop ? null : plan.end) ?? verdict.top);
   const shown = [...full, to, verdict.top];
   const known = finalized === null ? shown : [...shown, finalized];
   const transfers = await complete(node, request, context, matched, full, known);
@@ -243,7 +245,7 @@ async function readAnswers(
     kind: 'span',
     span: {
       host: node.host,
-      ...(expected.seen !== undefined || plan.latest !== null ? { young: true } : {}),
+      ...(expected.seen !== undefined || plan.latest !== null || takesTop ? { young: true } : {}),
       to,
       head: headOf(request, plan, verdict.top, latest),
       // That blocks are final which were not read, or may have been replaced, is a claim that nothing has proven.

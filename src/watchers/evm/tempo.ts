@@ -27,8 +27,9 @@ const enoughBlocks = 8;
 /** Timers and clocks are as exact as that, ms. */
 const slackMs = 20;
 
-/** A chain that has not moved for so many blocks' time may stand still. */
+/** A chain that was not seen to move for so many blocks' time, and for so long, ms, may stand still: at rest it is seen once a minute. */
 const mostExpected = 50;
+const longestPauseMs = 90_000;
 
 /** What is held back, in blocks, grows by this after each block that was not there, and shrinks after one that was not expected. */
 const heldBackStep = 0.02;
@@ -36,6 +37,9 @@ const heldBackStep = 0.02;
 export function createTempo(): Tempo {
   let sightings: { height: number; at: number }[] = [];
   let heldBack = 0;
+
+  /** How long the last sighting says something of now, ms. */
+  const longest = (ms: number) => Math.max(mostExpected * ms, longestPauseMs);
 
   /** Ms, by the line that fits the sightings best: each is late by up to a block. Null where it is not known. */
   function blockMs(): number | null {
@@ -63,7 +67,7 @@ export function createTempo(): Tempo {
       const ms = blockMs() ?? Number.POSITIVE_INFINITY;
       // A lower head is of a node that is behind, or of another branch; what was before a long pause, or a clock that was
       // set back, says nothing of now.
-      if (last !== undefined && (height < last.height || at < last.at || at - last.at > mostExpected * ms))
+      if (last !== undefined && (height < last.height || at < last.at || at - last.at > longest(ms)))
         sightings = [];
       sightings.push({ height, at });
       if (sightings.length > mostSightings) sightings.shift();
@@ -74,7 +78,7 @@ export function createTempo(): Tempo {
       const ms = blockMs();
       if (last === undefined || ms === null || last.height !== head.height || now < last.at)
         return head.height;
-      if (now - last.at > mostExpected * ms) return head.height;
+      if (now - last.at > longest(ms)) return head.height;
       const heights = sightings
         .slice(-lookBack)
         .map(({ height, at }) => Math.floor(height + (now - at + slackMs) / ms - heldBack));
