@@ -8,19 +8,22 @@ export type Recording = {
   calls: number;
   /** Of the answers, as they were sent. */
   bytes: number;
+  /** Of the requests. */
+  bytesAsked: number;
 };
 
 /** Stands before a node, passes everything on as it is, and writes down what was asked. */
 export type Recorder = { url: string; recording: Recording; close(): Promise<void> };
 
 export async function startRecorder(upstream: string): Promise<Recorder> {
-  const recording: Recording = { bodies: [], requests: 0, calls: 0, bytes: 0 };
+  const recording: Recording = { bodies: [], requests: 0, calls: 0, bytes: 0, bytesAsked: 0 };
   const server = createServer(async (incoming, outgoing) => {
     try {
       const body = await readBody(incoming);
       const asked = JSON.parse(body) as unknown;
       recording.bodies.push(body);
       recording.requests += 1;
+      recording.bytesAsked += Buffer.byteLength(body);
       recording.calls += Array.isArray(asked) ? asked.length : 1;
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
       const passed = forward(upstream, { method: 'POST', headers }, (answer) => {
