@@ -7,8 +7,8 @@ import type {
   OnchainPayment,
   PaymentStatus,
 } from '../../src/core/payment.ts';
-import { type ChainFacts, decide as decideTally } from '../../src/payments/decide.ts';
-import { receivedAmount } from '../../src/payments/tally.ts';
+import { acceptedAsIs, type ChainFacts, decide as decideTally } from '../../src/payments/decide.ts';
+import { isDust, receivedAmount } from '../../src/payments/tally.ts';
 import {
   createdAt,
   expiresAt,
@@ -319,6 +319,27 @@ test('what was received is the sum of all that the chain still shows, late money
     testDeposit({ amount: 100n, status: 'orphaned' }),
   ];
   expect(receivedAmount(testPayment(), deposits)).toBe(8n);
+});
+
+test('less than the limit is dust, just as much is not', () => {
+  const limit = testPayment().dustAmount;
+  expect(isDust(testPayment(), [testDeposit({ amount: limit - 1n })])).toBe(true);
+  expect(isDust(testPayment(), [testDeposit({ amount: limit - 1n }), testDeposit({ amount: 1n })])).toBe(
+    false,
+  );
+  expect(isDust(testPayment(), [testDeposit({ amount: limit })])).toBe(false);
+  expect(isDust(testPayment(), [testDeposit({ amount: limit, status: 'orphaned' })])).toBe(true);
+});
+
+test('what an operator accepts is needed from then on, and never more than was asked for', () => {
+  const expired = testPayment({ status: 'expired', endedAt: afterExpiry });
+  const sumsOf = (...amounts: number[]) => {
+    const late = amounts.map((amount, i) => confirmed({ id: i + 1, role: 'late', amount: usdt(amount) }));
+    return tallyOf(expired, late, pastExpiry).sums;
+  };
+  expect(acceptedAsIs(expired, sumsOf(20, 10), afterExpiry)?.requiredAmount).toBe(usdt(30));
+  // A part that was too much may be taken back by the chain without any harm.
+  expect(acceptedAsIs(expired, sumsOf(50, 10), afterExpiry)?.requiredAmount).toBe(usdt(50));
 });
 
 describe('whatever the payment, its deposits, the chain and the clock', () => {
