@@ -45,6 +45,23 @@ describeDatabases('accepting a payment', (openTestDb) => {
     expect(await shop.events(payment)).toEqual(['payment.expired', 'payment.late', 'payment.confirmed']);
   });
 
+  test('of more than was asked for, which came late, stays confirmed when the chain takes back what was too much', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create();
+    shop.passTime(2_000);
+    shop.pay(payment, 50);
+    await shop.confirmAll();
+    const length = shop.chains.bsc.length();
+    shop.pay(payment, 10);
+    await shop.confirmAll();
+    await shop.accept(payment);
+    shop.chains.bsc.reorg(shop.chains.bsc.length() - length);
+    await shop.confirmAll();
+    expect(await shop.state(payment)).toBe('confirmed late');
+    expect(await shop.show(payment)).toMatchObject({ actual_crypto_amount: '50.000000' });
+    expect(await shop.events(payment)).not.toContain('payment.reverted');
+  });
+
   test('confirms a cancelled one whose money came after all', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await shop.create();

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Deposit } from '../../src/core/payment.ts';
+import { settlePayment } from '../../src/payments/settle.ts';
+import { inTransaction } from '../../src/storage/database.ts';
 import { listAudit } from '../../src/storage/operators/audit.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
@@ -143,6 +145,23 @@ describeDatabases('attaching an unmatched deposit', (openTestDb) => {
       'payment.reverted',
       'payment.confirmed',
     ]);
+  });
+
+  test('on another network: by the time of that chain the payment does not end', async () => {
+    const shop = await openShop(await openTestDb());
+    const payment = await shop.create();
+    shop.passTime(2_000);
+    const settleBy = (network: 'bsc' | 'ethereum') =>
+      inTransaction(shop.db, (trx) =>
+        settlePayment(trx, payment.id, {
+          network,
+          chain: { cursor: { height: 1_000, time: payment.blockTimeLimit + 1 }, requiredConfirmations: 15 },
+          latePolicy: 'flag',
+          now: payment.expiresAt + 1,
+        }),
+      );
+    expect(await settleBy('ethereum')).toBeNull();
+    expect(await settleBy('bsc')).toMatchObject({ payment: { status: 'expired' } });
   });
 
   test('in another asset that the chain took back for good no longer stands in the way of other money', async () => {
