@@ -71,16 +71,21 @@ export function createHolders(trx: Trx, family: ChainFamily): Holders {
     const holder = listedHere
       ? await once(latest, address.id, () => lockLatestPaymentOfAddress(trx, address.id))
       : null;
-    if (holder !== null && isOpen(holder)) return matchTransfer(transfer, holder);
+    if (holder !== null && isOpen(holder)) return matchHolder(transfer, holder);
     // Nobody holds the address here, but perhaps a payment on a sister chain does: the customer chose the wrong one.
     const expected = await expectedElsewhere(transfer);
     const neverHere = holder === null && expected !== null;
     if (!listedHere || neverHere || (expected !== null && isOpen(expected))) {
       return { role: 'unmatched', reason: 'wrong_network', expected };
     }
+    return holder === null ? matchTransfer(transfer, null) : matchHolder(transfer, holder);
+  }
+
+  /** What was mined before a fresh quote was given the address is late for the payment that had it before. */
+  async function matchHolder(transfer: Transfer, holder: OnchainPayment): Promise<Match> {
     const match = matchTransfer(transfer, holder);
-    // Mined before a fresh quote was given the address: then it is late for the quote before it.
-    if (match.role !== 'unmatched' || match.reason !== 'before_lock' || !holder?.replaces) return match;
+    if (match.role !== 'unmatched' || match.reason !== 'before_lock' || holder.replaces === null)
+      return match;
     return matchReplaced(transfer, holder.replaces, match);
   }
 

@@ -1,6 +1,13 @@
 import type { ChainConfig, PaymentPolicy } from '../config.ts';
 import { type Asset, quoteDecimals } from '../core/assets.ts';
-import { type FiatMoney, fiatExponent, parseFiatCode, usdCentsHalfUp } from '../core/fiat.ts';
+import {
+  convertUp,
+  type FiatCode,
+  type FiatMoney,
+  fiatExponent,
+  parseFiatCode,
+  usdCentsHalfUp,
+} from '../core/fiat.ts';
 import { formatRate, lessToleranceUp, quotePriceUp, quoteUp } from '../core/money.ts';
 import type { FiatAmount, OnchainPayment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
@@ -66,6 +73,14 @@ export function fiatMoneyOf({ minorUnits, currency }: FiatAmount): FiatMoney {
 export function usdCentsOf(price: FiatMoney, rates: Rates): number | null {
   const usdPerUnit = rates.usdPer(price.currency);
   return usdPerUnit === null ? null : Number(usdCentsHalfUp(price, usdPerUnit));
+}
+
+/** A price in another currency, rounded up: the price itself where it is in that. Null when no rate can be trusted. */
+export function priceIn(currency: FiatCode, price: FiatMoney, rates: Rates): bigint | null {
+  if (price.currency === currency) return price.minorUnits;
+  const [usdPerUnit, usdPerOther] = [rates.usdPer(price.currency), rates.usdPer(currency)];
+  if (usdPerUnit === null || usdPerOther === null) return null;
+  return convertUp(price, usdPerUnit, currency, usdPerOther);
 }
 
 function clamp(value: bigint, least: bigint, most: bigint): bigint {
