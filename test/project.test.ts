@@ -100,9 +100,9 @@ const longFiles: Record<string, string> = {
 /** Files of less than 40 lines that a single other one imports, each with its reason. */
 const smallFiles: Record<string, string> = {
   'src/commands/health.ts': 'a command of its own, loaded only when it is asked for',
+  'src/core/transaction-text.ts': 'a parser of what payers paste, tried with any text',
   'src/cli.ts': 'where the program begins',
   'src/api/inbound/routes.ts': 'raw bytes instead of JSON: what providers send',
-  'src/checkout/help.ts': 'what a payer can do when something is not as it should be',
   'src/checkout/qr.ts': 'one library, and how its codes are drawn',
   'src/commands/demo.ts': 'one command, loaded when it is called',
   'src/demo/token-bytecode.ts': 'made by scripts/compile-contracts.ts',

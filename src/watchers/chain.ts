@@ -4,6 +4,7 @@ import { createNodeNotes } from '../nodes/snapshot.ts';
 import { hasOpenPayment } from '../storage/payments/payments.ts';
 import { listenForHeads } from './evm/new-heads.ts';
 import { createLeader } from './leader.ts';
+import { type Finding, lookUpTransaction } from './recheck/look-up.ts';
 import { createRecheck, type RecheckDeps } from './recheck/recheck.ts';
 import { createSource } from './sources.ts';
 import { createWatcher, type StepOutcome } from './watcher.ts';
@@ -16,6 +17,8 @@ export type ChainWatch = {
   firstRead: Promise<void>;
   /** What each node looks like now. */
   endpoints(): NodeStatus[];
+  /** Looks for a transaction that a payer names, with the nodes and by the rules of the watcher. */
+  lookUp(request: Parameters<typeof lookUpTransaction>[1]): Promise<Finding>;
   /** Lets the running step end. */
   stop(): Promise<void>;
 };
@@ -60,17 +63,13 @@ export function watchChain(
   const delay = () => Math.min(last.nextAt - clock(), last.idle ? glanceMs : Number.POSITIVE_INFINITY);
   const loop = runLoop({ name: 'chain', step, delay, log, failed });
 
-  const recheck = createRecheck({
-    ...deps,
-    source,
-    log,
-    onEvents: () => {
-      onEvents();
-      // What was found has to be confirmed.
-      last = { ...last, idle: false };
-      loop.wake();
-    },
-  });
+  const onFound = () => {
+    onEvents();
+    // What was found has to be confirmed.
+    last = { ...last, idle: false };
+    loop.wake();
+  };
+  const recheck = createRecheck({ ...deps, source, log, onEvents: onFound });
   const recheckLoop = runLoop<number>({
     name: 'recheck',
     step: async (signal) =>
@@ -95,6 +94,7 @@ export function watchChain(
     },
     firstRead: firstRead.promise,
     endpoints: source.endpoints,
+    lookUp: (request) => lookUpTransaction({ ...deps, source, log, onEvents: onFound }, request),
     async stop() {
       await Promise.all([heads.stop(), loop.stop(), recheckLoop.stop()]);
       await leader.resign();
