@@ -1,4 +1,5 @@
 import type { Asset, Coin, CoinRate } from './core/assets.ts';
+import type { FeeClass } from './core/chains/known.ts';
 import type { ChainFamily, Finality, Network } from './core/networks.ts';
 
 /** One node of a chain. The URL and the headers may carry keys: never log them, log {@link hostOf}. */
@@ -38,6 +39,8 @@ export type ChainConfig = {
   secondNodeWaitSeconds: number;
   /** Everything that can be paid on this chain, the native coin included where it is on. */
   assets: readonly Asset[];
+  /** What the network usually takes from who sends, as payers are told. */
+  feeClass: FeeClass;
   startBlock: number | 'latest';
   /** The chain's own coin, whether it can be paid with or not. */
   native: { coin: Coin; decimals: number; rate: CoinRate };

@@ -209,6 +209,8 @@ async function start(
     providers: providers.desk,
     registry: metrics.registry,
     nodesOf,
+    lookUp: (network, request) =>
+      watches.get(network)?.lookUp(request) ?? Promise.resolve({ kind: 'unclear' }),
     secrets,
     wakeNotifier: onEvents,
     codeLook: createCodeLook({ config, clock }),

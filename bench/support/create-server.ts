@@ -113,6 +113,7 @@ async function startCreate(name: string, addresses: number) {
     payments,
     providers: noProviders(db),
     registry: new Registry(),
+    lookUp: async () => ({ kind: 'unknown' }),
     nodesOf: () => [],
     secrets: createSecrets(randomBytes(32), 'the bench'),
     wakeNotifier: () => {},

@@ -22,6 +22,16 @@ export type Shell = {
   embedOrigins: readonly string[];
 };
 
+/** What a payer may do beside paying. */
+export type PageOffers = {
+  /** Whether to ask for a fresh quote. */
+  requote: boolean;
+  /** Whether to have a transfer looked for. */
+  find: boolean;
+  /** Where another way to pay is chosen; null where none can be. */
+  choicePath: string | null;
+};
+
 /** What the page of a payment is made of. */
 export type PaymentPage = {
   view: CheckoutView;
@@ -36,6 +46,7 @@ export type PaymentPage = {
   chain: WalletChain | null;
   /** The page of its transaction; null where there is none. */
   explorerUrl: string | null;
+  offers: PageOffers;
   settings: Pick<CheckoutConfig, 'paymentUris' | 'redirectSeconds' | 'embedOrigins'>;
 };
 

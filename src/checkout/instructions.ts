@@ -79,7 +79,7 @@ const colours: Record<TokenName['look'], { ground: string; shape: 'round' | 'squ
 };
 
 /** A mark of its own for each token: another sign, another colour, another shape. */
-function tokenBadge({ look, mark }: TokenName): Html {
+export function tokenBadge({ look, mark }: TokenName): Html {
   const { ground, shape } = colours[look];
   return html`<svg class="badge" viewBox="0 0 28 28" aria-hidden="true">
     <rect width="28" height="28" rx=${shape === 'round' ? 14 : 7} fill=${ground} />

@@ -1,5 +1,5 @@
 import { type PaymentPage, renderDocument } from './document.ts';
-import { helpBlock } from './help.ts';
+import { helpBlock, requoteBlock } from './help.ts';
 import { type Content, type Html, html } from './html.ts';
 import { instructionBlock, isolate, walletBlock } from './instructions.ts';
 import { messagesIn } from './languages/languages.ts';
@@ -75,12 +75,8 @@ const looks: Record<CheckoutState, 'busy' | 'good' | 'warn' | ''> = {
   declined: 'warn',
 };
 
-function statusBlock(
-  { view, explorerUrl }: PaymentPage,
-  words: Messages,
-  told: StateMessages,
-  redirect: number | null,
-): Html {
+function statusBlock(page: PaymentPage, words: Messages, told: StateMessages, redirect: number | null): Html {
+  const { view, explorerUrl } = page;
   const { state, confirmedInSeconds } = view;
   const isolated = words.direction === 'rtl' ? isolateAll(view.words) : view.words;
   const { confirmations, required } = view.words;
@@ -94,6 +90,7 @@ function statusBlock(
     }
     ${confirmedInSeconds === null ? null : html`<p class="hint">${words.about(duration(confirmedInSeconds, words))}</p>`}
     <p>${told.next}</p>
+    ${state === 'expired' ? requoteBlock(page) : null}
     ${view.delayed ? html`<p class="alert">${words.delayed}</p>` : null}
     ${
       view.providerUrl === null
@@ -151,11 +148,12 @@ function clock(seconds: number): string {
   return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)}`;
 }
 
-function duration(seconds: number, words: Messages): string {
+export function duration(seconds: number, words: Messages): string {
   return seconds < 90 ? words.seconds(seconds) : words.minutes(Math.ceil(seconds / 60));
 }
 
-function priceBlock(view: CheckoutView, words: Messages): Html {
+/** What is paid, across from the merchant's name. */
+export function priceBlock(view: Pick<CheckoutView, 'price' | 'orderId'>, words: Messages): Html {
   return html`<p class="price">
     <b>${fiatText(view.price, words.locale)}</b>
     ${view.orderId === '' ? null : html`<span>${words.order(view.orderId)}</span>`}

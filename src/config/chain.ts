@@ -73,6 +73,7 @@ function commonConfig(network: Network, file: ChainFile) {
     idlePollSeconds: file.idlePollSeconds,
     recheckSeconds: file.recheckSeconds,
     secondNodeWaitSeconds: file.secondNodeWaitSeconds,
+    feeClass: file.feeClass,
     startBlock: file.startBlock,
     internalTransfers: 'internalTransfers' in file && file.internalTransfers,
   };

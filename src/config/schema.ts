@@ -121,11 +121,11 @@ const confirmationTier = section({
   ),
 });
 
-type Defaults = Pick<KnownChain, 'requiredConfirmations' | 'finality' | 'pollSeconds'>;
+type Defaults = Pick<KnownChain, 'requiredConfirmations' | 'finality' | 'pollSeconds' | 'feeClass'>;
 
 /** What can be said of every chain. */
 function settings<T extends z.ZodType>(
-  { finality, pollSeconds }: Omit<Defaults, 'requiredConfirmations'>,
+  { finality, pollSeconds, feeClass }: Omit<Defaults, 'requiredConfirmations'>,
   node: T,
 ) {
   return {
@@ -163,6 +163,9 @@ function settings<T extends z.ZodType>(
       .describe(
         'Fewer confirmations for small payments, by depth alone: what a reorg may then cost you is explained in docs/confirmations.md. Smallest first.',
       ),
+    feeClass: oneOf(['low', 'medium', 'high'])
+      .default(feeClass)
+      .describe('What the network usually takes from who sends, as payers who choose a network are told.'),
     startBlock: z
       .union([z.literal('latest'), wholeNumber(0, Number.MAX_SAFE_INTEGER)], {
         error: '"latest" or the height of a block',
@@ -232,7 +235,7 @@ const customChain = section({
     /^\S.{0,38}\S$/u.test(value),
   ).describe('The name that people read, also in webhooks.'),
   confirmations: confirmations.describe(confirmationsHelp),
-  ...settings({ finality: 'depth', pollSeconds: 3 }, endpoint),
+  ...settings({ finality: 'depth', pollSeconds: 3, feeClass: 'medium' }, endpoint),
   native: section({
     symbol: text('a symbol like "MNT"', (value) => /^[A-Za-z][A-Za-z0-9]{0,9}$/.test(value)).describe(
       "The chain's own coin.",

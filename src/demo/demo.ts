@@ -46,7 +46,9 @@ export async function runDemo(options: DemoOptions): Promise<void> {
       'done',
       `${counted(orders.length, 'payment')} confirmed and told by signed webhooks in ${seconds} s`,
     );
-    if (!options.once) await leaveRunning(stage, options);
+    if (options.once) return;
+    await offerCheckout(stage, options);
+    await leaveRunning(stage, options);
   } catch (error) {
     // Ctrl-C is how the demo ends.
     if (!options.signal.aborted) throw error;
@@ -96,6 +98,16 @@ async function playOrder(
   screen.good('webhook', `${told.event} received, its signature verified`);
 }
 
+/** A checkout to open in a browser: whoever chooses there is shown what to pay, and how it goes. */
+async function offerCheckout({ app }: Stage, { screen }: DemoOptions): Promise<void> {
+  screen.step('A checkout in which the customer chooses the coin: open it in a browser');
+  const session = await app.post<{ checkout_url: string }>('/api/v1/checkout-sessions/', {
+    amount_usd_cents: 2_500,
+    external_order_id: 'a-scarf',
+  });
+  screen.detail('checkout', session.checkout_url);
+}
+
 async function leaveRunning(
   { shop, baseUrl, apiKey, adminToken }: Stage,
   { screen, signal }: DemoOptions,
@@ -107,7 +119,7 @@ Everything goes on running. Be the shop:
     -H 'Content-Type: application/json' \\
     -d '{"amount_usd_cents": 4200, "network": "bsc", "currency": "usdt"}'
 
-Be the customer, who pays it in full (put in its payment_number):
+Be the customer, who pays it in full, or what you chose in the checkout (put in the payment_number, which its page shows too):
 
   curl -s -X POST ${shop.url}/pay/PAYMENT_NUMBER
 

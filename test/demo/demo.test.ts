@@ -84,6 +84,13 @@ describe('the demo', () => {
       demo.text().includes(`payment.confirmed of ${number}, its signature verified`),
     );
 
+    const [, checkout = ''] = /checkout +(http\S+)/.exec(shown) ?? [];
+    expect(await (await fetch(checkout)).text()).toContain('BNB Smart Chain (BEP20)');
+    const body = new URLSearchParams({ method: 'ethereum/usdc' });
+    const pay = await fetch(checkout, { method: 'POST', body });
+    expect(pay.url).toMatch(/\/pay\/[A-Za-z0-9_-]{43}/);
+    expect(await pay.text()).toContain('Ethereum (ERC20)');
+
     const urls = urlsIn(shown);
     // Two nodes, the daemon and the shop.
     expect(urls).toHaveLength(4);

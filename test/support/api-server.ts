@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Registry } from '@prometheus-io/client';
 import { onTestFinished } from 'vitest';
 import { type ApiDeps, createApi } from '../../src/api/http/server.ts';
+import type { LookUp } from '../../src/checkout/look.ts';
 import type { Config } from '../../src/config.ts';
 import type { Coin, Currency } from '../../src/core/assets.ts';
 import type { BlockHash } from '../../src/core/chain.ts';
@@ -85,7 +86,7 @@ const start = Date.UTC(2026, 4, 24, 11, 35, 0, 250);
 export async function openApiServer(
   db: Db,
   changes: Partial<Config> = {},
-  more: { adapters?: readonly Adapter[] } = {},
+  more: { adapters?: readonly Adapter[]; lookUp?: LookUp } = {},
 ): Promise<ApiServer> {
   const config = testConfig({ api: { requestsPerSecond: 100_000 }, ...changes });
   let now = start;
@@ -162,6 +163,7 @@ export async function openApiServer(
     payments,
     providers: providers.desk,
     registry,
+    lookUp: more.lookUp ?? (async () => ({ kind: 'unknown' })),
     timeOf: testTime,
     nodesOf: (network) => (network === 'bsc' ? [node] : []),
     secrets,

@@ -155,6 +155,7 @@ export function testPage(facts: Facts, change: Partial<PaymentPage> = {}): Payme
     chain: network === 'bsc' ? { family: 'evm', chainId: 56 } : null,
     explorerUrl: 'https://bscscan.com/tx/0x1',
     settings,
+    offers: { requote: facts.payment.payment.status === 'expired', find: true, choicePath: null },
     ...change,
   };
 }

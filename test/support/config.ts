@@ -34,6 +34,7 @@ export function testChain(network: Network, changes: Partial<ChainConfig> = {}):
     recheckSeconds: 60,
     secondNodeWaitSeconds: 60,
     assets,
+    feeClass: known.feeClass,
     startBlock: 'latest',
     internalTransfers: false,
     native,

@@ -1,49 +1,38 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readAssets } from '../../checkout/assets.ts';
 import { renderPayment } from '../../checkout/page.ts';
-import { type ReadDeps, readBrand, readFacts } from '../../checkout/read.ts';
+import { type ReadDeps, readBrand, readFacts, readOffers } from '../../checkout/read.ts';
 import { presentStatus } from '../../checkout/status.ts';
 import { type CheckoutView, viewPayment } from '../../checkout/view.ts';
 import type { Config } from '../../config.ts';
 import { knownChain } from '../../core/chains/known.ts';
 import type { PaymentView } from '../../core/payment.ts';
 import type { Logger } from '../../log.ts';
-import { hashPaymentToken } from '../../storage/payments/numbers.ts';
 import { findPaymentByToken } from '../../storage/payments/views.ts';
-import { spend } from '../http/auth.ts';
 import { notFound } from '../http/errors.ts';
-import { createLimiter } from '../http/limits.ts';
 import type { Api } from '../routes.ts';
 import { createPageErrors, languageOf, pageHeaders, sendNotFound } from './answers.ts';
 import { registerAssetRoutes } from './assets.ts';
+import type { ReadToken } from './token.ts';
 
 export type CheckoutDeps = ReadDeps & { log: Logger };
 
-/** What a page's token looks like: 32 random bytes. */
-const tokenPattern = /^[A-Za-z0-9_-]{43}$/;
-
-/** Many payers may share a network address; nobody needs as many requests of one page. */
-const pagesPerAddress = 5;
-
 /** What payers see: their payment's page, and what it says as JSON. */
-export async function registerCheckoutRoutes(api: Api, deps: CheckoutDeps): Promise<void> {
-  const { db, config, clock } = deps;
+export async function registerCheckoutRoutes(
+  api: Api,
+  deps: CheckoutDeps,
+  readToken: ReadToken,
+): Promise<void> {
+  const { db, config } = deps;
   const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
   const assets = readAssets(basePath);
-  const { requestsPerSecond } = config.checkout;
-  const byToken = createLimiter({ perSecond: requestsPerSecond, clock });
-  const byAddress = createLimiter({ perSecond: requestsPerSecond * pagesPerAddress, clock });
   api.setErrorHandler(createPageErrors(deps.log, assets));
   registerAssetRoutes(api, db, assets);
 
   /** Null where the token opens nothing. */
   async function find(request: FastifyRequest, reply: FastifyReply): Promise<PaymentView | null> {
-    spend(byAddress, `address ${request.ip}`, reply);
-    const { token } = request.params as { token: string };
-    if (!tokenPattern.test(token)) return null;
-    // Before anything is read, and known to nobody but who has it.
-    spend(byToken, hashPaymentToken(token), reply);
-    return findPaymentByToken(db, token);
+    const token = readToken(request, reply);
+    return token === null ? null : findPaymentByToken(db, token);
   }
 
   api.get('/:token', async (request, reply) => {
@@ -62,6 +51,7 @@ export async function registerCheckoutRoutes(api: Api, deps: CheckoutDeps): Prom
       chain: config.chains[network] ?? null,
       explorerUrl: explorerUrl(view, config),
       settings: config.checkout,
+      offers: await readOffers(deps, payment),
     });
     return pageHeaders(reply, config.checkout.embedOrigins).send(page);
   });

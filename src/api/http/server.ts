@@ -1,9 +1,13 @@
 import helmet from '@fastify/helmet';
 import type { Registry } from '@prometheus-io/client';
 import Fastify from 'fastify';
+import type { LookUp } from '../../checkout/look.ts';
 import type { Logger } from '../../log.ts';
 import { type AdminDeps, registerAdminApi } from '../admin/routes.ts';
+import { registerActionRoutes } from '../checkout/actions.ts';
+import { registerChoiceRoutes } from '../checkout/choice.ts';
 import { registerCheckoutRoutes } from '../checkout/routes.ts';
+import { createReadToken } from '../checkout/token.ts';
 import { registerInboundRoutes } from '../inbound/routes.ts';
 import { type MerchantApiDeps, registerMerchantApi } from '../merchant/routes.ts';
 import type { Api } from '../routes.ts';
@@ -21,6 +25,8 @@ export type ApiDeps = MerchantApiDeps &
   AdminDeps & {
     log: Logger;
     registry: Registry;
+    /** Looks for a transaction that a payer names. */
+    lookUp: LookUp;
     /** Whether the daemon is on its way down. */
     isStopping: () => boolean;
   };
@@ -87,6 +93,15 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   });
   await api.register(async (routes: Api) => registerAdminApi(routes, deps, limiter), { prefix: '/admin/v1' });
   await api.register(async (routes: Api) => registerInboundRoutes(routes, deps, limiter), { prefix: '/in' });
-  await api.register(async (routes: Api) => registerCheckoutRoutes(routes, deps), { prefix: '/pay' });
+  const readToken = createReadToken(deps);
+  await api.register(async (routes: Api) => registerCheckoutRoutes(routes, deps, readToken), {
+    prefix: '/pay',
+  });
+  await api.register(async (routes: Api) => registerActionRoutes(routes, deps, readToken), {
+    prefix: '/pay',
+  });
+  await api.register(async (routes: Api) => registerChoiceRoutes(routes, deps, readToken), {
+    prefix: '/checkout',
+  });
   return api;
 }

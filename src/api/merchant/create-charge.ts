@@ -1,7 +1,8 @@
 import type { z } from 'zod';
-import { convertUp, type FiatMoney, parseFiatCode } from '../../core/fiat.ts';
+import { type FiatMoney, parseFiatCode } from '../../core/fiat.ts';
 import type { PaymentView } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
+import { priceIn } from '../../payments/quote.ts';
 import type { Offer, ProviderDesk } from '../../providers/desk.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { fieldError, serviceError } from '../http/errors.ts';
@@ -11,11 +12,17 @@ import { providerError } from './provider-answers.ts';
 
 type Body = z.output<typeof createPaymentSchema>;
 
-/** The provider that a creation names, if it is one that this merchant may use. */
+/** The providers that this merchant may use. */
+export function offersFor(desk: ProviderDesk, merchantId: string): Offer[] {
+  return desk
+    .offers()
+    .filter(({ enabled, currencies }) => enabled && currencies.length > 0)
+    .filter(({ merchants }) => merchants === null || merchants.includes(merchantId));
+}
+
+/** The provider that a creation names, if it is one of them. */
 export function offerFor(desk: ProviderDesk, network: string, merchantId: string): Offer | null {
-  const offer = desk.offers().find(({ name, enabled }) => name === network && enabled);
-  if (offer === undefined || offer.currencies.length === 0) return null;
-  return offer.merchants === null || offer.merchants.includes(merchantId) ? offer : null;
+  return offersFor(desk, merchantId).find(({ name }) => name === network) ?? null;
 }
 
 /**
@@ -38,19 +45,11 @@ export async function createByProvider(
     );
   }
   const { price } = request;
-  const usdPerOther = rates.usdPer(currency);
-  const usdPerUnit = rates.usdPer(price.currency);
-  const isSame = price.currency === currency;
-  const amount =
-    isSame || usdPerUnit === null || usdPerOther === null
-      ? price.minorUnits
-      : convertUp(price, usdPerUnit, currency, usdPerOther);
   const amountUsdCents = worthInUsdCents(price, rates);
-  const priced = amountUsdCents !== null && (isSame || usdPerOther !== null);
 
   const outcome = await desk.create(offer.name, {
     merchantId: request.merchantId,
-    amount: priced ? amount : null,
+    amount: amountUsdCents === null ? null : priceIn(currency, price, rates),
     currency,
     price: { minorUnits: Number(price.minorUnits), currency: price.currency },
     amountUsdCents: amountUsdCents ?? 0,

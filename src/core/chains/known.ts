@@ -1,6 +1,9 @@
 import type { KnownCoin, KnownToken } from '../assets.ts';
 import type { ChainFamily, Finality, KnownNetwork, Network } from '../networks.ts';
 
+/** Less than some cents, less than a dollar or two, or more. */
+export type FeeClass = 'low' | 'medium' | 'high';
+
 /** What the program knows of a chain, so that the configuration need not say it. */
 export type KnownChain = {
   network: KnownNetwork;
@@ -20,6 +23,8 @@ export type KnownChain = {
   stallSeconds: number;
   /** Finality that has not advanced for so long has stalled. */
   finalityStallSeconds: number;
+  /** What the network usually takes from who sends a token: a payer chooses by it. */
+  feeClass: FeeClass;
   /** Its pages are `<explorer>/tx/<hash>` and `<explorer>/address/<address>` on EVM chains. */
   explorer: string;
   native: { coin: KnownCoin; decimals: number };
@@ -27,7 +32,7 @@ export type KnownChain = {
   tokens: Partial<Record<KnownToken, { address: string; decimals: number; enabled: boolean }>>;
 };
 
-const evm = { family: 'evm', finality: 'depth', stallSeconds: 30 } as const;
+const evm = { family: 'evm', finality: 'depth', stallSeconds: 30, feeClass: 'low' } as const;
 
 /** Rollups call a block final once Ethereum has finalized what they wrote there, which takes up to hours (Linea). */
 const rollup = { ...evm, native: ether(), finalityStallSeconds: 12 * 60 * 60 } as const;
@@ -64,6 +69,7 @@ export const knownChains: Readonly<Record<KnownNetwork, KnownChain>> = {
     pollSeconds: 3,
     stallSeconds: 60,
     finalityStallSeconds: 20 * 60,
+    feeClass: 'high',
     explorer: 'https://etherscan.io',
     native: ether(),
     tokens: {
@@ -83,6 +89,7 @@ export const knownChains: Readonly<Record<KnownNetwork, KnownChain>> = {
     pollSeconds: 1.5,
     stallSeconds: 60,
     finalityStallSeconds: 5 * 60,
+    feeClass: 'high',
     explorer: 'https://tronscan.org',
     native: { coin: 'trx', decimals: 6 },
     tokens: {

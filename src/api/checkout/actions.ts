@@ -1,0 +1,83 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { readAssets } from '../../checkout/assets.ts';
+import { renderNotice } from '../../checkout/document.ts';
+import { messagesIn } from '../../checkout/languages/languages.ts';
+import { lookMessages } from '../../checkout/languages/look.ts';
+import { createLooks, type LookUp } from '../../checkout/look.ts';
+import { renderLook } from '../../checkout/look-page.ts';
+import { readBrand } from '../../checkout/read.ts';
+import type { Config } from '../../config.ts';
+import { familyOf } from '../../core/address.ts';
+import type { PaymentView } from '../../core/payment.ts';
+import { parseTransactionText } from '../../core/transaction-text.ts';
+import type { Logger } from '../../log.ts';
+import { type RequoteDeps, requotePayment } from '../../payments/requote.ts';
+import { findPaymentByToken } from '../../storage/payments/views.ts';
+import type { Api } from '../routes.ts';
+import { createPageErrors, languageOf, pageHeaders, sendNotFound } from './answers.ts';
+import { acceptForms, fieldOf, refuseForeign } from './forms.ts';
+import type { ReadToken } from './token.ts';
+
+export type ActionDeps = RequoteDeps & { config: Config; log: Logger; lookUp: LookUp };
+
+/** What a payer does on the page of a payment: asks for a fresh quote, or for a transfer that is not shown. */
+export async function registerActionRoutes(api: Api, deps: ActionDeps, readToken: ReadToken): Promise<void> {
+  const { db, config, clock, lookUp } = deps;
+  const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
+  const assets = readAssets(basePath);
+  const looks = createLooks({ db, config, clock, lookUp });
+  api.setErrorHandler(createPageErrors(deps.log, assets));
+  acceptForms(api);
+
+  /** Null where the token opens nothing. @throws HttpError for the form of another site. */
+  async function find(request: FastifyRequest, reply: FastifyReply): Promise<PaymentView | null> {
+    const token = readToken(request, reply);
+    refuseForeign(request, config.publicUrl);
+    return token === null ? null : findPaymentByToken(db, token);
+  }
+
+  api.post('/:token/requote', async (request, reply) => {
+    const view = await find(request, reply);
+    const language = languageOf(request, view?.payment.locale ?? '');
+    if (view === null) return sendNotFound(reply, { language, assets });
+    const outcome = await requotePayment(deps, view.payment.paymentToken);
+    const brand = await readBrand(db, view.payment.merchantId, basePath);
+    const notice = (status: number, words: { title: string; text: string }) =>
+      pageHeaders(reply, []).code(status).send(renderNotice({ language, brand, assets }, words));
+    switch (outcome.outcome) {
+      case 'requoted':
+        reply.header('referrer-policy', 'no-referrer');
+        return reply.redirect(`${basePath}/pay/${outcome.paymentToken}?lang=${language}`, 303);
+      case 'not_found':
+        return sendNotFound(reply, { language, assets });
+      case 'refused':
+      case 'all_held':
+        return notice(409, lookMessages[language].requote.refused);
+      case 'rate_unavailable':
+      case 'chain_unavailable':
+      case 'clock_skew':
+        return notice(503, messagesIn(language).unavailable);
+      default:
+        return outcome satisfies never;
+    }
+  });
+
+  api.post('/:token/find', async (request, reply) => {
+    const view = await find(request, reply);
+    const language = languageOf(request, view?.payment.locale ?? '');
+    if (view?.kind !== 'onchain') return sendNotFound(reply, { language, assets });
+    const { payment } = view;
+    const txHash = parseTransactionText(familyOf(payment.address), fieldOf(request, 'transaction'));
+    const outcome = txHash === null ? ({ outcome: 'not_one' } as const) : await looks.look(view, txHash);
+    const status = outcome.outcome === 'not_one' ? 400 : outcome.outcome === 'too_soon' ? 429 : 200;
+    const page = renderLook({
+      outcome,
+      language,
+      brand: await readBrand(db, payment.merchantId, basePath),
+      assets,
+      payPath: `${basePath}/pay/${payment.paymentToken}`,
+      now: clock(),
+    });
+    return pageHeaders(reply, []).code(status).send(page);
+  });
+}
