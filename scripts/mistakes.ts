@@ -587,7 +587,7 @@ export const mistakes: readonly Mistake[] = [
     [
       'the time of a block is guessed',
       'blocks.set(height, refOf(header));',
-      'blocks.set(height, { ...refOf(header), time: (shown[0] ?? refOf(header)).time });',
+      'blocks.set(height, { ...refOf(header), time: header.time + 1 });',
       'finds what is paid to watched addresses, in chain order, with block and amount',
     ],
   ]),
