@@ -8,6 +8,8 @@ export type TcpProxy = {
   blackHole(): void;
   /** Connections made from now on work. The others stay as they are. */
   heal(): void;
+  /** Ends every connection. */
+  cut(): void;
   close(): Promise<void>;
 };
 
@@ -34,6 +36,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
+    cut() {
+      for (const pair of pairs) for (const socket of pair.sockets) socket.destroy();
+    },
     port: (server.address() as AddressInfo).port,
     blackHole() {
       holed = true;

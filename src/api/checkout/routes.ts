@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readAssets } from '../../checkout/assets.ts';
+import { createFeed } from '../../checkout/feed.ts';
 import { renderPayment } from '../../checkout/page.ts';
 import { type ReadDeps, readBrand, readFacts, readOffers } from '../../checkout/read.ts';
 import { presentStatus } from '../../checkout/status.ts';
@@ -13,6 +14,7 @@ import { notFound } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
 import { createPageErrors, languageOf, pageHeaders, sendNotFound } from './answers.ts';
 import { registerAssetRoutes } from './assets.ts';
+import { streamPayment } from './events.ts';
 import type { ReadToken } from './token.ts';
 
 export type CheckoutDeps = ReadDeps & { log: Logger };
@@ -26,6 +28,9 @@ export async function registerCheckoutRoutes(
   const { db, config } = deps;
   const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
   const assets = readAssets(basePath);
+  const feed = createFeed({ ...deps, maxStreams: config.checkout.maxStreams });
+  // Before the server waits for the connections that are open.
+  api.addHook('preClose', feed.stop);
   api.setErrorHandler(createPageErrors(deps.log, assets));
   registerAssetRoutes(api, db, assets);
 
@@ -63,6 +68,13 @@ export async function registerCheckoutRoutes(
     const etag = `"${version}"`;
     reply.headers({ etag, 'cache-control': 'no-cache', 'content-type': 'application/json; charset=utf-8' });
     return request.headers['if-none-match'] === etag ? reply.code(304).send() : reply.send(json);
+  });
+
+  api.get('/:token/events', { exposeHeadRoute: false }, async (request, reply) => {
+    const payment = await find(request, reply);
+    if (payment === null) throw notFound();
+    streamPayment(feed, payment.payment.id, reply);
+    return reply;
   });
 }
 

@@ -38,6 +38,13 @@ export async function viewById(db: Db, id: number): Promise<PaymentView> {
   return view;
 }
 
+/** Those of these payments that there are. */
+export async function viewsById(db: Db, ids: readonly number[]): Promise<Map<number, PaymentView>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.selectFrom('payments').select(['id', 'kind']).where('id', 'in', ids).execute();
+  return new Map((await viewsOfRows(db, rows)).map((view) => [view.payment.id, view]));
+}
+
 /** The payment that a checkout link leads to, whoever's it is; null when there is none. */
 export async function findPaymentByToken(db: Db, paymentToken: string): Promise<PaymentView | null> {
   const row = await db

@@ -1,0 +1,122 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { createFeed, mostOfPayment } from '../../../src/checkout/feed.ts';
+import type { CheckoutStatus } from '../../../src/checkout/status.ts';
+import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
+import { testConfig } from '../../support/config.ts';
+import { describeDatabases, openTestSqlite } from '../../support/databases.ts';
+import { silentLog } from '../../support/log.ts';
+import { waitFor } from '../../support/wait.ts';
+
+type Made = { payment_number: string; payment_token: string };
+
+async function create(api: ApiServer, shop: TestMerchant): Promise<Made> {
+  await api.addAddresses(shop, 'bsc', 1);
+  const json = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' };
+  return (await api.send<Made>('POST', '/api/v1/payments/', { key: shop.key, json })).body;
+}
+
+/** A stream as a browser reads it. */
+async function listen(api: ApiServer, token: string) {
+  const abort = new AbortController();
+  onTestFinished(() => abort.abort());
+  const answer = await fetch(`${api.url}/pay/${token}/events`, { signal: abort.signal });
+  const stream = {
+    status: answer.status,
+    headers: answer.headers,
+    text: '',
+    ended: false,
+    leave: () => abort.abort(),
+  };
+  const read = async () => {
+    for await (const chunk of answer.body ?? []) stream.text += Buffer.from(chunk).toString();
+    stream.ended = true;
+  };
+  read().catch(() => {});
+  return {
+    ...stream,
+    text: () => stream.text,
+    ended: () => stream.ended,
+    statuses: () =>
+      [...stream.text.matchAll(/^id: (\S+)\nevent: status\ndata: (.*)$/gm)].map(([, id, data = '']) => ({
+        id,
+        ...(JSON.parse(data) as CheckoutStatus),
+      })),
+  };
+}
+
+describeDatabases('the events of a payment', (openTestDb) => {
+  test('are a snapshot at once and after each change, and end with the payment', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    const [made, other] = [await create(api, shop), await create(api, shop)];
+    const stream = await listen(api, made.payment_token);
+    expect(stream.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    expect(stream.headers.get('x-accel-buffering')).toBe('no');
+    expect(stream.headers.get('cache-control')).toBe('no-store, no-transform');
+    await waitFor('the snapshot', () => stream.statuses().length === 1);
+    const { id } = stream.statuses()[0] ?? {};
+    expect(id).toBe(
+      (await api.send('GET', `/pay/${made.payment_token}/status`)).headers.get('etag')?.replaceAll('"', ''),
+    );
+    await api.send('POST', `/api/v1/payments/${other.payment_number}/cancel/`, { key: shop.key, json: {} });
+    await api.send('POST', `/api/v1/payments/${made.payment_number}/cancel/`, { key: shop.key, json: {} });
+    await waitFor('the end', () => stream.ended());
+    expect(stream.statuses().map(({ state, final }) => [state, final])).toEqual([
+      ['waiting', false],
+      ['cancelled', true],
+    ]);
+    expect(stream.text()).toContain('\n: ');
+    expect(stream.text()).not.toContain(other.payment_number);
+  });
+
+  test('are told when the time is over, though nothing was written', async () => {
+    const api = await openApiServer(await openTestDb());
+    const { payment_token: token } = await create(api, await api.addMerchant());
+    const stream = await listen(api, token);
+    await waitFor('the snapshot', () => stream.statuses().length === 1);
+    api.advance(1801);
+    await waitFor('the end of the time', () => stream.statuses().at(-1)?.state === 'closing');
+    expect(stream.ended()).toBe(false);
+  });
+});
+
+test('three pages may follow a payment, and a fourth when one has left', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  const { payment_token: token } = await create(api, await api.addMerchant());
+  const streams = [];
+  for (let n = 0; n < mostOfPayment; n++) streams.push(await listen(api, token));
+  expect(streams.map(({ status }) => status)).toEqual([200, 200, 200]);
+  const refused = await listen(api, token);
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '15']);
+  streams[0]?.leave();
+  await waitFor('a place to be free', async () => (await listen(api, token)).status === 200);
+});
+
+test('no more than checkout.maxStreams follow in all', async () => {
+  const checkout = { ...testConfig().checkout, maxStreams: 1 };
+  const api = await openApiServer(await openTestSqlite(), { checkout });
+  const shop = await api.addMerchant();
+  const [one, two] = [await create(api, shop), await create(api, shop)];
+  expect((await listen(api, one.payment_token)).status).toBe(200);
+  expect((await listen(api, two.payment_token)).status).toBe(429);
+  expect((await listen(api, 'A'.repeat(43))).status).toBe(404);
+});
+
+test('a daemon that stops ends every stream, and begins none', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  const shop = await api.addMerchant();
+  const made = await create(api, shop);
+  const feed = createFeed({ db: api.db, config: api.config, clock: api.now, log: silentLog, maxStreams: 10 });
+  const got: string[] = [];
+  const subscriber = {
+    send: ({ version }: { version: string }) => got.push(version),
+    beat: () => {},
+    end: () => got.push('end'),
+  };
+  expect(feed.subscribe(1, subscriber)).not.toBeNull();
+  await waitFor('the snapshot', () => got.length === 1);
+  await feed.stop();
+  expect(got.at(-1)).toBe('end');
+  expect(feed.subscribe(1, subscriber)).toBeNull();
+  expect(made.payment_number).toMatch(/^PAY-/);
+});
