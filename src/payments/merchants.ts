@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import { counted } from '../core/plural.ts';
 import { inTransaction, serializeInserts } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
+import { type BrandChange, changeBrand } from '../storage/operators/brands.ts';
 import {
   type ApiKey,
   addApiKey,
@@ -46,6 +47,19 @@ export async function registerMerchant(
 /** What to tell somebody who has added a merchant whose name another one has. */
 export function namesakeWarning({ id }: Merchant): string {
   return `there is a merchant of this name already, ${id}; "depositd key add" gives it another key, "depositd merchant remove" takes one of them out of use`;
+}
+
+/** Changes how a merchant shows itself to its payers. */
+export async function changeMerchantBrand(
+  { db, clock }: Deps,
+  { merchantId, change, actor }: { merchantId: string; change: BrandChange; actor: string },
+): Promise<void> {
+  await inTransaction(db, async (trx) => {
+    await changeBrand(trx, merchantId, change);
+    const { logo, ...texts } = change;
+    const detail = { ...texts, ...(logo === undefined ? {} : { logo: logo?.type ?? null }) };
+    await recordAudit(trx, { at: clock(), actor, action: 'merchant.changed', subject: merchantId, detail });
+  });
 }
 
 /** Gives a merchant another key, which exists only in this answer. */

@@ -13,6 +13,7 @@ import { detailSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { type AddressRouteDeps, registerAddressRoutes } from './addresses.ts';
 import { registerAuditRoutes } from './audit.ts';
+import { registerBrandRoutes } from './brand.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
 import { registerDeliveryRoutes } from './deliveries.ts';
 import { registerDepositRoutes } from './deposits.ts';
@@ -48,6 +49,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
   });
   await api.register(async (routes: Api) => {
     registerMerchantRoutes(routes, deps);
+    registerBrandRoutes(routes, deps);
     registerAddressRoutes(routes, deps);
     registerRetireRoutes(routes, deps);
     registerDerivedPoolRoutes(routes, deps);

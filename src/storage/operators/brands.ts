@@ -16,6 +16,9 @@ export type MerchantBrand = {
   supportUrl: string;
 };
 
+/** What is not in it stays as it is. `logo: null` removes it. */
+export type BrandChange = Partial<Omit<MerchantBrand, 'logoHash'> & { logo: Logo | null }>;
+
 const unbranded: MerchantBrand = {
   displayName: '',
   logoHash: null,
@@ -52,12 +55,7 @@ export async function findLogo(db: Db, hash: string): Promise<Logo | null> {
   return { type: row.logo_type as Logo['type'], bytes: Buffer.from(row.logo, 'base64') };
 }
 
-/** Writes what is given; the rest stays as it is. `logo: null` removes it. */
-export async function changeBrand(
-  trx: Trx,
-  merchantId: string,
-  change: Partial<Omit<MerchantBrand, 'logoHash'> & { logo: Logo | null }>,
-): Promise<void> {
+export async function changeBrand(trx: Trx, merchantId: string, change: BrandChange): Promise<void> {
   const { logo } = change;
   const columns = {
     ...(change.displayName === undefined ? {} : { display_name: change.displayName }),
