@@ -34,7 +34,7 @@ type Followed = {
 /** From a commit to those who are told of it. */
 const everyMs = 150;
 /** Between two signs of life of a stream. */
-export const heartbeatMs = 15_000;
+const defaultHeartbeatMs = 15_000;
 /** A payment that nothing points to is read anew after this long: its chain may not be read any more. */
 const rereadMs = 30_000;
 /** Streams of one payment. */
@@ -46,7 +46,8 @@ const atOnce = 100;
  * Tells open pages what becomes of their payments. One loop looks for what has changed, however many follow: by the
  * events, the deposits and the heads that were committed, by whatever process. It rests while nobody follows.
  */
-export function createFeed(deps: ReadDeps & { log: Logger; maxStreams: number }): Feed {
+export function createFeed(deps: ReadDeps & { log: Logger; maxStreams: number; heartbeatMs?: number }): Feed {
+  const { heartbeatMs = defaultHeartbeatMs } = deps;
   const followed = new Map<number, Followed>();
   let streams = 0;
   let marks: Marks | null = null;

@@ -1,20 +1,31 @@
+import type { Brand } from './brand.ts';
 import type { PaymentPage } from './document.ts';
 import { type Content, type Html, html } from './html.ts';
 import { choiceMessages } from './languages/choice.ts';
 import { lookMessages } from './languages/look.ts';
-import type { Messages } from './languages/messages.ts';
+import type { CheckoutState, Messages } from './languages/messages.ts';
+import type { CheckoutView } from './view.ts';
+
+/** Where only the shop can say what becomes of the money. */
+export function asksForHelp(state: CheckoutState): boolean {
+  return state === 'late' || state === 'underpaid' || state === 'overpaid' || state === 'wrong_asset';
+}
+
+/** Where the shop's payers find help; null where it has said nothing of that. */
+export function contactUrl(
+  { paymentNumber }: CheckoutView,
+  { supportUrl, supportEmail }: Brand,
+): string | null {
+  if (supportUrl !== '') return supportUrl;
+  return supportEmail === '' ? null : `mailto:${supportEmail}?subject=${encodeURIComponent(paymentNumber)}`;
+}
 
 /** Where a payer turns when something is not as it should be, and a button for those without JavaScript. */
 export function helpBlock(page: PaymentPage, words: Messages): Html {
   const { view, brand, offers, language } = page;
   const choice = choiceMessages[language];
-  const subject = encodeURIComponent(view.paymentNumber);
-  const contact =
-    brand.supportUrl !== ''
-      ? brand.supportUrl
-      : brand.supportEmail === ''
-        ? null
-        : `mailto:${brand.supportEmail}?subject=${subject}`;
+  const contact = asksForHelp(view.state) ? null : contactUrl(view, brand);
+  const back = view.final ? null : view.backUrl;
   return html`${lookBlock(page)}
   <div class="links help">
     ${
@@ -28,11 +39,7 @@ export function helpBlock(page: PaymentPage, words: Messages): Html {
         : html`<a class="button" href=${`${offers.choicePath}?lang=${language}`}>${choice.title}</a>`
     }
     ${contact === null ? null : html`<a class="button" href=${contact} rel="noreferrer">${words.contactShop}</a>`}
-    ${
-      view.backUrl === null || view.final
-        ? null
-        : html`<a class="button" href=${view.backUrl} rel="noreferrer">${words.backToShop}</a>`
-    }
+    ${back === null ? null : html`<a class="button" href=${back} rel="noreferrer">${words.backToShop}</a>`}
     <p class="hint"><bdi>${view.paymentNumber}</bdi></p>
   </div>`;
 }

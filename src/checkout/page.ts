@@ -1,5 +1,5 @@
 import { type PaymentPage, renderDocument } from './document.ts';
-import { helpBlock, requoteBlock } from './help.ts';
+import { asksForHelp, contactUrl, helpBlock, requoteBlock } from './help.ts';
 import { type Content, type Html, html } from './html.ts';
 import { instructionBlock, isolate, walletBlock } from './instructions.ts';
 import { messagesIn } from './languages/languages.ts';
@@ -92,25 +92,33 @@ function statusBlock(page: PaymentPage, words: Messages, told: StateMessages, re
     <p>${told.next}</p>
     ${state === 'expired' ? requoteBlock(page) : null}
     ${view.delayed ? html`<p class="alert">${words.delayed}</p>` : null}
-    ${
-      view.providerUrl === null
-        ? null
-        : html`<p class="go"><a class="button main" rel="noreferrer" href=${view.providerUrl}>${words.toProvider(view.networkName)}</a></p>`
-    }
-    ${
-      view.backUrl !== null && view.final
-        ? html`<p class="go">
-            <a id="back" class="button main" rel="noreferrer" href=${view.backUrl}>${words.backToShop}</a>
-            ${redirect === null ? null : html`<span class="hint"> ${words.returningIn} <span id="redirect">${redirect}</span></span>`}
-          </p>`
-        : null
-    }
+    ${nextStep(page, words, redirect)}
     ${
       explorerUrl === null || view.txHash === ''
         ? null
         : html`<p><a href=${explorerUrl} rel="noopener noreferrer" target="_blank">${words.viewTransaction}</a></p>`
     }
   </div>`;
+}
+
+/** The one thing to do: pay at the provider, ask the shop where something is wrong, go back to it where all is done. */
+function nextStep({ view, brand }: PaymentPage, words: Messages, redirect: number | null): Content {
+  if (view.providerUrl !== null) {
+    const label = words.toProvider(view.networkName);
+    return html`<p class="go"><a class="button main" rel="noreferrer" href=${view.providerUrl}>${label}</a></p>`;
+  }
+  const contact = asksForHelp(view.state) ? contactUrl(view, brand) : null;
+  const back = view.final ? view.backUrl : null;
+  if (contact === null && back === null) return null;
+  return html`<p class="go">
+    ${contact === null ? null : html`<a class="button main" rel="noreferrer" href=${contact}>${words.contactShop}</a>`}
+    ${
+      back === null
+        ? null
+        : html`<a id="back" class=${contact === null ? 'button main' : 'button'} rel="noreferrer" href=${back}>${words.backToShop}</a>`
+    }
+    ${redirect === null ? null : html`<span class="hint">${words.returningIn} <span id="redirect">${redirect}</span></span>`}
+  </p>`;
 }
 
 function isolateAll(words: Words): Words {

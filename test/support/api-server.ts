@@ -71,6 +71,7 @@ export type ApiServer = {
   /** One step of each provider's loop, as the daemon takes them. */
   followProviders(): Promise<void>;
   bridges: readonly Bridge[];
+  close(): Promise<void>;
   /** Says how a chain stands; by default both are read just now, at head 1000. */
   setChain(network: Network, change: Partial<ChainState>): Promise<void>;
   addMerchant(name?: string): Promise<TestMerchant>;
@@ -249,6 +250,7 @@ export async function openApiServer(
         await step(new AbortController().signal);
       }
     },
+    close: () => api.close(),
     setStopping: (value) => {
       stopping = value;
     },

@@ -30,6 +30,8 @@ export function streamPayment(feed: Feed, paymentId: number, reply: FastifyReply
   function begin(): void {
     begun = true;
     reply.hijack();
+    // When it has ended, nothing else comes on this connection: a daemon that stops need not wait for it.
+    raw.shouldKeepAlive = false;
     raw.writeHead(200, {
       ...(reply.getHeaders() as Record<string, string>),
       'content-type': 'text/event-stream; charset=utf-8',
