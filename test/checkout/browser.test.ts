@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import type { AxeResults } from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import decodeQr from 'qr/decode.js';
@@ -369,18 +372,37 @@ test('a TRON wallet makes the transfer with its own tronWeb, after it has shown 
   });
 });
 
+/** A shop's page that shows another in a frame and writes down what that one says. */
+async function serveEmbedding(): Promise<{ origin: string; show(url: string): void }> {
+  let shown = '';
+  const server = createServer((_request, response) => {
+    const script = "told = []; addEventListener('message', (event) => told.push(event.data))";
+    response
+      .setHeader('content-type', 'text/html')
+      .end(`<script>${script}</script><iframe src="${shown}"></iframe>`);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    show: (url) => {
+      shown = url;
+    },
+  };
+}
+
 test('a page in a frame tells its status to the origin that may embed it, and is shown nowhere else', async () => {
-  const origin = 'http://127.0.0.1:48001';
-  const shop = await openShop({ embedOrigins: [origin] });
+  const [own, other] = [await serveEmbedding(), await serveEmbedding()];
+  const shop = await openShop({ embedOrigins: [own.origin] });
+  own.show(shop.url);
+  other.show(shop.url);
   const { page } = await openPage();
-  const embedding = `<script>told = []; addEventListener('message', (event) => told.push(event.data))</script><iframe src="${shop.url}"></iframe>`;
-  for (const at of [origin, 'http://127.0.0.1:48002']) {
-    await page.route(`${at}/`, (route) => route.fulfill({ contentType: 'text/html', body: embedding }));
-  }
-  await page.goto(`${origin}/`);
+  await page.goto(own.origin);
   await soon(() => page.evaluate('told')).toEqual([
     { type: 'depositd:status', payment_number: shop.made.payment_number, status: 'pending' },
   ]);
-  await page.goto('http://127.0.0.1:48002/');
+  await page.goto(other.origin);
   await soon(() => page.frames()[1]?.url()).toMatch(/^chrome-error:/);
 });

@@ -14,7 +14,7 @@ let lastLoad = 0;
 let lastEvent = '';
 let streaming = null;
 let watchdog = 0;
-let poll = 0;
+let resume = () => {};
 let leaving = 0;
 
 const main = () => document.getElementById('payment');
@@ -130,9 +130,11 @@ function heard() {
   watchdog = setTimeout(() => streaming?.abort(), 20000);
 }
 
+/** Waits, or until something else makes it worth a look. */
 const pause = (ms) =>
   new Promise((resolve) => {
-    poll = setTimeout(resolve, ms);
+    resume = resolve;
+    setTimeout(resolve, ms);
   });
 
 /** Follows the stream of events as long as something can still happen; where it cannot, asks every 15 s. */
@@ -181,7 +183,7 @@ function again() {
   load();
   // A phone may have cut the stream while the page slept.
   streaming?.abort();
-  clearTimeout(poll);
+  resume();
 }
 
 async function copy(button) {
