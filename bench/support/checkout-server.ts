@@ -102,6 +102,7 @@ const api = await createApi({
   nodesOf: () => [],
   secrets: createSecrets(randomBytes(32), 'the bench'),
   wakeNotifier: () => {},
+  lookUp: async () => ({ kind: 'unknown' }),
   isStopping: () => false,
 });
 await api.listen({ host: '127.0.0.1', port: 0 });
