@@ -8,7 +8,8 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line.ts'],
     // Processes, not threads: the SQLite addon and child processes behave as in the daemon.
     pool: 'forks',
-    maxWorkers: 2,
+    // More than the cores of a small machine: a third of the tests' time is waiting, for timers and for each other's processes.
+    maxWorkers: 3,
     testTimeout: 30_000,
     // A shared machine may stall for seconds. A test that fails twice fails; here at a desk, once is enough.
     retry: process.env.CI === undefined ? 0 : 1,

@@ -1,9 +1,9 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { PaymentBody } from '../support/api.ts';
 import { type EvmNetwork, type Scenario, startScenario } from '../support/scenario.ts';
 
 let shop: Scenario;
-beforeEach(async () => {
+beforeAll(async () => {
   shop = await startScenario();
   return shop.stop;
 });

@@ -3,7 +3,6 @@ import type { ChargeStatus } from '../../src/core/charge.ts';
 import type { Adapter } from '../../src/providers/provider.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
-import { freshDatabaseUrl } from '../support/databases.ts';
 import { openProviderShop, type ProviderShop, type Shown } from '../support/providers/shop.ts';
 import type { Subject } from '../support/providers/subjects.ts';
 
@@ -13,7 +12,7 @@ import type { Subject } from '../support/providers/subjects.ts';
  */
 
 async function freshDb(): Promise<Db> {
-  const db = await openDatabase(await freshDatabaseUrl('SQLite', { migrated: true }));
+  const db = await openDatabase('sqlite::memory:');
   onTestFinished(() => db.destroy());
   return db;
 }

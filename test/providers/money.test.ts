@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ChargeStatus } from '../../src/core/charge.ts';
 import { openDatabase } from '../../src/storage/database.ts';
-import { freshDatabaseUrl } from '../support/databases.ts';
 import { openProviderShop, type ProviderShop, type Shown } from '../support/providers/shop.ts';
 import type { LedgerCharge } from '../support/providers/stand-in.ts';
 import { chargeSubjects, type Subject } from '../support/providers/subjects.ts';
@@ -211,7 +210,7 @@ describe.each(chargeSubjects.map((subject) => [subject.type, subject] as const))
     }, async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (steps) => {
-          const db = await openDatabase(await freshDatabaseUrl('SQLite', { migrated: true }));
+          const db = await openDatabase('sqlite::memory:');
           onTestFinished(() => db.destroy());
           const shop = await openProviderShop(db, subject);
           const pairs = await live(subject, shop, steps);

@@ -9,8 +9,8 @@ import { tokenKey } from '../payments.ts';
 import type { ScriptedTransfer } from '../scripted-chain.ts';
 import { waitFor } from '../wait.ts';
 import { createSimulatedTronChain, type SimulatedTronChain } from './simulated-chain.ts';
-import type { SimulatedTronNode } from './simulated-node.ts';
-import { chainIdOf, simulatedNodeForTest } from './source.ts';
+import { type SimulatedTronNode, startSimulatedTronNode } from './simulated-node.ts';
+import { chainIdOf } from './source.ts';
 
 /** A daemon on TRON alone, over simulated nodes. */
 export type TronShop = {
@@ -30,6 +30,7 @@ export type TronShop = {
   /** Waits until everything that is mined now was read. */
   untilRead(): Promise<void>;
   eventsOf(payment: PaymentBody): Promise<string[]>;
+  stop(): Promise<void>;
 };
 
 export type TronShopOptions = {
@@ -40,14 +41,23 @@ export type TronShopOptions = {
   payments?: object;
 };
 
-export const addressesInShop = 5;
+/** Enough for a suite that shares a shop. */
+export const addressesInShop = 15;
 
+/** A shop that ends with the test. */
 export async function openTronShop(options: TronShopOptions = {}): Promise<TronShop> {
+  const shop = await startTronShop(options);
+  onTestFinished(shop.stop);
+  return shop;
+}
+
+/** The same for a suite: the caller stops it. */
+export async function startTronShop(options: TronShopOptions = {}): Promise<TronShop> {
   const clock = () => Date.now() + (home?.clockOffsetMs() ?? 0);
   let home: DaemonHome | null = null;
   const chain = createSimulatedTronChain({ clock, finalityLag: options.solidLag ?? 18, height: 40 });
   const nodes = await Promise.all(
-    Array.from({ length: options.nodes ?? 2 }, () => simulatedNodeForTest(chain)),
+    Array.from({ length: options.nodes ?? 2 }, () => startSimulatedTronNode(chain)),
   );
   const opened = createDaemonHome({
     publicUrl: 'https://pay.example.com',
@@ -69,7 +79,6 @@ export async function openTronShop(options: TronShopOptions = {}): Promise<TronS
     },
   });
   home = opened;
-  onTestFinished(() => opened.remove());
   await opened.start();
   const baseUrl = () => opened.current().url;
   const admin = createAdminApi(baseUrl, adminToken);
@@ -128,6 +137,10 @@ export async function openTronShop(options: TronShopOptions = {}): Promise<TronS
     eventsOf: async ({ payment_number }) => {
       const events = await api.allEvents();
       return events.filter(({ body }) => body.payment_id === payment_number).map(({ body }) => body.event);
+    },
+    stop: async () => {
+      await opened.remove();
+      await Promise.all(nodes.map((node) => node.close()));
     },
   };
   await shop.untilRead();
