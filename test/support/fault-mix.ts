@@ -133,7 +133,7 @@ const patience = 5;
 /** Blocks, and so ticks of ten seconds, within which everything is read again: the longest rest is ten minutes. */
 export const mostTicks = 70;
 
-/** By how much a lock may be too early, ms: the first head after a start may be a few blocks old, and stand there. */
+/** By how much a lock may be too early, ms: the first head after a start may be a few blocks old. */
 const mostLateMs = 60_000;
 
 /** What a mix came to. */
@@ -475,15 +475,28 @@ async function checkCustomers(world: World): Promise<void> {
   }
 }
 
-/** Locks are made by the chain's time, give or take a block: whoever lies about a head moves none. */
+/**
+ * Locks are made by the chain's time, give or take what a node may trail by: whoever lies about a head moves none. They
+ * are never later than our clock, which is right, and not much earlier than the last block of the chain then.
+ */
 async function checkLocks({ world, allowedLocks }: Run): Promise<void> {
   for (const { id, createdAt, lockChainTime, paymentNumber } of await allPayments(world)) {
     if (allowedLocks.has(id)) continue;
-    const offMs = lockChainTime - createdAt;
-    if (offMs > lockSlackMs + 1_000 || offMs < -mostLateMs)
-      throw new Error(`${paymentNumber} was locked ${offMs / 1000} s off the chain's time`);
+    const aheadMs = lockChainTime - createdAt;
+    const behindMs = lastBlockTime(world, createdAt) * 1000 - lockChainTime;
+    if (aheadMs > lockSlackMs + 1_000 || behindMs > mostLateMs)
+      throw new Error(
+        `${paymentNumber} was locked ${aheadMs / 1000} s ahead of our clock, ${behindMs / 1000} s behind the chain`,
+      );
     allowedLocks.add(id);
   }
+}
+
+/** Of the blocks that stand now and were there at that time, Unix ms. */
+function lastBlockTime({ chain }: World, at: number): number {
+  let block = chain.head();
+  while (block.time * 1000 > at && block.height > 0) block = chain.at(block.height - 1) ?? block;
+  return block.time;
 }
 
 /** Blocks are read whole when they may hold coins for a payment: none that was in time is missing. */
