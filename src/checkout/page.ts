@@ -102,7 +102,7 @@ function statusBlock(page: PaymentPage, words: Messages, told: StateMessages, re
 }
 
 /** The one thing to do: pay at the provider, ask the shop where something is wrong, go back to it where all is done. */
-function nextStep({ view, brand }: PaymentPage, words: Messages, redirect: number | null): Content {
+function nextStep({ view, brand, offers }: PaymentPage, words: Messages, redirect: number | null): Content {
   if (view.providerUrl !== null) {
     const label = words.toProvider(view.networkName);
     return html`<p class="go"><a class="button main" rel="noreferrer" href=${view.providerUrl}>${label}</a></p>`;
@@ -110,12 +110,13 @@ function nextStep({ view, brand }: PaymentPage, words: Messages, redirect: numbe
   const contact = asksForHelp(view.state) ? contactUrl(view, brand) : null;
   const back = view.final ? view.backUrl : null;
   if (contact === null && back === null) return null;
+  const isFirst = contact === null && !offers.requote;
   return html`<p class="go">
     ${contact === null ? null : html`<a class="button main" rel="noreferrer" href=${contact}>${words.contactShop}</a>`}
     ${
       back === null
         ? null
-        : html`<a id="back" class=${contact === null ? 'button main' : 'button'} rel="noreferrer" href=${back}>${words.backToShop}</a>`
+        : html`<a id="back" class=${isFirst ? 'button main' : 'button'} rel="noreferrer" href=${back}>${words.backToShop}</a>`
     }
     ${redirect === null ? null : html`<span class="hint">${words.returningIn} <span id="redirect">${redirect}</span></span>`}
   </p>`;

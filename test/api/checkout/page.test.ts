@@ -71,9 +71,10 @@ describeDatabases('the page of a payment', (openTestDb) => {
     expect(changed.body).toMatchObject({ state: 'cancelled', final: true, address: null, amount: null });
   });
 
-  test('goes on while its chain is not read, and says that the time is over when it is', async () => {
+  test('goes on while there is no price and its chain is not read, and says that the time is over when it is', async () => {
     const api = await openApiServer(await openTestDb());
     const { path } = await openPage(api);
+    api.setRates({});
     await api.setChain('bsc', { stoppedReason: 'a test' });
     expect((await api.send('GET', path)).text).toContain(messagesIn('en').delayed);
     api.advance(1801);
