@@ -18,11 +18,11 @@ export type FromServer = { port: number; tokens: string[] } | { memory: number }
 export type ToServer = 'memory' | { paid: number };
 
 const perSecond = 200;
-const seconds = 20;
 const paid = 100;
 
 export async function run(args: string[]): Promise<void> {
   const streams = Number(args[0] ?? 5_000);
+  const seconds = Number(args[1] ?? 20);
   const folder = mkdtempSync(join(tmpdir(), 'depositd-bench-'));
   const server = fork(join(import.meta.dirname, 'support/checkout-server.ts'), [folder, String(streams)], {
     execArgv: ['--expose-gc'],
@@ -36,18 +36,18 @@ export async function run(args: string[]): Promise<void> {
   try {
     console.log(`making ${streams.toLocaleString('en')} payments…`);
     const { port, tokens } = await heard<{ port: number; tokens: string[] }>();
-    const alone = await pages(port, tokens);
+    const alone = await pages(port, tokens, seconds);
     const before = (await ask<{ memory: number }>('memory')).memory;
     const open = await Promise.all(tokens.map((token) => openStream(port, token)));
     await Promise.all(open.map(({ told }) => told(1)));
     const after = (await ask<{ memory: number }>('memory')).memory;
-    const beside = await pages(port, tokens);
+    const beside = await pages(port, tokens, seconds);
     const waiting = Promise.all(open.slice(0, paid).map(({ told }) => told(2)));
     const { committedAt } = await ask<{ committedAt: number }>({ paid });
     const times = await waiting;
     for (const { socket } of open) socket.destroy();
     const last = Math.max(...times) - committedAt;
-    report({ alone, beside, streams, bytes: (after - before) / streams, last });
+    report({ alone, beside, streams, seconds, bytes: (after - before) / streams, last });
   } finally {
     server.removeAllListeners();
     if (server.exitCode === null && server.kill()) await once(server, 'exit');
@@ -56,7 +56,7 @@ export async function run(args: string[]): Promise<void> {
 }
 
 /** Latencies of pages that are asked for on time. */
-async function pages(port: number, tokens: readonly string[]) {
+async function pages(port: number, tokens: readonly string[], seconds: number) {
   const latencies: number[] = [];
   const asked: Promise<void>[] = [];
   const begun = performance.now();
@@ -97,11 +97,12 @@ async function openStream(port: number, token: string) {
 
 type Figures = Record<'alone' | 'beside', ReturnType<typeof percentiles>> & {
   streams: number;
+  seconds: number;
   bytes: number;
   last: number;
 };
 
-function report({ alone, beside, streams, bytes, last }: Figures): void {
+function report({ alone, beside, streams, seconds, bytes, last }: Figures): void {
   const row = (name: string, { p50, p99, max }: Figures['alone']) =>
     `| ${name} | ${p50.toFixed(1)} | ${p99.toFixed(1)} | ${max.toFixed(0)} |`;
   const lines = [

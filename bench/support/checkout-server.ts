@@ -18,7 +18,7 @@ import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import { insertDeposits } from '../../src/storage/deposits/deposits.ts';
 import { addMerchant } from '../../src/storage/operators/merchants.ts';
 import { evmAddress } from '../../test/support/addresses.ts';
-import { testDeposit, txHash } from '../../test/support/payments.ts';
+import { testDeposit, testUsdPer, txHash } from '../../test/support/payments.ts';
 import { noProviders } from '../../test/support/providers/no-providers.ts';
 import type { FromServer, ToServer } from '../checkout.ts';
 
@@ -45,7 +45,7 @@ const db = await openDatabase(config.database);
 const clock = Date.now;
 const log = createLogger({ level: 'silent', write: () => {} });
 const rates = {
-  usdPer: () => null,
+  usdPer: testUsdPer,
   quote: () => ({ usdPerCoin: parityRate, sources: ['fixed'], fetchedAt: clock() }),
 };
 const now = clock();

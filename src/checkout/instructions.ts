@@ -114,7 +114,7 @@ export function walletBlock(page: PaymentPage, words: Messages): Content {
         ? null
         : html`<details id="link-qr">
             <summary>${words.linkQr}</summary>
-            <div class="inside">${qrCode(uri, words.linkQr, 'qr-link')}<p class="hint">${words.linkQrHint}</p></div>
+            <div class="inside">${qrCode(uri, words.linkQr, 'qr-link', 'first')}<p class="hint">${words.linkQrHint}</p></div>
           </details>`
     }
   `;

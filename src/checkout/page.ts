@@ -172,10 +172,19 @@ export function priceBlock(view: Pick<CheckoutView, 'price' | 'orderId'>, words:
 /** As people of the language write prices; the plain amount where that is not known. */
 function fiatText({ amount, currency }: CheckoutView['price'], locale: string): string {
   const decimals = amount.split('.')[1]?.length ?? 0;
+  const key = `${locale} ${currency} ${decimals}`;
   try {
-    const form = { style: 'currency', currency, minimumFractionDigits: decimals } as const;
-    return new Intl.NumberFormat(locale, form).format(amount as unknown as number);
+    // Making one takes as long as all the rest of a page; there are few.
+    const form = forms.get(key) ?? priceForm(locale, currency, decimals);
+    forms.set(key, form);
+    return form.format(amount as unknown as number);
   } catch {
     return `${amount} ${currency}`;
   }
+}
+
+const forms = new Map<string, Intl.NumberFormat>();
+
+function priceForm(locale: string, currency: string, decimals: number): Intl.NumberFormat {
+  return new Intl.NumberFormat(locale, { style: 'currency', currency, minimumFractionDigits: decimals });
 }

@@ -33,7 +33,7 @@ export async function readFacts(deps: ReadDeps, payment: PaymentView): Promise<F
   const nothing = payment.deposits.counted < own.dustAmount;
   return {
     ...facts,
-    chain: isOpen(own) ? await readChainFacts(deps, own) : null,
+    chain: isOpen(own) ? await readChainFacts(deps, own, !nothing) : null,
     instead: nothing ? await listInstead(deps.db, own) : [],
     tookBack:
       own.status === 'expired' &&
@@ -42,13 +42,18 @@ export async function readFacts(deps: ReadDeps, payment: PaymentView): Promise<F
   };
 }
 
-async function readChainFacts(deps: ReadDeps, { network }: OnchainPayment): Promise<ChainFacts | null> {
+/** How fast blocks come is measured where somebody waits for them. */
+async function readChainFacts(
+  deps: ReadDeps,
+  { network }: OnchainPayment,
+  isConfirming: boolean,
+): Promise<ChainFacts | null> {
   const { db, config, clock, timeOf = databaseTime } = deps;
   const state = await readChain(db, network);
   if (state === null) return null;
   return {
     available: chainUnavailable(state, await timeOf(db, clock)) === null,
-    blockSeconds: await measureBlockSeconds(db, network),
+    blockSeconds: isConfirming ? await measureBlockSeconds(db, network) : null,
     finalizedHeight: config.chains[network]?.finality === 'finalized' ? state.finalizedHeight : null,
   };
 }
