@@ -9,11 +9,18 @@ beforeAll(async () => {
   return shop.stop;
 });
 
+const setBackSeconds = 1_200;
 const deliveryId = (request: ReceivedRequest) => request.headers['x-payhook-delivery-id'];
 const signedAt = (request: ReceivedRequest) =>
   Number(/^t=([0-9]+),/.exec(String(request.headers['x-payhook-signature']))?.[1]);
 
-test('S51, S52, S55: each of ten attempts and a replay carries the same bytes and a signature that verifies', async () => {
+/** By twenty minutes: nothing waits for as long. */
+async function setClockBack(): Promise<void> {
+  await shop.home.advanceClock(-setBackSeconds);
+  await waitFor('it to be noticed', () => shop.home.logs.some(({ msg }) => msg === 'clock set back'));
+}
+
+test('S51, S52, S55: each of ten attempts and a replay carries the same bytes and a signature that verifies, also where the clock is set back', async () => {
   const payment = await shop.create('bsc', 'usdt');
   const number = payment.payment_number;
   await shop.payAndMine(payment, 1);
@@ -23,6 +30,7 @@ test('S51, S52, S55: each of ten attempts and a replay carries the same bytes an
 
   for (let attempt = 1; attempt <= 10; attempt++) {
     await shop.receiver.waitForEvent('payment.confirmed', number, attempt);
+    if (attempt === 6) await setClockBack();
     // 3.5 seconds, then twice as long each time, and up to a tenth more.
     if (attempt < 10) await shop.home.advanceClock(1.1 * 3.5 * 2 ** (attempt - 1));
   }
@@ -33,6 +41,7 @@ test('S51, S52, S55: each of ten attempts and a replay carries the same bytes an
   expect(new Set(attempts.map(deliveryId)).size).toBe(1);
   // Each was signed anew, at its own time.
   expect(new Set(attempts.map(signedAt)).size).toBe(10);
+  await shop.home.advanceClock(setBackSeconds);
 
   shop.receiver.answerAlways(200);
   const replay = await shop.admin.post(
