@@ -13,7 +13,7 @@ export type Mistake = {
 type Row = [what: string, find: string, replace: string, test: string];
 
 /** Mistakes of one file that tests of one file notice. */
-function planted(file: string, testFile: string, rows: readonly Row[]): Mistake[] {
+export function planted(file: string, testFile: string, rows: readonly Row[]): Mistake[] {
   return rows.map(([what, find, replace, test]) => ({
     what,
     file,

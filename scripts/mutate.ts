@@ -1,5 +1,5 @@
 /**
- * Plants the mistakes of `mistakes.ts` in the sources, one after another, and runs the test that should notice each:
+ * Plants the mistakes of `mistakes.ts` and `payment-mistakes.ts` in the sources, one after another, and runs the test that should notice each:
  * `node scripts/mutate.ts` for all of them, `node scripts/mutate.ts agreement/head` for those whose file or sentence has these
  * words in it. Every file is put back as it was, also when this is interrupted. Exit code 1 when a mistake survives.
  */
@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Mistake, mistakes } from './mistakes.ts';
+import { paymentMistakes } from './payment-mistakes.ts';
 
 const root = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'depositd-mutate-'));
@@ -62,7 +63,9 @@ process.on('SIGINT', () => {
 });
 
 const [words = ''] = process.argv.slice(2);
-const chosen = mistakes.filter(({ file, what }) => `${file}: ${what}`.includes(words));
+const chosen = [...mistakes, ...paymentMistakes].filter(({ file, what }) =>
+  `${file}: ${what}`.includes(words),
+);
 for (const { file, find, what } of chosen) {
   if (readFileSync(join(root, file), 'utf8').split(find).length !== 2)
     throw new Error(`"${what}": ${file} does not have exactly once: ${find}`);

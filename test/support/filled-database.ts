@@ -5,6 +5,9 @@ import type { Db } from '../../src/storage/schema.ts';
 /** Rare among many: what a list filtered by them must not search all the others for. All of them old. */
 const rare = { failed: 5, ethereum: 7, usdc: 9, late: 11, unmatched: 13, otherMerchant: 15 };
 
+/** Payments that are written at once. */
+const portion = 40_000;
+
 /** As many payments as the last rows of it have, pending: the newest. */
 const pendingPayments = 20;
 
@@ -17,7 +20,10 @@ export async function fillDatabase(
   { payments, now, everyMs = 60_000 }: { payments: number; now: number; everyMs?: number },
 ): Promise<void> {
   const n = payments;
-  const rows = `with recursive n(i) as (select 1 union all select i + 1 from n where i < ${n})`;
+  /** Stands for the rows of one portion: no statement may take as long as the program allows a query. */
+  const rows = '/* rows */';
+  const between = (first: number, last: number) =>
+    `with recursive n(i) as (select ${first} union all select i + 1 from n where i < ${last})`;
   const hex = isPostgres(db)
     ? (of: string) => `lpad(to_hex(${of}), 40, '0')`
     : (of: string) => `printf('%040x', ${of})`;
@@ -36,7 +42,7 @@ export async function fillDatabase(
     `insert into merchants (id, name, created_at) values ('mer_1', 'Shop', 0), ('mer_2', 'Other', 0)`,
     `insert into webhook_endpoints (id, merchant_id, url, events, secret, created_at)
       values ('we_1', 'mer_1', 'https://shop.example/', '["payment.confirmed"]', 'sealed', 0)`,
-    `${rows.replace(`< ${n}`, '< 1000')} insert into addresses (merchant_id, network, address, address_key, source, created_at)
+    `${between(1, 1000)} insert into addresses (merchant_id, network, address, address_key, source, created_at)
       select 'mer_1', 'bsc', ${hex('i')}, ${hex('i')}, 'static', 0 from n`,
     `${rows} insert into payments (payment_number, merchant_id, kind, status, network, chain, currency, decimals,
         expected_amount, price_amount, price_currency, amount_usd_cents, external_order_id, customer_email,
@@ -92,6 +98,12 @@ export async function fillDatabase(
         await sql.raw(`set local ${setting}`).execute(trx);
       }
     }
-    for (const statement of statements) await sql.raw(statement).execute(trx);
+    for (const statement of statements) {
+      const end = statement.startsWith(rows) ? n : 1;
+      for (let first = 1; first <= end; first += portion) {
+        const last = Math.min(n, first + portion - 1);
+        await sql.raw(statement.replace(rows, between(first, last))).execute(trx);
+      }
+    }
   });
 }
