@@ -109,7 +109,7 @@ export async function openFaultShop(db: Db, { anvil, tokens, honest }: FaultShop
       world.restart();
       const armed = await arm(illness);
       const payments = await sell();
-      for (let ill = 0; ill < 5; ill++) {
+      for (let ill = 0; ill < 3; ill++) {
         await tick();
         // What an answer shows to be wrong is never recorded, not even for a while.
         const made = (await recorded()).filter((deposit) => !paid.includes(deposit));
