@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import type { OnchainPayment } from '../../../src/core/payment.ts';
+import { readChain } from '../../../src/storage/chains/chains.ts';
 import type { Db } from '../../../src/storage/schema.ts';
 import { createEvmSource } from '../../../src/watchers/evm/source.ts';
 import { evmKey } from '../../support/addresses.ts';
@@ -113,6 +114,46 @@ describeDatabases('a filter of the addresses in use', (openTestDb, kind) => {
       { numRuns: modelRuns(kind === 'SQLite' ? 6 : 2), seed, endOnFailure: true },
     );
     expect(sent).toBeGreaterThan(3);
+  });
+
+  test.each(['asked', 'answered'] as const)(
+    'is used again, at rest too, where something was locked and paid while the latest block was %s',
+    async (when) => {
+      const { world, gate } = await openChain(await openTestDb());
+      for (let block = 0; block < 12; block++) {
+        world.mine();
+        await world.read();
+      }
+      const made: OnchainPayment[] = [];
+      world.pass(60);
+      for (let block = 0; block < 5; block++) world.chain.mine();
+      gate.once(when, async () => {
+        const payment = await world.create();
+        made.push(payment);
+        world.pay(payment);
+        world.chain.mine();
+      });
+      await world.read();
+      await world.read();
+      const [payment] = made;
+      expect(payment && (await world.deposits(payment))).toMatchObject([{ role: 'counted', status: 'seen' }]);
+      expect(world.findings).toEqual([]);
+    },
+  );
+
+  test('goes no further at rest than the chain can have got, on the word of one node', async () => {
+    const { world } = await openChain(await openTestDb());
+    for (let block = 0; block < 12; block++) {
+      world.mine();
+      await world.read();
+    }
+    const before = await readChain(world.db, world.network);
+    for (let block = 0; block < 60; block++) world.chain.mine();
+    world.pass(10);
+    await world.step();
+    const after = await readChain(world.db, world.network);
+    expect(after?.cursor).toEqual(before?.cursor);
+    expect(after?.head.height).toBe((before?.head.height ?? 0) + 60);
   });
 
   test('has those that a payment on another chain holds: money on the wrong one is seen at the head, and is nobody’s by itself', async () => {
