@@ -184,6 +184,7 @@ function creatorOf(db: Db, chain: Config['chains'][string]): PaymentCreator {
         watchRetiredDays: 30,
         derivedLimit: 1_000,
       },
+      sandbox: false,
       chains: { bsc: chain },
     },
     rates: {

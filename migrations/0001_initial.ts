@@ -124,6 +124,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       locale text not null,
       token text not null,
       token_hash text not null unique,
+      livemode ${int} not null default 1 check (livemode in (0, 1)),
       created_at ${int} not null,
       expires_at ${int} not null,
       ended_at ${int}
@@ -159,6 +160,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       replaces text,
       replaced_by text,
       requotes ${int} not null default 0,
+      livemode ${int} not null default 1 check (livemode in (0, 1)),
       payment_token text not null,
       token_hash text not null unique,
       created_at ${int} not null,
@@ -180,6 +182,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     // A payer has one payment at a time, and a payment one fresh quote.
     sql`create unique index payments_session_open on payments (checkout_session)
       where checkout_session is not null and status = 'pending'`,
+    sql`create index payments_sandbox on payments (id) where livemode = 0`,
     sql`create unique index payments_replaces on payments (replaces) where replaces is not null`,
     sql`create index payments_native_ended on payments (network, ended_at) where currency = 'native'`,
 

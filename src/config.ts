@@ -24,6 +24,8 @@ export type ChainConfig = {
   /** The name people read, and the `chain` of a webhook. */
   name: string;
   family: ChainFamily;
+  /** False in a sandbox. */
+  livemode: boolean;
   /** Whether payments can be made; what there are go on being read where they cannot. */
   enabled: boolean;
   rpc: readonly RpcEndpoint[];
@@ -140,6 +142,8 @@ export type CheckoutConfig = {
 export type Config = {
   /** Without a trailing slash. */
   publicUrl: string;
+  /** Whether its money is worth nothing: for an integrator's own tests. */
+  sandbox: boolean;
   listen: { host: string; port: number };
   /** `sqlite:` with an absolute path, or `postgres://…`. */
   database: string;

@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createApi } from './api/http/server.ts';
+import type { AskNode } from './checkout/sandbox.ts';
 import { type Clock, within } from './clock.ts';
 import type { Config } from './config.ts';
 import { formatRate } from './core/money.ts';
 import type { ChainFamily, Network } from './core/networks.ts';
 import { CommandError, reasonOf } from './errors.ts';
 import type { Logger } from './log.ts';
-import { type LoopOptions, runLoop } from './loop.ts';
+import { type LoopOptions, runLoop, systemSleep } from './loop.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { createRpcClient, type RpcClient } from './nodes/json-rpc.ts';
 import { createNotifier, type Notifier } from './notify/deliver.ts';
 import { openSecrets, type Secrets } from './notify/secrets.ts';
 import { createOutbound } from './outbound.ts';
@@ -22,6 +24,7 @@ import { isClockWrong } from './storage/chains/clock.ts';
 import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
 import { createDatabaseClock } from './storage/database-clock.ts';
 import { heartbeatMs, type NotedPrice, noteDaemon, noteDaemonStopped } from './storage/operators/daemons.ts';
+import { hasPaymentOf } from './storage/payments/payments.ts';
 import { forgetOnce, refreshStatistics } from './storage/retention.ts';
 import type { Db } from './storage/schema.ts';
 import { claimDaemon } from './storage/webhooks/claim.ts';
@@ -101,6 +104,7 @@ async function start(
   closers.push(() => claim.release());
   const db = await openDatabase(config.database);
   closers.push(() => db.destroy());
+  await refuseOtherMoney(db, config);
   const time = await createDatabaseClock(db);
   const clock = ownClock ?? time.clock;
   const { dataFolder } = config;
@@ -211,6 +215,7 @@ async function start(
     nodesOf,
     lookUp: (network, request) =>
       watches.get(network)?.lookUp(request) ?? Promise.resolve({ kind: 'unclear' }),
+    ...(config.sandbox ? { askNode: sandboxNodes(config, clock, closers) } : {}),
     secrets,
     wakeNotifier: onEvents,
     codeLook: createCodeLook({ config, clock }),
@@ -224,6 +229,34 @@ async function start(
   const { port } = api.server.address() as AddressInfo;
   const chainsRead = Promise.all([...watches.values()].map(({ firstRead }) => firstRead));
   return { address: { host: config.listen.host, port }, chainsRead };
+}
+
+/** The nodes of a sandbox, for its wallet. */
+function sandboxNodes({ chains }: Config, clock: Clock, closers: Closers): AskNode {
+  const clients = new Map<Network, RpcClient>();
+  for (const { network, rpc } of Object.values(chains)) {
+    const [endpoint] = rpc;
+    if (endpoint === undefined) continue;
+    const client = createRpcClient({ endpoint, clock, sleep: systemSleep });
+    clients.set(network, client);
+    closers.push(() => client.close());
+  }
+  return async ({ network }, method, params) => {
+    const [answer] =
+      (await clients.get(network)?.send([{ method, params }], AbortSignal.timeout(10_000))) ?? [];
+    if (answer === undefined || 'error' in answer) throw new CommandError(`the node refused ${method}`);
+    return answer.result;
+  };
+}
+
+/** What is worth something and what is not never stand in one database. */
+async function refuseOtherMoney(db: Db, { sandbox }: Pick<Config, 'sandbox'>): Promise<void> {
+  if (!(await hasPaymentOf(db, { livemode: sandbox }))) return;
+  throw new CommandError(
+    sandbox
+      ? 'the database holds live payments, and "sandbox" is true in the configuration; give the sandbox a database of its own'
+      : 'the database holds payments of a sandbox; give the live service a database of its own, or set "sandbox": true',
+  );
 }
 
 function pricesOf(rates: RatesService): NotedPrice[] {
@@ -250,6 +283,7 @@ function startNotifier(
     db,
     outbound,
     secrets,
+    livemode: !config.sandbox,
     headerPrefix: config.webhooks.headerPrefix,
     clock,
     log,

@@ -4,6 +4,7 @@ import type { Assets } from './assets.ts';
 import type { Brand } from './brand.ts';
 import { type Content, type Html, html } from './html.ts';
 import { type Language, languageTags, messagesIn } from './languages/languages.ts';
+import { sandboxMessages } from './languages/sandbox.ts';
 import type { CheckoutView } from './view.ts';
 import type { WalletChain } from './wallets.ts';
 
@@ -77,6 +78,7 @@ export function renderDocument(shell: Shell, body: Html): string {
     </head>
     <body>
       <div class="page">
+        ${assets.sandbox ? html`<p class="alert sandbox">${sandboxMessages[language]}</p>` : null}
         <header>
           ${shopName(brand)}
           ${shell.aside}

@@ -4,6 +4,7 @@ import { type Content, type Html, html } from './html.ts';
 import { instructionBlock, isolate, walletBlock } from './instructions.ts';
 import { messagesIn } from './languages/languages.ts';
 import type { CheckoutState, Messages, StateMessages, Words } from './languages/messages.ts';
+import { sandboxPanel } from './sandbox.ts';
 import { presentStatus } from './status.ts';
 import type { CheckoutView } from './view.ts';
 
@@ -53,6 +54,7 @@ function mainBlock(page: PaymentPage, words: Messages, told: StateMessages): Htm
       ${walletBlock(page, words)}
       ${helpBlock(page, words)}
     </div>
+    ${page.assets.sandbox && view.providerUrl === null ? sandboxPanel(new URL(page.url).pathname) : null}
   </main>`;
 }
 

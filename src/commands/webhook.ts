@@ -137,10 +137,10 @@ export async function webhookFinishRotation(id: string, options: CommandOptions)
 }
 
 export async function webhookTest(id: string, options: CommandOptions): Promise<void> {
-  await atWork(options, async ({ db, clock }) => {
+  await atWork(options, async ({ config, db, clock }) => {
     const at = clock();
     const sent = await inTransaction(db, async (trx) => {
-      const queued = await sendTestEvent(trx, { endpointId: id, at });
+      const queued = await sendTestEvent(trx, { endpointId: id, livemode: !config.sandbox, at });
       const endpoint = await getEndpoint(trx, id);
       if (queued.kind === 'queued' && endpoint !== null) {
         const detail = { delivery: queued.delivery.id };

@@ -1,7 +1,7 @@
 import type { ChainConfig, RpcEndpoint } from '../config.ts';
 import { parseAddress } from '../core/address.ts';
 import { type Asset, type CoinRate, knownCoins, parseCoin, parseCurrency } from '../core/assets.ts';
-import { type KnownChain, knownChain } from '../core/chains/known.ts';
+import { type KnownChain, knownChain, knownChains } from '../core/chains/known.ts';
 import { type ChainFamily, type Network, parseNetwork } from '../core/networks.ts';
 import type { CustomChainFile, KnownChainFile, RateFile } from './schema.ts';
 import { decodePercent } from './scrub.ts';
@@ -13,7 +13,11 @@ type TokenFile = CustomChainFile['tokens'][string];
 const unknownPace = { stallSeconds: 60, finalityStallSeconds: 60 * 60 };
 
 /** Fills in what the file leaves to the program, and finds the faults that only entries together make. */
-export function chainConfig(name: string, file: ChainFile): { chain: ChainConfig | null; faults: string[] } {
+export function chainConfig(
+  name: string,
+  file: ChainFile,
+  sandbox: boolean,
+): { chain: ChainConfig | null; faults: string[] } {
   const network = parseNetwork(name);
   if (network === null) {
     return {
@@ -21,12 +25,21 @@ export function chainConfig(name: string, file: ChainFile): { chain: ChainConfig
       faults: [`chains.${name}: expected a name of lower-case letters, digits and dashes`],
     };
   }
-  const chain = 'family' in file ? describedChain(network, file) : knownChainConfig(network, file);
-  const faults = [nameFaults(file, network), doubledNodes(chain), tierFaults(chain), assetFaults(chain)];
+  const described = 'family' in file ? describedChain(network, file) : knownChainConfig(network, file);
+  const chain = { ...described, livemode: !sandbox };
+  const faults = [
+    nameFaults(file, network),
+    doubledNodes(chain),
+    sandboxFaults(chain),
+    tierFaults(chain),
+    assetFaults(chain),
+  ];
   return { chain, faults: faults.flat() };
 }
 
-function knownChainConfig(network: Network, file: KnownChainFile): ChainConfig {
+type Described = Omit<ChainConfig, 'livemode'>;
+
+function knownChainConfig(network: Network, file: KnownChainFile): Described {
   const known = knownChain(network) as KnownChain;
   const native = { ...known.native, rate: knownCoins[known.native.coin] };
   const tokens = Object.entries(file.tokens).flatMap(([name, choice]): [string, TokenFile][] => {
@@ -46,7 +59,7 @@ function knownChainConfig(network: Network, file: KnownChainFile): ChainConfig {
   };
 }
 
-function describedChain(network: Network, file: CustomChainFile): ChainConfig {
+function describedChain(network: Network, file: CustomChainFile): Described {
   const { symbol, decimals, rate, enabled } = file.native;
   const coin = parseCoin(symbol.toLowerCase()) as Asset['coin'];
   const native = { coin, decimals, rate: rateOf(coin, rate) };
@@ -155,6 +168,24 @@ function nameFaults(file: ChainFile, network: Network): string[] {
       (name) =>
         `chains.${network}.tokens.${name}: expected a name of up to 20 lower-case letters, digits, dots and dashes other than "native"`,
     );
+}
+
+/** A sandbox takes its money from chains of its own: what a public network moves is worth something. */
+function sandboxFaults({ livemode, network, chainId, rpc }: ChainConfig): string[] {
+  const isPublic = Object.values(knownChains).some((known) => known.chainId === chainId);
+  if (livemode || !isPublic) return [];
+  return rpc.flatMap(({ url }, index) => {
+    const { hostname, host } = new URL(url);
+    return isLoopback(hostname)
+      ? []
+      : [
+          `chains.${network}.rpc[${index}]: ${host} may be the public network with the chain id ${chainId}; a sandbox takes that id only from a node on this machine, or another chainId`,
+        ];
+  });
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
 function doubledNodes(chain: ChainConfig): string[] {

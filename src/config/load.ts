@@ -111,7 +111,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
   const chains: Config['chains'] = {};
   for (const [name, entry] of Object.entries(file.chains)) {
     if (entry === undefined) continue;
-    const built = chainConfig(name, entry);
+    const built = chainConfig(name, entry, file.sandbox);
     faults.push(...built.faults);
     if (built.chain !== null) chains[built.chain.network] = built.chain;
   }
@@ -122,6 +122,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     : null;
   const config: Config = {
     publicUrl: file.publicUrl.replace(/\/+$/, ''),
+    sandbox: file.sandbox,
     listen: file.listen,
     database: sqlitePath === null ? file.database : `sqlite:${sqlitePath}`,
     dataFolder: sqlitePath === null ? folder : dirname(sqlitePath),

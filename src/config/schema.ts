@@ -260,6 +260,12 @@ export const configSchema = section({
   publicUrl: publicUrl.describe(
     'Where customers reach this service: their payment pages are at <publicUrl>/pay/….',
   ),
+  sandbox: z
+    .boolean({ error: 'true or false' })
+    .default(false)
+    .describe(
+      'true: for trying everything with money that is worth nothing. Payments, pages and webhooks say so (`livemode`). Refused on a database with live payments, and with the chain of a public network on another machine.',
+    ),
   listen: section({
     host: host
       .default('127.0.0.1')

@@ -34,6 +34,7 @@ export type CheckoutSession = {
   locale: string;
   /** Opens the page on which the payer chooses. */
   token: string;
+  livemode: boolean;
   createdAt: number;
   expiresAt: number;
   /** When it left `open`, Unix ms. */

@@ -58,6 +58,8 @@ type CommonPayment = {
   replacedBy: string | null;
   /** How many fresh quotes the order has had up to this one. */
   requotes: number;
+  /** False in a sandbox, whose money is worth nothing. */
+  livemode: boolean;
   paymentToken: string;
   createdAt: number;
   expiresAt: number;

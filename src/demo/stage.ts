@@ -137,6 +137,7 @@ function configuration(baseUrl: string, port: number, chains: Record<DemoNetwork
   const pace = { pollSeconds: 0.2, idlePollSeconds: 1 };
   return {
     publicUrl: baseUrl,
+    sandbox: true,
     listen: { host: '127.0.0.1', port },
     database: 'sqlite:./depositd.db',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax

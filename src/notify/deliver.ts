@@ -26,6 +26,8 @@ export type NotifierOptions = {
   db: Db;
   outbound: Outbound;
   secrets: Secrets;
+  /** False in a sandbox. */
+  livemode?: boolean;
   headerPrefix: string;
   clock: Clock;
   log: Logger;
@@ -81,7 +83,7 @@ const recordedAtOnce = 256;
  * under a lease that ends: sent at least once, never lost.
  */
 export function createNotifier(options: NotifierOptions): Notifier {
-  const { db, outbound, secrets, headerPrefix, clock, log, random = Math.random } = options;
+  const { db, outbound, secrets, headerPrefix, clock, log, random = Math.random, livemode = true } = options;
   const lanes = createLanes({ perEndpoint: options.perEndpoint ?? 4, total: options.total ?? 1024 });
   const sender = createSender({
     outbound,
@@ -154,7 +156,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
         trx,
         ended.unsent.map(({ delivery }) => delivery),
       );
-      const recorded = await recordConclusions(trx, ended.concluded, now);
+      const recorded = await recordConclusions(trx, ended.concluded, { now, livemode });
       const claim = claiming
         ? await claimBatch(trx, due, now, { lanes, secrets, share, onUnreadable })
         : null;
@@ -194,7 +196,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     await followClock(now);
     const leasesUntil = predecessorGone ? Number.POSITIVE_INFINITY : now;
     const done = await inTransaction(db, (trx) =>
-      keepUp(trx, { now, leasesUntil, isOurs: sender.holds, random }),
+      keepUp(trx, { now, livemode, leasesUntil, isOurs: sender.holds, random }),
     );
     if (done.returned === 0) predecessorGone = false;
     upkeepAt = done.returned === 0 ? steady() : Number.NEGATIVE_INFINITY;

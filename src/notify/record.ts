@@ -30,7 +30,7 @@ const failingLimitMs = 5 * 24 * 60 * 60 * 1000;
 export async function recordConclusions(
   trx: Trx,
   conclusions: readonly Conclusion[],
-  now: number,
+  { now, livemode }: { now: number; livemode: boolean },
 ): Promise<Recorded> {
   if (conclusions.length === 0) return { givenUp: [], disabled: [] };
   const changed = await recordAttempts(
@@ -46,7 +46,7 @@ export async function recordConclusions(
       merchantId: endpoint.merchantId,
       type: 'webhook.disabled',
       paymentId: null,
-      body: endpointEventBody('webhook.disabled', endpoint, now),
+      body: endpointEventBody('webhook.disabled', endpoint, { livemode, at: now }),
       at: now,
     });
   }

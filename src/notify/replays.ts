@@ -33,7 +33,7 @@ export type Sent =
 /** Sends `webhook.test` to one endpoint, whether it subscribes to it or not, and to no other. */
 export async function sendTestEvent(
   trx: Trx,
-  { endpointId, at }: { endpointId: string; at: number },
+  { endpointId, at, livemode = true }: { endpointId: string; at: number; livemode?: boolean },
 ): Promise<Sent> {
   const endpoint = await getEndpoint(trx, endpointId);
   if (endpoint === null) return { kind: 'not-found' };
@@ -42,7 +42,7 @@ export async function sendTestEvent(
     merchantId: endpoint.merchantId,
     type: 'webhook.test',
     paymentId: null,
-    body: endpointEventBody('webhook.test', endpoint, at),
+    body: endpointEventBody('webhook.test', endpoint, { livemode, at }),
     at,
   });
   const id = await enqueueDelivery(trx, {

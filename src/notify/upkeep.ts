@@ -25,16 +25,22 @@ export type Upkeep = Recorded & { conclusions: readonly Conclusion[]; returned: 
  */
 export async function keepUp(
   trx: Trx,
-  upkeep: { now: number; leasesUntil: number; isOurs: (deliveryId: number) => boolean; random: () => number },
+  upkeep: {
+    now: number;
+    livemode: boolean;
+    leasesUntil: number;
+    isOurs: (deliveryId: number) => boolean;
+    random: () => number;
+  },
 ): Promise<Upkeep> {
-  const { now, random } = upkeep;
+  const { now, livemode, random } = upkeep;
   const expired = await findExpiredLeases(trx, Math.min(upkeep.leasesUntil, Number.MAX_SAFE_INTEGER), atOnce);
   const lost = expired.filter(({ id }) => !upkeep.isOurs(id));
   const conclusions = lost.map((lease) => {
     const startedAt = lease.leaseUntil - leaseMs;
     return concludeInterrupted(lease, { startedAt, endedAt: Math.max(now, startedAt), random: random() });
   });
-  const recorded = await recordConclusions(trx, conclusions, now);
+  const recorded = await recordConclusions(trx, conclusions, { now, livemode });
   const cancelled = await cancelOfDisabledEndpoints(trx, { limit: atOnce, at: now });
   await bringForward(trx, { now, latest: now + windowMs });
   await forgetEndedRotations(trx, now);

@@ -11,7 +11,7 @@ import { announcePayment, type SettleContext } from './settle.ts';
 
 export type AnnounceContext = Pick<SettleContext, 'now'> & {
   /** The chain that what was recorded is on. */
-  chain: Pick<ChainConfig, 'name' | 'native'>;
+  chain: Pick<ChainConfig, 'name' | 'native' | 'livemode'>;
 };
 
 /** Unmatched deposits of one merchant that are told one by one. What else came at the same time is told in one event. */

@@ -68,7 +68,7 @@ export type CreateOutcome =
 
 export type CreateDeps = {
   db: Db;
-  config: Pick<Config, 'payments' | 'chains'>;
+  config: Pick<Config, 'payments' | 'chains' | 'sandbox'>;
   rates: Rates;
   pools: PoolHealth;
   clock: Clock;
@@ -196,6 +196,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     }
 
     const payment = await insertPayment(trx, {
+      livemode: !config.sandbox,
       ...newPayment(request, asset, quote, now),
       ...lockUnder(state, steadyNow, now, config.payments.lifetimeSeconds),
       chain: chain.name,
@@ -251,7 +252,10 @@ function newPayment(
   asset: Asset,
   quote: PriceQuote,
   now: number,
-): Omit<OnchainPayment, 'id' | 'chain' | 'requiredConfirmations' | 'addressId' | 'address' | keyof Lock> {
+): Omit<
+  OnchainPayment,
+  'id' | 'livemode' | 'chain' | 'requiredConfirmations' | 'addressId' | 'address' | keyof Lock
+> {
   return {
     paymentNumber: newPaymentNumber(now),
     merchantId: request.merchantId,

@@ -41,6 +41,7 @@ export type SessionRequest = {
   cancelUrl: string;
   metadata: Record<string, unknown>;
   locale: string;
+  livemode: boolean;
   expiresInSeconds: number;
   /** `fingerprint` tells two validated bodies apart. */
   idempotency: { key: string; fingerprint: string } | null;
@@ -94,6 +95,7 @@ function newSession(request: SessionRequest, now: number): Omit<CheckoutSession,
     metadata: request.metadata,
     locale: request.locale,
     token: newPaymentToken(),
+    livemode: request.livemode,
     createdAt: now,
     // Whole seconds, as it is shown.
     expiresAt: Math.floor(now / 1000 + request.expiresInSeconds) * 1000,

@@ -24,6 +24,7 @@ export type PresentedSession = {
   payments: string[];
   expires_at: string;
   created_at: string;
+  livemode: boolean;
 };
 
 /** Shows a checkout session to its merchant, as it is at `now`. */
@@ -45,5 +46,6 @@ export function presentSession(view: SessionView, publicUrl: string, now: number
     payments: payments.map(({ paymentNumber }) => paymentNumber),
     expires_at: isoTime(session.expiresAt),
     created_at: isoTime(session.createdAt),
+    livemode: session.livemode,
   };
 }

@@ -33,6 +33,7 @@ export function paymentEventBody(event: EventType, view: PaymentView): string {
     created_at: isoTime(payment.createdAt),
     payment: presentWithoutCheckout(view),
     checkout_session: payment.checkoutSession ?? '',
+    livemode: payment.livemode,
   });
 }
 
@@ -40,7 +41,7 @@ export function paymentEventBody(event: EventType, view: PaymentView): string {
 export function sessionEventBody(event: EventType, view: SessionView, at: number): string {
   const { checkout_url, ...session } = presentSession(view, '', at);
   return JSON.stringify({
-    ...withoutPayment(event, at),
+    ...withoutPayment(event, view.session.livemode, at),
     external_order_id: session.external_order_id,
     amount: null,
     status: session.status,
@@ -58,14 +59,14 @@ export function sessionEventBody(event: EventType, view: SessionView, at: number
 export function unmatchedEventBody(
   shown: readonly (readonly [deposit: Deposit, address: string])[],
   total: number,
-  chain: Pick<ChainConfig, 'name' | 'native'>,
+  chain: Pick<ChainConfig, 'name' | 'native' | 'livemode'>,
   expected: OnchainPayment | null,
 ): string {
   const [first] = shown;
   if (first === undefined) throw new InvariantError('an unmatched deposit that is none');
   const [deposit] = first;
   return JSON.stringify({
-    ...withoutPayment('deposit.unmatched', deposit.seenAt),
+    ...withoutPayment('deposit.unmatched', chain.livemode, deposit.seenAt),
     amount: showAmount(deposit, deposit.amount),
     currency: symbolOn(chain, deposit.currency),
     chain: chain.name,
@@ -97,11 +98,11 @@ export function poolEventBody(
   event: Extract<EventType, 'pool.low' | 'pool.exhausted'>,
   { network, currency }: Pool,
   { total, held }: PoolLoad,
-  chain: Pick<ChainConfig, 'name' | 'native'>,
+  chain: Pick<ChainConfig, 'name' | 'native' | 'livemode'>,
   at: number,
 ): string {
   return JSON.stringify({
-    ...withoutPayment(event, at),
+    ...withoutPayment(event, chain.livemode, at),
     amount: null,
     currency: symbolOn(chain, currency),
     chain: chain.name,
@@ -118,10 +119,10 @@ export function poolEventBody(
 export function endpointEventBody(
   event: EventType,
   endpoint: Pick<Endpoint, 'id' | 'url' | 'description' | 'disabledReason'>,
-  at: number,
+  { livemode, at }: { livemode: boolean; at: number },
 ): string {
   return JSON.stringify({
-    ...withoutPayment(event, at),
+    ...withoutPayment(event, livemode, at),
     endpoint: {
       id: endpoint.id,
       host: new URL(endpoint.url).host,
@@ -132,7 +133,7 @@ export function endpointEventBody(
 }
 
 /** The keys that every event has, in their order, of one that is about no payment. */
-function withoutPayment(event: EventType, at: number) {
+function withoutPayment(event: EventType, livemode: boolean, at: number) {
   return {
     event,
     payment_id: null,
@@ -147,6 +148,7 @@ function withoutPayment(event: EventType, at: number) {
     metadata: {},
     created_at: isoTime(at),
     checkout_session: '',
+    livemode,
   };
 }
 
@@ -158,11 +160,11 @@ function symbolOn({ native }: Pick<ChainConfig, 'native'>, currency: Currency): 
 /** The body of `provider.event`: what a provider sent that has no payments, word for word. It confirms nothing. */
 export function providerEventBody(
   shown: { name: string; label: string; type: string; event: string; body: string },
-  at: number,
+  { livemode, at }: { livemode: boolean; at: number },
 ): string {
   const { label, ...provider } = shown;
   return JSON.stringify({
-    ...withoutPayment('provider.event', at),
+    ...withoutPayment('provider.event', livemode, at),
     amount: null,
     chain: label,
     network: shown.name,

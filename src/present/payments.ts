@@ -55,6 +55,8 @@ export type PresentedPayment = {
   /** Numbers of payments: whose fresh quote this is, and which is a fresh quote of this. */
   replaces: string | null;
   replaced_by: string | null;
+  /** False in a sandbox. */
+  livemode: boolean;
 };
 
 export type PresentedDeposit = {
@@ -117,6 +119,7 @@ export function presentPayment(view: PaymentView, publicUrl: string): PresentedP
     checkout_session: payment.checkoutSession ?? '',
     replaces: payment.replaces,
     replaced_by: payment.replacedBy,
+    livemode: payment.livemode,
     ...(view.kind === 'onchain' ? presentReceived(view) : presentCharge(view)),
   };
 }

@@ -23,6 +23,8 @@ export type Bridge = {
   /** Where its webhooks come in. */
   inboundUrl: string;
   inboundPath: string;
+  /** False in a sandbox. */
+  livemode: boolean;
   /** Hides what gives access to its account. */
   scrub: (text: string) => string;
   /** Why it fails at the moment, as far as this process knows; null while it does not. */
@@ -37,6 +39,7 @@ export type BridgeDeps = {
   /** Seals the paths of webhooks. */
   secrets: { seal(secret: string, id: string): string; unseal(sealed: string, id: string): string };
   publicUrl: string;
+  livemode: boolean;
   clock: Clock;
   log: Logger;
   sleep: Sleep;
@@ -88,6 +91,7 @@ export async function openBridge(config: ProviderConfig, deps: BridgeDeps): Prom
       sleep: deps.sleep,
     }),
     inboundPath,
+    livemode: deps.livemode,
     inboundUrl: `${deps.publicUrl}/in/${name}/${inboundPath}`,
     scrub,
     // After a while nobody knows any more: a shop that leaves it out would never hear that it is well again.

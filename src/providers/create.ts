@@ -32,6 +32,7 @@ export type ChargeRequest = {
   customerEmail: string;
   redirectUrl: string;
   metadata: Record<string, unknown>;
+  livemode: boolean;
   locale?: string;
   checkoutSession?: string | null;
   /** Comes before the payment is written, in the same transaction. Whatever but null refuses it. */
@@ -250,6 +251,7 @@ async function record(
       replaces: null,
       replacedBy: null,
       requotes: 0,
+      livemode: request.livemode,
       paymentToken: newPaymentToken(),
       createdAt: now,
       expiresAt: Math.floor(expiresAt / 1000) * 1000,

@@ -79,7 +79,7 @@ export async function receiveWebhook(
 /** What a provider sends that has no payments is told to its merchants as it is. It confirms nothing. */
 async function passOn(
   trx: Trx,
-  { config, provider }: Bridge,
+  { config, provider, livemode }: Bridge,
   { type, body }: { type: string; body: string },
   now: number,
 ): Promise<void> {
@@ -98,7 +98,7 @@ async function passOn(
       merchantId,
       type: 'provider.event',
       paymentId: null,
-      body: providerEventBody(shown, now),
+      body: providerEventBody(shown, { livemode, at: now }),
       at: now,
     });
   }

@@ -12,7 +12,7 @@ import { createReconciler } from './reconcile.ts';
 
 export type ProvidersDeps = {
   db: Db;
-  config: Pick<Config, 'providers' | 'publicUrl' | 'webhooks'>;
+  config: Pick<Config, 'providers' | 'publicUrl' | 'webhooks' | 'sandbox'>;
   secrets: BridgeDeps['secrets'];
   userAgent: string;
   clock: Clock;
@@ -37,8 +37,19 @@ export type Providers = {
 export async function openProviders(deps: ProvidersDeps): Promise<Providers> {
   const { db, config, secrets, clock, log, onEvents, sleep = systemSleep } = deps;
   const { publicUrl } = config;
+  const livemode = !config.sandbox;
   const outbound = createOutbound({ allowHosts: config.webhooks.allowHosts, userAgent: deps.userAgent });
-  const bridgeDeps = { db, outbound, secrets, publicUrl, clock, log, sleep, adapters: deps.adapters ?? [] };
+  const bridgeDeps = {
+    db,
+    outbound,
+    secrets,
+    publicUrl,
+    livemode,
+    clock,
+    log,
+    sleep,
+    adapters: deps.adapters ?? [],
+  };
   const bridges: Bridge[] = [];
   for (const entry of Object.values(config.providers)) bridges.push(await openBridge(entry, bridgeDeps));
   for (const { provider, open } of await countPendingByProvider(db)) {

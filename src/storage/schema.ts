@@ -106,6 +106,8 @@ export type Schema = {
     token: string;
     /** SHA-256 of the token in hex: how it is looked up. */
     token_hash: string;
+    /** As in `payments`. */
+    livemode: number;
     created_at: number;
     expires_at: number;
     ended_at: number | null;
@@ -143,6 +145,8 @@ export type Schema = {
     replaced_by: Generated<string | null>;
     /** How many fresh quotes of the same order came before, this one included. */
     requotes: Generated<number>;
+    /** 0: of a sandbox, whose money is worth nothing. */
+    livemode: Generated<number>;
     payment_token: string;
     /** SHA-256 of it in hex, by which a page is found: how far two texts are alike, no answer's time tells. */
     token_hash: string;

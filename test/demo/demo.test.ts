@@ -90,6 +90,20 @@ describe('the demo', () => {
     const pay = await fetch(checkout, { method: 'POST', body });
     expect(pay.url).toMatch(/\/pay\/[A-Za-z0-9_-]{43}/);
     expect(await pay.text()).toContain('Ethereum (ERC20)');
+    // Its wallet pays too little, then the rest.
+    const act = (what: string) =>
+      fetch(`${new URL(pay.url).origin}${new URL(pay.url).pathname}/sandbox`, {
+        method: 'POST',
+        body: new URLSearchParams({ act: what }),
+      });
+    expect((await act('less')).status).toBe(200);
+    await waitFor('a part to be shown', async () =>
+      (await (await fetch(pay.url)).text()).includes('data-state="partly_paid"'),
+    );
+    expect((await act('exact')).status).toBe(200);
+    await waitFor('the page to say paid', async () =>
+      (await (await fetch(pay.url)).text()).includes('data-state="paid"'),
+    );
 
     const urls = urlsIn(shown);
     // Two nodes, the daemon and the shop.

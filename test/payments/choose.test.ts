@@ -32,6 +32,7 @@ async function openCheckout(db: Db, options: ShopOptions = {}, expiresInSeconds 
       cancelUrl: '',
       metadata: { sku: 'GOLD' },
       locale: 'fr',
+      livemode: true,
       expiresInSeconds,
       idempotency: null,
     })) as { view: SessionView };

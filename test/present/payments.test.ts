@@ -69,6 +69,7 @@ describe('a payment, as its merchant sees it,', () => {
       ['checkout_session', ''],
       ['replaces', null],
       ['replaced_by', null],
+      ['livemode', true],
     ]);
   });
 
@@ -188,7 +189,11 @@ describe('the body of a payment event', () => {
       ['metadata', { sku: 'GOLD-PLAN' }],
       ['created_at', '2026-05-24T11:35:00Z'],
     ]);
-    expect(Object.keys(body('payment.confirmed', paid)).slice(12)).toEqual(['payment', 'checkout_session']);
+    expect(Object.keys(body('payment.confirmed', paid)).slice(12)).toEqual([
+      'payment',
+      'checkout_session',
+      'livemode',
+    ]);
   });
 
   test('holds the payment as it is retrieved, without what opens the checkout', () => {

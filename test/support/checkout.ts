@@ -79,6 +79,7 @@ export function testProviderPayment(change: Partial<ProviderPayment> = {}): Prov
     replaces,
     replacedBy,
     requotes,
+    livemode: true,
     paymentToken: 'token-of-the-checkout',
     createdAt,
     expiresAt,
@@ -136,7 +137,7 @@ export function testPages(): Record<CheckoutState, Facts> {
   };
 }
 
-export const testAssets = readAssets('');
+export const testAssets = readAssets('', { sandbox: false });
 
 export function testPage(facts: Facts, change: Partial<PaymentPage> = {}): PaymentPage {
   const settings: Pick<CheckoutConfig, 'paymentUris' | 'redirectSeconds' | 'embedOrigins'> = {

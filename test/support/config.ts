@@ -14,6 +14,7 @@ export function testChain(network: Network, changes: Partial<ChainConfig> = {}):
     network,
     name: known.name,
     family: known.family,
+    livemode: true,
     enabled: true,
     rpc: [
       {
@@ -71,6 +72,7 @@ export const testFiatRates: FiatRatesConfig = {
 /** The defaults, with BSC and Ethereum on. */
 export function testConfig(changes: Partial<Config> = {}): Config {
   return {
+    sandbox: false,
     publicUrl: 'https://pay.example.com',
     listen: { host: '127.0.0.1', port: 0 },
     database: 'sqlite::memory:',

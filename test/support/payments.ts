@@ -85,6 +85,7 @@ export function testPayment(changes: Partial<OnchainPayment> = {}): OnchainPayme
     replaces: null,
     replacedBy: null,
     requotes: 0,
+    livemode: true,
     paymentToken: 'token-of-the-checkout',
     createdAt,
     expiresAt,

@@ -17,7 +17,7 @@ const longestOverlap = 30 * 24 * 60 * 60;
 
 /** What an operator does with an endpoint besides changing it. */
 export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
-  const { secrets, wakeNotifier } = deps;
+  const { config, secrets, wakeNotifier } = deps;
   const change = createEndpointChange(deps);
 
   api.route({
@@ -86,7 +86,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
     },
     handler: async (request, reply) => {
       const delivery = await change(request.params, 'tested', async (trx, { id }, at) => {
-        const sent = await sendTestEvent(trx, { endpointId: id, at });
+        const sent = await sendTestEvent(trx, { endpointId: id, livemode: !config.sandbox, at });
         if (sent.kind === 'endpoint-disabled') throw endpointDisabled();
         if (sent.kind === 'not-found') throw notFound();
         return { result: sent.delivery, detail: { delivery: sent.delivery.id } };

@@ -50,7 +50,7 @@ const allowSameUrl = z
 
 export type WebhookRouteDeps = {
   db: Db;
-  config: Pick<Config, 'webhooks'>;
+  config: Pick<Config, 'webhooks' | 'sandbox'>;
   clock: Clock;
   secrets: Secrets;
   /** Deliveries were queued. */

@@ -1,15 +1,18 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readAssets } from '../../checkout/assets.ts';
+import { noBrand } from '../../checkout/brand.ts';
 import { renderNotice } from '../../checkout/document.ts';
 import { messagesIn } from '../../checkout/languages/languages.ts';
 import { lookMessages } from '../../checkout/languages/look.ts';
 import { createLooks, type LookUp } from '../../checkout/look.ts';
 import { renderLook } from '../../checkout/look-page.ts';
 import { readBrand } from '../../checkout/read.ts';
+import { type AskNode, createSandboxWallet, sandboxActs } from '../../checkout/sandbox.ts';
 import type { Config } from '../../config.ts';
 import { familyOf } from '../../core/address.ts';
 import type { PaymentView } from '../../core/payment.ts';
 import { parseTransactionText } from '../../core/transaction-text.ts';
+import { reasonOf } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { type RequoteDeps, requotePayment } from '../../payments/requote.ts';
 import { findPaymentByToken } from '../../storage/payments/views.ts';
@@ -18,13 +21,13 @@ import { createPageErrors, languageOf, pageHeaders, sendNotFound } from './answe
 import { acceptForms, fieldOf, refuseForeign } from './forms.ts';
 import type { ReadToken } from './token.ts';
 
-export type ActionDeps = RequoteDeps & { config: Config; log: Logger; lookUp: LookUp };
+export type ActionDeps = RequoteDeps & { config: Config; log: Logger; lookUp: LookUp; askNode?: AskNode };
 
 /** What a payer does on the page of a payment: asks for a fresh quote, or for a transfer that is not shown. */
 export async function registerActionRoutes(api: Api, deps: ActionDeps, readToken: ReadToken): Promise<void> {
-  const { db, config, clock, lookUp } = deps;
+  const { db, config, clock, lookUp, askNode } = deps;
   const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
-  const assets = readAssets(basePath);
+  const assets = readAssets(basePath, config);
   const looks = createLooks({ db, config, clock, lookUp });
   api.setErrorHandler(createPageErrors(deps.log, assets));
   acceptForms(api);
@@ -61,6 +64,26 @@ export async function registerActionRoutes(api: Api, deps: ActionDeps, readToken
         return outcome satisfies never;
     }
   });
+
+  if (config.sandbox && askNode !== undefined) {
+    const wallet = createSandboxWallet(config, askNode);
+    api.post('/:token/sandbox', async (request, reply) => {
+      const view = await find(request, reply);
+      const language = languageOf(request, view?.payment.locale ?? '');
+      const act = sandboxActs.find((one) => one === fieldOf(request, 'act'));
+      if (view?.kind !== 'onchain' || act === undefined) return sendNotFound(reply, { language, assets });
+      try {
+        await wallet.act(view, act);
+      } catch (error) {
+        const notice = { title: 'Sandbox wallet', text: reasonOf(error) };
+        return pageHeaders(reply, [])
+          .code(502)
+          .send(renderNotice({ language, brand: noBrand, assets }, notice));
+      }
+      reply.header('referrer-policy', 'no-referrer');
+      return reply.redirect(`${basePath}/pay/${view.payment.paymentToken}`, 303);
+    });
+  }
 
   api.post('/:token/find', async (request, reply) => {
     const view = await find(request, reply);

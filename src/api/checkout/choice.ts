@@ -41,7 +41,7 @@ type NotMade = MethodTrouble['kind'] | 'busy';
 export async function registerChoiceRoutes(api: Api, deps: ChoiceDeps, readToken: ReadToken): Promise<void> {
   const { db, config, clock, rates, payments, providers } = deps;
   const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
-  const assets = readAssets(basePath);
+  const assets = readAssets(basePath, config);
   const { embedOrigins } = config.checkout;
   api.setErrorHandler(createPageErrors(deps.log, assets));
   acceptForms(api);
@@ -174,6 +174,7 @@ export async function registerChoiceRoutes(api: Api, deps: ChoiceDeps, readToken
       if (currency === null || !offer.currencies.includes(currency)) return refused('no_address');
       const outcome = await providers.create(offer.name, {
         ...order,
+        livemode: session.livemode,
         amount: priceIn(currency, price, rates),
         currency,
         price: session.price,

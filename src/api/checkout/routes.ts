@@ -27,7 +27,7 @@ export async function registerCheckoutRoutes(
 ): Promise<void> {
   const { db, config } = deps;
   const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
-  const assets = readAssets(basePath);
+  const assets = readAssets(basePath, config);
   const feed = createFeed({ ...deps, maxStreams: config.checkout.maxStreams });
   // Before the server waits for the connections that are open.
   api.addHook('preClose', feed.stop);

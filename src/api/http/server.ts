@@ -2,6 +2,7 @@ import helmet from '@fastify/helmet';
 import type { Registry } from '@prometheus-io/client';
 import Fastify from 'fastify';
 import type { LookUp } from '../../checkout/look.ts';
+import type { AskNode } from '../../checkout/sandbox.ts';
 import type { Logger } from '../../log.ts';
 import { type AdminDeps, registerAdminApi } from '../admin/routes.ts';
 import { registerActionRoutes } from '../checkout/actions.ts';
@@ -27,6 +28,8 @@ export type ApiDeps = MerchantApiDeps &
     registry: Registry;
     /** Looks for a transaction that a payer names. */
     lookUp: LookUp;
+    /** For the wallet of a sandbox. */
+    askNode?: AskNode;
     /** Whether the daemon is on its way down. */
     isStopping: () => boolean;
   };

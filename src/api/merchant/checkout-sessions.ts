@@ -37,7 +37,7 @@ const sessionPath = z.object({ id: z.string() });
 
 export type SessionRouteDeps = {
   db: Db;
-  config: Pick<Config, 'chains' | 'publicUrl'>;
+  config: Pick<Config, 'chains' | 'publicUrl' | 'sandbox'>;
   clock: Clock;
   rates: Rates;
   providers: ProviderDesk;
@@ -93,6 +93,7 @@ export function registerSessionRoutes(api: Api, deps: SessionRouteDeps): void {
             cancelUrl: body.cancel_url,
             metadata: body.metadata,
             locale: body.locale,
+            livemode: !config.sandbox,
             expiresInSeconds: body.expires_in_seconds,
             idempotency,
           },

@@ -34,7 +34,12 @@ export async function createByProvider(
   { desk, rates }: { desk: ProviderDesk; rates: Rates },
   offer: Offer,
   body: Body,
-  request: { merchantId: string; price: FiatMoney; idempotency: { key: string; fingerprint: string } | null },
+  request: {
+    merchantId: string;
+    livemode: boolean;
+    price: FiatMoney;
+    idempotency: { key: string; fingerprint: string } | null;
+  },
 ): Promise<{ outcome: 'created' | 'replayed'; view: PaymentView }> {
   const currency = parseFiatCode(body.currency);
   if (currency === null || !offer.currencies.includes(currency)) {
@@ -58,6 +63,7 @@ export async function createByProvider(
     redirectUrl: body.redirect_url,
     metadata: body.metadata,
     locale: body.locale,
+    livemode: request.livemode,
     idempotency: request.idempotency,
   });
   if (outcome === null) throw fieldError('network', 'there is no such network here');

@@ -21,7 +21,7 @@ import {
 } from './schemas.ts';
 
 export type CreateRouteDeps = {
-  config: Pick<Config, 'chains' | 'providers' | 'publicUrl'>;
+  config: Pick<Config, 'chains' | 'providers' | 'publicUrl' | 'sandbox'>;
   payments: PaymentCreator;
   providers: ProviderDesk;
   rates: Rates;
@@ -59,7 +59,12 @@ export function registerCreateRoute(api: Api, { config, payments, providers, rat
       const offer = offerFor(providers, body.network, merchantId);
       if (offer !== null) {
         const made = await inFlight.exclusively(exclusive, () =>
-          createByProvider({ desk: providers, rates }, offer, body, { merchantId, price, idempotency }),
+          createByProvider({ desk: providers, rates }, offer, body, {
+            merchantId,
+            livemode: !config.sandbox,
+            price,
+            idempotency,
+          }),
         );
         return answer(reply, made);
       }

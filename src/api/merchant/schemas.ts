@@ -124,6 +124,8 @@ const providerSchema = z.object({
   disputed: z.boolean().describe('Whether the customer disputed it. That does not move `status`.'),
 });
 
+export const livemodeSchema = z.boolean().describe('False in a sandbox, whose money is worth nothing.');
+
 const priceSchema = z
   .object({ amount: z.string(), currency: z.string() })
   .describe('As you gave it.')
@@ -160,6 +162,7 @@ export const paymentSchema = z
       .nullable()
       .describe('The expired payment of which this is a fresh quote, by its number.'),
     replaced_by: z.string().nullable().describe('The payment that is a fresh quote of this one.'),
+    livemode: livemodeSchema,
     payment_token: z.string().describe('Opens the checkout page: keep it on your server.'),
     checkout_url: z.string().describe('Send your customer here.'),
     expires_at: timeSchema,
@@ -203,6 +206,7 @@ export const sessionSchema = z
     payments: z.array(z.string()).describe('The numbers of the payments made in it, the newest last.'),
     expires_at: timeSchema,
     created_at: timeSchema,
+    livemode: livemodeSchema,
   })
   .meta({ id: 'CheckoutSession' });
 

@@ -4,6 +4,7 @@ import {
   amountSchema,
   countSchema,
   currencySchema,
+  livemodeSchema,
   networkSchema,
   paymentSchema,
   sessionSchema,
@@ -41,6 +42,7 @@ export const webhookBodySchema = z
       .describe(
         'The checkout session that the payment was chosen in, or that this is about; empty for none.',
       ),
+    livemode: livemodeSchema,
     payment: paymentSchema
       .omit({ payment_token: true, checkout_url: true })
       .optional()

@@ -39,6 +39,7 @@ export function selectPayments(db: Db) {
       'payments.replaces',
       'payments.replaced_by',
       'payments.requotes',
+      'payments.livemode',
       'payments.payment_token',
       'payments.created_at',
       'payments.expires_at',
@@ -96,6 +97,7 @@ export async function insertPayment(trx: Trx, payment: Omit<OnchainPayment, 'id'
       replaces: payment.replaces,
       replaced_by: payment.replacedBy,
       requotes: payment.requotes,
+      livemode: Number(payment.livemode),
       payment_token: payment.paymentToken,
       token_hash: hashPaymentToken(payment.paymentToken),
       created_at: payment.createdAt,
@@ -167,6 +169,17 @@ export async function lockPayment(trx: Trx, id: number): Promise<OnchainPayment>
 export async function lockPayments(trx: Trx, ids: readonly number[]): Promise<void> {
   if (!isPostgres(trx) || ids.length === 0) return;
   await trx.selectFrom('payments').select('id').where('id', 'in', ids).orderBy('id').forUpdate().execute();
+}
+
+/** Whether there is a payment of this kind of money: live, or of a sandbox. */
+export async function hasPaymentOf(db: Db, { livemode }: { livemode: boolean }): Promise<boolean> {
+  const row = await db
+    .selectFrom('payments')
+    .select('id')
+    .where('livemode', '=', sql.lit(Number(livemode)))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** The newest payment that was given this address, held as by {@link lockPayment}. */
@@ -487,6 +500,7 @@ export function toPayment(row: Row): OnchainPayment {
     replaces: row.replaces,
     replacedBy: row.replaced_by,
     requotes: row.requotes,
+    livemode: row.livemode === 1,
     paymentToken: row.payment_token,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
