@@ -29,6 +29,7 @@ import {
   findLatestPaymentAt,
   findPaymentById,
   hasOpenPayment,
+  isAnyOverBy,
   listOverduePayments,
   lockLatestPaymentOfAddress,
   lockPayment,
@@ -98,6 +99,7 @@ const hot: Hot = {
   'chain: seen on a quiet chain?': (trx) => hasSeenDeposit(trx, 'ethereum'),
   'chain: orphaned native?': (trx) => hasOrphanedNativeDeposit(trx, bsc, now - 86_400_000),
   'chain: overdue': (trx) => listOverduePayments(trx, bsc, { now, blockTime: now / 1000, limit: 200 }),
+  'chain: over by its time?': (trx) => isAnyOverBy(trx, bsc, now / 1000),
   'chain: watched addresses': (trx) =>
     listWatchedAddresses(trx, 'evm', { afterId: 990, usedAfter: null }, 1000),
   'chain: addresses in use': (trx) => listUsedAddresses(trx, 'evm', now - 1_800_000),

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { noTransaction } from '../../src/core/chain.ts';
+import { type BlockHash, type BlockRef, noTransaction } from '../../src/core/chain.ts';
 import { lockSlackMs } from '../../src/core/chain-time.ts';
 import type { OnchainPayment } from '../../src/core/payment.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
@@ -123,6 +123,8 @@ type Run = {
   trusted: boolean;
   /** Payments whose lock was looked at, or was made while the word of one node about the head had to do. */
   allowedLocks: Set<number>;
+  /** When blocks were there at the latest, Unix ms: a reorg makes blocks that are dated earlier. */
+  madeAt: Map<BlockHash, number>;
   /** For which reason the chain stopped while nobody contradicted it. */
   stopped: string | null;
 };
@@ -229,6 +231,7 @@ async function open(
     lied: false,
     trusted: false,
     allowedLocks: new Set(),
+    madeAt: new Map(),
     stopped: null,
   };
   run.model.mayStop = (reason) => mayStop(run, reason);
@@ -332,6 +335,7 @@ async function recheckStep(run: Run): Promise<void> {
 /** What must be true at every moment. */
 async function checkNow(run: Run): Promise<void> {
   const { world, lied, trusted, nodes } = run;
+  noteBlocks(run);
   await checkLocks(run);
   const { db, network, chain } = world;
   const state = await readChain(db, network);
@@ -440,7 +444,7 @@ async function end(run: Run): Promise<MixOutcome> {
   await checkRoles(world);
   // Not only after lies: a late transfer may be mined again in time, and what a contract paid be found by the recheck.
   await checkOutcomes(world);
-  if (!run.trusted) await checkCustomers(world);
+  if (!run.trusted) await checkCustomers(run);
   if (!run.trusted) await checkCoins(world);
   return {
     ticks,
@@ -452,19 +456,28 @@ async function end(run: Run): Promise<MixOutcome> {
   };
 }
 
+function noteBlocks({ world: { chain, clock }, madeAt }: Run): void {
+  let block: BlockRef | null = chain.head();
+  while (block !== null && !madeAt.has(block.hash)) {
+    madeAt.set(block.hash, clock());
+    block = chain.at(block.height - 1);
+  }
+}
+
 /**
  * Who paid enough in time, by the blocks as they are, has it counted, whatever a node said meanwhile of heads and times; of
- * transfers to one address the payment that was made last before them is meant.
+ * transfers to one address the payment that was made last before them is meant. Not what a reorg brought after the end.
  */
-async function checkCustomers(world: World): Promise<void> {
+async function checkCustomers({ world, madeAt }: Run): Promise<void> {
   const payments = await allPayments(world);
   for (const payment of payments) {
-    const { currency, token, status, address, paymentNumber, requiredAmount } = payment;
+    const { currency, token, status, address, paymentNumber, requiredAmount, endedAt } = payment;
     if (token === 'native' || status === 'confirmed' || status === 'cancelled') continue;
     const isAfter = ({ lockChainTime }: OnchainPayment, time: number) =>
       time * 1000 >= lockChainTime - lockSlackMs;
     const later = payments.filter((other) => other.address === address && other.id > payment.id);
-    const inTime = world.chain.transfers().filter(({ recipient, token: paid, block: { time } }) => {
+    const inTime = world.chain.transfers().filter(({ recipient, token: paid, block: { time, hash } }) => {
+      if ((madeAt.get(hash) ?? Number.POSITIVE_INFINITY) >= (endedAt ?? 0)) return false;
       if (paid !== token || recipient !== address.slice(2).toLowerCase()) return false;
       if (!isAfter(payment, time) || time > payment.blockTimeLimit) return false;
       return !later.some((other) => isAfter(other, time));
