@@ -8,8 +8,10 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import decodeQr from 'qr/decode.js';
 import { encodeFunctionData, erc20Abi } from 'viem';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { choiceMessages } from '../../src/checkout/languages/choice.ts';
 import type { Language } from '../../src/checkout/languages/languages.ts';
 import { messagesIn } from '../../src/checkout/languages/languages.ts';
+import { lookMessages } from '../../src/checkout/languages/look.ts';
 import { type CheckoutState, checkoutStates } from '../../src/checkout/languages/messages.ts';
 import { renderPayment } from '../../src/checkout/page.ts';
 import { keyOfHex } from '../../src/core/address.ts';
@@ -405,4 +407,35 @@ test('a page in a frame tells its status to the origin that may embed it, and is
   ]);
   await page.goto(other.origin);
   await soon(() => page.frames()[1]?.url()).toMatch(/^chrome-error:/);
+});
+
+test('a payer chooses how to pay, and names a transaction, without JavaScript; axe finds nothing in the page of the choice', async () => {
+  const { api, shop } = await openShop();
+  await api.addAddresses(shop, 'bsc', 1);
+  const made = await api.send<{ checkout_url: string }>('POST', '/api/v1/checkout-sessions/', {
+    key: shop.key,
+    json: { amount_usd_cents: 5000, cancel_url: 'https://shop.example/cart' },
+  });
+  const url = `${api.url}${new URL(made.body.checkout_url).pathname}`;
+  for (const [options, language] of [
+    [phone, 'en'],
+    [{ ...phone, colorScheme: 'dark' }, 'ar'],
+  ] as const) {
+    const { page, faults } = await openPage(options);
+    await page.goto(`${url}?lang=${language}`);
+    expect(await page.locator('h1').innerText()).toBe(choiceMessages[language].title);
+    expect(await faultsOf(page)).toEqual([]);
+    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    expect(faults).toEqual([]);
+  }
+  const { page, faults } = await openPage({ ...phone, javaScriptEnabled: false });
+  await page.goto(url);
+  await page.locator('button[value="bsc/usdt"]').click();
+  expect(page.url()).toMatch(/\/pay\/[\w-]{43}/);
+  expect(await page.locator('h1').innerText()).toBe(en.states.waiting.title);
+  await page.locator('#find summary').click();
+  await page.locator('#transaction').fill('no hash');
+  await page.locator('#find button').click();
+  expect(await page.locator('main').innerText()).toContain(lookMessages.en.notOne);
+  expect(faults).toEqual([]);
 });

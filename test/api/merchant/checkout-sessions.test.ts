@@ -44,6 +44,7 @@ describeDatabases('a checkout session', (openTestDb) => {
       payments: [],
       expires_at: '2026-05-24T12:35:00Z',
       created_at: '2026-05-24T11:35:00Z',
+      livemode: true,
     });
     expect(headers.get('location')).toBe(`${path}${body.id}/`);
     const read = await api.send('GET', `${path}${body.id}/`, { key: shop.key });

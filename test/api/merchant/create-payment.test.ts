@@ -52,6 +52,11 @@ describeDatabases('creating a payment', (openTestDb) => {
       price: { amount: '50.00', currency: 'USD' },
       provider: null,
       required_confirmations: 15,
+      locale: '',
+      checkout_session: '',
+      replaces: null,
+      replaced_by: null,
+      livemode: true,
     });
     expect(answer.headers.get('location')).toBe(`/api/v1/payments/${answer.body.payment_number}/`);
     expect(answer.headers.has('idempotency-replayed')).toBe(false);

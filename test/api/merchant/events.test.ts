@@ -21,6 +21,8 @@ function bodyOf(n: number): object {
     network: 'ethereum',
     metadata: { n, text: 'ü ✓' },
     created_at: '2026-05-24T11:35:00Z',
+    checkout_session: '',
+    livemode: true,
   };
 }
 
