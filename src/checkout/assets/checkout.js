@@ -125,7 +125,7 @@ function tick() {
 
 /** Whatever comes on the stream says that it lives; 15 s is the pace of its heartbeat. */
 function heard() {
-  offline(false);
+  offline(!navigator.onLine);
   clearTimeout(watchdog);
   watchdog = setTimeout(() => streaming?.abort(), 20000);
 }

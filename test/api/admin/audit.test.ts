@@ -95,6 +95,7 @@ describeDatabases('the audit log', (openTestDb) => {
 
     const shop = await act<{ id: string; api_key: string }>('POST /merchants/', [], { name: 'Shop' });
     const merchant = '/merchants/{merchant_id}';
+    await act(`PATCH ${merchant}/`, [shop.id], { display_name: 'Blue Fox Books' });
     const key = await act<{ id: string }>(`POST ${merchant}/api-keys/`, [shop.id]);
     await act(`DELETE ${merchant}/api-keys/{key_id}/`, [shop.id, key.id]);
     const addresses = { network: 'bsc', addresses: [evmAddress(1), evmAddress(2)] };
