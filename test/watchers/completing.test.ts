@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { OnchainPayment } from '../../src/core/payment.ts';
+import { listCompleting } from '../../src/storage/deposits/waiting.ts';
 import { evmKey } from '../support/addresses.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
@@ -68,6 +69,24 @@ describeDatabases('a customer who has paid', (openTestDb) => {
     for (let part = 0; part < 5; part++) world.pay(paid, 2);
     await readOnce(world);
     expect(await statusOf(world, paid)).toBe('confirmed');
+  });
+
+  test('is looked at with no more than it takes: not with dust to his own payment, nor is that before his money is deep enough', async () => {
+    const world = await open(await openTestDb());
+    const paid = await world.create();
+    sendDust(world, paid, (n) => 10n ** BigInt(n % 15));
+    world.mine();
+    const parts = [world.pay(paid, 4), world.pay(paid, 6)];
+    world.mine(2);
+    await world.step();
+    await world.step();
+    const { height } = world.chain.head();
+    const first = async (head: number) => {
+      const depth = { head, read: head, final: Number.MAX_SAFE_INTEGER };
+      return (await listCompleting(world.db, world.network, depth)).map(({ txHash }) => txHash);
+    };
+    expect(await first(height)).toEqual([]);
+    expect(new Set(await first(height + 1))).toEqual(new Set(parts));
   });
 
   test('is not held up by money that is nobody’s, nor by late money', async () => {

@@ -5,6 +5,7 @@ import type { Deposit } from '../../core/payment.ts';
 import { isPostgres } from '../database.ts';
 import type { Db } from '../schema.ts';
 import { depositColumns, toDeposit } from './deposits.ts';
+import { listSumsOf } from './sums.ts';
 
 /*
  * Deposits that nodes have yet to agree on. Anybody can make thousands of them: each query reads a bounded number.
@@ -35,8 +36,8 @@ const mostOfPayment = 50;
 const mostCompleting = 2_000;
 
 /**
- * Deposits that are deep enough, of payments that are complete with what was seen: these are looked at first, the largest
- * of each, so that dust, however much of it, holds up nobody who has paid. Here a tier lets fewer confirmations suffice:
+ * Deposits that are deep enough, of payments that are complete with these: they are looked at first, the largest of each and
+ * no more than it takes, so that dust, however much of it, holds up nobody who has paid. Here a tier lets fewer confirmations suffice:
  * for what came in time, in what was asked for, while no more than the tier's amount has come.
  */
 export async function listCompleting(
@@ -54,6 +55,8 @@ export async function listCompleting(
     .crossJoin('deposits')
     .select(depositColumns.map((column) => `deposits.${column}` as const))
     .select([needed.as('needed'), sql<number>`case when ${byTier} then 1 else 0 end`.as('by_depth')])
+    .select(['onchain_payments.payment_id as completes', 'onchain_payments.required_amount'])
+    .select('onchain_payments.token as asked')
     .where('onchain_payments.network', '=', network)
     .where('onchain_payments.released_at', 'is', null)
     .where('onchain_payments.counted_amount', '!=', sql.lit('0'))
@@ -69,7 +72,51 @@ export async function listCompleting(
     .orderBy('deposits.id')
     .limit(mostCompleting)
     .execute();
-  return rows.map(toDue);
+  const enough = await fewestThatSuffice(db, network, rows);
+  return rows.filter(({ id }) => enough.has(id)).map(toDue);
+}
+
+type Completing = {
+  id: number;
+  completes: number;
+  token: string;
+  asked: string;
+  amount: string;
+  required_amount: string;
+};
+
+/**
+ * Of each payment's deposits the fewest that make it complete with what is confirmed, the largest first, and all that an
+ * operator took in another asset; none where they do not suffice yet.
+ */
+async function fewestThatSuffice(
+  db: Db,
+  network: Network,
+  rows: readonly Completing[],
+): Promise<ReadonlySet<number>> {
+  const chosen = new Set<number>();
+  const byPayment = Map.groupBy(rows, ({ completes }) => completes);
+  const confirmed = (await listSumsOf(db, [...byPayment.keys()])).filter(
+    ({ status, role }) => status === 'confirmed' && (role === 'counted' || role === 'accepted'),
+  );
+  for (const [paymentId, deposits] of byPayment) {
+    const [{ asked, required_amount }] = deposits as [Completing, ...Completing[]];
+    const taken = deposits.filter(({ token }) => token !== asked);
+    let left = BigInt(required_amount);
+    for (const sum of confirmed) {
+      if (sum.paymentId === paymentId && sum.network === network && sum.token === asked) left -= sum.amount;
+    }
+    const own = deposits
+      .filter(({ token }) => token === asked)
+      .toSorted((a, b) => (BigInt(a.amount) < BigInt(b.amount) ? 1 : -1));
+    for (const deposit of own) {
+      if (left <= 0n) break;
+      left -= BigInt(deposit.amount);
+      taken.push(deposit);
+    }
+    if (left <= 0n) for (const { id } of taken) chosen.add(id);
+  }
+  return chosen;
 }
 
 /** Whether it has as many confirmations, its own block included, by a chain that ends at `height`. */
