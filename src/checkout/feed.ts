@@ -1,3 +1,4 @@
+import type { Network } from '../core/networks.ts';
 import type { Logger } from '../log.ts';
 import { type Loop, runLoop } from '../loop.ts';
 import { type Changes, type Marks, readChanges } from '../storage/payments/changes.ts';
@@ -24,10 +25,13 @@ export type Feed = {
 type Followed = {
   id: number;
   subscribers: Set<Subscriber>;
-  /** Null until it has been read. */
+  /** Null until it has been read. Nothing else is kept of what was read: thousands are open at once. */
   snapshot: Snapshot | null;
-  view: CheckoutView | null;
   addressId: number | null;
+  /** The chain whose blocks change what is shown; null for none. */
+  moves: Network | null;
+  /** When what is shown changes by itself, Unix ms; null for never. */
+  endsAt: number | null;
   readAt: number;
 };
 
@@ -107,7 +111,8 @@ export function createFeed(deps: ReadDeps & { log: Logger; maxStreams: number; h
       const view = viewPayment(await readFacts(deps, payment));
       own.readAt = performance.now();
       own.addressId = payment.kind === 'onchain' ? payment.payment.addressId : null;
-      own.view = view;
+      own.moves = movesWithItsChain(view) ? view.network : null;
+      own.endsAt = view.endsAt;
       const snapshot = presentStatus(view);
       if (snapshot.version !== own.snapshot?.version) {
         own.snapshot = snapshot;
@@ -135,16 +140,23 @@ export function createFeed(deps: ReadDeps & { log: Logger; maxStreams: number; h
 }
 
 function newlyFollowed(id: number): Followed {
-  return { id, subscribers: new Set(), snapshot: null, view: null, addressId: null, readAt: 0 };
+  return {
+    id,
+    subscribers: new Set(),
+    snapshot: null,
+    addressId: null,
+    moves: null,
+    endsAt: null,
+    readAt: 0,
+  };
 }
 
 function isDue(own: Followed, changes: Changes, now: number, clock: number): boolean {
-  const { view } = own;
-  if (view === null || now - own.readAt >= rereadMs) return true;
-  if (view.endsAt !== null && clock >= view.endsAt) return true;
+  if (own.snapshot === null || now - own.readAt >= rereadMs) return true;
+  if (own.endsAt !== null && clock >= own.endsAt) return true;
   if (changes.paymentIds.includes(own.id)) return true;
   if (own.addressId !== null && changes.addressIds.includes(own.addressId)) return true;
-  return movesWithItsChain(view) && changes.networks.includes(view.network);
+  return own.moves !== null && changes.networks.includes(own.moves);
 }
 
 /** Whether each block changes what is shown. */
