@@ -55,6 +55,8 @@ describe.each(assets)('$symbol on $network', ({ network, currency, symbol, expec
       confirmed_at: confirmed.confirmed_at?.replace('Z', '+00:00'),
       status: 'confirmed',
       network,
+      livemode: true,
+      checkout_session: '',
       metadata: { sku: 'GOLD-PLAN' },
       created_at: payment.created_at,
       payment: withoutCredentials(confirmed),

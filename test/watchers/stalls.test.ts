@@ -94,9 +94,9 @@ describeDatabases('L1: a node that stands still', (openTestDb) => {
       },
       { matches: ({ params }: RpcRequest) => params[0] === 'finalized' },
     );
-    // How far the chain is final is asked every fifteen seconds.
-    await live(shop, 20);
+    // Where an address is in use, how far the chain is final is asked every fifteen seconds.
     const payment = await world.create();
+    await live(shop, 20);
     world.pay(payment);
     await live(shop, 50);
     expect(await world.status(payment)).toEqual({ status: 'pending', reason: null });

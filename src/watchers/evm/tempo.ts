@@ -27,9 +27,13 @@ const enoughBlocks = 8;
 /** Timers and clocks are as exact as that, ms. */
 const slackMs = 20;
 
-/** A chain that was not seen to move for so many blocks' time, and for so long, ms, may stand still: at rest it is seen once a minute. */
+/**
+ * A chain that was not seen to move for so many blocks' time, and for so long, ms, may stand still: at rest it is seen
+ * once a minute. Of blocks that came in a burst the time says less the faster they came.
+ */
 const mostExpected = 50;
 const longestPauseMs = 90_000;
+const mostAtRest = 250;
 
 /** What is held back, in blocks, grows by this after each block that was not there, and shrinks after one that was not expected. */
 const heldBackStep = 0.02;
@@ -39,7 +43,7 @@ export function createTempo(): Tempo {
   let heldBack = 0;
 
   /** How long the last sighting says something of now, ms. */
-  const longest = (ms: number) => Math.max(mostExpected * ms, longestPauseMs);
+  const longest = (ms: number) => Math.max(mostExpected * ms, Math.min(mostAtRest * ms, longestPauseMs));
 
   /** Ms, by the line that fits the sightings best: each is late by up to a block. Null where it is not known. */
   function blockMs(): number | null {
