@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type BlockHash, type BlockRef, noTransaction } from '../../src/core/chain.ts';
+import { type BlockHash, type BlockRef, noTransaction, type TxHash } from '../../src/core/chain.ts';
 import { lockSlackMs } from '../../src/core/chain-time.ts';
 import type { OnchainPayment } from '../../src/core/payment.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
@@ -125,6 +125,8 @@ type Run = {
   allowedLocks: Set<number>;
   /** When blocks were there at the latest, Unix ms: a reorg makes blocks that are dated earlier. */
   madeAt: Map<BlockHash, number>;
+  /** Of each transaction that was mined, the newest payment by then. */
+  sentWith: Map<TxHash, number>;
   /** For which reason the chain stopped while nobody contradicted it. */
   stopped: string | null;
 };
@@ -232,6 +234,7 @@ async function open(
     trusted: false,
     allowedLocks: new Set(),
     madeAt: new Map(),
+    sentWith: new Map(),
     stopped: null,
   };
   run.model.mayStop = (reason) => mayStop(run, reason);
@@ -336,6 +339,7 @@ async function recheckStep(run: Run): Promise<void> {
 async function checkNow(run: Run): Promise<void> {
   const { world, lied, trusted, nodes } = run;
   noteBlocks(run);
+  await noteTransfers(run);
   await checkLocks(run);
   const { db, network, chain } = world;
   const state = await readChain(db, network);
@@ -464,11 +468,17 @@ function noteBlocks({ world: { chain, clock }, madeAt }: Run): void {
   }
 }
 
+async function noteTransfers({ world, sentWith }: Run): Promise<void> {
+  const newest = Math.max(0, ...(await allPayments(world)).map(({ id }) => id));
+  for (const { txHash } of world.chain.transfers()) if (!sentWith.has(txHash)) sentWith.set(txHash, newest);
+}
+
 /**
  * Who paid enough in time, by the blocks as they are, has it counted, whatever a node said meanwhile of heads and times; of
- * transfers to one address the payment that was made last before them is meant. Not what a reorg brought after the end.
+ * transfers to one address the payment that was made last before them is meant. Not what a reorg brought after the end, and
+ * not what was sent before the payment was made and mined again in the second of its lock.
  */
-async function checkCustomers({ world, madeAt }: Run): Promise<void> {
+async function checkCustomers({ world, madeAt, sentWith }: Run): Promise<void> {
   const payments = await allPayments(world);
   for (const payment of payments) {
     const { currency, token, status, address, paymentNumber, requiredAmount, endedAt } = payment;
@@ -476,12 +486,15 @@ async function checkCustomers({ world, madeAt }: Run): Promise<void> {
     const isAfter = ({ lockChainTime }: OnchainPayment, time: number) =>
       time * 1000 >= lockChainTime - lockSlackMs;
     const later = payments.filter((other) => other.address === address && other.id > payment.id);
-    const inTime = world.chain.transfers().filter(({ recipient, token: paid, block: { time, hash } }) => {
-      if ((madeAt.get(hash) ?? Number.POSITIVE_INFINITY) >= (endedAt ?? 0)) return false;
-      if (paid !== token || recipient !== address.slice(2).toLowerCase()) return false;
-      if (!isAfter(payment, time) || time > payment.blockTimeLimit) return false;
-      return !later.some((other) => isAfter(other, time));
-    });
+    const inTime = world.chain
+      .transfers()
+      .filter(({ recipient, token: paid, txHash, block: { time, hash } }) => {
+        if ((sentWith.get(txHash) ?? payment.id) < payment.id) return false;
+        if ((madeAt.get(hash) ?? Number.POSITIVE_INFINITY) >= (endedAt ?? 0)) return false;
+        if (paid !== token || recipient !== address.slice(2).toLowerCase()) return false;
+        if (!isAfter(payment, time) || time > payment.blockTimeLimit) return false;
+        return !later.some((other) => isAfter(other, time));
+      });
     const sum = inTime.reduce((total, { amount }) => total + amount, 0n);
     if (sum >= requiredAmount)
       throw new Error(`${paymentNumber} is ${status}, though ${sum} of ${currency} came in time`);
@@ -505,10 +518,10 @@ async function checkLocks({ world, allowedLocks }: Run): Promise<void> {
   }
 }
 
-/** Of the blocks that stand now and were there at that time, Unix ms. */
+/** Of the blocks that stand now and were there before that time, Unix ms: one of the same second may not have been read. */
 function lastBlockTime({ chain }: World, at: number): number {
   let block = chain.head();
-  while (block.time * 1000 > at && block.height > 0) block = chain.at(block.height - 1) ?? block;
+  while (block.time * 1000 >= at && block.height > 0) block = chain.at(block.height - 1) ?? block;
   return block.time;
 }
 
