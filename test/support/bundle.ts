@@ -20,7 +20,7 @@ const programs = { cli: 'src/cli.ts', 'command-host': 'test/support/command-host
 export async function bundlePrograms(): Promise<string> {
   const outDir = join(folder, fingerprint());
   if (existsSync(outDir)) return outDir;
-  rmSync(folder, { recursive: true, force: true });
+  removeOld();
   const making = `${outDir}.${process.pid}`;
   await build({
     root,
@@ -39,8 +39,26 @@ export async function bundlePrograms(): Promise<string> {
       },
     },
   });
-  renameSync(making, outDir);
+  try {
+    renameSync(making, outDir);
+  } catch (error) {
+    // Another run that was started beside this one has made the same.
+    if (!existsSync(outDir)) throw error;
+    rmSync(making, { recursive: true, force: true });
+  }
   return outDir;
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+/** Not what another run may be using. */
+function removeOld(): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+    if (made < Date.now() - dayMs) rmSync(path, { recursive: true, force: true });
+  }
 }
 
 /** Names, sizes and times of everything that goes into it. */
