@@ -1,7 +1,7 @@
 import type { ChainConfig, Config } from '../config.ts';
 import { writeAddress } from '../core/address.ts';
 import type { Asset } from '../core/assets.ts';
-import { isOpen, type OnchainView } from '../core/payment.ts';
+import { type Deposit, isOpen, type OnchainView } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { remainingAmount } from '../present/payments.ts';
 import { type Html, html } from './html.ts';
@@ -37,18 +37,34 @@ export function createSandboxWallet({ chains }: Pick<Config, 'chains'>, ask: Ask
     await ask(chain, 'eth_sendTransaction', [{ from, ...call }]);
   }
 
-  async function reorg(chain: ChainConfig, { payment, deposits }: OnchainView): Promise<void> {
-    const heights = deposits.largest
-      .filter(({ network }) => network === payment.network)
-      .map(({ height }) => height);
-    const head = Number(await ask(chain, 'eth_blockNumber', []));
-    const depth = heights.length === 0 ? 1 : head - Math.max(...heights) + 1;
-    await ask(chain, 'anvil_reorg', [Math.min(deepestReorg, Math.max(1, depth)), []]);
+  /** Replaces the blocks from the newest transfer on by empty ones. */
+  async function reorg(deposits: readonly Deposit[]): Promise<void> {
+    const last = deposits.toSorted((a, b) => b.seenAt - a.seenAt)[0];
+    const chain = last === undefined ? undefined : chains[last.network];
+    if (last === undefined || chain === undefined)
+      throw new CommandError('nothing was received yet that the chain could take back');
+    const depth = Number(await ask(chain, 'eth_blockNumber', [])) - last.height + 1;
+    if (depth > deepestReorg)
+      throw new CommandError('the transfer is too deep in the chain for a reorg of this node');
+    const before = await headTime(chain);
+    await ask(chain, 'anvil_reorg', [Math.max(1, depth), []]);
+    // Anvil sets its clock back to the fork, which no reorg does to a chain's.
+    const lost = before - (await headTime(chain));
+    if (lost > 0) await ask(chain, 'evm_increaseTime', [`0x${lost.toString(16)}`]);
+  }
+
+  async function headTime(chain: ChainConfig): Promise<number> {
+    const head = (await ask(chain, 'eth_getBlockByNumber', ['latest', false])) as { timestamp: string };
+    return Number(head.timestamp);
   }
 
   return {
-    /** @throws CommandError where the chain cannot do it. */
-    async act(view: OnchainView, act: SandboxAct): Promise<void> {
+    /**
+     * `instead` is what reached the payment's address in another token or on another chain.
+     *
+     * @throws CommandError where the chain cannot do it.
+     */
+    async act(view: OnchainView, instead: readonly Deposit[], act: SandboxAct): Promise<void> {
       const { payment } = view;
       const chain = chains[payment.network];
       if (chain?.family !== 'evm') throw new CommandError('the wallet of the sandbox has EVM chains only');
@@ -83,7 +99,7 @@ export function createSandboxWallet({ chains }: Pick<Config, 'chains'>, ask: Ask
           return send(elsewhere, asset, payment.address, 10n ** BigInt(asset.decimals));
         }
         case 'reorg':
-          return reorg(chain, view);
+          return reorg([...view.deposits.largest, ...instead]);
         default:
           return act satisfies never;
       }

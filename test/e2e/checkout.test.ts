@@ -2,45 +2,23 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { CheckoutStatus } from '../../src/checkout/status.ts';
-import type { PaymentBody } from '../support/api.ts';
+import { openPayerPages, type PayerPages } from '../support/payer-page.ts';
 import { amountOf, expectedAmount, type Scenario, startScenario } from '../support/scenario.ts';
 import { transferToken } from '../support/tokens.ts';
-import { waitFor } from '../support/wait.ts';
 
 /* What payers see of what happens on real chains: the page's status, which a page is made of. */
 
 let shop: Scenario;
+let pages: PayerPages;
 beforeAll(async () => {
   shop = await startScenario();
+  pages = openPayerPages(shop);
   return shop.stop;
 });
 
-const url = (payment: PaymentBody) => `${shop.home.current().url}/pay/${payment.payment_token}`;
-
-async function statusOf(payment: PaymentBody): Promise<CheckoutStatus> {
-  return (await (await fetch(`${url(payment)}/status`)).json()) as CheckoutStatus;
-}
-
-function untilState(
-  payment: PaymentBody,
-  state: CheckoutStatus['state'],
-  holds = (_: CheckoutStatus) => true,
-) {
-  let seen: CheckoutStatus | undefined;
-  return waitFor(
-    `${payment.payment_number} to be ${state}`,
-    async () => {
-      seen = await statusOf(payment);
-      return seen.state === state && holds(seen) && seen;
-    },
-    { describe: () => seen },
-  );
-}
-
 test('waiting, then found, then confirming block by block, then paid', async () => {
   const payment = await shop.create('bsc', 'usdt');
-  const asked = await statusOf(payment);
+  const asked = await pages.statusOf(payment);
   expect(asked).toMatchObject({
     state: 'waiting',
     address: payment.assigned_address,
@@ -48,11 +26,15 @@ test('waiting, then found, then confirming block by block, then paid', async () 
     final: false,
   });
   await shop.payAndMine(payment, 1);
-  await untilState(payment, 'seen', ({ confirmations, address }) => confirmations === 1 && address === null);
+  await pages.untilState(
+    payment,
+    'seen',
+    ({ confirmations, address }) => confirmations === 1 && address === null,
+  );
   await shop.bsc.anvil.mine(4);
-  await untilState(payment, 'confirming', ({ confirmations }) => confirmations === 5);
+  await pages.untilState(payment, 'confirming', ({ confirmations }) => confirmations === 5);
   await shop.bsc.anvil.mine(12);
-  const paid = await untilState(payment, 'paid');
+  const paid = await pages.untilState(payment, 'paid');
   expect(paid).toMatchObject({ status: 'confirmed', final: true, received: '50.000000 USDT' });
   expect(paid.tx_hash).toMatch(/^0x[0-9a-f]{64}$/);
 });
@@ -60,14 +42,14 @@ test('waiting, then found, then confirming block by block, then paid', async () 
 test('partly paid names the rest, and the rest completes it; more than that is overpaid', async () => {
   const payment = await shop.create('ethereum', 'usdt');
   await shop.payAndMine(payment, 1, amountOf(payment, '20'));
-  const part = await untilState(payment, 'partly_paid');
+  const part = await pages.untilState(payment, 'partly_paid');
   expect(part).toMatchObject({
     amount: '30.000000',
     received: '20.000000 USDT',
     remaining: '30.000000 USDT',
   });
   await shop.payAndMine(payment, 12, amountOf(payment, '31'));
-  await untilState(payment, 'overpaid', ({ received }) => received === '51.000000 USDT');
+  await pages.untilState(payment, 'overpaid', ({ received }) => received === '51.000000 USDT');
 });
 
 test('another token, and another network, are named to the payer who sent them', async () => {
@@ -75,37 +57,41 @@ test('another token, and another network, are named to the payer who sent them',
   const { anvil, tokens } = shop.ethereum;
   await transferToken(anvil, tokens.usdc, payment.assigned_address, 25_000_000n);
   await anvil.mine(1);
-  await untilState(payment, 'wrong_asset', ({ instead }) => instead === '25.000000 USDC · Ethereum (ERC20)');
+  await pages.untilState(
+    payment,
+    'wrong_asset',
+    ({ instead }) => instead === '25.000000 USDC · Ethereum (ERC20)',
+  );
   await transferToken(shop.bsc.anvil, shop.bsc.tokens.usdc, payment.assigned_address, 10n ** 18n);
   await shop.bsc.anvil.mine(1);
-  await untilState(payment, 'wrong_asset', ({ instead }) =>
+  await pages.untilState(payment, 'wrong_asset', ({ instead }) =>
     instead.startsWith('1.000000 USDC · BNB Smart Chain'),
   );
-  const page = await (await fetch(`${url(payment)}?lang=tr`)).text();
+  const page = await (await fetch(`${pages.url(payment)}?lang=tr`)).text();
   expect(page).toContain('25.000000 USDC · Ethereum (ERC20)');
   // Who pays what was asked for after all is done.
   await shop.payAndMine(payment, 17);
-  await untilState(payment, 'paid');
+  await pages.untilState(payment, 'paid');
 });
 
 test('a transfer that the network takes back after it was confirmed is told as that', async () => {
   const payment = await shop.create('ethereum', 'usdc');
   await shop.payAndMine(payment, 12);
-  await untilState(payment, 'paid');
+  await pages.untilState(payment, 'paid');
   await shop.ethereum.anvil.reorg(13);
   await shop.ethereum.anvil.mine(2);
-  const reverted = await untilState(payment, 'reverted');
+  const reverted = await pages.untilState(payment, 'reverted');
   expect(reverted).toMatchObject({ status: 'failed', final: false, address: null });
 });
 
 test('a stream goes on over a restart of the daemon, as a page takes it up again', async () => {
   const payment = await shop.create('bsc', 'usdc');
-  const stream = await fetch(`${url(payment)}/events`);
+  const stream = await fetch(`${pages.url(payment)}/events`);
   const ended = stream.text();
   await shop.home.current().stop();
   expect(await ended).toContain('"state":"waiting"');
   await shop.home.start();
-  const again = await fetch(`${url(payment)}/events`);
+  const again = await fetch(`${pages.url(payment)}/events`);
   await shop.payAndMine(payment, 17);
   const text = await again.text();
   expect(text).toMatch(/"state":"waiting"[\s\S]*"state":"(seen|confirming)"[\s\S]*"state":"paid"/);
@@ -118,7 +104,7 @@ test('a page is shown while another process holds the write lock, and while its 
   ]);
   onTestFinished(() => void holder.kill('SIGKILL'));
   await once(holder, 'message');
-  const page = await fetch(url(payment));
+  const page = await fetch(pages.url(payment));
   expect([page.status, await page.text()]).toEqual([
     200,
     expect.stringContaining(payment.assigned_address.slice(-6)),
@@ -128,10 +114,12 @@ test('a page is shown while another process holds the write lock, and while its 
 
   shop.bsc.node.setReachable(false);
   await shop.passTime(150);
-  await untilState(payment, 'waiting', ({ chain_available: isRead }) => !isRead);
-  expect(await (await fetch(url(payment))).text()).toContain('The network answers slowly at the moment.');
+  await pages.untilState(payment, 'waiting', ({ chain_available: isRead }) => !isRead);
+  expect(await (await fetch(pages.url(payment))).text()).toContain(
+    'The network answers slowly at the moment.',
+  );
   shop.bsc.node.setReachable(true);
-  await untilState(payment, 'waiting', ({ chain_available: isRead }) => isRead);
+  await pages.untilState(payment, 'waiting', ({ chain_available: isRead }) => isRead);
 });
 
 test('cancelled, over, expired, late and too little are told apart, and none asks for money any more', async () => {
@@ -142,18 +130,18 @@ test('cancelled, over, expired, late and too little are told apart, and none ask
     await shop.create('bsc', 'usdc'),
   ];
   await shop.api.cancel(cancelled.payment_number);
-  expect(await statusOf(cancelled)).toMatchObject({ state: 'cancelled', final: true });
+  expect(await pages.statusOf(cancelled)).toMatchObject({ state: 'cancelled', final: true });
   await shop.payAndMine(part, 1, expectedAmount(part) - 1n);
-  await untilState(part, 'partly_paid');
+  await pages.untilState(part, 'partly_paid');
 
   await shop.passTime(1801);
-  expect(await statusOf(unpaid)).toMatchObject({ state: 'closing', final: false, address: null });
+  expect(await pages.statusOf(unpaid)).toMatchObject({ state: 'closing', final: false, address: null });
   await shop.bsc.anvil.mine(17);
-  await untilState(unpaid, 'expired');
-  await untilState(late, 'expired');
-  expect(await untilState(part, 'underpaid', ({ final }) => final)).toMatchObject({
+  await pages.untilState(unpaid, 'expired');
+  await pages.untilState(late, 'expired');
+  expect(await pages.untilState(part, 'underpaid', ({ final }) => final)).toMatchObject({
     received: '49.999999999999999999 USDC',
   });
   await shop.payAndMine(late, 1);
-  expect(await untilState(late, 'late')).toMatchObject({ received: '50.000000 BUSD', amount: null });
+  expect(await pages.untilState(late, 'late')).toMatchObject({ received: '50.000000 BUSD', amount: null });
 });

@@ -12,9 +12,10 @@ import type { Config } from '../../config.ts';
 import { familyOf } from '../../core/address.ts';
 import type { PaymentView } from '../../core/payment.ts';
 import { parseTransactionText } from '../../core/transaction-text.ts';
-import { reasonOf } from '../../errors.ts';
+import { CommandError, reasonOf } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { type RequoteDeps, requotePayment } from '../../payments/requote.ts';
+import { listInstead } from '../../storage/deposits/instead.ts';
 import { findPaymentByToken } from '../../storage/payments/views.ts';
 import type { Api } from '../routes.ts';
 import { createPageErrors, languageOf, pageHeaders, sendNotFound } from './answers.ts';
@@ -28,8 +29,10 @@ export async function registerActionRoutes(api: Api, deps: ActionDeps, readToken
   const { db, config, clock, lookUp, askNode } = deps;
   const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
   const assets = readAssets(basePath, config);
+  const { embedOrigins } = config.checkout;
+  const site = { assets, embedOrigins };
   const looks = createLooks({ db, config, clock, lookUp });
-  api.setErrorHandler(createPageErrors(deps.log, assets));
+  api.setErrorHandler(createPageErrors(deps.log, site));
   acceptForms(api);
 
   /** Null where the token opens nothing. @throws HttpError for the form of another site. */
@@ -39,20 +42,30 @@ export async function registerActionRoutes(api: Api, deps: ActionDeps, readToken
     return token === null ? null : findPaymentByToken(db, token);
   }
 
+  // A page that a form led to is loaded again, or opened in another language: back to the payment.
+  for (const form of ['requote', 'find', 'sandbox']) {
+    api.get<{ Params: { token: string } }>(`/:token/${form}`, async (request, reply) => {
+      const { lang } = request.query as { lang?: unknown };
+      const query = lang === undefined ? '' : `?lang=${languageOf(request, '')}`;
+      reply.header('referrer-policy', 'no-referrer');
+      return reply.redirect(`${basePath}/pay/${encodeURIComponent(request.params.token)}${query}`, 303);
+    });
+  }
+
   api.post('/:token/requote', async (request, reply) => {
     const view = await find(request, reply);
     const language = languageOf(request, view?.payment.locale ?? '');
-    if (view === null) return sendNotFound(reply, { language, assets });
+    if (view === null) return sendNotFound(reply, language, site);
     const outcome = await requotePayment(deps, view.payment.paymentToken);
     const brand = await readBrand(db, view.payment.merchantId, basePath);
     const notice = (status: number, words: { title: string; text: string }) =>
-      pageHeaders(reply, []).code(status).send(renderNotice({ language, brand, assets }, words));
+      pageHeaders(reply, embedOrigins).code(status).send(renderNotice({ language, brand, assets }, words));
     switch (outcome.outcome) {
       case 'requoted':
         reply.header('referrer-policy', 'no-referrer');
         return reply.redirect(`${basePath}/pay/${outcome.paymentToken}?lang=${language}`, 303);
       case 'not_found':
-        return sendNotFound(reply, { language, assets });
+        return sendNotFound(reply, language, site);
       case 'refused':
       case 'all_held':
         return notice(409, lookMessages[language].requote.refused);
@@ -71,13 +84,15 @@ export async function registerActionRoutes(api: Api, deps: ActionDeps, readToken
       const view = await find(request, reply);
       const language = languageOf(request, view?.payment.locale ?? '');
       const act = sandboxActs.find((one) => one === fieldOf(request, 'act'));
-      if (view?.kind !== 'onchain' || act === undefined) return sendNotFound(reply, { language, assets });
+      if (view?.kind !== 'onchain' || act === undefined) return sendNotFound(reply, language, site);
       try {
-        await wallet.act(view, act);
+        await wallet.act(view, await listInstead(db, view.payment), act);
       } catch (error) {
-        const notice = { title: 'Sandbox wallet', text: reasonOf(error) };
-        return pageHeaders(reply, [])
-          .code(502)
+        const reason = reasonOf(error);
+        const text = `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
+        const notice = { title: 'Sandbox wallet', text };
+        return pageHeaders(reply, embedOrigins)
+          .code(error instanceof CommandError ? 409 : 502)
           .send(renderNotice({ language, brand: noBrand, assets }, notice));
       }
       reply.header('referrer-policy', 'no-referrer');
@@ -88,7 +103,7 @@ export async function registerActionRoutes(api: Api, deps: ActionDeps, readToken
   api.post('/:token/find', async (request, reply) => {
     const view = await find(request, reply);
     const language = languageOf(request, view?.payment.locale ?? '');
-    if (view?.kind !== 'onchain') return sendNotFound(reply, { language, assets });
+    if (view?.kind !== 'onchain') return sendNotFound(reply, language, site);
     const { payment } = view;
     const txHash = parseTransactionText(familyOf(payment.address), fieldOf(request, 'transaction'));
     const outcome = txHash === null ? ({ outcome: 'not_one' } as const) : await looks.look(view, txHash);
@@ -101,6 +116,6 @@ export async function registerActionRoutes(api: Api, deps: ActionDeps, readToken
       payPath: `${basePath}/pay/${payment.paymentToken}`,
       now: clock(),
     });
-    return pageHeaders(reply, []).code(status).send(page);
+    return pageHeaders(reply, embedOrigins).code(status).send(page);
   });
 }

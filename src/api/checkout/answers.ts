@@ -43,19 +43,22 @@ export function languageOf(request: FastifyRequest, locale: string): Language {
   return chooseLanguage({ query, locale, acceptLanguage: request.headers['accept-language'] });
 }
 
-/** One page for every token that opens nothing. */
-export function sendNotFound(reply: FastifyReply, shell: { language: Language; assets: Assets }) {
-  const { notFound } = messagesIn(shell.language);
-  return pageHeaders(reply, [])
+/** What all pages of a service share. */
+export type Site = { assets: Assets; embedOrigins: readonly string[] };
+
+/** One page for every path and token that opens nothing. */
+export function sendNotFound(reply: FastifyReply, language: Language, { assets, embedOrigins }: Site) {
+  const { notFound } = messagesIn(language);
+  return pageHeaders(reply, embedOrigins)
     .code(404)
-    .send(renderNotice({ ...shell, brand: noBrand }, notFound));
+    .send(renderNotice({ language, assets, brand: noBrand }, notFound));
 }
 
 /**
  * What went wrong, as a page where a browser asked for one, else in the API's own shapes. Only our own faults are logged,
  * and nothing that a payer sent.
  */
-export function createPageErrors(log: Logger, assets: Assets) {
+export function createPageErrors(log: Logger, { assets, embedOrigins }: Site) {
   const answerJson = createErrorHandler(log);
   return async (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     if (!request.headers.accept?.includes('text/html')) return answerJson(error, request, reply);
@@ -78,7 +81,7 @@ export function createPageErrors(log: Logger, assets: Assets) {
             ? words.unavailable
             : words.badRequest;
     const page = renderNotice({ language, assets, brand: noBrand }, notice);
-    return pageHeaders(reply, []).code(status).headers(headers).send(page);
+    return pageHeaders(reply, embedOrigins).code(status).headers(headers).send(page);
   };
 }
 

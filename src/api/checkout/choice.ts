@@ -43,7 +43,11 @@ export async function registerChoiceRoutes(api: Api, deps: ChoiceDeps, readToken
   const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
   const assets = readAssets(basePath, config);
   const { embedOrigins } = config.checkout;
-  api.setErrorHandler(createPageErrors(deps.log, assets));
+  const site = { assets, embedOrigins };
+  api.setErrorHandler(createPageErrors(deps.log, site));
+  api.setNotFoundHandler((request, reply) => {
+    sendNotFound(reply, languageOf(request, ''), site);
+  });
   acceptForms(api);
 
   /** Null where the token opens nothing. */
@@ -54,13 +58,13 @@ export async function registerChoiceRoutes(api: Api, deps: ChoiceDeps, readToken
 
   api.get('/:token', async (request, reply) => {
     const view = await find(request, reply);
-    if (view === null) return sendNotFound(reply, { language: languageOf(request, ''), assets });
+    if (view === null) return sendNotFound(reply, languageOf(request, ''), site);
     return show(request, reply, view, null);
   });
 
   api.post('/:token', async (request, reply) => {
     const view = await find(request, reply);
-    if (view === null) return sendNotFound(reply, { language: languageOf(request, ''), assets });
+    if (view === null) return sendNotFound(reply, languageOf(request, ''), site);
     refuseForeign(request, config.publicUrl);
     const { session } = view;
     const own = choiceMessages[languageOf(request, session.locale)];
@@ -75,7 +79,7 @@ export async function registerChoiceRoutes(api: Api, deps: ChoiceDeps, readToken
       case 'chosen':
         return leadTo(request, reply, outcome.paymentToken, session.locale);
       case 'not_found':
-        return sendNotFound(reply, { language: languageOf(request, ''), assets });
+        return sendNotFound(reply, languageOf(request, ''), site);
       case 'ended':
         return show(request, reply, outcome.view, null);
       case 'paid':

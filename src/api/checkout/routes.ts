@@ -28,10 +28,16 @@ export async function registerCheckoutRoutes(
   const { db, config } = deps;
   const basePath = new URL(config.publicUrl).pathname.replace(/\/$/, '');
   const assets = readAssets(basePath, config);
+  const { embedOrigins } = config.checkout;
+  const site = { assets, embedOrigins };
   const feed = createFeed({ ...deps, maxStreams: config.checkout.maxStreams });
   // Before the server waits for the connections that are open.
   api.addHook('preClose', feed.stop);
-  api.setErrorHandler(createPageErrors(deps.log, assets));
+  api.setErrorHandler(createPageErrors(deps.log, site));
+  // What no route takes is a page here too.
+  api.setNotFoundHandler((request, reply) => {
+    sendNotFound(reply, languageOf(request, ''), site);
+  });
   registerAssetRoutes(api, db, assets);
 
   /** Null where the token opens nothing. */
@@ -42,7 +48,7 @@ export async function registerCheckoutRoutes(
 
   api.get('/:token', async (request, reply) => {
     const payment = await find(request, reply);
-    if (payment === null) return sendNotFound(reply, { language: languageOf(request, ''), assets });
+    if (payment === null) return sendNotFound(reply, languageOf(request, ''), site);
     const facts = await readFacts(deps, payment);
     const view = viewPayment(facts);
     const { network, merchantId, paymentToken, locale } = payment.payment;
@@ -58,7 +64,7 @@ export async function registerCheckoutRoutes(
       settings: config.checkout,
       offers: await readOffers(deps, payment),
     });
-    return pageHeaders(reply, config.checkout.embedOrigins).send(page);
+    return pageHeaders(reply, embedOrigins).send(page);
   });
 
   api.get('/:token/status', async (request, reply) => {

@@ -4,6 +4,7 @@ import type { Finding } from '../../../src/checkout/verdict.ts';
 import type { PresentedPayment } from '../../../src/present/payments.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
+import { testConfig } from '../../support/config.ts';
 import { describeDatabases, openTestSqlite } from '../../support/databases.ts';
 import { txHash } from '../../support/payments.ts';
 
@@ -98,6 +99,36 @@ describe('a form for what is paid and not shown', () => {
     const soon = await payment.find(link);
     expect([soon.status, asked.length]).toEqual([429, 2]);
     expect(soon.text).toContain(lookMessages.en.tooSoon(20));
+  });
+
+  test('leads back to the payment when its answer is loaded again or wanted in another language', async () => {
+    const { api, payment } = await open();
+    for (const path of ['find', 'requote', 'sandbox']) {
+      const answer = await api.send('GET', `${payment.path}/${path}?lang=fr`, { headers: form });
+      expect([answer.status, answer.headers.get('location')]).toEqual([303, `${payment.path}?lang=fr`]);
+    }
+  });
+
+  test('answers in a frame too, of an origin that may embed the page', async () => {
+    const db = await openTestSqlite();
+    onTestFinished(() => db.destroy());
+    const checkout = { ...testConfig().checkout, embedOrigins: ['https://shop.example'] };
+    const api = await openApiServer(db, { checkout }, { lookUp: async () => ({ kind: 'unknown' }) });
+    const shop = await api.addMerchant();
+    await api.addAddresses(shop, 'bsc', 1);
+    const payment = await openPayment(api, shop);
+    for (const answer of [
+      await payment.find(txHash(1)),
+      await payment.find(''),
+      await payment.find(txHash(1), { origin: 'https://evil.example' }),
+      await payment.requote(),
+      await api.send('GET', '/pay/none', { headers: form }),
+    ]) {
+      expect(answer.headers.get('content-security-policy')).toContain(
+        'frame-ancestors https://shop.example;',
+      );
+      expect(answer.headers.has('x-frame-options')).toBe(false);
+    }
   });
 
   test('looks for nothing that is no hash, and logs nothing that was typed', async () => {

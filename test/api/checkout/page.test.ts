@@ -154,6 +154,17 @@ test('every token that opens nothing is answered by the same page, and none is l
   expect(JSON.stringify(api.logs)).not.toContain(token);
 });
 
+test('a path that is none below the pages is a page that is not found, in the payer’s language', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  const { path } = await openPage(api);
+  for (const none of ['/pay/', '/pay/x/y', `${path}/y`, `${path}/find/more`, '/checkout/x/y', '/checkout/']) {
+    const page = await api.send('GET', none, { headers: browser });
+    expect([none, page.status]).toEqual([none, 404]);
+    expect(page.text, none).toContain(messagesIn('es').notFound.title);
+    expect(page.headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+  }
+});
+
 test('nothing of a payment that is the shop’s alone is on its page or in its status', async () => {
   const api = await openApiServer(await openTestSqlite());
   const { path, shop } = await openPage(api);
