@@ -1,5 +1,5 @@
 import { parseLossless } from '../../../src/core/lossless-json.ts';
-import { print } from './encode.ts';
+import { print } from '../../../src/demo/tron/encode.ts';
 import { transferLog } from './simulated-chain.ts';
 import type { Answer, Call, TronFault } from './simulated-node.ts';
 

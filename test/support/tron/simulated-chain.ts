@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { TxHash } from '../../../src/core/chain.ts';
 import {
+  hashOf,
+  type PrintedTransaction,
+  printTransaction,
+  type SimulatedContract,
+  type SimulatedHeader,
+  type SimulatedTransaction,
+} from '../../../src/demo/tron/encode.ts';
+import {
   type ChainHashes,
   createScriptedChain,
   type ScriptedBlock,
@@ -8,14 +16,6 @@ import {
   type ScriptedChainOptions,
   type ScriptedTransfer,
 } from '../scripted-chain.ts';
-import {
-  hashOf,
-  type PrintedTransaction,
-  printTransaction,
-  type SimulatedContract,
-  type SimulatedHeader,
-  type SimulatedTransaction,
-} from './encode.ts';
 
 /*
  * A simulated TRON chain: a scripted chain whose transactions and blocks have the ids that java-tron would give them. What

@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { parseAddress } from '../../../src/core/address.ts';
 import { knownChains } from '../../../src/core/chains/known.ts';
+import { print, printBlock } from '../../../src/demo/tron/encode.ts';
 import type { NodeView, ScriptedBlock } from '../scripted-chain.ts';
-import { print, printBlock } from './encode.ts';
 import { type SimulatedTronChain, type SimulatedTx, word } from './simulated-chain.ts';
 
 /*

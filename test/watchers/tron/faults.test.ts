@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { AddressKey } from '../../../src/core/address.ts';
 import { parseLossless } from '../../../src/core/lossless-json.ts';
+import { print } from '../../../src/demo/tron/encode.ts';
 import type { PollOutcome, Span } from '../../../src/watchers/source.ts';
 import { pollOf, type TestClock, testClock, watching } from '../../support/evm.ts';
 import { captureLog } from '../../support/log.ts';
 import { tokenKey } from '../../support/payments.ts';
-import { print } from '../../support/tron/encode.ts';
 import {
   batcher,
   type Custom,
