@@ -4,7 +4,9 @@ import { createScrubber } from '../config/scrub.ts';
 import type { Config } from '../config.ts';
 import { formatAmount } from '../core/money.ts';
 import { counted } from '../core/plural.ts';
+import { type PostgresTls, parsePostgresUrl } from '../core/postgres-url.ts';
 import { CommandError, ConfigError } from '../errors.ts';
+import { tlsOptions } from '../storage/postgres-tls.ts';
 import { checkOnline, type OnlineReport } from './check-online.ts';
 import { print, printJson, printTable } from './output.ts';
 import type { CommandOptions } from './workplace.ts';
@@ -17,6 +19,9 @@ import type { CommandOptions } from './workplace.ts';
  */
 export async function checkConfig(options: CommandOptions & { online?: boolean }): Promise<void> {
   const config = readConfig(options);
+  // A file that it names and cannot be read.
+  const tls = databaseTls(config.database);
+  if (tls !== null) tlsOptions(tls);
   const online = options.online ? await checkOnline(config, systemClock) : null;
   if (options.json) {
     printJson({ valid: true, mistakes: [], ...(online === null ? {} : { online }) });
@@ -72,7 +77,23 @@ function summary(path: string, config: Config): string[] {
   return [
     `${path} is right`,
     `  listens on ${config.listen.host} port ${config.listen.port}, for customers ${config.publicUrl}`,
-    `  database ${createScrubber([])(config.database)}`,
+    `  database ${createScrubber([])(config.database)}${describeTls(config.database)}`,
     ...chains,
   ];
+}
+
+/** Null also for SQLite. */
+function databaseTls(database: string): PostgresTls | null {
+  const url = parsePostgresUrl(database);
+  return 'error' in url ? null : url.tls;
+}
+
+function describeTls(database: string): string {
+  if (database.startsWith('sqlite:')) return '';
+  const tls = databaseTls(database);
+  if (tls === null) return ', not encrypted';
+  if (!tls.checkAuthority) return ', encrypted, but its certificate is not checked';
+  return tls.checkHost
+    ? ', encrypted, its certificate checked'
+    : ', encrypted, its certificate checked except for the host name';
 }

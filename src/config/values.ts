@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { parsePostgresUrl } from '../core/postgres-url.ts';
 import { parseSecretKey } from '../core/secret-key.ts';
 
 /*
@@ -42,12 +43,19 @@ export const publicUrl = text(
   },
 );
 
-export const database = text(
-  '"sqlite:" and the path of a file, or a postgres:// URL',
-  (value) =>
-    (/^sqlite:.+$/.test(value) && value !== 'sqlite::memory:') ||
-    (/^postgres(ql)?:\/\//.test(value) && URL.canParse(value)),
-);
+const databaseExpected = '"sqlite:" and the path of a file, or a postgres:// URL';
+
+export const database = z.string({ error: databaseExpected }).superRefine((value, context) => {
+  const message = databaseFault(value);
+  if (message !== null) context.addIssue({ code: 'custom', message });
+});
+
+function databaseFault(value: string): string | null {
+  if (/^sqlite:.+$/.test(value) && value !== 'sqlite::memory:') return null;
+  if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) return databaseExpected;
+  const parsed = parsePostgresUrl(value);
+  return 'error' in parsed ? `a URL that can be used: ${parsed.error}` : null;
+}
 
 export const host = text(
   'a host name or an IP address, without a port',

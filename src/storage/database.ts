@@ -5,6 +5,7 @@ import { codeOf } from './faults.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { migrateToLatest } from './migrate.ts';
 import { migrationLimits, openPostgres, runningLimits } from './postgres.ts';
+import { certificateFault } from './postgres-tls.ts';
 import type { Db, Trx } from './schema.ts';
 import { endStart, openSqlite } from './sqlite.ts';
 import { createWriteHealth, type WriteHealth } from './write-health.ts';
@@ -27,7 +28,8 @@ export async function openDatabase(url: string): Promise<Db> {
     return openPostgres(url, runningLimits);
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    throw new CommandError(`cannot use the database ${nameOf(url)}: ${reasonOf(error)}`, { cause: error });
+    const reason = certificateFault(error) ?? reasonOf(error);
+    throw new CommandError(`cannot use the database ${nameOf(url)}: ${reason}`, { cause: error });
   }
 }
 

@@ -1,7 +1,9 @@
 import { Kysely, PostgresDialect, PostgresDriver, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
+import { parsePostgresUrl } from '../core/postgres-url.ts';
 import { CommandError } from '../errors.ts';
 import { isConnectionFault } from './faults.ts';
+import { tlsOptions } from './postgres-tls.ts';
 import type { Db, Schema } from './schema.ts';
 
 /** How long anything may take, ms; 0: as long as it likes. */
@@ -45,18 +47,21 @@ const keepAlive = { idleSeconds: 30, everySeconds: 10, count: 3 };
  * Opens a pool of connections. A connection that broke, or on which an answer did not come in time, is closed and
  * never used again.
  *
- * @throws CommandError when the URL cannot be read.
+ * @throws CommandError when the URL, or a certificate that it names, cannot be read.
  */
 export function openPostgres(url: string, limits: Limits): Db {
-  if (!URL.canParse(url))
-    throw new CommandError('the database is not a valid URL; expected postgres://user:password@host/name');
+  const parsed = parsePostgresUrl(url);
+  if ('error' in parsed) throw new CommandError(`the database's URL cannot be used: ${parsed.error}`);
+  const { bare, tls } = parsed;
   // 64-bit integers arrive as text; ours are ids, heights and milliseconds, all far below 2^53.
   const types = {
     getTypeParser: ((oid: number, format?: 'text') =>
       oid === 20 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
   };
   const pool = new pg.Pool({
-    connectionString: url,
+    connectionString: bare,
+    ssl: tls === null ? false : tlsOptions(tls),
+    sslnegotiation: tls?.direct ? 'direct' : 'postgres',
     max: 10,
     connectionTimeoutMillis: limits.connect,
     query_timeout: limits.answer,

@@ -1,4 +1,5 @@
 import { codeOf, isStorageFault } from './faults.ts';
+import { certificateFault } from './postgres-tls.ts';
 
 /**
  * Whether the database takes what this process writes, from what its own transactions came to: looking at it costs
@@ -48,5 +49,6 @@ function lastingReason(error: unknown): string | null {
   if (/^(58...|SQLITE_(IOERR|CANTOPEN))/.test(code)) return 'its disk cannot be written';
   if (/^SQLITE_BUSY/.test(code)) return 'another process keeps it locked';
   if (/^(25P03|55P03|57014|40001|40P01)$/.test(code)) return null;
-  return 'it cannot be reached';
+  if (code.startsWith('28')) return 'it does not accept our login';
+  return certificateFault(error) ?? 'it cannot be reached';
 }

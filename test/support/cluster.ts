@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chownSync, cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { openDatabase } from '../../src/storage/database.ts';
+import type { ServerCertificate } from './certificates.ts';
 import { connect, prepareEmptying } from './empty.ts';
 import { scratchRoot } from './scratch.ts';
 
@@ -15,6 +16,8 @@ export type Cluster = {
   lendDatabase(migrated: boolean): Promise<string>;
   /** Sessions in it are ended. Its rows are gone when this resolves. */
   takeBack(name: string): Promise<void>;
+  /** From the next connection on it has this certificate; null: it speaks no TLS. */
+  present(certificate: ServerCertificate | null): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -100,6 +103,14 @@ export async function startCluster(): Promise<Cluster> {
     return { name, session: await connect(urlOf(name)) };
   }
 
+  /** When a new session's settings were read. */
+  async function loadedAt(): Promise<string> {
+    const session = await connect(urlOf('postgres'));
+    const { rows } = await session.query<{ at: string }>('select pg_conf_load_time()::text as at');
+    await session.end();
+    return rows[0]?.at ?? '';
+  }
+
   return {
     lendDatabase: async (migrated) => {
       if (!migrated) return urlOf(await create('template0'));
@@ -116,6 +127,18 @@ export async function startCluster(): Promise<Cluster> {
       }
       await session?.end();
       await admin.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
+    },
+    present: async (certificate) => {
+      const write = (name: string, text: string) => {
+        writeFileSync(join(data, name), text, { mode: 0o600 });
+        if (asRoot) chownSync(join(data, name), nobody, nobody);
+      };
+      write('server.crt', certificate?.certificate ?? '');
+      write('server.key', certificate?.key ?? '');
+      write('postgresql.auto.conf', `ssl = ${certificate === null ? 'off' : 'on'}\n`);
+      const before = await loadedAt();
+      running.kill('SIGHUP');
+      while ((await loadedAt()) === before);
     },
     stop: async () => {
       await Promise.all([...lent.values(), ...free.map(({ session }) => session)].map((one) => one.end()));

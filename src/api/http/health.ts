@@ -104,9 +104,10 @@ async function findFaults({
   const read = await withinPatience(
     Promise.all([readChains(db), timeOf(db, clock), readClockSkews(db, clock, timeOf)]),
   );
-  if (read === null) return { reasons: [{ part: 'database', reason: 'does not answer' }], degraded: [] };
-  const [states, now, skews] = read;
   const trouble = writeTrouble(db);
+  if (read === null)
+    return { reasons: [{ part: 'database', reason: trouble ?? 'does not answer' }], degraded: [] };
+  const [states, now, skews] = read;
   const database = trouble === null ? [] : [{ part: 'database', reason: trouble }];
 
   const configured = Object.values(config.chains);
