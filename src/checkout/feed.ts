@@ -18,6 +18,8 @@ export type Subscriber = {
 export type Feed = {
   /** Null where there are too many already. The answer ends it. */
   subscribe(paymentId: number, subscriber: Subscriber): (() => void) | null;
+  /** Streams that are open. */
+  open(): number;
   /** Ends every stream. */
   stop(): Promise<void>;
 };
@@ -129,6 +131,7 @@ export function createFeed(deps: ReadDeps & { log: Logger; maxStreams: number; h
 
   return {
     subscribe,
+    open: () => streams,
     async stop() {
       stopped = true;
       for (const own of [...followed.values()]) {

@@ -30,6 +30,8 @@ export function streamPayment(feed: Feed, paymentId: number, reply: FastifyReply
   function begin(): void {
     begun = true;
     reply.hijack();
+    // Nobody reads them any more, and thousands of streams may be open for an hour.
+    Object.assign(reply.request.raw, { headers: {}, rawHeaders: [] });
     // When it has ended, nothing else comes on this connection: a daemon that stops need not wait for it.
     raw.shouldKeepAlive = false;
     raw.writeHead(200, {
@@ -39,6 +41,8 @@ export function streamPayment(feed: Feed, paymentId: number, reply: FastifyReply
       // Nginx would keep events back until its buffer is full.
       'x-accel-buffering': 'no',
     });
+    // By itself, so that the head is kept as one string and not as the eighty that it was put together from.
+    raw.flushHeaders();
     raw.write(`retry: ${retryMs}\n\n`);
   }
 

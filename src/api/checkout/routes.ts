@@ -1,3 +1,4 @@
+import { Gauge, type Registry } from '@prometheus-io/client';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readAssets } from '../../checkout/assets.ts';
 import { createFeed } from '../../checkout/feed.ts';
@@ -17,7 +18,7 @@ import { registerAssetRoutes } from './assets.ts';
 import { streamPayment } from './events.ts';
 import type { ReadToken } from './token.ts';
 
-export type CheckoutDeps = ReadDeps & { log: Logger };
+export type CheckoutDeps = ReadDeps & { log: Logger; registry: Registry };
 
 /** What payers see: their payment's page, and what it says as JSON. */
 export async function registerCheckoutRoutes(
@@ -31,6 +32,14 @@ export async function registerCheckoutRoutes(
   const { embedOrigins } = config.checkout;
   const site = { assets, embedOrigins };
   const feed = createFeed({ ...deps, maxStreams: config.checkout.maxStreams });
+  new Gauge({
+    name: 'depositd_checkout_streams',
+    help: 'Pages that are told of changes at once.',
+    registers: [deps.registry],
+    collect() {
+      this.set(feed.open());
+    },
+  });
   // Before the server waits for the connections that are open.
   api.addHook('preClose', feed.stop);
   api.setErrorHandler(createPageErrors(deps.log, site));
@@ -76,7 +85,9 @@ export async function registerCheckoutRoutes(
     return request.headers['if-none-match'] === etag ? reply.code(304).send() : reply.send(json);
   });
 
-  api.get('/:token/events', { exposeHeadRoute: false }, async (request, reply) => {
+  // Thousands are open at once, and each keeps its headers: those that matter to pages alone are left out.
+  api.get('/:token/events', { exposeHeadRoute: false, helmet: false }, async (request, reply) => {
+    reply.header('x-content-type-options', 'nosniff');
     const payment = await find(request, reply);
     if (payment === null) throw notFound();
     streamPayment(feed, payment.payment.id, reply);

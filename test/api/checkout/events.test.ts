@@ -53,6 +53,7 @@ describeDatabases('the events of a payment', (openTestDb) => {
     expect(stream.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
     expect(stream.headers.get('x-accel-buffering')).toBe('no');
     expect(stream.headers.get('cache-control')).toBe('no-store, no-transform');
+    expect(stream.headers.get('x-content-type-options')).toBe('nosniff');
     await waitFor('the snapshot', () => stream.statuses().length === 1);
     const { id } = stream.statuses()[0] ?? {};
     expect(id).toBe(
@@ -91,13 +92,14 @@ test('three pages may follow a payment, and a fourth when one has left', async (
   await waitFor('a place to be free', async () => (await listen(api, token)).status === 200);
 });
 
-test('no more than checkout.maxStreams follow in all', async () => {
+test('no more than checkout.maxStreams follow in all, and /metrics tells how many do', async () => {
   const checkout = { ...testConfig().checkout, maxStreams: 1 };
   const api = await openApiServer(await openTestSqlite(), { checkout });
   const shop = await api.addMerchant();
   const [one, two] = [await create(api, shop), await create(api, shop)];
   expect((await listen(api, one.payment_token)).status).toBe(200);
   expect((await listen(api, two.payment_token)).status).toBe(429);
+  expect((await api.send('GET', '/metrics')).text).toMatch(/^depositd_checkout_streams 1$/m);
   expect((await listen(api, 'A'.repeat(43))).status).toBe(404);
 });
 
