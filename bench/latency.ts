@@ -1,5 +1,3 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { knownChains } from '../src/core/chains/known.ts';
 
@@ -8,6 +6,7 @@ import { transferCall } from '../src/demo/token.ts';
 import { startTestAnvil, type TestAnvil } from '../test/support/anvil.ts';
 import { createDaemonHome, type DaemonHome } from '../test/support/daemon.ts';
 import { placeTokens } from '../test/support/tokens.ts';
+import { startArrivals } from './support/arrivals.ts';
 import { percentiles } from './support/load.ts';
 import { writeResults } from './support/results.ts';
 import { watchedKey } from './support/transfer-chain.ts';
@@ -45,7 +44,7 @@ export async function run(): Promise<void> {
 
 async function measureSetting({ name, blockMs, pollSeconds, websocket }: Setting): Promise<string[]> {
   const anvil = await startTestAnvil();
-  const receiver = await startReceiver();
+  const arrivals = await startArrivals();
   let home: DaemonHome | undefined;
   try {
     const { usdt } = await placeTokens(anvil, 'bsc');
@@ -56,7 +55,7 @@ async function measureSetting({ name, blockMs, pollSeconds, websocket }: Setting
     const addresses = Array.from({ length: samples }, (_, n) => `0x${watchedKey(n)}`);
     await home.runJson('address', 'add', '--merchant', id, '--network', 'bsc', ...addresses);
     const events = 'payment.detected,payment.confirmed';
-    await home.runJson('webhook', 'add', '--merchant', id, receiver.url, '--events', events);
+    await home.runJson('webhook', 'add', '--merchant', id, arrivals.url, '--events', events);
     // The daemon notices what commands change within two seconds.
     await setTimeout(2500);
     const payments = await createPayments(home.current().url, api_key);
@@ -68,20 +67,20 @@ async function measureSetting({ name, blockMs, pollSeconds, websocket }: Setting
       await anvil.mine();
       minedAt.set(payment.payment_number, performance.now());
     }
-    await setTimeout(3000 + pollSeconds * 2000);
-    return ['payment.detected', 'payment.confirmed'].map((event) => {
-      const delays = [...minedAt].map(([number, at]) => {
-        const arrived = receiver.arrivals.get(`${event} ${number}`);
-        if (arrived === undefined) throw new Error(`no ${event} of ${number}`);
-        return arrived - at;
-      });
+    const delaysOf = (event: string) =>
+      Promise.all([...minedAt].map(async ([number, at]) => (await arrivals.of(`${event} ${number}`)) - at));
+    const [detected, confirmed] = ['payment.detected', 'payment.confirmed'] as const;
+    return [
+      [detected, await delaysOf(detected)] as const,
+      [confirmed, await delaysOf(confirmed)] as const,
+    ].map(([event, delays]) => {
       const { p50, p99, max } = percentiles(delays);
       const targets = websocket ? ['', ''] : [pollSeconds * 500 + 60, pollSeconds * 1000 + 200];
       return `| ${name} | ${event} | ${p50.toFixed(0)} | ${targets[0]} | ${p99.toFixed(0)} | ${targets[1]} | ${max.toFixed(0)} |`;
     });
   } finally {
     await home?.remove();
-    await receiver.stop();
+    await arrivals.stop();
     await anvil.stop();
   }
 }
@@ -122,26 +121,4 @@ function amountOf({ expected_crypto_amount }: OnchainPayment): bigint {
   const amount = parseAmount(expected_crypto_amount, knownChains.bsc.tokens.usdt?.decimals ?? 18);
   if (amount === null) throw new Error(`not an amount: ${expected_crypto_amount}`);
   return amount;
-}
-
-/** Takes every webhook and notes when its first byte came. */
-async function startReceiver() {
-  const arrivals = new Map<string, number>();
-  const server = createServer(async (request, response) => {
-    const at = performance.now();
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { event: string; payment_id: string };
-    arrivals.set(`${body.event} ${body.payment_id}`, at);
-    response.writeHead(200).end();
-  });
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  return {
-    arrivals,
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    stop: async () => {
-      server.closeAllConnections();
-      await new Promise((closed) => server.close(closed));
-    },
-  };
 }
