@@ -80,6 +80,8 @@ const exceptions: Record<string, string> = {
   'api -> providers/refund.ts': 'the same: what is told where it does not answer',
   'config -> providers/adapters.ts': 'each adapter knows its own settings: pure, and importing core alone',
   'config -> providers/provider.ts': 'the type of an adapter',
+  'demo -> watchers/tron/hashes.ts': 'the simulated chain has the ids that the reader computes',
+  'demo -> watchers/tron/protobuf.ts': 'the same: how what is hashed is written',
   'api -> notify/endpoints.ts': 'what operators do with endpoints: changes in a transaction, no loop',
   'api -> notify/replays.ts': 'what operators have sent again: changes in a transaction, no loop',
   'api -> notify/secrets.ts': 'a type: what seals the secrets, handed in by the daemon',

@@ -3,13 +3,8 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parseAddress } from '../../src/core/address.ts';
 import { knownChains } from '../../src/core/chains/known.ts';
-import {
-  type PrintedTransaction,
-  print,
-  printBlock,
-  printTransaction,
-} from '../../test/support/tron/encode.ts';
-import { transferLog, word } from '../../test/support/tron/simulated-chain.ts';
+import { type PrintedTransaction, print, printBlock, printTransaction } from '../../src/demo/tron/encode.ts';
+import { transferLog, word } from '../../src/demo/tron/transactions.ts';
 import { watchedKey } from './transfer-chain.ts';
 
 /*

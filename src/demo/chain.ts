@@ -5,12 +5,15 @@ import { CommandError } from '../errors.ts';
 import { type Anvil, startAnvil } from './anvil.ts';
 import { mintCall, placeToken, transferCall } from './token.ts';
 
-export type DemoNetwork = 'bsc' | 'ethereum';
+type EvmNetwork = 'bsc' | 'ethereum';
+
+export type DemoNetwork = EvmNetwork | 'tron';
 
 /** A chain on this machine, its tokens, and a customer who is rich in all of them. */
 export type DemoChain = {
   network: DemoNetwork;
   url: string;
+  chainId: number;
   /** Sends `amount` (a decimal) from the customer to an address; answers the transaction's hash. */
   pay(currency: Currency, address: string, amount: string): Promise<string>;
   stop(): Promise<void>;
@@ -21,7 +24,7 @@ const firstBlocks = 20;
 
 /** Makes a block every `blockSeconds`. */
 export async function startDemoChain(
-  network: DemoNetwork,
+  network: EvmNetwork,
   { blockSeconds, folder }: { blockSeconds: number; folder: string },
 ): Promise<DemoChain> {
   const { chainId } = knownChains[network];
@@ -36,7 +39,9 @@ export async function startDemoChain(
     return {
       network,
       url: anvil.url,
-      pay: (currency, address, amount) => send(anvil, customer, transfer(network, currency, address, amount)),
+      chainId,
+      pay: (currency, address, decimal) =>
+        send(anvil, customer, transfer(network, currency, address, decimal)),
       stop: () => anvil.stop(),
     };
   } catch (error) {
@@ -47,11 +52,21 @@ export async function startDemoChain(
 
 type Call = { to: string; data?: string; value?: string };
 
-function transfer(network: DemoNetwork, currency: Currency, to: string, decimal: string): Call {
+/**
+ * Base units of a decimal amount, and the token that they are of; null: the native coin.
+ *
+ * @throws CommandError when there is no such coin, or it has not so many digits.
+ */
+export function amountOf(network: DemoNetwork, currency: Currency, decimal: string) {
   const token = currency === 'native' ? null : knownChains[network].tokens[currency as KnownToken];
   if (token === undefined) throw new CommandError(`there is no ${currency} on ${network}`);
   const amount = parseAmount(decimal, token?.decimals ?? knownChains[network].native.decimals);
   if (amount === null) throw new CommandError(`${decimal} is not an amount of ${currency}`);
+  return { token, amount };
+}
+
+function transfer(network: EvmNetwork, currency: Currency, to: string, decimal: string): Call {
+  const { token, amount } = amountOf(network, currency, decimal);
   return token === null ? { to, value: `0x${amount.toString(16)}` } : transferCall(token.address, to, amount);
 }
 

@@ -22,6 +22,7 @@ const orders: readonly { network: DemoNetwork; currency: Currency; usdCents: num
   { network: 'bsc', currency: 'usdt', usdCents: 5_000, item: 'a pair of shoes' },
   { network: 'ethereum', currency: 'usdc', usdCents: 1_999, item: 'a book' },
   { network: 'bsc', currency: 'native', usdCents: 350, item: 'a coffee' },
+  { network: 'tron', currency: 'usdt', usdCents: 1_250, item: 'a lamp' },
 ];
 
 /** How often a payment is looked at while it waits for blocks, ms. */
@@ -66,7 +67,7 @@ async function playOrder(
 ): Promise<void> {
   const symbol = currency === 'native' ? assetSymbol(knownChains[network].native) : currency.toUpperCase();
   const dollars = `$${(usdCents / 100).toFixed(2)}`;
-  screen.step(`A customer buys ${item} for ${dollars}, in ${symbol} on ${knownChains[network].name}`);
+  screen.step(`A customer buys ${item} for ${dollars}, in ${symbol} on ${nameOf(network)}`);
   const payment = await app.post<OnchainPayment>('/api/v1/payments/', {
     amount_usd_cents: usdCents,
     network,
@@ -96,6 +97,10 @@ async function playOrder(
   const told = await within(shop.told('payment.confirmed', payment.payment_number), 'the webhook', signal);
   if (!told.verified) throw new CommandError('the webhook arrived with a wrong signature');
   screen.good('webhook', `${told.event} received, its signature verified`);
+}
+
+function nameOf(network: DemoNetwork): string {
+  return network === 'tron' ? 'a simulated TRON' : knownChains[network].name;
 }
 
 /** A checkout to open in a browser: whoever chooses there is shown what to pay, and how it goes. */

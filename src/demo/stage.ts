@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { type AddressKey, writeAddress } from '../core/address.ts';
 import type { Currency } from '../core/assets.ts';
 import { knownChains } from '../core/chains/known.ts';
 import { CommandError } from '../errors.ts';
@@ -11,6 +12,7 @@ import { freePort, startDemoDaemon } from './daemon.ts';
 import { type Caller, createCaller } from './http.ts';
 import type { Screen } from './screen.ts';
 import { type Shop, startShop } from './shop.ts';
+import { startSimulatedTron } from './tron/chain.ts';
 
 export type OnchainPayment = {
   payment_number: string;
@@ -55,16 +57,21 @@ export async function setUpStage(
   const folder = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
   closers.push(() => rmSync(folder, { recursive: true, force: true }));
 
-  screen.step('Two local chains, with USDT, USDC and BUSD at their real addresses and decimals');
-  const startChain = async (network: DemoNetwork) => {
-    const chain = await startDemoChain(network, { blockSeconds, folder });
+  screen.step('Three local chains, with USDT, USDC and BUSD at their real addresses and decimals');
+  const open = async (starting: Promise<DemoChain>) => {
+    const chain = await starting;
     closers.push(() => chain.stop());
     return chain;
   };
-  const chains = { bsc: await startChain('bsc'), ethereum: await startChain('ethereum') };
-  for (const { network, url } of Object.values(chains)) {
-    const { name, chainId } = knownChains[network];
-    screen.detail(network, `${name}, chain id ${chainId}, node ${url}`);
+  const chains = {
+    bsc: await open(startDemoChain('bsc', { blockSeconds, folder })),
+    ethereum: await open(startDemoChain('ethereum', { blockSeconds, folder })),
+    tron: await open(startSimulatedTron({ blockSeconds })),
+  };
+  for (const { network, chainId, url } of Object.values(chains)) {
+    const { name } = knownChains[network];
+    const kind = network === 'tron' ? 'simulated node' : 'node';
+    screen.detail(network, `${name}, chain id ${chainId}, ${kind} ${url}`);
   }
 
   screen.step('The daemon: depositd serve');
@@ -83,10 +90,10 @@ export async function setUpStage(
   screen.step('A merchant with a key, receive addresses, and a webhook endpoint');
   const merchant = await operator.post<{ id: string; api_key: string }>('/merchants/', { name: 'Demo Shop' });
   const app = createCaller(baseUrl, { 'x-api-key': merchant.api_key });
-  for (const network of ['bsc', 'ethereum'] as const) {
-    const addresses = Array.from(
-      { length: addressesPerNetwork },
-      () => `0x${randomBytes(20).toString('hex')}`,
+  for (const network of Object.keys(chains) as DemoNetwork[]) {
+    const { family } = knownChains[network];
+    const addresses = Array.from({ length: addressesPerNetwork }, () =>
+      writeAddress(family, randomBytes(20).toString('hex') as AddressKey),
     );
     await operator.post(`/merchants/${merchant.id}/addresses/`, { network, addresses });
   }
@@ -142,10 +149,15 @@ function configuration(baseUrl: string, port: number, chains: Record<DemoNetwork
     database: 'sqlite:./depositd.db',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own syntax
     adminToken: '${DEPOSITD_ADMIN_TOKEN}',
-    rates: { sources: ['fixed'], fixed: { usdt: '1', usdc: '1', busd: '1', bnb: '612.50', eth: '3000' } },
+    rates: {
+      sources: ['fixed'],
+      fixed: { usdt: '1', usdc: '1', busd: '1', bnb: '612.50', eth: '3000', trx: '0.32' },
+    },
     chains: {
       bsc: { rpc: [chains.bsc.url], ...pace },
       ethereum: { rpc: [chains.ethereum.url], ...pace },
+      // Only its own id tells that it is not the real one.
+      tron: { rpc: [chains.tron.url], chainId: chains.tron.chainId, ...pace },
     },
     webhooks: { allowHosts: ['127.0.0.1'] },
   };

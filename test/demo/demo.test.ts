@@ -54,11 +54,16 @@ describe('the demo', () => {
       .split('\n')
       .map((line) => line.trim());
     const count = (pattern: RegExp) => lines.filter((line) => pattern.test(line)).length;
-    expect(count(/^created +PAY-\d{4}-\w+$/)).toBe(3);
+    expect(count(/^created +PAY-\d{4}-\w+$/)).toBe(4);
     expect(count(/^to pay +(50\.000000 USDT|19\.990000 USDC|0\.00571429 BNB) to 0x\w{40}$/)).toBe(3);
+    expect(count(/^to pay +12\.500000 USDT to T\w{33}$/)).toBe(1);
     expect(count(/^confirmations +1 2 3 4 5 6 7 8 9 10 11 12 13 14 15$/)).toBe(2);
     expect(count(/^confirmations +1 2 3 4 5 6 7 8 9 10 11 12$/)).toBe(1);
-    expect(count(/^webhook +payment\.confirmed received, its signature verified$/)).toBe(3);
+    expect(count(/^confirmations +1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20$/)).toBe(1);
+    expect(count(/^webhook +payment\.confirmed received, its signature verified$/)).toBe(4);
+    // Nobody takes it for the real one.
+    expect(count(/^tron +TRON, chain id 1731317685, simulated node http/)).toBe(1);
+    expect(demo.text()).toContain('USDT on a simulated TRON');
     // No escape sequences where nobody looks at a terminal.
     expect(demo.text()).not.toContain('\u001b');
   }, 120_000);
@@ -106,8 +111,8 @@ describe('the demo', () => {
     );
 
     const urls = urlsIn(shown);
-    // Two nodes, the daemon and the shop.
-    expect(urls).toHaveLength(4);
+    // Three nodes, the daemon and the shop.
+    expect(urls).toHaveLength(5);
     demo.child.kill('SIGINT');
     expect(await demo.ended).toBe(0);
     expect(demo.left()).toEqual([]);
@@ -120,7 +125,7 @@ describe('the demo', () => {
       timeoutMs: 90_000,
     });
     const urls = urlsIn(demo.text());
-    expect(urls).toHaveLength(4);
+    expect(urls).toHaveLength(5);
     demo.child.kill('SIGKILL');
     await demo.ended;
     await waitFor('everything to end', async () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { AddressKey } from '../../src/core/address.ts';
+import { batcher, payer, transferLog } from '../../src/demo/tron/transactions.ts';
 import { openTronShop, startTronShop, type TronShop } from '../support/tron/shop.ts';
-import { batcher, payer, transferLog } from '../support/tron/simulated-chain.ts';
 import { waitFor } from '../support/wait.ts';
 
 /*
@@ -88,18 +88,20 @@ describe('a daemon', () => {
     const [fake, real] = [await shop.create(), await shop.create()];
     const call = (payment: typeof fake, contractRet: string) => {
       const { token, recipient, amount, currency } = shop.transferOf(payment);
-      shop.chain.sendCustom({
-        type: 'TriggerSmartContract',
-        // The word of the recipient holds a 41, as wallets write it.
-        value: {
-          data: `23b872dd${payer.padStart(64, '0')}${`41${recipient}`.padStart(64, '0')}`,
-          owner_address: batcher,
-          contract_address: `41${token}`,
+      shop.chain.sendCustom(
+        {
+          type: 'TriggerSmartContract',
+          // The word of the recipient holds a 41, as wallets write it.
+          value: {
+            data: `23b872dd${payer.padStart(64, '0')}${`41${recipient}`.padStart(64, '0')}`,
+            owner_address: batcher,
+            contract_address: `41${token}`,
+          },
+          contractRet,
+          logs: [transferLog(token, recipient, amount)],
         },
-        contractRet,
-        logs: [transferLog(token, recipient, amount)],
-        transfers: contractRet === 'SUCCESS' ? [{ token, recipient, amount, currency }] : [],
-      });
+        contractRet === 'SUCCESS' ? [{ token, recipient, amount, currency }] : [],
+      );
     };
     call(fake, 'OUT_OF_TIME');
     call(real, 'SUCCESS');

@@ -1,7 +1,8 @@
 import { parseLossless } from '../../../src/core/lossless-json.ts';
-import { print } from './encode.ts';
-import { transferLog } from './simulated-chain.ts';
-import type { Answer, Call, TronFault } from './simulated-node.ts';
+import { print } from '../../../src/demo/tron/encode.ts';
+import { transferLog } from '../../../src/demo/tron/transactions.ts';
+import type { Answer, Call } from '../../../src/demo/tron/wallet-api.ts';
+import type { TronFault } from './simulated-node.ts';
 
 /*
  * What can be wrong with a TRON node, as data, for random mixes.

@@ -47,6 +47,17 @@ export function tronSourceForTest(
   return source;
 }
 
+/** A source over a node of any chain with this id, closed when the test ends. */
+export function openSimulatedSource(
+  { url, chainId }: { url: string; chainId: number },
+  { clock }: { clock: Clock },
+): ChainSource {
+  const config = testChain('tron', { assets: tronAssets(), chainId, rpc: [endpointOf(url)] });
+  const source = createTronSource({ chain: config, clock, log: silentLog, timeoutMs: 5_000 });
+  onTestFinished(() => source.close());
+  return source;
+}
+
 /** A node that ends with the test. */
 export async function simulatedNodeForTest(
   chain: SimulatedTronChain,

@@ -1,22 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import type { AddressKey } from '../../../src/core/address.ts';
 import { parseLossless } from '../../../src/core/lossless-json.ts';
+import { print } from '../../../src/demo/tron/encode.ts';
+import {
+  batcher,
+  type Custom,
+  internal,
+  payer,
+  transferLog,
+  word,
+} from '../../../src/demo/tron/transactions.ts';
+import { type Answer, blockOf, type Call } from '../../../src/demo/tron/wallet-api.ts';
 import type { PollOutcome, Span } from '../../../src/watchers/source.ts';
 import { pollOf, type TestClock, testClock, watching } from '../../support/evm.ts';
 import { captureLog } from '../../support/log.ts';
 import { tokenKey } from '../../support/payments.ts';
-import { print } from '../../support/tron/encode.ts';
-import {
-  batcher,
-  type Custom,
-  createSimulatedTronChain,
-  internal,
-  payer,
-  type SimulatedTronChain,
-  transferLog,
-  word,
-} from '../../support/tron/simulated-chain.ts';
-import { type Answer, blockOf, type Call, type TronFault } from '../../support/tron/simulated-node.ts';
+import { createSimulatedTronChain, type SimulatedTronChain } from '../../support/tron/simulated-chain.ts';
+import type { TronFault } from '../../support/tron/simulated-node.ts';
 import { simulatedNodeForTest, type TronOptions, tronSourceForTest } from '../../support/tron/source.ts';
 
 const alice = '11'.repeat(20) as AddressKey;
@@ -383,7 +383,7 @@ describe('several machines behind one name', () => {
     if (node === undefined) throw new Error('no node');
     const cursor = bench.chain.head();
     const head = bench.chain.mine(2);
-    const older = blockOf(bench.chain, bench.chain.branchOf({ behind: 1 }).at(-1) as never);
+    const older = blockOf(bench.chain.simulated(bench.chain.branchOf({ behind: 1 }).at(-1) as never));
     node.fault = ({ method, view, body }, answer) =>
       method === 'getblock' && view === 'wallet' && body.id_or_num === undefined
         ? { ...answer, text: print(older) }

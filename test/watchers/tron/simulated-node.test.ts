@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest';
 import { parseLossless, readInt64 } from '../../../src/core/lossless-json.ts';
-import { isRecord } from '../../../src/nodes/json-rpc.ts';
-import { readHeader } from '../../../src/watchers/tron/decode.ts';
-import { testClock } from '../../support/evm.ts';
-import { tokenKey } from '../../support/payments.ts';
-import { describeTronData } from '../../support/real-data.ts';
 import {
   type PrintedTransaction,
   printBlock,
   printTransaction,
   type SimulatedTransaction,
-} from '../../support/tron/encode.ts';
+} from '../../../src/demo/tron/encode.ts';
+import { isRecord } from '../../../src/nodes/json-rpc.ts';
+import { readHeader } from '../../../src/watchers/tron/decode.ts';
+import { testClock } from '../../support/evm.ts';
+import { tokenKey } from '../../support/payments.ts';
+import { describeTronData } from '../../support/real-data.ts';
 import { bodyOf, type Exchange, isForPeople, readExchanges } from '../../support/tron/recordings.ts';
 import { createSimulatedTronChain } from '../../support/tron/simulated-chain.ts';
 import { simulatedNodeForTest } from '../../support/tron/source.ts';

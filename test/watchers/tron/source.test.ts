@@ -1,9 +1,10 @@
 import type { AddressKey } from '../../../src/core/address.ts';
 import type { BlockRef } from '../../../src/core/chain.ts';
+import { batcher, payer, transferLog } from '../../../src/demo/tron/transactions.ts';
 import { type ContractChain, describeSource } from '../../contracts/source.ts';
 import { testClock } from '../../support/evm.ts';
 import { tokenKey } from '../../support/payments.ts';
-import { batcher, createSimulatedTronChain, payer, transferLog } from '../../support/tron/simulated-chain.ts';
+import { createSimulatedTronChain } from '../../support/tron/simulated-chain.ts';
 import { chainIdOf, simulatedNodeForTest, tronAssets, tronSourceForTest } from '../../support/tron/source.ts';
 
 describeSource('the TRON source, over a simulated node', async (): Promise<ContractChain> => {
@@ -28,26 +29,32 @@ describeSource('the TRON source, over a simulated node', async (): Promise<Contr
     recipients: ['11'.repeat(20) as AddressKey, '22'.repeat(20) as AddressKey],
     pay: async (currency, recipient, amount) => {
       if (currency !== 'native')
-        return chain.sendCustom({
-          type: 'TriggerSmartContract',
-          value: { data: 'a9059cbb', owner_address: payer, contract_address: `41${usdt}` },
-          logs: [transferLog(usdt, recipient, amount)],
-          transfers: amount === 0n ? [] : [sent(recipient, amount)],
-        });
-      return chain.sendCustom({
-        type: 'TransferContract',
-        value: { amount, owner_address: payer, to_address: `41${recipient}` },
-        receiptResult: null,
-        transfers: amount === 0n ? [] : [{ token: 'native', currency: 'native', recipient, amount }],
-      });
+        return chain.sendCustom(
+          {
+            type: 'TriggerSmartContract',
+            value: { data: 'a9059cbb', owner_address: payer, contract_address: `41${usdt}` },
+            logs: [transferLog(usdt, recipient, amount)],
+          },
+          amount === 0n ? [] : [sent(recipient, amount)],
+        );
+      return chain.sendCustom(
+        {
+          type: 'TransferContract',
+          value: { amount, owner_address: payer, to_address: `41${recipient}` },
+          receiptResult: null,
+        },
+        amount === 0n ? [] : [{ token: 'native', currency: 'native', recipient, amount }],
+      );
     },
     payBatch: async (payments) =>
-      chain.sendCustom({
-        type: 'TriggerSmartContract',
-        value: { data: '3e2cf2bd', owner_address: payer, contract_address: batcher },
-        logs: payments.map(({ recipient, amount }) => transferLog(usdt, recipient, amount)),
-        transfers: payments.filter(({ amount }) => amount > 0n).map((one) => sent(one.recipient, one.amount)),
-      }),
+      chain.sendCustom(
+        {
+          type: 'TriggerSmartContract',
+          value: { data: '3e2cf2bd', owner_address: payer, contract_address: batcher },
+          logs: payments.map(({ recipient, amount }) => transferLog(usdt, recipient, amount)),
+        },
+        payments.filter(({ amount }) => amount > 0n).map((one) => sent(one.recipient, one.amount)),
+      ),
     mine: async (count) => void chain.mine(count),
     height: async () => chain.head().height,
     block: async (height) => chain.at(height) as BlockRef,

@@ -1,11 +1,6 @@
-import type { BlockHash } from '../../../src/core/chain.ts';
-import {
-  blockIdOf,
-  type HashedTransaction,
-  txIdOf,
-  txTrieRootOf,
-} from '../../../src/watchers/tron/hashes.ts';
-import { bytesField, varintField } from '../../../src/watchers/tron/protobuf.ts';
+import type { BlockHash } from '../../core/chain.ts';
+import { blockIdOf, type HashedTransaction, txIdOf, txTrieRootOf } from '../../watchers/tron/hashes.ts';
+import { bytesField, varintField } from '../../watchers/tron/protobuf.ts';
 
 /*
  * Transactions and blocks as java-tron prints them, byte for byte: recordings of a real node are made again from their own
