@@ -10,12 +10,13 @@ import { bodyErrors, refusePrivateKey } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { merchantPath, requireMerchantInUse } from './paths.ts';
 
+const expectedPage = 'expected the URL of a page, or nothing';
+
 const webUrl = z
   .string()
   .max(2048)
-  .refine((value) => value === '' || (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)), {
-    error: 'expected the URL of a page, or nothing',
-  });
+  .regex(/^$|^https?:\/\/\S+$/i, { error: expectedPage })
+  .refine((value) => value === '' || URL.canParse(value), { error: expectedPage });
 
 const email = z
   .string()
