@@ -126,7 +126,7 @@ export function printBlock(
   witnessSignature = '',
 ): Record<string, unknown> & { blockID: string } {
   const { height, parentHash, timeMs, witnessAddress, version } = header;
-  const txTrieRoot = txTrieRootOf(transactions.map(hashedOf));
+  const txTrieRoot = txTrieRootOf(transactions.map(hashedOf)) ?? '';
   return {
     blockID: blockIdOf({ ...header, txTrieRoot, witnessId: 0n, accountStateRoot: '' }),
     block_header: {

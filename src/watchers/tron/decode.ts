@@ -124,8 +124,8 @@ const contractResults = [
 
 /** As much of a transaction as the tree over a block's transactions is made of; null where it is of no form that is known. */
 function readHashed({ raw_data_hex, signature = [], ret = [] }: RawTransaction): HashedTransaction | null {
-  if (!isHex(raw_data_hex) || !Array.isArray(signature) || !Array.isArray(ret)) return null;
-  if (!(signature as unknown[]).every(isHex)) return null;
+  if (typeof raw_data_hex !== 'string' || !Array.isArray(signature) || !Array.isArray(ret)) return null;
+  if (!(signature as unknown[]).every((one) => typeof one === 'string')) return null;
   const outcomes = (ret as unknown[]).map(readOutcome);
   if (!outcomes.every((outcome) => outcome !== null)) return null;
   return { rawHex: raw_data_hex, signatures: signature as string[], outcomes };

@@ -46,28 +46,51 @@ export type HashedTransaction = {
   outcomes: readonly bigint[];
 };
 
-/** The root of the tree over a block's transactions, with their signatures and outcomes; zeros for none. */
-export function txTrieRootOf(transactions: readonly HashedTransaction[]): string {
-  let level = transactions.map(leafOf);
+/**
+ * The root of the tree over a block's transactions, with their signatures and outcomes; zeros for none. Null where one of
+ * them is not of hex.
+ */
+export function txTrieRootOf(transactions: readonly HashedTransaction[]): string | null {
+  let level: string[] = [];
+  for (const transaction of transactions) {
+    const leaf = leafOf(transaction);
+    if (leaf === null) return null;
+    level.push(leaf);
+  }
   if (level.length === 0) return emptyRoot;
   while (level.length > 1) {
     const above: string[] = [];
     for (let at = 0; at < level.length; at += 2) {
       const [left = '', right] = [level[at], level[at + 1]];
       // One without a neighbour goes up as it is.
-      above.push(right === undefined ? left : hashOfHex(left + right));
+      above.push(right === undefined ? left : hashOfPair(left, right));
     }
     level = above;
   }
-  return level[0] ?? emptyRoot;
+  return Buffer.from(level[0] ?? '', 'latin1').toString('hex');
 }
 
-/** The hash of a `Transaction`: put together as hex, for there are hundreds in each block. */
-function leafOf({ rawHex, signatures, outcomes }: HashedTransaction): string {
+/*
+ * There are hundreds of transactions in each block: what is hashed is put together as hex, and hashes are texts of one
+ * character a byte until the root is known.
+ */
+
+/** The hash of a `Transaction`; null where that is not of hex. */
+function leafOf({ rawHex, signatures, outcomes }: HashedTransaction): string | null {
   let hex = lengthPrefixed('0a', rawHex);
   for (const signature of signatures) hex += lengthPrefixed('12', signature);
   for (const outcome of outcomes) hex += outcome === 0n ? '2a00' : `2a0218${hexByte(Number(outcome))}`;
-  return hashOfHex(hex);
+  const bytes = Buffer.from(hex, 'hex');
+  // It ends at the first character that is no digit.
+  return bytes.length * 2 === hex.length ? hash('sha256', bytes, 'binary') : null;
+}
+
+const pair = Buffer.alloc(64);
+
+function hashOfPair(left: string, right: string): string {
+  pair.write(left, 0, 'latin1');
+  pair.write(right, 32, 'latin1');
+  return hash('sha256', pair, 'binary');
 }
 
 /** A field of bytes behind its tag. */

@@ -134,7 +134,8 @@ function matchLog(
   const [topic, , recipientWord] = value.topics as unknown[];
   if (currency === undefined || topic !== transferTopic) return [];
   // An address fills the lower 20 bytes; a token that puts more there does not mean an address.
-  if (!isWord(recipientWord) || !recipientWord.startsWith(emptyHalf)) return [];
+  if (typeof recipientWord !== 'string' || !recipientWord.startsWith(emptyHalf)) return [];
+  // Whatever else it may be, only keys are watched.
   const recipient = recipientWord.slice(emptyHalf.length) as AddressKey;
   if (!watched(recipient) || !isWord(value.data)) return [];
   const amount = BigInt(`0x${value.data}`);
