@@ -58,7 +58,7 @@ async function measureSetting({ name, blockMs, pollSeconds, websocket }: Setting
     await home.runJson('webhook', 'add', '--merchant', id, arrivals.url, '--events', events);
     // The daemon notices what commands change within two seconds.
     await setTimeout(2500);
-    const payments = await createPayments(home.current().url, api_key);
+    const payments = await createPayments(home.current().url, api_key, 'bsc', samples);
 
     const minedAt = new Map<string, number>();
     for (const payment of payments) {
@@ -101,13 +101,19 @@ function configuration(anvil: TestAnvil, pollSeconds: number, websocket: boolean
 
 type OnchainPayment = { payment_number: string; assigned_address: string; expected_crypto_amount: string };
 
-async function createPayments(url: string, key: string): Promise<OnchainPayment[]> {
+/** Payments in tether, one of each amount. */
+export async function createPayments(
+  url: string,
+  key: string,
+  network: string,
+  count: number,
+): Promise<OnchainPayment[]> {
   const payments: OnchainPayment[] = [];
-  for (let n = 0; n < samples; n++) {
+  for (let n = 0; n < count; n++) {
     const answer = await fetch(`${url}/api/v1/payments/`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'x-api-key': key },
-      body: JSON.stringify({ amount_usd_cents: 1000 + n, network: 'bsc', currency: 'usdt' }),
+      body: JSON.stringify({ amount_usd_cents: 1000 + n, network, currency: 'usdt' }),
     });
     if (answer.status !== 201) throw new Error(await answer.text());
     payments.push((await answer.json()) as OnchainPayment);

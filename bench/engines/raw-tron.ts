@@ -11,7 +11,7 @@ import { watchedKey } from '../support/transfer-chain.ts';
 const { url, height, watched } = readTask();
 const pool = new Pool(url, { connections: 8 });
 const ours = new Set(Array.from({ length: watched }, (_, n) => watchedKey(n)));
-const atOnce = 3;
+const atOnce = 4;
 
 type Info = { log?: { topics: string[] }[] };
 

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { parseAddress } from '../../src/core/address.ts';
 import { knownChains } from '../../src/core/chains/known.ts';
 import { type PrintedTransaction, print, printBlock, printTransaction } from '../../src/demo/tron/encode.ts';
@@ -17,9 +18,11 @@ export type TronBenchChain = {
   /** The last block with transfers; a few empty ones follow. */
   height: number;
   /** Transfers of USDT to one of the first `payees` of {@link watchedKey}. */
-  matches: number;
+  matchesUpTo(height: number): number;
   bytes: number;
   requests(): number;
+  /** From now on each answer comes so much later. */
+  delay(ms: number): void;
   stop(): Promise<void>;
 };
 
@@ -108,6 +111,7 @@ export async function startTronBenchChain(options: TronBenchOptions): Promise<Tr
     16,
   );
   let requests = 0;
+  let delayMs = 0;
 
   function answer(path: string, body: Record<string, unknown>): Buffer[] {
     const json = (text: string) => [Buffer.from(text)];
@@ -137,6 +141,7 @@ export async function startTronBenchChain(options: TronBenchOptions): Promise<Tr
   const server = createServer(async (request, response) => {
     requests += 1;
     const text = await readBody(request);
+    if (delayMs > 0) await setTimeout(delayMs);
     const parts = answer(request.url ?? '', text === '' ? {} : (JSON.parse(text) as Record<string, unknown>));
     response.writeHead(200, { 'content-type': 'application/json;charset=utf-8' });
     for (const part of parts) response.write(part);
@@ -147,9 +152,12 @@ export async function startTronBenchChain(options: TronBenchOptions): Promise<Tr
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     chainId,
     height: blocks,
-    matches,
+    matchesUpTo: (height) => Math.floor((height * transactions) / matchEvery),
     bytes: end,
     requests: () => requests,
+    delay: (ms) => {
+      delayMs = ms;
+    },
     stop: async () => {
       server.closeAllConnections();
       await new Promise((closed) => server.close(closed));

@@ -13,7 +13,7 @@ import { isNothing, judgeBlock, judgeHeader, judgeInfos, type ProvenBlock } from
  */
 
 /** Infos asked for at the same time. */
-const infosAtOnce = 3;
+const infosAtOnce = 4;
 
 /** A node's last block. */
 export async function readLatest(node: TronNode, view: View, signal: AbortSignal): Promise<Header> {
