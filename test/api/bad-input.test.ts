@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseJsonBody } from '../../src/api/http/body.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../support/api-server.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { anyText } from '../support/text.ts';
 
 const order = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' };
@@ -107,7 +107,7 @@ const rawCases: [what: string, raw: string | Uint8Array<ArrayBuffer>, body: obje
   ['UTF-16', new Uint8Array([0xff, 0xfe, 0x7b, 0, 0x7d, 0]), { detail: 'The body is not valid UTF-8.' }],
 ];
 
-describeDatabases('bad input', (openTestDb) => {
+describeDecisions('bad input', (openTestDb) => {
   test('is answered with the field that is wrong and what was expected, and changes nothing', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { findBotWall } from '../../src/notify/bot-wall.ts';
 import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { findNextDueAt } from '../../src/storage/webhooks/queue.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
@@ -116,7 +116,7 @@ describe('a bot wall', () => {
   });
 });
 
-describeDatabases('a webhook to a receiver behind a bot wall', (openTestDb) => {
+describeDecisions('a webhook to a receiver behind a bot wall', (openTestDb) => {
   test('is sent again like after 503, delivered once the wall lets it pass, and the wall is named', async () => {
     const clock = manualClock();
     const server = await startLoopback((_request, response, nth) =>

@@ -12,7 +12,7 @@ import {
   getEndpoint,
 } from '../../src/storage/webhooks/endpoints.ts';
 import { findNextDueAt } from '../../src/storage/webhooks/queue.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import { verifyPayhookSignature } from '../support/seed-verifier.ts';
@@ -25,7 +25,7 @@ async function onlyDelivery(db: Db) {
   return delivery;
 }
 
-describeDatabases('a webhook', (openTestDb) => {
+describeDecisions('a webhook', (openTestDb) => {
   test('is the frozen body with the documented headers, and both signatures verify', async () => {
     const server = await startLoopback(respond(200));
     const shop = await openShop(await openTestDb(), Date.now);
@@ -314,7 +314,7 @@ describeDatabases('a webhook', (openTestDb) => {
   });
 });
 
-describeDatabases('an endpoint', (openTestDb) => {
+describeDecisions('an endpoint', (openTestDb) => {
   test('S53: that answers 410 is disabled, its queue cancelled, and the others are told', async () => {
     const gone = await startLoopback(respond(410));
     const well = await startLoopback(respond(200));
@@ -401,7 +401,7 @@ describeDatabases('an endpoint', (openTestDb) => {
   });
 });
 
-describeDatabases('the notifier', (openTestDb) => {
+describeDecisions('the notifier', (openTestDb) => {
   test('deletes deliveries that ended longer ago than they are kept, and nothing else', async () => {
     const clock = manualClock();
     const server = await startLoopback(respond(200));

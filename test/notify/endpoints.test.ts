@@ -15,7 +15,7 @@ import {
   listEndpoints,
   updateEndpoint,
 } from '../../src/storage/webhooks/endpoints.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import { verifyPayhookSignature } from '../support/seed-verifier.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
@@ -61,7 +61,7 @@ test('every event of the contract can be subscribed to, and the default set is w
   expect(defaultEventTypes).toEqual(byDefault);
 });
 
-describeDatabases('a webhook endpoint', (openTestDb) => {
+describeDecisions('a webhook endpoint', (openTestDb) => {
   test('is created with a secret that is shown once and stored sealed', async () => {
     const shop = await openShop(await openTestDb(), Date.now);
     const given = {
@@ -141,7 +141,7 @@ describeDatabases('a webhook endpoint', (openTestDb) => {
   });
 });
 
-describeDatabases("the rotation of an endpoint's secret", (openTestDb) => {
+describeDecisions("the rotation of an endpoint's secret", (openTestDb) => {
   test('S56: signs with both for a day, new first and old last, then with the new one alone', async () => {
     const clock = manualClock();
     const server = await startLoopback(respond(200));
@@ -267,7 +267,7 @@ describeDatabases("the rotation of an endpoint's secret", (openTestDb) => {
   });
 });
 
-describeDatabases('a replay', (openTestDb) => {
+describeDecisions('a replay', (openTestDb) => {
   test('S55, S52: is a new delivery of the same bytes and event id, with ten attempts of its own and a fresh signature', async () => {
     const clock = manualClock();
     let status = 400;
@@ -394,7 +394,7 @@ describeDatabases('a replay', (openTestDb) => {
   });
 });
 
-describeDatabases('a test event', (openTestDb) => {
+describeDecisions('a test event', (openTestDb) => {
   test('goes to the endpoint it was asked for alone, signed, and is never mistaken for a payment', async () => {
     const server = await startLoopback(respond(200));
     const shop = await openShop(await openTestDb(), Date.now);

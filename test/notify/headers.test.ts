@@ -5,7 +5,7 @@ import { findHeaderFaults, hideHeaders } from '../../src/notify/headers.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { deleteEndpoint, getEndpoint } from '../../src/storage/webhooks/endpoints.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { startLoopback } from '../support/loopback.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
@@ -101,7 +101,7 @@ describe('what a receiver sends back', () => {
   });
 });
 
-describeDatabases('an endpoint with headers', (openTestDb) => {
+describeDecisions('an endpoint with headers', (openTestDb) => {
   test('sends them with every attempt, is stored sealed, and keeps no answer that repeats them', async () => {
     const key = 'Bearer s3cret-of-the-shop';
     const server = await startLoopback(({ headers }, response) =>

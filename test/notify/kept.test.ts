@@ -11,7 +11,7 @@ import {
   enableEndpoint,
   updateEndpoint,
 } from '../../src/storage/webhooks/endpoints.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { type SeenRequest, startLoopback } from '../support/loopback.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
 
@@ -64,7 +64,7 @@ async function openKept(db: Db, status: () => number = () => 200) {
   };
 }
 
-describeDatabases('an event while its endpoint is disabled', (openTestDb) => {
+describeDecisions('an event while its endpoint is disabled', (openTestDb) => {
   test('by one 410 is kept, counted when it is enabled again, and sent by a replay since then, oldest first', async () => {
     let status = 410;
     const { shop, clock, server, sent, enable, replay } = await openKept(await openTestDb(), () => status);
@@ -137,7 +137,7 @@ describeDatabases('an event while its endpoint is disabled', (openTestDb) => {
   });
 });
 
-describeDatabases('an event that never became a delivery to an endpoint', (openTestDb) => {
+describeDecisions('an event that never became a delivery to an endpoint', (openTestDb) => {
   test('because it was added later, or in place of another, is sent when what it missed is asked for, once', async () => {
     const { shop, clock, server, sent, replay, replayMissed } = await openKept(await openTestDb());
     const since = clock.now();
@@ -187,7 +187,7 @@ describeDatabases('an event that never became a delivery to an endpoint', (openT
   });
 });
 
-describeDatabases('two replays of one range at one time', (openTestDb) => {
+describeDecisions('two replays of one range at one time', (openTestDb) => {
   test('send everything once', async () => {
     let status = 404;
     const { shop, server, sent, replay, replayMissed } = await openKept(await openTestDb(), () => status);

@@ -6,7 +6,7 @@ import type { Db } from '../../src/storage/schema.ts';
 import { type Delivery, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { enableEndpoint, getEndpoint } from '../../src/storage/webhooks/endpoints.ts';
 import { findNextDueAt } from '../../src/storage/webhooks/queue.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { startLoopback } from '../support/loopback.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
@@ -63,7 +63,7 @@ async function openOutage(db: Db) {
   };
 }
 
-describeDatabases('a receiver that answers 500 ten times', (openTestDb) => {
+describeDecisions('a receiver that answers 500 ten times', (openTestDb) => {
   test('and then 200 gets the only event there is, within an hour and a quarter, by a delivery of its own', async () => {
     const { shop, pass, answers, got, deliveries, lines } = await openOutage(await openTestDb());
     answers(500);
@@ -123,7 +123,7 @@ describeDatabases('a receiver that answers 500 ten times', (openTestDb) => {
   });
 });
 
-describeDatabases('what was given up', (openTestDb) => {
+describeDecisions('what was given up', (openTestDb) => {
   test('more than five days ago is left to people', async () => {
     const { shop, clock, pass, answers, accepted } = await openOutage(await openTestDb());
     answers(404);
@@ -233,7 +233,7 @@ describeDatabases('what was given up', (openTestDb) => {
   });
 });
 
-describeDatabases('an endpoint of which nothing is heard', (openTestDb) => {
+describeDecisions('an endpoint of which nothing is heard', (openTestDb) => {
   test('is tried less and less, not at all after five days, and one event that it cannot take does not disable it', async () => {
     const { shop, db, id, pass, answers, got, accepted } = await openOutage(await openTestDb());
     answers(500);

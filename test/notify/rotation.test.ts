@@ -4,7 +4,7 @@ import { inTransaction } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { finishEndpointRotation } from '../../src/storage/webhooks/endpoints.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { startLoopback } from '../support/loopback.ts';
 import { verifyPayhookSignature } from '../support/seed-verifier.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
@@ -61,7 +61,7 @@ async function openRotation(db: Db, refusal = 401) {
   };
 }
 
-describeDatabases('while a rotation is open', (openTestDb) => {
+describeDecisions('while a rotation is open', (openTestDb) => {
   test('a receiver that still has the old secret gets every event with one request each', async () => {
     const { send, taken } = await openRotation(await openTestDb());
     for (let n = 0; n < 3; n++) expect(await send()).toBe(1);

@@ -4,7 +4,7 @@ import { noteDaemon } from '../../src/storage/operators/daemons.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { findNextDueAt } from '../../src/storage/webhooks/queue.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { startLoopback } from '../support/loopback.ts';
 import { testTime } from '../support/payments.ts';
@@ -61,7 +61,7 @@ async function openFailing(openTestDb: () => Promise<Db>) {
   return { db, clock, shop, notifier, attempts, lines, open, setBack, live, passed, said };
 }
 
-describeDatabases('a webhook that waits for its next attempt', (openTestDb) => {
+describeDecisions('a webhook that waits for its next attempt', (openTestDb) => {
   for (const [name, ms] of [
     ['three seconds', 3 * secondMs],
     ['twenty minutes', 20 * minuteMs],

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import { waitFor } from '../support/wait.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
 
-describeDatabases('a notifier that stops', (openTestDb) => {
+describeDecisions('a notifier that stops', (openTestDb) => {
   test('lets what is under way end, records it, and returns what it had not begun, uncounted', async () => {
     let holding = true;
     const held: (() => void)[] = [];
@@ -74,7 +74,7 @@ describeDatabases('a notifier that stops', (openTestDb) => {
   });
 });
 
-describeDatabases('a running notifier', (openTestDb) => {
+describeDecisions('a running notifier', (openTestDb) => {
   test('finds within a poll what another process queued', async () => {
     const server = await startLoopback(respond(200));
     const shop = await openShop(await openTestDb(), Date.now);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { findNextDueAt } from '../../src/storage/webhooks/queue.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { startLoopback } from '../support/loopback.ts';
 import { verifyPayhookSignature } from '../support/seed-verifier.ts';
@@ -9,7 +9,7 @@ import { manualClock, openShop } from '../support/webhooks.ts';
 
 const behindMs = 10 * 60_000;
 
-describeDatabases('a webhook from a host whose clock is ten minutes behind', (openTestDb) => {
+describeDecisions('a webhook from a host whose clock is ten minutes behind', (openTestDb) => {
   test('is not given up on 401 while that is known, however long it lasts, and delivered once the clock is right', async () => {
     let wrong = true;
     const clock = manualClock(Date.now() - behindMs);

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { listAudit } from '../../src/storage/operators/audit.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { openShop } from '../support/shop.ts';
 
-describeDatabases('accepting a payment', (openTestDb) => {
+describeDecisions('accepting a payment', (openTestDb) => {
   test('confirms one that failed for too little, with what came, and it stays known as underpaid', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await shop.create();

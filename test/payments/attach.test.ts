@@ -3,7 +3,7 @@ import type { Deposit } from '../../src/core/payment.ts';
 import { settlePayment } from '../../src/payments/settle.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listAudit } from '../../src/storage/operators/audit.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
 async function onlyUnmatched(shop: Shop): Promise<Deposit> {
@@ -22,7 +22,7 @@ async function strayMoney(shop: Shop) {
   return payment;
 }
 
-describeDatabases('attaching an unmatched deposit', (openTestDb) => {
+describeDecisions('attaching an unmatched deposit', (openTestDb) => {
   test('of the same asset that suffices confirms the payment, with the money as its own', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await strayMoney(shop);

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 import { cancelPayment } from '../../src/payments/cancel.ts';
 import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { openWorld } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { InjectedFault, makeFaulty } from '../support/faulty-db.ts';
 import { addTestMerchant } from '../support/payments.ts';
 
-describeDatabases('cancelling a payment', (openTestDb) => {
+describeDecisions('cancelling a payment', (openTestDb) => {
   test('ends it, lets go of its address and announces payment.cancelled', async () => {
     const world = await openWorld(await openTestDb(), { addresses: 1 });
     await world.read();

@@ -4,7 +4,7 @@ import type { Currency } from '../../src/core/assets.ts';
 import type { OnchainPayment } from '../../src/core/payment.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { countQueries } from '../support/counted.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { type PaperTransfer, paperHash } from '../support/paper-chain.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
@@ -54,7 +54,7 @@ const works: Record<string, Work> = {
   },
 };
 
-describeDatabases('thousands of transfers of next to nothing', (openTestDb) => {
+describeDecisions('thousands of transfers of next to nothing', (openTestDb) => {
   for (const [what, work] of Object.entries(works)) {
     test(`${what} cost a few queries for each two hundred of them`, async () => {
       const { db, queries } = countQueries(await openTestDb());
@@ -116,7 +116,7 @@ describeDatabases('thousands of transfers of next to nothing', (openTestDb) => {
   });
 });
 
-describeDatabases('dust', (openTestDb) => {
+describeDecisions('dust', (openTestDb) => {
   test('is shown on its payment and is nothing: no event, it can be cancelled', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await shop.create();
@@ -194,7 +194,7 @@ describeDatabases('dust', (openTestDb) => {
   });
 });
 
-describeDatabases('a payment of which a part has come', (openTestDb) => {
+describeDecisions('a payment of which a part has come', (openTestDb) => {
   test('is told with what remains, once for each sum, also when a reorg makes it less', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await shop.create();

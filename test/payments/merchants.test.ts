@@ -12,11 +12,11 @@ import {
   hashApiKey,
 } from '../../src/storage/operators/merchants.ts';
 import { listEndpoints } from '../../src/storage/webhooks/endpoints.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 import { openShop as openReceiver } from '../support/webhooks.ts';
 
-describeDatabases('removing a merchant', (openTestDb) => {
+describeDecisions('removing a merchant', (openTestDb) => {
   const remove = (shop: Shop, force = false) =>
     removeMerchant(shop, { merchantId: shop.merchantId, force, actor: 'cli' });
 

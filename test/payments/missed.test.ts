@@ -8,7 +8,7 @@ import { confirmDeposits, listDeposits, orphanDepositsOfBlock } from '../../src/
 import { findPaymentById, insertPayment } from '../../src/storage/payments/payments.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { testChain } from '../support/config.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import {
   addTestAddresses,
   addTestMerchant,
@@ -71,7 +71,7 @@ async function onlyDeposit(db: Db) {
   return deposits[0];
 }
 
-describeDatabases('a transfer that an earlier reading missed', (openTestDb) => {
+describeDecisions('a transfer that an earlier reading missed', (openTestDb) => {
   test('pays a payment that expired because of that: its customer paid in time', async () => {
     const db = await openTestDb();
     const { payment } = await setUp(db, { status: 'expired', endedAt: expiresAt + 1 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
 /** A payment that was confirmed and whose money the chain has taken back. */
@@ -14,7 +14,7 @@ async function reverted(shop: Shop) {
   return { payment, gone };
 }
 
-describeDatabases('a payment that was reverted', (openTestDb) => {
+describeDecisions('a payment that was reverted', (openTestDb) => {
   test('and is paid anew confirms, with an event for each change', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 1 });
     const { payment } = await reverted(shop);

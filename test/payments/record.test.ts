@@ -8,7 +8,7 @@ import { insertPayment } from '../../src/storage/payments/payments.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmKey } from '../support/addresses.ts';
 import { testChain } from '../support/config.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import {
   addTestAddresses,
   addTestMerchant,
@@ -54,7 +54,7 @@ async function recorded(db: Db) {
   return (await listDeposits(db, { limit: 100 })).deposits.reverse();
 }
 
-describeDatabases('recording a transfer', (openTestDb) => {
+describeDecisions('recording a transfer', (openTestDb) => {
   test('makes a deposit of it with all that the chain shows, counted for the holder of the address', async () => {
     const db = await openTestDb();
     const { merchantId, addressId, payment } = await setUp(db);

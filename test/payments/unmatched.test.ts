@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { evmAddress } from '../support/addresses.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
 /** What the only unmatched deposit is, and what its event says was expected instead. */
@@ -12,7 +12,7 @@ async function onlyUnmatched(shop: Shop) {
   return { deposit: deposits[0], body: bodies[0] };
 }
 
-describeDatabases('a deposit that nothing explains', (openTestDb) => {
+describeDecisions('a deposit that nothing explains', (openTestDb) => {
   test('in the wrong token is kept and told beside what was expected, and pays nothing', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await shop.create({ currency: 'usdt' });

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { listAudit } from '../../src/storage/operators/audit.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { openShop } from '../support/shop.ts';
 
 const daySeconds = 24 * 60 * 60;
 
-describeDatabases('the life of an address', (openTestDb) => {
+describeDecisions('the life of an address', (openTestDb) => {
   test('retired it finishes its payment, and no other payment gets it', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 1 });
     const payment = await shop.create();

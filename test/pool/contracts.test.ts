@@ -9,7 +9,7 @@ import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { openApiServer } from '../support/api-server.ts';
 import { testConfig } from '../support/config.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 
 const row = (network: string, address: string, label = '') => ({ network, address, currency: '', label });
 
@@ -32,7 +32,7 @@ async function importer(db: Db, codeLook: CodeLook) {
     );
 }
 
-describeDatabases('importing a contract', (openTestDb) => {
+describeDecisions('importing a contract', (openTestDb) => {
   test('is refused, and the addresses beside it are added', async () => {
     const { codeLook, asked } = chainWith(evmAddress(2));
     const add = await importer(await openTestDb(), codeLook);
@@ -72,7 +72,7 @@ describeDatabases('importing a contract', (openTestDb) => {
   });
 });
 
-describeDatabases('a private key or a seed phrase', (openTestDb) => {
+describeDecisions('a private key or a seed phrase', (openTestDb) => {
   const words = 'radar blur cabbage chef fix engine embark joy scheme fiction master release';
   const key = `0x${'c0ffee'.repeat(11).slice(0, 64)}`;
 
@@ -97,7 +97,7 @@ describeDatabases('a private key or a seed phrase', (openTestDb) => {
   });
 });
 
-describeDatabases('the operator’s API', (openTestDb) => {
+describeDecisions('the operator’s API', (openTestDb) => {
   test('takes no private key for a name, an address or a description, and repeats none', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

@@ -7,7 +7,7 @@ import { addMerchant } from '../../src/storage/operators/merchants.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { testConfig } from '../support/config.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 
 const minute = 60_000;
@@ -58,7 +58,7 @@ async function openPool(db: Db, policy: Partial<PaymentPolicy> = {}) {
   };
 }
 
-describeDatabases('the health of a pool', (openTestDb) => {
+describeDecisions('the health of a pool', (openTestDb) => {
   test('is told once while it hovers at the threshold, and again after it has recovered', async () => {
     const pool = await openPool(await openTestDb());
     for (const held of [8, 9, 8, 9, 10, 9, 8]) await pool.hold(held);

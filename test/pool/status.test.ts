@@ -6,7 +6,7 @@ import { createDerivedPool } from '../../src/pool/derived.ts';
 import { describePools } from '../../src/pool/status.ts';
 import { presentAddress } from '../../src/present/pools.ts';
 import { listAddresses } from '../../src/storage/pool/addresses.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
 async function poolOf(shop: Shop, network = 'bsc') {
@@ -28,7 +28,7 @@ async function statesOf({ db, merchantId, config, clock }: Shop): Promise<string
   return addresses.map((address) => presentAddress(address, start).state);
 }
 
-describeDatabases('the state of a pool', (openTestDb) => {
+describeDecisions('the state of a pool', (openTestDb) => {
   test('tells how many addresses are free, held, quarantined and retired', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 6, payments: { quarantineSeconds: 600 } });
     const [held, let_go, retired] = [await shop.create(), await shop.create(), await shop.create()];

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { describe, inject, onTestFinished } from 'vitest';
+import { beforeEach, describe, inject, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
 import type { Db } from '../../src/storage/schema.ts';
@@ -27,6 +28,26 @@ export function describeDatabases(
       }, kind);
     });
   }
+}
+
+/**
+ * As `describeDatabases`, for what is decided above the storage: PostgreSQL takes five times as long as SQLite and
+ * decides nothing of its own there, so it gets every fourth test. `DEPOSITD_TEST_DATABASES=all` runs all on both.
+ */
+export function describeDecisions(
+  name: string,
+  tests: (openTestDb: OpenTestDb, kind: DatabaseKind) => void,
+): void {
+  describeDatabases(name, (openTestDb, kind) => {
+    if (kind === 'PostgreSQL' && process.env.DEPOSITD_TEST_DATABASES !== 'all')
+      beforeEach(({ task, skip }) => skip(!isOneOfFour(task.name), 'on SQLite alone'));
+    tests(openTestDb, kind);
+  });
+}
+
+/** The same ones in every run: by their names, so that a new test does not change which. */
+function isOneOfFour(name: string): boolean {
+  return (createHash('sha256').update(name).digest()[0] as number) % 4 === 0;
 }
 
 /** The tables are made once for each test file: making them takes longer than most tests do. */

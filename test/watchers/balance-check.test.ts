@@ -6,7 +6,7 @@ import { surplusOf } from '../../src/payments/surplus.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 
 /*
  * The native coin, paid in a way that no reading of blocks shows: what is left is the balance.
@@ -20,7 +20,7 @@ test('a surplus is what the balance grew by beyond what is explained, and never 
   expect(surplusOf(5n, 8n, [{ amount: 7n }])).toBe(0n);
 });
 
-describeDatabases('the balance at the end of a native payment', (openTestDb) => {
+describeDecisions('the balance at the end of a native payment', (openTestDb) => {
   async function open(options: WorldOptions = {}): Promise<World> {
     const world = await openWorld(await openTestDb(), options);
     await world.read();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isClockWrong } from '../../src/storage/chains/clock.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { testTime } from '../support/payments.ts';
 
 /*
@@ -21,7 +21,7 @@ async function unmatched(world: World): Promise<(string | null)[]> {
   return rows.map((row) => row.unmatched_reason);
 }
 
-describeDatabases("the chain's own time at the lock", (openTestDb) => {
+describeDecisions("the chain's own time at the lock", (openTestDb) => {
   test('(a) money of a cancelled payment, mined minutes before, does not pay the next holder while the chain is caught up with', async () => {
     const world = await openWorld(await openTestDb(), { addresses: 1, scripted: { maxRange: 2 } });
     await world.read();
@@ -132,7 +132,7 @@ describeDatabases("the chain's own time at the lock", (openTestDb) => {
   });
 });
 
-describeDatabases('the clock is judged by the chain', (openTestDb) => {
+describeDecisions('the clock is judged by the chain', (openTestDb) => {
   /** A chain whose time is so far ahead of our clock. */
   async function openSkewed(ahead: number, minutes = 2): Promise<World> {
     const world = await openWorld(await openTestDb(), { addresses: 30, scripted: { ahead } });

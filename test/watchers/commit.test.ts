@@ -6,9 +6,9 @@ import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { commitSpan } from '../../src/watchers/commit.ts';
 import { evmKey } from '../support/addresses.ts';
 import { openWorld } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 
-describeDatabases('a span', (openTestDb) => {
+describeDecisions('a span', (openTestDb) => {
   test('with many late transfers to one payment tells of them once, and of each that is unmatched', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();

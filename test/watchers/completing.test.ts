@@ -3,7 +3,7 @@ import type { OnchainPayment } from '../../src/core/payment.ts';
 import { listCompleting } from '../../src/storage/deposits/waiting.ts';
 import { evmKey } from '../support/addresses.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { tokenKey } from '../support/payments.ts';
 import type { ScriptedNode } from '../support/scripted-chain.ts';
 
@@ -38,7 +38,7 @@ async function seenOf(world: World, payment: OnchainPayment): Promise<number> {
 
 const statusOf = async (world: World, payment: OnchainPayment) => (await world.status(payment)).status;
 
-describeDatabases('a customer who has paid', (openTestDb) => {
+describeDecisions('a customer who has paid', (openTestDb) => {
   test('is not held up by dust to another payment', async () => {
     const world = await open(await openTestDb());
     const [dusted, paid] = [await world.create(), await world.create()];
@@ -148,7 +148,7 @@ describeDatabases('a customer who has paid', (openTestDb) => {
   });
 });
 
-describeDatabases('dust', (openTestDb) => {
+describeDecisions('dust', (openTestDb) => {
   test('has its turn: all of it is confirmed though customers pay all the time', async () => {
     const world = await open(await openTestDb(), 40);
     const dusted = await world.create();

@@ -3,7 +3,7 @@ import type { Transfer } from '../../src/core/chain.ts';
 import type { OnchainPayment } from '../../src/core/payment.ts';
 import { evmKey } from '../support/addresses.ts';
 import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { txHash } from '../support/payments.ts';
 import type { ScriptedNode } from '../support/scripted-chain.ts';
 
@@ -67,7 +67,7 @@ async function statuses(world: World, ...payments: OnchainPayment[]): Promise<st
 
 const messages = ({ lines }: World, msg: string) => lines.filter((line) => line.msg === msg);
 
-describeDatabases('S1: a transfer that one node invents', (openTestDb) => {
+describeDecisions('S1: a transfer that one node invents', (openTestDb) => {
   test('is never confirmed where another has not got it; the true one of the same step is, at once', async () => {
     const { world, paid, forged } = await openForged(await openTestDb(), 2);
     await world.read();
@@ -147,7 +147,7 @@ describeDatabases('S1: a transfer that one node invents', (openTestDb) => {
   });
 });
 
-describeDatabases('a transfer that nobody has any more', (openTestDb) => {
+describeDecisions('a transfer that nobody has any more', (openTestDb) => {
   /** Invented by one of the nodes; the payment waits, and its time is over. */
   async function openWaiting(nodes: number) {
     const opened = await openForged(await openTestDb(), nodes);
@@ -295,7 +295,7 @@ describeDatabases('a transfer that nobody has any more', (openTestDb) => {
   });
 });
 
-describeDatabases('a deposit is confirmed', (openTestDb) => {
+describeDecisions('a deposit is confirmed', (openTestDb) => {
   /** A customer who has paid, deep enough to be confirmed. */
   async function openPaid(nodes: number) {
     const world = await openWorld(await openTestDb(), { scripted: { nodes } });

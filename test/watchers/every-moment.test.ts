@@ -225,7 +225,7 @@ async function liveIn(model: Model, given: History, seen: Seen): Promise<void> {
   checkReverted(model, before, grounds);
 }
 
-const runs = modelRuns(4);
+const runs = modelRuns(2);
 
 describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTestDb, kind) => {
   test(
@@ -248,7 +248,7 @@ describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTe
 });
 
 describeDatabases('S1, S4, I1, I2: at every moment on TRON, over simulated nodes', (openTestDb, kind) => {
-  const few = modelRuns(2);
+  const few = modelRuns(1);
 
   test(
     'what is confirmed stays or is reverted, what is final stands, a transfer is one deposit, and events tell it all',

@@ -5,7 +5,7 @@ import type { OnchainPayment } from '../../src/core/payment.ts';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { liveThrough } from '../support/histories.ts';
 
 /*
@@ -97,9 +97,9 @@ async function live(db: Db, { before, stalled, after }: History): Promise<void> 
   }
 }
 
-describeDatabases('L4: a chain that finalizes nothing any more', (openTestDb, kind) => {
+describeDecisions('L4: a chain that finalizes nothing any more', (openTestDb, kind) => {
   test('holds back what it has not finalized, however long and whoever restarts, and then loses nothing', () =>
-    liveThrough({ openTestDb, kind, history, live, runs: 25 }));
+    liveThrough({ openTestDb, kind, history, live, runs: 12 }));
 
   test('is named in the log after a minute and once a minute, until it goes on', async () => {
     const { world, stall, resume } = await openStalling(await openTestDb());

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readChain } from '../../src/storage/chains/chains.ts';
 import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 
 /*
  * One of several nodes lies about how far the chain has got, what time it is there, or what is final.
@@ -62,7 +62,7 @@ function liarOf(world: World, lie: Lie): { stop(): void } {
 
 const distrusted = ({ chain }: World) => chain.distrusted.map(({ host }) => host);
 
-describeDatabases('a head that nothing explains', (openTestDb) => {
+describeDecisions('a head that nothing explains', (openTestDb) => {
   async function openLying(nodes: number, lie: Lie, options: WorldOptions = {}) {
     const world = await openWorld(await openTestDb(), { addresses: 30, scripted: { nodes }, ...options });
     await readBlocks(world, 3);
@@ -201,7 +201,7 @@ describeDatabases('a head that nothing explains', (openTestDb) => {
   });
 });
 
-describeDatabases('a chain that stands still for half an hour', (openTestDb, kind) => {
+describeDecisions('a chain that stands still for half an hour', (openTestDb, kind) => {
   // A matter of time, not of the database.
   test.skipIf(kind !== 'SQLite').each(['three nodes', 'two nodes, one of them down'])(
     'asks all of %s once a minute',
@@ -230,7 +230,7 @@ describeDatabases('a chain that stands still for half an hour', (openTestDb, kin
   );
 });
 
-describeDatabases('finalized = latest, said by one of several nodes', (openTestDb, database) => {
+describeDecisions('finalized = latest, said by one of several nodes', (openTestDb, database) => {
   const crews = [
     ['depth', 3],
     ['finalized', 3],

@@ -22,7 +22,7 @@ async function live(db: Db, { actions, ...options }: History): Promise<void> {
   await checkPayments(model.world);
 }
 
-const runs = modelRuns(12);
+const runs = modelRuns(8);
 
 describeDatabases(
   'S2: random histories of payments, mining, reorgs, nodes, faults and restarts',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { BlockHash } from '../../src/core/chain.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 
 const hour = 60 * 60;
 
@@ -12,7 +12,7 @@ async function readsWhole(world: World): Promise<boolean> {
   return world.chain.readNatively.has(world.chain.head().hash);
 }
 
-describeDatabases('whole blocks', (openTestDb) => {
+describeDecisions('whole blocks', (openTestDb) => {
   test('are not read while nobody is asked for the native coin', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();

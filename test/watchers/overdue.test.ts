@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { openWorld } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 
-describeDatabases('payments whose time is over', (openTestDb) => {
+describeDecisions('payments whose time is over', (openTestDb) => {
   test('expire though hundreds of others wait for a transfer that no node can show', async () => {
     const world = await openWorld(await openTestDb(), { addresses: 206 });
     await world.read();

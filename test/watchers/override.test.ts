@@ -4,7 +4,7 @@ import { readCoverage } from '../../src/storage/chains/recheck-marks.ts';
 import { listAudit } from '../../src/storage/operators/audit.ts';
 import { acceptFork, setCursor } from '../../src/watchers/override.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 
 const { signal } = new AbortController();
 const decision = { actor: 'cli', reason: 'the validators went back' };
@@ -48,7 +48,7 @@ const audited = async ({ db, network }: World) =>
     detail.reason,
   ]);
 
-describeDatabases('a chain that is stopped', (openTestDb) => {
+describeDecisions('a chain that is stopped', (openTestDb) => {
   test('goes on with the branch of the nodes when an operator accepts it, and takes back what it must', async () => {
     const { world, payment } = await openStopped(await openTestDb());
     const accepted = await acceptFork(depsOf(world), decision, signal);

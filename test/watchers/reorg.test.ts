@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { deleteAnchors, readChain } from '../../src/storage/chains/chains.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 
 async function cursorOf(world: World): Promise<number> {
   return (await stateOf(world)).cursor.height;
@@ -14,7 +14,7 @@ async function stateOf({ db, network }: World) {
   return state;
 }
 
-describeDatabases('a reorg', (openTestDb) => {
+describeDecisions('a reorg', (openTestDb) => {
   test('before the confirmations makes a deposit unseen again', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();
@@ -260,7 +260,7 @@ describeDatabases('a reorg', (openTestDb) => {
   });
 });
 
-describeDatabases('a head that goes backwards', (openTestDb) => {
+describeDecisions('a head that goes backwards', (openTestDb) => {
   test('changes nothing', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 1 } });
     await world.read();
@@ -299,7 +299,7 @@ describeDatabases('a head that goes backwards', (openTestDb) => {
   });
 });
 
-describeDatabases('nodes that disagree', (openTestDb) => {
+describeDecisions('nodes that disagree', (openTestDb) => {
   test('about the block of the cursor are asked again later, with a pause', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
     await world.read();
@@ -347,7 +347,7 @@ describeDatabases('nodes that disagree', (openTestDb) => {
   });
 });
 
-describeDatabases('a chain that takes back what it called final', (openTestDb) => {
+describeDecisions('a chain that takes back what it called final', (openTestDb) => {
   const final = { chain: { finality: 'finalized' as const }, scripted: { finalityLag: 2 } };
 
   test('stops, loudly, persistently, and takes no payments', async () => {
@@ -508,7 +508,7 @@ describeDatabases('a chain that takes back what it called final', (openTestDb) =
   });
 });
 
-describeDatabases('a deposit', (openTestDb) => {
+describeDecisions('a deposit', (openTestDb) => {
   test('is confirmed at the required confirmations and not one block earlier', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();
@@ -630,7 +630,7 @@ describeDatabases('a deposit', (openTestDb) => {
   });
 });
 
-describeDatabases('an outage longer than the life of a payment', (openTestDb) => {
+describeDecisions('an outage longer than the life of a payment', (openTestDb) => {
   test('expires nobody who paid in time', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();

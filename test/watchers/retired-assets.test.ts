@@ -6,7 +6,7 @@ import { insertPayment } from '../../src/storage/payments/payments.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { chainsToWatch } from '../../src/watchers/retired-assets.ts';
 import { testChain, testConfig } from '../support/config.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { addTestAddresses, addTestMerchant, createdAt, testPayment, usdtOnBsc } from '../support/payments.ts';
 
@@ -47,7 +47,7 @@ async function watched(db: Db, chains: readonly (typeof bsc)[], now = createdAt)
   }
 }
 
-describeDatabases('what must be watched', (openTestDb) => {
+describeDecisions('what must be watched', (openTestDb) => {
   test('is what can be paid, where nothing has changed', async () => {
     const db = await openTestDb();
     await setUp(db);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { steadyClock } from '../../src/clock.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { testClock } from '../support/evm.ts';
 
 /*
@@ -49,7 +49,7 @@ async function openUnproven(db: World['db'], { denied }: { denied: boolean }) {
   return { world, payment, second };
 }
 
-describeDatabases('while the clock is set back', (openTestDb) => {
+describeDecisions('while the clock is set back', (openTestDb) => {
   test('a deposit that was denied is asked about again within a minute', async () => {
     const { world, payment, second } = await openUnproven(await openTestDb(), { denied: true });
     await live(world, 120);

@@ -6,7 +6,7 @@ import { createEvmSource } from '../../src/watchers/evm/source.ts';
 import { createStandstill } from '../../src/watchers/stalls.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { testChain } from '../support/config.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { endpointOf, testClock } from '../support/evm.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import type { RpcRequest } from '../support/faults.ts';
@@ -60,7 +60,7 @@ async function live({ world }: Shop, seconds: number, blocks = true): Promise<vo
 
 const said = ({ world }: Shop, msg: string) => world.lines.filter((line) => line.msg === msg);
 
-describeDatabases('L1: a node that stands still', (openTestDb) => {
+describeDecisions('L1: a node that stands still', (openTestDb) => {
   test('is left for another that goes on, and preferred again once it has caught up', async () => {
     const shop = await openShop(await openTestDb(), 3);
     const { world, servers } = shop;

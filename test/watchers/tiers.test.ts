@@ -4,7 +4,7 @@ import type { OnchainPayment } from '../../src/core/payment.ts';
 import { presentPayment } from '../../src/present/payments.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import type { ScriptedNode } from '../support/scripted-chain.ts';
 
 /*
@@ -48,7 +48,7 @@ async function shown(world: World, payment: OnchainPayment) {
 
 const node = ({ chain }: World, n: number) => chain.nodes[n] as ScriptedNode;
 
-describeDatabases('a payment of a small amount', (openTestDb) => {
+describeDecisions('a payment of a small amount', (openTestDb) => {
   test('is confirmed with the confirmations of the first tier it fits in, a larger one with all', async () => {
     const world = await open(await openTestDb(), { addresses: 5 });
     for (const [usdCents, needed] of [
@@ -135,7 +135,7 @@ describeDatabases('a payment of a small amount', (openTestDb) => {
   });
 });
 
-describeDatabases('more than the tier of a payment', (openTestDb) => {
+describeDecisions('more than the tier of a payment', (openTestDb) => {
   test('needs all confirmations when it comes at once', async () => {
     const world = await open(await openTestDb());
     const payment = await world.create();
@@ -205,7 +205,7 @@ describeDatabases('more than the tier of a payment', (openTestDb) => {
   });
 });
 
-describeDatabases('a tier', (openTestDb) => {
+describeDecisions('a tier', (openTestDb) => {
   test('is judged by blocks that were read, whatever head a node shows', async () => {
     const world = await open(await openTestDb(), { scripted: { maxRange: 1 } });
     const payment = await world.create();
@@ -220,7 +220,7 @@ describeDatabases('a tier', (openTestDb) => {
   });
 });
 
-describeDatabases('S1: a reorg deeper than a tier and shallower than all confirmations', (openTestDb) => {
+describeDecisions('S1: a reorg deeper than a tier and shallower than all confirmations', (openTestDb) => {
   for (const finality of ['depth', 'finalized'] as const) {
     test(`takes a small payment back and tells it, where ${finality} decides`, async () => {
       const world = await open(await openTestDb(), { finality, scripted: { nodes: 2 } });
@@ -260,7 +260,7 @@ describeDatabases('S1: a reorg deeper than a tier and shallower than all confirm
   });
 });
 
-describeDatabases('what does not come in time', (openTestDb) => {
+describeDecisions('what does not come in time', (openTestDb) => {
   test('needs all confirmations, of an expired payment whose late money confirms it', async () => {
     const world = await open(await openTestDb(), { policy: { lifetimeSeconds: 20, late: 'confirm' } });
     const payment = await world.create();
@@ -299,7 +299,7 @@ describeDatabases('what does not come in time', (openTestDb) => {
   });
 });
 
-describeDatabases('what a payment was promised', (openTestDb) => {
+describeDecisions('what a payment was promised', (openTestDb) => {
   test('stays when the tiers are taken out of the configuration', async () => {
     const world = await open(await openTestDb());
     const payment = await world.create();
@@ -342,7 +342,7 @@ describeDatabases('what a payment was promised', (openTestDb) => {
   });
 });
 
-describeDatabases('payments of different tiers', (openTestDb) => {
+describeDecisions('payments of different tiers', (openTestDb) => {
   test('at one address one after another are each confirmed with their own', async () => {
     const world = await open(await openTestDb(), { addresses: 1 });
     const addresses = new Set<string>();

@@ -3,7 +3,7 @@ import { chainDegraded, chainUnavailable, readChain } from '../../src/storage/ch
 import type { Db } from '../../src/storage/schema.ts';
 import { createEvmSource } from '../../src/watchers/evm/source.ts';
 import { openWorld } from '../support/chain-world.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { endpointOf } from '../support/evm.ts';
 import { startFaultProxy, type When } from '../support/fault-proxy.ts';
 import type { Fault } from '../support/faults.ts';
@@ -78,7 +78,7 @@ const faults: [name: string, fault: Fault, when: When][] = [
   ],
 ];
 
-describeDatabases('L1: a chain of which nothing but the head can be read', (openTestDb) => {
+describeDecisions('L1: a chain of which nothing but the head can be read', (openTestDb) => {
   test.each(faults)(
     'is unread where the one node %s: degraded soon, not offered after two minutes, asked ever more seldom',
     async (_, fault, when) => {

@@ -13,7 +13,7 @@ import { listenForHeads } from '../../src/watchers/evm/new-heads.ts';
 import { createWatchlist } from '../../src/watchers/watchlist.ts';
 import { anvilForTest, type TestAnvil } from '../support/anvil.ts';
 import { testConfig } from '../support/config.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { chainConfig, endpointOf } from '../support/evm.ts';
 import { type FaultProxy, faultProxyForTest } from '../support/fault-proxy.ts';
 import { captureLog } from '../support/log.ts';
@@ -25,7 +25,7 @@ import { waitFor } from '../support/wait.ts';
  * What sets a chain's loop going: time, a payment that is made, and news of a block.
  */
 
-describeDatabases('a chain', (openTestDb) => {
+describeDecisions('a chain', (openTestDb) => {
   const anHour = 3600;
 
   test('reads a new block at once when a websocket tells of it, while a payment is open', async () => {

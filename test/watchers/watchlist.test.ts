@@ -6,7 +6,7 @@ import { inTransaction, serializeInserts } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createAddressSet } from '../../src/watchers/address-set.ts';
 import { createWatchlist } from '../../src/watchers/watchlist.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDecisions } from '../support/databases.ts';
 import { InjectedFault } from '../support/faulty-db.ts';
 
 const key = fc.stringMatching(/^[0-9a-f]{40}$/) as fc.Arbitrary<AddressKey>;
@@ -48,7 +48,7 @@ test('E4: a hundred thousand addresses take about thirty bytes each and are all 
   ).toBe(false);
 });
 
-describeDatabases('the watchlist', (openTestDb) => {
+describeDecisions('the watchlist', (openTestDb) => {
   test('watches every address of the family, whatever network it was added for and whether active or not', async () => {
     const db = await openTestDb();
     await addAddresses(db, ['bsc', 'ethereum', 'tron', 'bsc'], [0, 1, 2]);

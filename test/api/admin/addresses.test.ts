@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { evmAddress } from '../../support/addresses.ts';
 import { openApiServer } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 type Listed = { data: { id: number; address: string; held: boolean }[]; next_cursor: string | null };
 
-describeDatabases("the operator's addresses", (openTestDb) => {
+describeDecisions("the operator's addresses", (openTestDb) => {
   test('good addresses are added and bad ones named with their reason, in the order given', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

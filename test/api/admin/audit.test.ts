@@ -10,7 +10,7 @@ import { recordAudit } from '../../../src/storage/operators/audit.ts';
 import { findPaymentId } from '../../../src/storage/payments/numbers.ts';
 import { evmAddress, evmKey } from '../../support/addresses.ts';
 import { type ApiServer, openApiServer } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { fourpaySubject } from '../../support/providers/fourpay.ts';
 import { openProviderShop } from '../../support/providers/shop.ts';
 import { forhoppSubject, fourpochSubject } from '../../support/providers/subjects.ts';
@@ -88,7 +88,7 @@ async function changingOperations(api: ApiServer): Promise<string[]> {
     .toSorted();
 }
 
-describeDatabases('the audit log', (openTestDb) => {
+describeDecisions('the audit log', (openTestDb) => {
   test('has an entry for every operation of the operator’s API that changes something', async () => {
     const api = await openApiServer(await openTestDb());
     const { act, done } = operator(api);

@@ -3,10 +3,10 @@ import { insertRecheckMark } from '../../../src/storage/chains/recheck-marks.ts'
 import { recordScan } from '../../../src/storage/chains/scans.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { openApiServer } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { createdAt, testBlock } from '../../support/payments.ts';
 
-describeDatabases("the operator's view of a chain", (openTestDb) => {
+describeDecisions("the operator's view of a chain", (openTestDb) => {
   test('says up to where it is complete, up to where that was audited, and what was never read', async () => {
     const db = await openTestDb();
     const api = await openApiServer(db);

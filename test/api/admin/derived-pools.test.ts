@@ -1,7 +1,7 @@
 import { HDKey } from '@scure/bip32';
 import { expect, test } from 'vitest';
 import { openApiServer } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 const account = HDKey.fromMasterSeed(Buffer.alloc(32, 4)).derive("m/44'/60'/0'");
 const xpub = account.publicExtendedKey;
@@ -10,7 +10,7 @@ const order = { amount_usd_cents: 100, network: 'bsc', currency: 'usdt' };
 type Pool = { id: number; first_addresses: string[]; derived: number; limit: number };
 type Method = { network: string; currency: string; free_addresses: number; available: boolean };
 
-describeDatabases("the operator's derived pools", (openTestDb) => {
+describeDecisions("the operator's derived pools", (openTestDb) => {
   test('a key is added, payments draw addresses from it, and methods count what it can still give', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { listAudit } from '../../../src/storage/operators/audit.ts';
 import { openApiServer } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 type Key = { id: string; prefix: string; created_at: string; revoked_at: string | null };
 
-describeDatabases("the operator's merchants", (openTestDb) => {
+describeDecisions("the operator's merchants", (openTestDb) => {
   test('a merchant is added with a key that works and is shown this once', async () => {
     const api = await openApiServer(await openTestDb());
     const added = await api.send<{ id: string; name: string; api_key: string }>(

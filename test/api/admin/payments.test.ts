@@ -5,7 +5,7 @@ import { inTransaction } from '../../../src/storage/database.ts';
 import { insertDeposit } from '../../../src/storage/deposits/deposits.ts';
 import { evmAddress, evmKey } from '../../support/addresses.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 type OnchainPayment = {
   payment_number: string;
@@ -48,7 +48,7 @@ function unmatched(shop: TestMerchant, changes: Partial<Deposit> = {}): Omit<Dep
   };
 }
 
-describeDatabases("the operator's payments and deposits", (openTestDb) => {
+describeDecisions("the operator's payments and deposits", (openTestDb) => {
   test('payments of all merchants are listed newest first with whose they are, and without what opens the checkout', async () => {
     const api = await openApiServer(await openTestDb());
     const [shop, rival] = [await api.addMerchant(), await api.addMerchant('Rival')];

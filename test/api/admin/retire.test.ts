@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { openApiServer } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 const order = { amount_usd_cents: 100, network: 'bsc', currency: 'usdt' };
 
-describeDatabases('retiring an address', (openTestDb) => {
+describeDecisions('retiring an address', (openTestDb) => {
   test('keeps it from further payments until it is put back, and says so each time', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

@@ -4,7 +4,7 @@ import { listAudit } from '../../../src/storage/operators/audit.ts';
 import { appendEvent } from '../../../src/storage/webhooks/events.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
 import { testConfig } from '../../support/config.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 type Endpoint = { id: string; url: string; events: string[]; secret: string; active: boolean };
 type Delivery = { id: number; event: string; status: string; replay_of: number | null };
@@ -46,7 +46,7 @@ async function giveUpAll(api: ApiServer): Promise<void> {
     .execute();
 }
 
-describeDatabases("the operator's webhooks", (openTestDb) => {
+describeDecisions("the operator's webhooks", (openTestDb) => {
   test('an endpoint is added with the default events and a secret that is shown this once', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

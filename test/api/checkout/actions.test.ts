@@ -5,7 +5,7 @@ import type { PresentedPayment } from '../../../src/present/payments.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
 import { testConfig } from '../../support/config.ts';
-import { describeDatabases, openTestSqlite } from '../../support/databases.ts';
+import { describeDecisions, openTestSqlite } from '../../support/databases.ts';
 import { txHash } from '../../support/payments.ts';
 
 const form = { 'content-type': 'application/x-www-form-urlencoded', accept: 'text/html' };
@@ -40,7 +40,7 @@ async function openPayment(api: ApiServer, shop: TestMerchant) {
   };
 }
 
-describeDatabases('a form for a fresh quote', (openTestDb) => {
+describeDecisions('a form for a fresh quote', (openTestDb) => {
   test('stands on the page of an expired payment alone, and leads to the new one however often it is sent', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

@@ -10,7 +10,7 @@ import {
   type TestAnswer,
   type TestMerchant,
 } from '../../support/api-server.ts';
-import { describeDatabases, openTestSqlite } from '../../support/databases.ts';
+import { describeDecisions, openTestSqlite } from '../../support/databases.ts';
 
 const form = { 'content-type': 'application/x-www-form-urlencoded', accept: 'text/html' };
 
@@ -50,7 +50,7 @@ async function openShop(db: Parameters<typeof openApiServer>[0], addresses = 3) 
 
 const payPath = (answer: TestAnswer) => new URL(answer.headers.get('location') ?? '', 'http://x').pathname;
 
-describeDatabases('the page on which a payer chooses', (openTestDb) => {
+describeDecisions('the page on which a payer chooses', (openTestDb) => {
   test('shows each token with its networks, what they take, and leads to the payment that was chosen', async () => {
     const { api, shop } = await openShop(await openTestDb());
     const checkout = await openCheckout(api, shop);

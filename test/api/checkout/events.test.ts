@@ -3,7 +3,7 @@ import { createFeed, mostOfPayment } from '../../../src/checkout/feed.ts';
 import type { CheckoutStatus } from '../../../src/checkout/status.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
 import { testConfig } from '../../support/config.ts';
-import { describeDatabases, openTestSqlite } from '../../support/databases.ts';
+import { describeDecisions, openTestSqlite } from '../../support/databases.ts';
 import { silentLog } from '../../support/log.ts';
 import { waitFor } from '../../support/wait.ts';
 
@@ -44,7 +44,7 @@ async function listen(api: ApiServer, token: string) {
   };
 }
 
-describeDatabases('the events of a payment', (openTestDb) => {
+describeDecisions('the events of a payment', (openTestDb) => {
   test('are a snapshot at once and after each change, and end with the payment', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

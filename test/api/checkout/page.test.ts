@@ -4,7 +4,7 @@ import { inTransaction } from '../../../src/storage/database.ts';
 import { changeBrand } from '../../../src/storage/operators/brands.ts';
 import { type ApiServer, openApiServer } from '../../support/api-server.ts';
 import { testConfig } from '../../support/config.ts';
-import { describeDatabases, openTestSqlite } from '../../support/databases.ts';
+import { describeDecisions, openTestSqlite } from '../../support/databases.ts';
 
 const order = {
   amount_usd_cents: 5000,
@@ -30,7 +30,7 @@ async function openPage(api: ApiServer, more: object = {}) {
 
 const browser = { accept: 'text/html', 'accept-language': 'es-MX,es;q=0.9' };
 
-describeDatabases('the page of a payment', (openTestDb) => {
+describeDecisions('the page of a payment', (openTestDb) => {
   test('shows what to send where, in the language of the browser or the one that is asked for', async () => {
     const api = await openApiServer(await openTestDb());
     const { path, assigned_address: address } = await openPage(api);

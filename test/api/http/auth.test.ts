@@ -3,7 +3,7 @@ import { inTransaction, openDatabase } from '../../../src/storage/database.ts';
 import { revokeKey } from '../../../src/storage/operators/merchants.ts';
 import { type ApiServer, openApiServer } from '../../support/api-server.ts';
 import { testAdminToken } from '../../support/config.ts';
-import { describeDatabases, freshDatabaseUrl } from '../../support/databases.ts';
+import { describeDecisions, freshDatabaseUrl } from '../../support/databases.ts';
 
 type Document = { paths: Record<string, Record<string, { security?: unknown[] }>> };
 
@@ -17,7 +17,7 @@ async function guardedRoutes(api: ApiServer, path: string): Promise<[method: str
   );
 }
 
-describeDatabases('who may call the API', (openTestDb) => {
+describeDecisions('who may call the API', (openTestDb) => {
   test('every merchant route answers 401 without a key, with a wrong one, and with the admin token instead', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
@@ -163,7 +163,7 @@ describeDatabases('who may call the API', (openTestDb) => {
   });
 });
 
-describeDatabases('a key that another process revokes', (_openTestDb, kind) => {
+describeDecisions('a key that another process revokes', (_openTestDb, kind) => {
   test('fails at the next request here', async () => {
     const url = await freshDatabaseUrl(kind);
     const [here, there] = [await openDatabase(url), await openDatabase(url)];

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { openApiServer } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
-describeDatabases('health', (openTestDb) => {
+describeDecisions('health', (openTestDb) => {
   test('healthz answers as long as the process does, without a key', async () => {
     const api = await openApiServer(await openTestDb());
     expect(await api.send('GET', '/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createLimiter } from '../../../src/api/http/limits.ts';
 import { openApiServer } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 function limiterWithClock(perSecond: number) {
   let now = 1_000_000;
@@ -54,7 +54,7 @@ describe('the limit of requests', () => {
   });
 });
 
-describeDatabases('the limit over HTTP', (openTestDb) => {
+describeDecisions('the limit over HTTP', (openTestDb) => {
   test('every answer says what is left; past the limit of a key it is 429 with Retry-After, and other keys go on', async () => {
     const api = await openApiServer(await openTestDb(), { api: { requestsPerSecond: 3 } });
     const [shop, rival] = [await api.addMerchant(), await api.addMerchant('Rival')];

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { expireSessions } from '../../../src/payments/sessions.ts';
 import type { PresentedSession } from '../../../src/present/checkout-sessions.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 const order = { amount_usd_cents: 5000, external_order_id: 'order-7' };
 const path = '/api/v1/checkout-sessions/';
@@ -18,7 +18,7 @@ async function eventsOf(api: ApiServer, shop: TestMerchant) {
   return answer.body.data.map(({ body }) => body);
 }
 
-describeDatabases('a checkout session', (openTestDb) => {
+describeDecisions('a checkout session', (openTestDb) => {
   test('takes a price and what may be used, locks nothing, and answers where the payer chooses', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../../src/storage/database.ts';
 import { evmAddress } from '../../support/addresses.ts';
 import { openApiServer } from '../../support/api-server.ts';
-import { describeDatabases, freshDatabaseUrl } from '../../support/databases.ts';
+import { describeDecisions, freshDatabaseUrl } from '../../support/databases.ts';
 
 const order = {
   amount_usd_cents: 5000,
@@ -15,7 +15,7 @@ const order = {
   metadata: { sku: 'GOLD-PLAN', lines: [{ n: 1 }], note: 'größer ✓' },
 };
 
-describeDatabases('creating a payment', (openTestDb) => {
+describeDecisions('creating a payment', (openTestDb) => {
   test('answers 201 with the documented fields, the price, an address of the pool and where to find it', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { appendEvent } from '../../../src/storage/webhooks/events.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 type Item = { sequence: number; id: string; created_at: string; body: { metadata: { n: number } } };
 type Page = { data: Item[]; next_cursor: string | null };
@@ -38,7 +38,7 @@ async function append(api: ApiServer, shop: TestMerchant, n: number): Promise<vo
   );
 }
 
-describeDatabases('the events feed', (openTestDb) => {
+describeDecisions('the events feed', (openTestDb) => {
   test('gives a merchant its own events in order, with their bodies as they were frozen', async () => {
     const api = await openApiServer(await openTestDb());
     const [shop, rival] = [await api.addMerchant(), await api.addMerchant('Rival')];

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { parityRate } from '../../../src/core/money.ts';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
 import { testChain, testConfig } from '../../support/config.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 type Method = {
   network: string;
@@ -19,7 +19,7 @@ async function methodsOf(api: ApiServer, shop: TestMerchant): Promise<Record<str
   return Object.fromEntries(body.data.map((method) => [`${method.network} ${method.currency}`, method]));
 }
 
-describeDatabases('what can be paid with', (openTestDb) => {
+describeDecisions('what can be paid with', (openTestDb) => {
   test('nothing is offered on a chain that is not enabled, and no payment is made on it', async () => {
     const chains = { bsc: testChain('bsc', { enabled: false }), ethereum: testChain('ethereum') };
     const api = await openApiServer(await openTestDb(), { chains });

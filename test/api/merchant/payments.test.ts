@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type ApiServer, openApiServer, type TestMerchant } from '../../support/api-server.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 
 type Page = { data: { payment_number: string; status: string }[]; next_cursor: string | null };
 
@@ -14,7 +14,7 @@ async function create(api: ApiServer, shop: TestMerchant, changes: object = {}):
   return answer.body.payment_number;
 }
 
-describeDatabases('retrieving a payment', (openTestDb) => {
+describeDecisions('retrieving a payment', (openTestDb) => {
   test("an unknown number and another merchant's are answered the same, byte for byte", async () => {
     const api = await openApiServer(await openTestDb());
     const [shop, rival] = [await api.addMerchant(), await api.addMerchant('Rival')];
@@ -56,7 +56,7 @@ describeDatabases('retrieving a payment', (openTestDb) => {
   });
 });
 
-describeDatabases('cancelling a payment', (openTestDb) => {
+describeDecisions('cancelling a payment', (openTestDb) => {
   test('a pending payment is cancelled once, its address is free again, and an event says so', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
@@ -89,7 +89,7 @@ describeDatabases('cancelling a payment', (openTestDb) => {
   });
 });
 
-describeDatabases('listing payments', (openTestDb) => {
+describeDecisions('listing payments', (openTestDb) => {
   test('pages hold every payment of the merchant once, newest first, and nobody else’s', async () => {
     const api = await openApiServer(await openTestDb());
     const [shop, rival] = [await api.addMerchant(), await api.addMerchant('Rival')];

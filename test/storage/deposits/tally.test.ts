@@ -187,7 +187,7 @@ describeDatabases('what the deposits of a payment come to', (openTestDb, kind) =
         expect(tally.completedBy).toEqual(expected.completedBy);
         expect((await viewOf(db, payment)).deposits).toEqual(testView(payment, stored).deposits);
       }),
-      { numRuns: kind === 'SQLite' ? 200 : 30 },
+      { numRuns: kind === 'SQLite' ? 100 : 15 },
     );
   });
 

@@ -4,7 +4,7 @@ import { deleteAnchors, readChain } from '../../../src/storage/chains/chains.ts'
 import { inTransaction } from '../../../src/storage/database.ts';
 import type { Db } from '../../../src/storage/schema.ts';
 import { openWorld, type World } from '../../support/chain-world.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import type { ScriptedNode } from '../../support/scripted-chain.ts';
 
 /*
@@ -57,7 +57,7 @@ async function live(world: World, seconds: number): Promise<void> {
   }
 }
 
-describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
+describeDecisions('S1: a fork below a confirmed deposit', (openTestDb) => {
   test('is not believed of one node while another has our block, and that node is used last', async () => {
     const { world, payment } = await openForked(await openTestDb(), 2);
     const before = await cursorOf(world);
@@ -236,7 +236,7 @@ describeDatabases('S1: a fork below a confirmed deposit', (openTestDb) => {
   });
 });
 
-describeDatabases('S1: a confirmed transfer that one node shows in another block as well', (openTestDb) => {
+describeDecisions('S1: a confirmed transfer that one node shows in another block as well', (openTestDb) => {
   async function openMoved(nodes: number, liar: number): Promise<{ world: World; payment: OnchainPayment }> {
     const { world, payment } = await openForked(await openTestDb(), nodes);
     world.mine(1);
@@ -292,7 +292,7 @@ describeDatabases('S1: a confirmed transfer that one node shows in another block
   });
 });
 
-describeDatabases('S1: a confirmed deposit that a second reading leaves out', (openTestDb) => {
+describeDecisions('S1: a confirmed deposit that a second reading leaves out', (openTestDb) => {
   test('is not taken back on the word of that reading alone, where the node that showed it has no receipts', async () => {
     const { world, payment } = await openForked(await openTestDb(), 2);
     const [deposit] = await world.deposits(payment);

@@ -9,7 +9,7 @@ import { commitFork } from '../../../src/watchers/reorg.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmKey } from '../../support/addresses.ts';
 import { openWorld, type World } from '../../support/chain-world.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { silentLog } from '../../support/log.ts';
 import { txHash } from '../../support/payments.ts';
 import type { ScriptedNode } from '../../support/scripted-chain.ts';
@@ -60,7 +60,7 @@ function invented({ chain, network }: World, { token, currency, expectedAmount }
   };
 }
 
-describeDatabases('S1: a rescan', (openTestDb) => {
+describeDecisions('S1: a rescan', (openTestDb) => {
   test.each([2, 3])(
     'by the preferred of %i nodes, which invents a transfer, confirms nothing, then or later',
     async (nodes) => {
@@ -86,7 +86,7 @@ describeDatabases('S1: a rescan', (openTestDb) => {
   );
 });
 
-describeDatabases('S1: a wrong time of one node of three', (openTestDb) => {
+describeDecisions('S1: a wrong time of one node of three', (openTestDb) => {
   /** A customer who pays after so many seconds; the preferred node moves the time of that block. */
   async function openPaid({ afterSeconds, wrongBy }: { afterSeconds: number; wrongBy: number }) {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 3 } });
@@ -246,7 +246,7 @@ describeDatabases('S1: a wrong time of one node of three', (openTestDb) => {
   });
 });
 
-describeDatabases('S1: what was decided before a pause', (openTestDb) => {
+describeDecisions('S1: what was decided before a pause', (openTestDb) => {
   /** A payment whose deposit is deep enough, seen, and denied by all but the node that reported it. */
   async function openDenied() {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 3 } });

@@ -6,7 +6,7 @@ import type { Db } from '../../../src/storage/schema.ts';
 import { createEvmSource } from '../../../src/watchers/evm/source.ts';
 import { evmKey } from '../../support/addresses.ts';
 import { openWorld } from '../../support/chain-world.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { endpointOf } from '../../support/evm.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { gatedNodeForTest } from '../../support/gated-node.ts';
@@ -51,7 +51,7 @@ async function openShop(db: Db) {
   return { world, proxy, gate, waiting };
 }
 
-describeDatabases('L3: what is locked while a block is asked for that may exist by now', (openTestDb) => {
+describeDecisions('L3: what is locked while a block is asked for that may exist by now', (openTestDb) => {
   const kinds: [name: string, currency: Currency, again: boolean][] = [
     ['a token, to an address that was idle', 'usdt', false],
     ['a token, to an address that was let go a moment ago', 'usdt', true],
@@ -117,7 +117,7 @@ describeDatabases('L3: what is locked while a block is asked for that may exist 
   });
 });
 
-describeDatabases('a transfer to an address that nobody uses', (openTestDb) => {
+describeDecisions('a transfer to an address that nobody uses', (openTestDb) => {
   test('is found by the second reading, belongs to nobody, and is not called a miss', async () => {
     const { world, proxy } = await openShop(await openTestDb());
     const named: number[] = [];

@@ -11,7 +11,7 @@ import { createWatcher } from '../../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { anvilForTest, type TestAnvil } from '../../support/anvil.ts';
 import { testConfig } from '../../support/config.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { chainConfig, endpointOf, evmSourceForTest, keyOf, pollOf, testClock } from '../../support/evm.ts';
 import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts';
 import { gatedNodeForTest } from '../../support/gated-node.ts';
@@ -166,7 +166,7 @@ describe('E3: a node that asks for patience', () => {
   );
 });
 
-describeDatabases('L3: an address', (openTestDb) => {
+describeDecisions('L3: an address', (openTestDb) => {
   test.each([
     ['before the node sees the request', 'asked', 'with few addresses', 1],
     ['after it has answered', 'answered', 'with few addresses', 1],

@@ -6,7 +6,7 @@ import type { Db } from '../../../src/storage/schema.ts';
 import { createEvmSource } from '../../../src/watchers/evm/source.ts';
 import { evmKey } from '../../support/addresses.ts';
 import { openWorld, type World, type WorldOptions } from '../../support/chain-world.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { endpointOf } from '../../support/evm.ts';
 import { type GatedNode, gatedNodeForTest } from '../../support/gated-node.ts';
 import { modelRuns, seed } from '../../support/histories.ts';
@@ -96,7 +96,7 @@ async function live({ world, gate }: { world: World; gate: GatedNode }, rounds: 
   return sent.size;
 }
 
-describeDatabases('a filter of the addresses in use', (openTestDb, kind) => {
+describeDecisions('a filter of the addresses in use', (openTestDb, kind) => {
   test('misses no transfer to one of them, whatever is locked and let go while a node is asked', async () => {
     const opened = await openChain(await openTestDb());
     // Until the tempo is known, and somebody waits for the chain, so that it is read at full pace.
@@ -111,7 +111,7 @@ describeDatabases('a filter of the addresses in use', (openTestDb, kind) => {
         sent += await live(opened, rounds);
       }),
       // One chain, on which the histories follow each other: a failure is not made smaller.
-      { numRuns: modelRuns(kind === 'SQLite' ? 6 : 2), seed, endOnFailure: true },
+      { numRuns: modelRuns(kind === 'SQLite' ? 3 : 1), seed, endOnFailure: true },
     );
     expect(sent).toBeGreaterThan(3);
   });

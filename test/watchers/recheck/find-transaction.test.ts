@@ -7,7 +7,7 @@ import type { TxLocation } from '../../../src/watchers/source.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmKey } from '../../support/addresses.ts';
 import { openWorld, type World } from '../../support/chain-world.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { silentLog } from '../../support/log.ts';
 import { tokenKey, txHash, usdt } from '../../support/payments.ts';
 
@@ -69,7 +69,7 @@ async function openHidden(db: World['db'], currency: 'usdt' | 'native' = 'usdt')
   return { world, payment, tx };
 }
 
-describeDatabases('a rescan of one transaction', (openTestDb) => {
+describeDecisions('a rescan of one transaction', (openTestDb) => {
   test.each(['usdt', 'native'] as const)(
     'finds what it pays in %s, and confirms that by the rules for all',
     async (currency) => {

@@ -5,7 +5,7 @@ import { lookUpTransaction } from '../../../src/watchers/recheck/look-up.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmKey } from '../../support/addresses.ts';
 import { openWorld, type World } from '../../support/chain-world.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { captureLog } from '../../support/log.ts';
 import { tokenKey, txHash, usdt } from '../../support/payments.ts';
 
@@ -34,7 +34,7 @@ function openLook(world: World) {
   return { look, lines, woken: () => woken };
 }
 
-describeDatabases('what a payer says he paid', (openTestDb) => {
+describeDecisions('what a payer says he paid', (openTestDb) => {
   test.each(['usdt', 'native'] as const)(
     'in %s, and every reading missed, is recorded as any other, and confirmed by the rules for all',
     async (currency) => {

@@ -93,7 +93,7 @@ async function checkCoverage({ world }: Model): Promise<void> {
   expect(coverage?.recheckedTo).toBeGreaterThanOrEqual(head - 6);
 }
 
-const runs = modelRuns(8);
+const runs = modelRuns(4);
 
 describeDatabases('L2, S2: random histories with a node that leaves transactions out', (openTestDb, kind) => {
   test(

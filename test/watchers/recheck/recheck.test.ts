@@ -8,7 +8,7 @@ import { createOutages } from '../../../src/watchers/agreement/ask.ts';
 import { reread } from '../../../src/watchers/recheck/read.ts';
 import { evmKey } from '../../support/addresses.ts';
 import { openWorld, type World, type WorldOptions } from '../../support/chain-world.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { InjectedFault, makeFaulty } from '../../support/faulty-db.ts';
 import { addTestAddresses, tokenKey, txHash, usdt } from '../../support/payments.ts';
 import type { ScriptedNode } from '../../support/scripted-chain.ts';
@@ -55,7 +55,7 @@ function invented({ chain, network }: World, n: number, payment: OnchainPayment,
   return { network, txHash: txHash(666), token, currency, recipient, ordinal: 0, amount, block, logIndex: 9 };
 }
 
-describeDatabases('L2: a second reading', (openTestDb, kind) => {
+describeDecisions('L2: a second reading', (openTestDb, kind) => {
   // A matter of time, not of the database.
   test.skipIf(kind !== 'SQLite').each([
     ['in use', 60, true],
@@ -488,7 +488,7 @@ describeDatabases('L2: a second reading', (openTestDb, kind) => {
   });
 });
 
-describeDatabases('a deposit that another node does not show', (openTestDb) => {
+describeDecisions('a deposit that another node does not show', (openTestDb) => {
   /** A payment confirmed with a transfer that only the preferred node of several knows of. */
   async function openForged(nodes: number) {
     const world = await openWorld(await openTestDb(), { scripted: { nodes } });

@@ -7,7 +7,7 @@ import { rescan } from '../../../src/watchers/recheck/rescan.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmKey } from '../../support/addresses.ts';
 import { openWorld, type World } from '../../support/chain-world.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDecisions } from '../../support/databases.ts';
 import { silentLog } from '../../support/log.ts';
 import { addTestAddresses, tokenKey, usdt } from '../../support/payments.ts';
 
@@ -55,7 +55,7 @@ async function openPaid(db: World['db'], nodes = 2) {
   return { world, payment, tx };
 }
 
-describeDatabases('a rescan', (openTestDb) => {
+describeDecisions('a rescan', (openTestDb) => {
   test('finds a deposit that was deleted behind our back, and its payment stays confirmed', async () => {
     const { world, payment, tx } = await openPaid(await openTestDb());
     const [before] = await world.deposits(payment);
