@@ -317,7 +317,7 @@ describe('a PostgreSQL database', () => {
 
   test('whose URL cannot be read is reported without the password', async () => {
     const error = await refusal('postgres://depositd:hunter2@127.0.0.1:port/shop');
-    expect(error.message).toContain('not a valid URL');
+    expect(error.message).toContain("the database's URL cannot be used");
     expect(JSON.stringify([error.message, error.stack, error.cause])).not.toContain('hunter2');
   });
 
