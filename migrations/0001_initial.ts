@@ -41,6 +41,43 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`,
     sql`create index api_keys_merchant on api_keys (merchant_id)`,
 
+    // People who sign in at the dashboard. Links, sessions and recovery codes are found by their SHA-256.
+    sql`create table users (
+      id text primary key,
+      name text not null,
+      name_key text not null unique,
+      role text not null check (role in ('operator', 'merchant', 'viewer')),
+      merchant_id text references merchants (id),
+      password text,
+      totp text,
+      totp_step ${int} not null default 0,
+      created_at ${int} not null,
+      disabled_at ${int},
+      check (role <> 'merchant' or merchant_id is not null),
+      check (role <> 'operator' or merchant_id is null)
+    )`,
+    sql`create table recovery_codes (
+      user_id text not null references users (id),
+      hash text not null,
+      primary key (user_id, hash)
+    )`,
+    sql`create table user_links (
+      hash text primary key,
+      user_id text references users (id),
+      expires_at ${int} not null
+    )`,
+    sql`create table user_sessions (
+      id text primary key,
+      hash text not null unique,
+      user_id text not null references users (id),
+      created_at ${int} not null,
+      seen_at ${int} not null,
+      address text not null,
+      agent text not null
+    )`,
+    sql`create index user_sessions_user on user_sessions (user_id, seen_at)`,
+    sql`create index user_sessions_seen on user_sessions (seen_at)`,
+
     // Accounts from whose public key addresses are derived when none is free.
     sql`create table derived_pools (
       id ${id},
@@ -362,6 +399,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       where status = 'seen' and payment_id is not null`,
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
     sql`create index deposits_role on deposits (role, id)`,
+    sql`create index deposits_merchant on deposits (merchant_id, role, id)`,
     // What reached an address and is nobody's: the payer who sent it looks for it.
     sql`create index deposits_unmatched on deposits (recipient, id) where role = 'unmatched'`,
 

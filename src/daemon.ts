@@ -29,6 +29,8 @@ import { forgetOnce, refreshStatistics } from './storage/retention.ts';
 import type { Db } from './storage/schema.ts';
 import { claimDaemon } from './storage/webhooks/claim.ts';
 import { findSealedSecret } from './storage/webhooks/endpoints.ts';
+import { makeFirstLink } from './users/accounts.ts';
+import { firstLinkPath, onThisMachine } from './users/links.ts';
 import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
 import { createCodeLook } from './watchers/code-look.ts';
@@ -39,6 +41,8 @@ export type Daemon = {
   address: { host: string; port: number };
   /** Resolves once each chain was read for the first time since the start. */
   chainsRead: Promise<unknown>;
+  /** Where the first operator is made, for a quarter of an hour; null where there is one. */
+  firstLink: string | null;
   /** Lets running steps and deliveries end, then closes everything. May be called again. */
   stop(): Promise<void>;
 };
@@ -81,8 +85,7 @@ export async function startDaemon(config: Config, { log, clock }: DaemonOptions)
     const started = await start(config, log, clock, closers);
     let stopped: Promise<void> | null = null;
     return {
-      address: started.address,
-      chainsRead: started.chainsRead,
+      ...started,
       stop: () => {
         stopped ??= closeAll();
         return stopped;
@@ -99,7 +102,7 @@ async function start(
   log: Logger,
   ownClock: Clock | undefined,
   closers: Closers,
-): Promise<Pick<Daemon, 'address' | 'chainsRead'>> {
+): Promise<Omit<Daemon, 'stop'>> {
   const claim = await claimDaemon(config.database);
   closers.push(() => claim.release());
   const db = await openDatabase(config.database);
@@ -228,7 +231,11 @@ async function start(
   });
   const { port } = api.server.address() as AddressInfo;
   const chainsRead = Promise.all([...watches.values()].map(({ firstRead }) => firstRead));
-  return { address: { host: config.listen.host, port }, chainsRead };
+  const address = { host: config.listen.host, port };
+  // Without an operator nobody can sign in.
+  const first = await makeFirstLink({ db, clock });
+  const firstLink = first === null ? null : onThisMachine(address, firstLinkPath(first));
+  return { address, chainsRead, firstLink };
 }
 
 /** The nodes of a sandbox, for its wallet. */

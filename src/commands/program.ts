@@ -3,6 +3,7 @@ import type { TxHash } from '../core/chain.ts';
 import { eventTypes } from '../core/events.ts';
 import { type Network, parseNetwork } from '../core/networks.ts';
 import { depositRoles, paymentStatuses } from '../core/payment.ts';
+import { userRoles } from '../core/user.ts';
 import { ConfigError, DepositdError, reasonOf } from '../errors.ts';
 import { programVersion } from '../version.ts';
 import { say } from './output.ts';
@@ -116,6 +117,7 @@ export function createProgram(exitWith: (code: number) => void): Command {
     .option('--debug', 'show where an unexpected error came from')
     .action(async (options) => (await import('./demo.ts')).demo(options));
   addMerchantCommands(program);
+  addUserCommands(program);
   addPaymentCommands(program);
   addDepositCommands(program);
   addKeyCommands(program);
@@ -219,6 +221,27 @@ function addMerchantCommands(program: Command): void {
   onConfig(merchant, 'remove <merchant-id>', 'Take a merchant out of use, with its keys.', { json: true })
     .option('--force', 'also with addresses and endpoints, which go, and payments, which stay in the books')
     .action(async (id, options) => (await import('./merchant.ts')).merchantRemove(id, options));
+}
+
+function addUserCommands(program: Command): void {
+  const user = group(program, 'user', 'Users: who signs in at the dashboard.');
+  onConfig(user, 'add <name>', 'Add a user, and print the link by which they choose a password.', {
+    json: true,
+  })
+    .addOption(new Option('--role <role>', 'what they may do').choices(userRoles).default('operator'))
+    .option('--merchant <merchant-id>', 'whose objects alone they see; needed for the role merchant')
+    .action(async (name, options) => (await import('./user.ts')).userAdd(name, options));
+  onConfig(user, 'list', 'List all users, disabled ones included.', { json: true }).action(async (options) =>
+    (await import('./user.ts')).userList(options),
+  );
+  onConfig(user, 'reset-password <name>', 'Print a link by which a user chooses a new password.', {
+    json: true,
+  })
+    .option('--without-totp', 'also take their authenticator app away, for a phone that is lost')
+    .action(async (name, options) => (await import('./user.ts')).userResetPassword(name, options));
+  onConfig(user, 'disable <name>', 'Disable a user for ever, and end their sessions.', {
+    json: true,
+  }).action(async (name, options) => (await import('./user.ts')).userDisable(name, options));
 }
 
 const listLength = () =>

@@ -1,8 +1,11 @@
 import { sql } from 'kysely';
 import { noTransaction } from '../core/chain.ts';
+import { sessionIdleMs } from '../core/user.ts';
 import { readChains } from './chains/chains.ts';
 import { joinScansBefore } from './chains/scans.ts';
 import { inTransaction, isPostgres } from './database.ts';
+import { pruneSessions } from './operators/user-sessions.ts';
+import { pruneLinks } from './operators/users.ts';
 import { pruneIdempotencyKeys } from './payments/idempotency.ts';
 import { pruneInboundEvents } from './providers/inbound.ts';
 import { pruneIntents } from './providers/intents.ts';
@@ -50,6 +53,8 @@ export async function forgetOnce(
     (trx: Trx) => pruneReturns(trx, now - returnRetentionMs, atOnce),
     (trx: Trx) => pruneIntents(trx, now - intentRetentionMs, atOnce),
     (trx: Trx) => pruneInboundEvents(trx, now - inboundRetentionMs, atOnce),
+    (trx: Trx) => pruneLinks(trx, now, atOnce),
+    (trx: Trx) => pruneSessions(trx, now - sessionIdleMs, atOnce),
   ];
   let more = false;
   for (const prune of prunings) {

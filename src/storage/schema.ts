@@ -34,6 +34,40 @@ export type Schema = {
     revoked_at: number | null;
   };
 
+  /** People who sign in at the dashboard. */
+  users: {
+    id: string;
+    name: string;
+    /** By which two names are the same. */
+    name_key: string;
+    role: 'operator' | 'merchant' | 'viewer';
+    /** Whose objects alone are seen; null: everybody's. */
+    merchant_id: string | null;
+    /** Null until the first link was opened. */
+    password: Generated<string | null>;
+    /** The sealed secret of an authenticator app, and the time step of the last code that was taken. */
+    totp: Generated<string | null>;
+    totp_step: Generated<number>;
+    created_at: number;
+    disabled_at: Generated<number | null>;
+  };
+
+  recovery_codes: { user_id: string; hash: string };
+
+  /** What sets a password once; without a user: the first operator's. */
+  user_links: { hash: string; user_id: string | null; expires_at: number };
+
+  user_sessions: {
+    id: string;
+    /** SHA-256 of what the cookie holds. */
+    hash: string;
+    user_id: string;
+    created_at: number;
+    seen_at: number;
+    address: string;
+    agent: string;
+  };
+
   derived_pools: {
     id: Generated<number>;
     merchant_id: string;

@@ -48,6 +48,7 @@ async function fillTheRest(db: Db): Promise<void> {
   type Column = { name: string; type: string; notnull: number; pk: number };
   const special: Record<string, string> = {
     merchant_id: 'mer_1',
+    user_id: 'usr_1',
     level: 'low',
     last_signer: 'current',
     mode: 'test',
@@ -60,6 +61,16 @@ async function fillTheRest(db: Db): Promise<void> {
     refunded: '7',
     refunded_before: '7',
   };
+  // Other tables refer to them.
+  const users = oddTexts.map((text, i) => ({
+    id: `usr_${i + 1}`,
+    name: text,
+    name_key: `${i}`,
+    role: 'viewer' as const,
+    merchant_id: i % 2 === 0 ? null : 'mer_1',
+    created_at: i,
+  }));
+  await db.insertInto('users').values(users).execute();
   for (const { name } of await db.introspection.getTables()) {
     const table = name as keyof Schema;
     if ((await db.selectFrom(table).selectAll().limit(1).execute()).length > 0) continue;

@@ -56,6 +56,7 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
   api.route({
     method: 'GET',
     url: '/merchants/:merchant_id/addresses/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'listAddresses',
@@ -85,6 +86,7 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/addresses/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'addAddresses',
@@ -130,7 +132,7 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
       const { warnings, valid, ...summary } = await checkAndAddAddresses(deps, {
         merchantId: merchant.id,
         rows: addresses.map((address) => ({ network, address, currency, label: '' })),
-        actor: 'admin',
+        actor: request.actor,
         allowContract: allow_contract,
         dryRun: dry_run,
       });

@@ -16,7 +16,9 @@ import type { Api } from '../routes.ts';
 const entrySchema = z.object({
   id: countSchema,
   at: timeSchema,
-  actor: z.string().describe('`admin` over HTTP, `cli` on the machine.'),
+  actor: z
+    .string()
+    .describe('`admin` with the token, `cli` on the machine, `user` and the name of who is signed in.'),
   action: z.string().meta({ example: 'payment.accepted' }),
   subject: z.string().describe('The id of what was changed.'),
   detail: z.record(z.string(), z.unknown()),

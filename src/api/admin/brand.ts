@@ -37,6 +37,7 @@ export function registerBrandRoutes(api: Api, { db, clock }: { db: Db; clock: Cl
   api.route({
     method: 'PATCH',
     url: '/merchants/:merchant_id/',
+    config: { access: 'merchant' },
     schema: {
       tags: ['Merchants'],
       operationId: 'changeMerchant',
@@ -80,7 +81,7 @@ export function registerBrandRoutes(api: Api, { db, clock }: { db: Db; clock: Cl
         ...(accent === undefined ? {} : { accent }),
         ...(logo === undefined || (logo !== null && 'fault' in logo) ? {} : { logo }),
       };
-      await changeMerchantBrand({ db, clock }, { merchantId, change, actor: 'admin' });
+      await changeMerchantBrand({ db, clock }, { merchantId, change, actor: request.actor });
       return presentBrand(merchantId, await findMerchantBrand(db, merchantId));
     },
   });

@@ -13,7 +13,8 @@ import { decodeCursor, encodeCursor } from '../http/cursors.ts';
 import { notFound } from '../http/errors.ts';
 import { commonErrors, cursorSchema, limitSchema, listOf, momentSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { idSchema, rowId } from './paths.ts';
+import { merchantOfList, refuseForeign } from './access.ts';
+import { idSchema, requireEndpointSeen, rowId } from './paths.ts';
 import { attemptSchema, deliveryCountsSchema, deliverySchema } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
@@ -35,6 +36,7 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
   api.route({
     method: 'GET',
     url: '/deliveries/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'listDeliveries',
@@ -44,7 +46,13 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
     },
     handler: async (request) => {
       const { limit } = request.query;
-      const found = await listDeliveries(db, { ...deliveryFilter(request.query), limit: limit + 1 });
+      const found = await listDeliveries(db, {
+        ...deliveryFilter({
+          ...request.query,
+          merchant_id: merchantOfList(request, request.query.merchant_id),
+        }),
+        limit: limit + 1,
+      });
       const page = found.slice(0, limit);
       return {
         data: page.map(presentDelivery),
@@ -56,6 +64,7 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
   api.route({
     method: 'GET',
     url: '/deliveries/:delivery_id/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'retrieveDelivery',
@@ -66,6 +75,7 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
     handler: async (request) => {
       const delivery = await getDelivery(db, rowId(request.params.delivery_id));
       if (delivery === null) throw notFound();
+      refuseForeign(request, delivery.merchantId);
       const attempts = await listAttempts(db, delivery.id);
       return { ...presentDelivery(delivery), attempt_log: attempts.map(presentAttempt) };
     },
@@ -74,6 +84,7 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
   api.route({
     method: 'GET',
     url: '/deliveries/counts/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'countDeliveries',
@@ -88,6 +99,7 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
     },
     handler: async (request) => {
       const { endpoint_id: endpointId, since, until, replays } = request.query;
+      await requireEndpointSeen(db, request, endpointId);
       return countByState(db, {
         endpointId,
         since: Date.parse(since),
@@ -98,7 +110,9 @@ export function registerDeliveryRoutes(api: Api, { db }: { db: Db }): void {
   });
 }
 
-function deliveryFilter(query: z.output<typeof listQuery>) {
+function deliveryFilter(
+  query: Omit<z.output<typeof listQuery>, 'merchant_id'> & { merchant_id: string | undefined },
+) {
   const beforeId = decodeCursor(query.cursor);
   const { merchant_id: merchantId, endpoint_id: endpointId, status, event, since, until } = query;
   return {

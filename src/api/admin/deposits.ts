@@ -52,6 +52,7 @@ export function registerDepositRoutes(api: Api, { db, clock }: { db: Db; clock: 
   api.route({
     method: 'GET',
     url: '/deposits/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'listDeposits',
@@ -69,6 +70,7 @@ export function registerDepositRoutes(api: Api, { db, clock }: { db: Db; clock: 
       const { deposits, nextId } = await listDeposits(db, {
         limit,
         ...(role === undefined ? {} : { role }),
+        ...(request.onlyMerchant === null ? {} : { merchantId: request.onlyMerchant }),
         ...(beforeId === undefined ? {} : { beforeId }),
       });
       return { data: await presentDeposits(db, deposits), next_cursor: encodeCursor(nextId) };
@@ -93,7 +95,7 @@ export function registerDepositRoutes(api: Api, { db, clock }: { db: Db; clock: 
       if (!isPaymentNumber(paymentNumber)) throw unknownPayment();
       const outcome = await attachDeposit(
         { db, clock },
-        { depositId, paymentNumber, reason, actor: 'admin' },
+        { depositId, paymentNumber, reason, actor: request.actor },
       );
       switch (outcome.outcome) {
         case 'attached': {

@@ -51,6 +51,7 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
   api.route({
     method: 'GET',
     url: '/merchants/:merchant_id/derived-pools/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'listDerivedPools',
@@ -67,6 +68,7 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/derived-pools/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'addDerivedPool',
@@ -101,7 +103,7 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
       const outcome = await createDerivedPool(deps, {
         ...{ merchantId, network, currency, label, xpub, limit },
         confirmFirst: request.body.confirm_first,
-        actor: 'admin',
+        actor: request.actor,
       });
       if ('error' in outcome) throw fieldError(outcome.field, outcome.error);
       return reply.code(201).send({
@@ -114,6 +116,7 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
   api.route({
     method: 'PATCH',
     url: '/merchants/:merchant_id/derived-pools/:pool_id/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'changeDerivedPool',
@@ -126,7 +129,8 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
       const { id: merchantId } = await requireMerchant(db, request.params.merchant_id);
       const poolId = rowId(request.params.pool_id);
       const { limit } = request.body;
-      if (!(await changePoolLimit(deps, { merchantId, poolId, limit, actor: 'admin' }))) throw notFound();
+      if (!(await changePoolLimit(deps, { merchantId, poolId, limit, actor: request.actor })))
+        throw notFound();
       return describeOne(merchantId, poolId);
     },
   });
@@ -134,6 +138,7 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
   api.route({
     method: 'DELETE',
     url: '/merchants/:merchant_id/derived-pools/:pool_id/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'removeDerivedPool',
@@ -153,7 +158,7 @@ export function registerDerivedPoolRoutes(api: Api, deps: DerivedDeps): void {
     handler: async (request) => {
       const { id: merchantId } = await requireMerchant(db, request.params.merchant_id);
       const poolId = rowId(request.params.pool_id);
-      const removed = await endDerivedPool(deps, { merchantId, poolId, actor: 'admin' });
+      const removed = await endDerivedPool(deps, { merchantId, poolId, actor: request.actor });
       if (removed === null) throw notFound();
       return { id: poolId, ...removed };
     },

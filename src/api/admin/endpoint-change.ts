@@ -15,20 +15,20 @@ export const endpointPath = merchantPath.extend({ endpoint_id: z.string() });
  * @throws HttpError 404 when the merchant has no such endpoint.
  */
 export type EndpointChange = <T>(
-  path: z.output<typeof endpointPath>,
+  request: { params: z.output<typeof endpointPath>; actor: string },
   verb: EndpointVerb,
   work: (trx: Trx, endpoint: Endpoint, at: number) => Promise<{ result: T; detail: Record<string, unknown> }>,
 ) => Promise<T>;
 
 export function createEndpointChange({ db, clock }: { db: Db; clock: Clock }): EndpointChange {
-  return async (path, verb, work) => {
+  return async ({ params: path, actor }, verb, work) => {
     if (!isId(path.endpoint_id)) throw notFound();
     const at = clock();
     return inTransaction(db, async (trx) => {
       const endpoint = await getEndpoint(trx, path.endpoint_id);
       if (endpoint === null || endpoint.merchantId !== path.merchant_id) throw notFound();
       const { result, detail } = await work(trx, endpoint, at);
-      await auditEndpoint(trx, verb, endpoint, { at, actor: 'admin' }, detail);
+      await auditEndpoint(trx, verb, endpoint, { at, actor }, detail);
       return result;
     });
   };

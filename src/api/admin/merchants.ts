@@ -78,7 +78,10 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
     },
     handler: async (request, reply) => {
       const { name } = request.body;
-      const { merchant, secret, namesake } = await registerMerchant({ db, clock }, { name, actor: 'admin' });
+      const { merchant, secret, namesake } = await registerMerchant(
+        { db, clock },
+        { name, actor: request.actor },
+      );
       return reply.code(201).send({
         id: merchant.id,
         name: merchant.name,
@@ -91,6 +94,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
   api.route({
     method: 'GET',
     url: '/merchants/:merchant_id/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'retrieveMerchant',
@@ -117,7 +121,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
     handler: async (request) => {
       const { id: merchantId } = await requireMerchantInUse(db, request.params.merchant_id);
       const force = request.query.force === 'true';
-      const removal = await removeMerchant({ db, clock }, { merchantId, force, actor: 'admin' });
+      const removal = await removeMerchant({ db, clock }, { merchantId, force, actor: request.actor });
       switch (removal.outcome) {
         case 'removed':
           return presentMerchant(removal.merchant);
@@ -134,6 +138,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
   api.route({
     method: 'GET',
     url: '/merchants/:merchant_id/api-keys/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'listApiKeys',
@@ -150,6 +155,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/api-keys/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'addApiKey',
@@ -160,7 +166,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
     },
     handler: async (request, reply) => {
       const merchant = await requireMerchantInUse(db, request.params.merchant_id);
-      const owner = { merchantId: merchant.id, actor: 'admin' };
+      const owner = { merchantId: merchant.id, actor: request.actor };
       const { apiKey, secret } = await issueKey({ db, clock }, owner);
       return reply.code(201).send({ ...presentKey(apiKey), api_key: secret });
     },
@@ -169,6 +175,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
   api.route({
     method: 'DELETE',
     url: '/merchants/:merchant_id/api-keys/:key_id/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'revokeApiKey',
@@ -179,7 +186,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
     handler: async (request) => {
       const { merchant_id: merchantId, key_id: id } = request.params;
       if (!isId(merchantId) || !isId(id)) throw notFound();
-      const revoked = await withdrawKey({ db, clock }, { id, merchantId, actor: 'admin' });
+      const revoked = await withdrawKey({ db, clock }, { id, merchantId, actor: request.actor });
       if (revoked === null) throw notFound();
       return presentKey(revoked);
     },

@@ -67,7 +67,7 @@ export function registerOpenRefundRoutes(api: Api, { providers }: { providers: P
     handler: async (request) => {
       const { status, provider_refund_id: providerRefundId, reason } = request.body;
       const id = request.params.refund_id;
-      const word = { id, status, providerRefundId, reason, actor: 'admin' };
+      const word = { id, status, providerRefundId, reason, actor: request.actor };
       const outcome = await providers.settleRefund(request.params.name, word);
       if (outcome === null || outcome.outcome === 'not_found') throw notFound();
       if (outcome.outcome === 'not_settleable') {

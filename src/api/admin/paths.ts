@@ -1,7 +1,10 @@
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { getMerchant, type Merchant } from '../../storage/operators/merchants.ts';
 import type { Db } from '../../storage/schema.ts';
+import { getEndpoint } from '../../storage/webhooks/endpoints.ts';
 import { detailError, notFound } from '../http/errors.ts';
+import { refuseForeign } from './access.ts';
 
 export const merchantPath = z.object({ merchant_id: z.string() });
 
@@ -33,4 +36,10 @@ export async function requireMerchantInUse(db: Db, id: string): Promise<Merchant
   const merchant = await requireMerchant(db, id);
   if (merchant.removedAt !== null) throw detailError(404, 'This merchant was removed.');
   return merchant;
+}
+
+/** @throws HttpError 404 for an endpoint of a merchant whose objects the caller may not see. */
+export async function requireEndpointSeen(db: Db, request: FastifyRequest, id: string): Promise<void> {
+  if (request.onlyMerchant === null) return;
+  refuseForeign(request, (await getEndpoint(db, id))?.merchantId ?? '');
 }

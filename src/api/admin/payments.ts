@@ -20,6 +20,7 @@ import {
   serviceErrorSchema,
 } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
+import { merchantOfList, refuseForeign } from './access.ts';
 import { requireMerchant } from './paths.ts';
 
 const tags = ['Payments'];
@@ -37,6 +38,7 @@ export function registerAdminPaymentRoutes(
   api.route({
     method: 'GET',
     url: '/payments/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'listPayments',
@@ -45,7 +47,7 @@ export function registerAdminPaymentRoutes(
       response: { ...commonErrors, 200: listOf(operatorPaymentSchema) },
     },
     handler: async (request) => {
-      const id = request.query.merchant_id;
+      const id = merchantOfList(request, request.query.merchant_id);
       const merchantId = id === undefined ? null : (await requireMerchant(db, id)).id;
       const page = await listPayments(db, { merchantId, ...paymentFilter(request.query, config) });
       return { data: page.views.map(presentToOperator), next_cursor: encodeCursor(page.nextId) };
@@ -55,6 +57,7 @@ export function registerAdminPaymentRoutes(
   api.route({
     method: 'GET',
     url: '/payments/:payment_number/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'retrievePayment',
@@ -66,7 +69,9 @@ export function registerAdminPaymentRoutes(
       const { payment_number } = request.params;
       const id = isPaymentNumber(payment_number) ? await findPaymentId(db, payment_number) : null;
       if (id === null) throw notFound();
-      return presentToOperator(await viewById(db, id));
+      const view = await viewById(db, id);
+      refuseForeign(request, view.payment.merchantId);
+      return presentToOperator(view);
     },
   });
 
@@ -88,7 +93,7 @@ export function registerAdminPaymentRoutes(
       if (!isPaymentNumber(paymentNumber)) throw notFound();
       const outcome = await acceptPayment(
         { db, clock },
-        { paymentNumber, reason: request.body.reason, actor: 'admin' },
+        { paymentNumber, reason: request.body.reason, actor: request.actor },
       );
       switch (outcome.outcome) {
         case 'accepted':

@@ -6,6 +6,7 @@ import { presentPool } from '../../present/pools.ts';
 import type { Db } from '../../storage/schema.ts';
 import { commonErrors, countSchema, currencySchema, listOf, networkSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
+import { merchantOfList } from './access.ts';
 import { requireMerchant } from './paths.ts';
 
 const poolSchema = z.object({
@@ -42,6 +43,7 @@ export function registerPoolRoutes(
   api.route({
     method: 'GET',
     url: '/pool/',
+    config: { access: 'merchant' },
     schema: {
       tags: ['Pool'],
       operationId: 'readPool',
@@ -50,7 +52,7 @@ export function registerPoolRoutes(
       response: { ...commonErrors, 200: listOf(poolSchema) },
     },
     handler: async (request) => {
-      const id = request.query.merchant_id;
+      const id = merchantOfList(request, request.query.merchant_id);
       const merchantId = id === undefined ? null : (await requireMerchant(db, id)).id;
       const pools = await describePools(db, merchantId, config.payments, clock());
       return { data: pools.map(presentPool), next_cursor: null };

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { presentProvider, presentUnmatchedCharge, presentWebhookConfig } from '../../present/providers.ts';
@@ -173,7 +174,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
     handler: async (request) => {
       const { name } = request.params;
       const told = await take(name, providers.testWebhook);
-      await audit('provider.webhook_tested', name, {});
+      await audit(request, 'provider.webhook_tested', name, {});
       return { ...told };
     },
   });
@@ -212,7 +213,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
       const { name } = request.params;
       const { event_types: eventTypes = null, active = true } = request.body ?? {};
       const config = await take(name, (one) => providers.writeWebhookConfig(one, { eventTypes, active }));
-      await audit('provider.webhook_configured', name, { active });
+      await audit(request, 'provider.webhook_configured', name, { active });
       return presentWebhookConfig(config);
     },
   });
@@ -230,7 +231,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
     handler: async (request) => {
       const { name } = request.params;
       await take(name, providers.deleteWebhookConfig);
-      await audit('provider.webhook_unconfigured', name, {});
+      await audit(request, 'provider.webhook_unconfigured', name, {});
       return presentWebhookConfig('none');
     },
   });
@@ -256,7 +257,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
     handler: async (request, reply) => {
       const { name } = request.params;
       const told = await take(name, (one) => providers.createWebhookEndpoint(one, request.body.events));
-      await audit('provider.webhook_endpoint_made', name, { id: String(told.id ?? '') });
+      await audit(request, 'provider.webhook_endpoint_made', name, { id: String(told.id ?? '') });
       reply.code(201);
       return { ...told };
     },
@@ -289,7 +290,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
     handler: async (request, reply) => {
       const { name } = request.params;
       const told = await take(name, (one) => providers.createKey(one, request.body));
-      await audit('provider.key_made', name, { id: String(told.id ?? ''), name: request.body.name });
+      await audit(request, 'provider.key_made', name, { id: String(told.id ?? ''), name: request.body.name });
       reply.code(201);
       return { ...told };
     },
@@ -308,7 +309,7 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
     handler: async (request) => {
       const { name, key_id: id } = request.params;
       await take(name, (one) => providers.revokeKey(one, id));
-      await audit('provider.key_revoked', name, { id });
+      await audit(request, 'provider.key_revoked', name, { id });
       return { id, revoked: true };
     },
   });
@@ -328,9 +329,12 @@ export function registerAdminProviderRoutes(api: Api, { db, clock, providers }: 
     return answer.value;
   }
 
-  async function audit(action: string, subject: string, detail: Record<string, unknown>): Promise<void> {
-    await inTransaction(db, (trx) =>
-      recordAudit(trx, { at: clock(), actor: 'admin', action, subject, detail }),
-    );
+  async function audit(
+    { actor }: FastifyRequest,
+    action: string,
+    subject: string,
+    detail: Record<string, unknown>,
+  ): Promise<void> {
+    await inTransaction(db, (trx) => recordAudit(trx, { at: clock(), actor, action, subject, detail }));
   }
 }

@@ -5,12 +5,14 @@ import { operatorReplays, operatorReplaysOne } from '../../notify/replays.ts';
 import { presentDelivery } from '../../present/webhooks.ts';
 import { inTransaction } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
+import { getDelivery } from '../../storage/webhooks/deliveries.ts';
 import { fieldError, notFound } from '../http/errors.ts';
 import { bodyErrors, countSchema, momentSchema, serviceErrorSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
+import { refuseForeign } from './access.ts';
 import { deliveryPath } from './deliveries.ts';
 import { endpointDisabled } from './endpoint-change.ts';
-import { isId, rowId } from './paths.ts';
+import { isId, requireEndpointSeen, rowId } from './paths.ts';
 import { deliverySchema } from './webhook-schemas.ts';
 
 const tags = ['Webhooks'];
@@ -32,6 +34,7 @@ export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
   api.route({
     method: 'POST',
     url: '/deliveries/:delivery_id/replay/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'replayDelivery',
@@ -43,7 +46,9 @@ export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
     },
     handler: async (request, reply) => {
       const deliveryId = rowId(request.params.delivery_id);
-      const act = { at: clock(), actor: 'admin' };
+      const replayed = await getDelivery(db, deliveryId);
+      if (replayed !== null) refuseForeign(request, replayed.merchantId);
+      const act = { at: clock(), actor: request.actor };
       const sent = await inTransaction(db, (trx) => operatorReplaysOne(trx, deliveryId, act));
       if (sent.kind === 'not-found') throw notFound();
       if (sent.kind === 'endpoint-disabled') throw endpointDisabled();
@@ -55,6 +60,7 @@ export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
   api.route({
     method: 'POST',
     url: '/deliveries/replay/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'replayDeliveries',
@@ -84,6 +90,7 @@ export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
     handler: async (request, reply) => {
       const { endpoint_id: endpointId, since, until, status } = request.body;
       if (!isId(endpointId)) throw unknownEndpoint();
+      await requireEndpointSeen(db, request, endpointId);
       const wish = {
         endpointId,
         since: Date.parse(since),
@@ -91,7 +98,7 @@ export function registerReplayRoutes(api: Api, deps: ReplayRouteDeps): void {
         status,
         retentionMs,
       };
-      const act = { at: clock(), actor: 'admin' };
+      const act = { at: clock(), actor: request.actor };
       const replayed = await inTransaction(db, (trx) => operatorReplays(trx, wish, act));
       if (replayed.kind === 'not-found') throw unknownEndpoint();
       if (replayed.kind === 'endpoint-disabled') throw endpointDisabled();

@@ -22,6 +22,7 @@ export function registerRetireRoutes(
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/addresses/:address_id/retire/',
+    config: { access: 'merchant' },
     schema: {
       tags: ['Pool'],
       operationId: 'retireAddress',
@@ -32,12 +33,13 @@ export function registerRetireRoutes(
       body: z.strictObject({}).optional(),
       response: { ...bodyErrors, 200: addressSchema },
     },
-    handler: async (request) => change(request.params, true),
+    handler: async (request) => change(request, true),
   });
 
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/addresses/:address_id/restore/',
+    config: { access: 'merchant' },
     schema: {
       tags: ['Pool'],
       operationId: 'restoreAddress',
@@ -46,16 +48,16 @@ export function registerRetireRoutes(
       body: z.strictObject({}).optional(),
       response: { ...bodyErrors, 200: addressSchema },
     },
-    handler: async (request) => change(request.params, false),
+    handler: async (request) => change(request, false),
   });
 
   async function change(
-    path: z.output<typeof addressPath>,
+    { params: path, actor }: { params: z.output<typeof addressPath>; actor: string },
     retired: boolean,
   ): Promise<z.output<typeof addressSchema>> {
     const { id: merchantId } = await requireMerchant(db, path.merchant_id);
     const addressId = rowId(path.address_id);
-    const found = await setRetired({ db, clock }, { merchantId, addressId, retired, actor: 'admin' });
+    const found = await setRetired({ db, clock }, { merchantId, addressId, retired, actor });
     if (!found) throw notFound();
     const [address] = await listAddresses(db, {
       merchantId,

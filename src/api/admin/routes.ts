@@ -5,12 +5,12 @@ import type { Config } from '../../config.ts';
 import type { ProviderDesk } from '../../providers/desk.ts';
 import type { DatabaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
-import { createAdminAuth } from '../http/auth.ts';
 import { adminBodyLimit } from '../http/body.ts';
 import type { Limiter } from '../http/limits.ts';
 import { type DocumentInfo, openApiOptions } from '../http/openapi.ts';
 import { detailSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
+import { createAccess } from './access.ts';
 import { type AddressRouteDeps, registerAddressRoutes } from './addresses.ts';
 import { registerAuditRoutes } from './audit.ts';
 import { registerBrandRoutes } from './brand.ts';
@@ -25,6 +25,9 @@ import { registerPoolRoutes } from './pool.ts';
 import { registerAdminProviderRoutes } from './providers.ts';
 import { registerReplayRoutes } from './replays.ts';
 import { registerRetireRoutes } from './retire.ts';
+import { registerSecondFactorRoutes } from './second-factor.ts';
+import { registerSessionRoutes } from './session.ts';
+import { registerUserRoutes } from './users.ts';
 import { registerWebhookActions } from './webhook-actions.ts';
 import { registerWebhookRoutes, type WebhookRouteDeps } from './webhooks.ts';
 
@@ -40,12 +43,19 @@ export type AdminDeps = {
   providers: ProviderDesk;
 };
 
-/** The operator's API: every route of it needs the admin token. */
+/** The operator's API: every route of it needs the admin token, or the session of a user whose role it allows. */
 export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limiter): Promise<void> {
   await api.register(swagger, openApiOptions(deps.config, operatorDocument));
-  api.addHook('onRequest', createAdminAuth({ adminToken: deps.config.adminToken, limiter }));
+  api.decorateRequest('actor', '');
+  api.decorateRequest('onlyMerchant', null);
+  api.decorateRequest('session', null);
+  api.addHook('onRequest', createAccess(deps, { adminToken: deps.config.adminToken, limiter }));
   api.addHook('onRoute', (route) => {
     route.bodyLimit = adminBodyLimit;
+    // What a role may not do, a change without the session's token, and one from another origin.
+    const { schema } = route;
+    if (schema !== undefined)
+      route.schema = { ...schema, response: { 403: detailSchema, ...(schema.response as object) } };
   });
   await api.register(async (routes: Api) => {
     registerMerchantRoutes(routes, deps);
@@ -64,6 +74,9 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerAdminProviderRoutes(routes, deps);
     registerOpenRefundRoutes(routes, deps);
     registerAuditRoutes(routes, deps);
+    registerSessionRoutes(routes, deps);
+    registerSecondFactorRoutes(routes, deps);
+    registerUserRoutes(routes, deps);
     routes.route({
       method: 'GET',
       url: '/schema/',
@@ -91,6 +104,7 @@ const operatorDocument = {
     { name: 'Webhooks', description: 'Endpoints and deliveries.' },
     { name: 'Chains', description: 'How far each chain has been read.' },
     { name: 'Providers', description: 'Accounts with fiat providers.' },
+    { name: 'Users', description: 'Who signs in at the dashboard, and in which browsers.' },
     { name: 'Audit', description: 'What operators changed.' },
     { name: 'Schema', description: 'This document.' },
   ],

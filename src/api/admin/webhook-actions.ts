@@ -23,6 +23,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/webhooks/:endpoint_id/rotate/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'rotateWebhookSecret',
@@ -42,7 +43,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
     },
     handler: async (request) => {
       const { overlap_seconds: overlap } = request.body;
-      const { endpoint, secret } = await change(request.params, 'rotated', async (trx, { id }, at) => {
+      const { endpoint, secret } = await change(request, 'rotated', async (trx, { id }, at) => {
         const overlapMs = overlap === undefined ? {} : { overlapMs: overlap * 1000 };
         const rotated = await rotateSecret(trx, secrets, { endpointId: id, at, ...overlapMs });
         if (rotated === null) throw notFound();
@@ -55,6 +56,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/webhooks/:endpoint_id/rotate/finish/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'finishWebhookRotation',
@@ -64,7 +66,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
       response: { ...bodyErrors, 200: endpointSchema },
     },
     handler: async (request) => {
-      const finished = await change(request.params, 'rotation_finished', async (trx, { id }) => {
+      const finished = await change(request, 'rotation_finished', async (trx, { id }) => {
         const result = await finishEndpointRotation(trx, id);
         if (result === null) throw notFound();
         return { result, detail: {} };
@@ -76,6 +78,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/webhooks/:endpoint_id/test/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'testWebhook',
@@ -85,7 +88,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
       response: { ...bodyErrors, 201: deliverySchema, 409: serviceErrorSchema },
     },
     handler: async (request, reply) => {
-      const delivery = await change(request.params, 'tested', async (trx, { id }, at) => {
+      const delivery = await change(request, 'tested', async (trx, { id }, at) => {
         const sent = await sendTestEvent(trx, { endpointId: id, livemode: !config.sandbox, at });
         if (sent.kind === 'endpoint-disabled') throw endpointDisabled();
         if (sent.kind === 'not-found') throw notFound();

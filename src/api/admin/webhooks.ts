@@ -68,6 +68,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
   api.route({
     method: 'GET',
     url: '/merchants/:merchant_id/webhooks/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'listWebhooks',
@@ -88,6 +89,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
   api.route({
     method: 'POST',
     url: '/merchants/:merchant_id/webhooks/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'addWebhook',
@@ -111,7 +113,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         const outcome = await createEndpoint(trx, rules, wanted);
         if (outcome.kind === 'invalid') throw toFieldErrors(outcome.faults);
         const { events } = outcome.endpoint;
-        await auditEndpoint(trx, 'added', outcome.endpoint, { at, actor: 'admin' }, { events });
+        await auditEndpoint(trx, 'added', outcome.endpoint, { at, actor: request.actor }, { events });
         return outcome;
       });
       const { id, url, events } = endpoint;
@@ -122,6 +124,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
   api.route({
     method: 'PATCH',
     url: '/merchants/:merchant_id/webhooks/:endpoint_id/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'changeWebhook',
@@ -142,11 +145,12 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
       const wanted = {
         allowSameUrl: allow_same_url,
         ...(given.url === undefined ? {} : { url: given.url }),
+        config: { access: 'merchant' },
         ...(given.events === undefined ? {} : { events: given.events }),
         ...(given.description === undefined ? {} : { description: given.description }),
         ...(given.headers === undefined ? {} : { headers: given.headers }),
       };
-      const changed = await change(request.params, 'changed', async (trx, endpoint) => {
+      const changed = await change(request, 'changed', async (trx, endpoint) => {
         const faults = await changeEndpoint(trx, rules, endpoint, wanted);
         if (faults !== null) throw toFieldErrors(faults);
         if (active === true) await enableEndpoint(trx, endpoint.id);
@@ -163,6 +167,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
   api.route({
     method: 'DELETE',
     url: '/merchants/:merchant_id/webhooks/:endpoint_id/',
+    config: { access: 'merchant' },
     schema: {
       tags,
       operationId: 'deleteWebhook',
@@ -171,7 +176,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
       response: { ...commonErrors, 200: endpointSchema },
     },
     handler: async (request) => {
-      const deleted = await change(request.params, 'removed', async (trx, endpoint, at) => {
+      const deleted = await change(request, 'removed', async (trx, endpoint, at) => {
         await deleteEndpoint(trx, endpoint.id, at);
         return { result: { ...endpoint, active: false }, detail: {} };
       });

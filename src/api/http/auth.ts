@@ -51,24 +51,18 @@ export function createOpenLimit(limiter: Limiter) {
     spend(limiter, `address ${request.ip}`, reply);
 }
 
-/** Only the operator's token opens these routes. Wrong ones are counted, so that guessing takes for ever. */
-export function createAdminAuth({
-  adminToken,
-  limiter,
-}: {
-  adminToken: string;
-  limiter: Limiter;
-}): onRequestAsyncHookHandler {
+/** Whether a request carries the operator's token. */
+export function createTokenCheck(adminToken: string): (request: FastifyRequest) => boolean {
   const expected = digest(`Bearer ${adminToken}`);
-  return async (request, reply) => {
-    if (isOperator(request, expected)) return;
-    spend(limiter, `admin ${request.ip}`, reply);
-    throw detailError(401, tokenFault(request), { 'www-authenticate': 'Bearer' });
+  return ({ headers }) => {
+    const given = (headers.authorization ?? '').replace(/^bearer +/i, 'Bearer ');
+    // Digests have one length and tell nothing of where two texts differ.
+    return timingSafeEqual(digest(given), expected);
   };
 }
 
 /** What is wrong with a request that does not carry the admin token. Repeats nothing of what was sent. */
-function tokenFault({ headers }: FastifyRequest): string {
+export function tokenFault({ headers }: FastifyRequest): string {
   const given = headers.authorization ?? '';
   if (given === '' && headers['x-api-key'] === undefined) {
     return 'No admin token: send Authorization: Bearer and the adminToken of the configuration.';
@@ -79,12 +73,6 @@ function tokenFault({ headers }: FastifyRequest): string {
   return /^bearer +\S/i.test(given)
     ? 'This is not the admin token: expected the adminToken of the configuration.'
     : 'Authorization is not as expected: send Bearer, a space, and the adminToken of the configuration.';
-}
-
-function isOperator(request: FastifyRequest, expected: Buffer): boolean {
-  const given = request.headers.authorization ?? '';
-  // Digests have one length and tell nothing of where two texts differ.
-  return timingSafeEqual(digest(given.replace(/^bearer +/i, 'Bearer ')), expected);
 }
 
 function digest(text: string): Buffer {

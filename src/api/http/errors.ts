@@ -16,6 +16,7 @@ export const errorCodes = [
   'all_addresses_held',
   'chain_unavailable',
   'clock_skew',
+  'code_required',
   'cursor_expired',
   'endpoint_disabled',
   'idempotency_key_in_use',

@@ -275,7 +275,12 @@ export async function setDepositRole(trx: Trx, id: number, role: DepositRole): P
   await trx.updateTable('deposits').set({ role }).where('id', '=', id).execute();
 }
 
-export type DepositFilter = { role?: DepositRole; limit: number; beforeId?: number };
+export type DepositFilter = {
+  role?: DepositRole;
+  merchantId?: string;
+  limit: number;
+  beforeId?: number;
+};
 
 /** Newest first, for the operator. */
 export async function listDeposits(
@@ -288,6 +293,7 @@ export async function listDeposits(
     .orderBy('id', 'desc')
     .limit(filter.limit + 1);
   if (filter.role !== undefined) query = query.where('role', '=', filter.role);
+  if (filter.merchantId !== undefined) query = query.where('merchant_id', '=', filter.merchantId);
   if (filter.beforeId !== undefined) query = query.where('id', '<', filter.beforeId);
   const rows = await query.execute();
   const deposits = rows.slice(0, filter.limit).map(toDeposit);

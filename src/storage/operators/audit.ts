@@ -4,7 +4,7 @@ import type { Db, Trx } from '../schema.ts';
 export type AuditEntry = {
   /** Unix ms. */
   at: number;
-  /** Who: `admin` over HTTP, `cli` on the machine. */
+  /** Who: `admin` over HTTP with the token, `cli` on the machine, `user NAME` who is signed in. */
   actor: string;
   /** What, as `thing.verb`: `merchant.added`, `key.revoked`. */
   action: string;
