@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createApi } from './api/http/server.ts';
-import type { AskNode } from './checkout/sandbox.ts';
 import { type Clock, within } from './clock.ts';
 import type { Config } from './config.ts';
 import { formatRate } from './core/money.ts';
 import type { ChainFamily, Network } from './core/networks.ts';
 import { CommandError, reasonOf } from './errors.ts';
 import type { Logger } from './log.ts';
-import { type LoopOptions, runLoop, systemSleep } from './loop.ts';
+import { type LoopOptions, runLoop } from './loop.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { createRpcClient, type RpcClient } from './nodes/json-rpc.ts';
+import { createSandboxNodes } from './nodes/sandbox.ts';
 import { createNotifier, type Notifier } from './notify/deliver.ts';
 import { openSecrets, type Secrets } from './notify/secrets.ts';
 import { createOutbound } from './outbound.ts';
@@ -205,6 +204,9 @@ async function start(
   closers.push(() => providers.stop());
   providers.start();
 
+  const sandbox = config.sandbox ? createSandboxNodes(Object.values(config.chains), clock) : null;
+  if (sandbox !== null) closers.push(sandbox.close);
+
   let stopping = false;
   const api = await createApi({
     db,
@@ -218,7 +220,7 @@ async function start(
     nodesOf,
     lookUp: (network, request) =>
       watches.get(network)?.lookUp(request) ?? Promise.resolve({ kind: 'unclear' }),
-    ...(config.sandbox ? { askNode: sandboxNodes(config, clock, closers) } : {}),
+    ...(sandbox === null ? {} : { askNode: sandbox.ask }),
     secrets,
     wakeNotifier: onEvents,
     codeLook: createCodeLook({ config, clock }),
@@ -236,24 +238,6 @@ async function start(
   const first = await makeFirstLink({ db, clock });
   const firstLink = first === null ? null : onThisMachine(address, firstLinkPath(first));
   return { address, chainsRead, firstLink };
-}
-
-/** The nodes of a sandbox, for its wallet. */
-function sandboxNodes({ chains }: Config, clock: Clock, closers: Closers): AskNode {
-  const clients = new Map<Network, RpcClient>();
-  for (const { network, rpc } of Object.values(chains)) {
-    const [endpoint] = rpc;
-    if (endpoint === undefined) continue;
-    const client = createRpcClient({ endpoint, clock, sleep: systemSleep });
-    clients.set(network, client);
-    closers.push(() => client.close());
-  }
-  return async ({ network }, method, params) => {
-    const [answer] =
-      (await clients.get(network)?.send([{ method, params }], AbortSignal.timeout(10_000))) ?? [];
-    if (answer === undefined || 'error' in answer) throw new CommandError(`the node refused ${method}`);
-    return answer.result;
-  };
 }
 
 /** What is worth something and what is not never stand in one database. */

@@ -104,13 +104,15 @@ function nameOf(network: DemoNetwork): string {
 }
 
 /** A checkout to open in a browser: whoever chooses there is shown what to pay, and how it goes. */
-async function offerCheckout({ app }: Stage, { screen }: DemoOptions): Promise<void> {
+async function offerCheckout({ app, shop }: Stage, { screen }: DemoOptions): Promise<void> {
   screen.step('A checkout in which the customer chooses the coin: open it in a browser');
   const session = await app.post<{ checkout_url: string }>('/api/v1/checkout-sessions/', {
     amount_usd_cents: 2_500,
     external_order_id: 'a-scarf',
   });
   screen.detail('checkout', session.checkout_url);
+  screen.detail('', 'the sandbox wallet below its page pays: right, wrong, twice, too much, or back again');
+  screen.detail('webhooks', `${shop.url}/ shows what the shop was told`);
 }
 
 async function leaveRunning(
@@ -144,7 +146,7 @@ Ctrl-C ends it. Webhooks appear here as they come.
   shop.listen(({ event, paymentNumber, verified }) =>
     screen.good(
       'webhook',
-      `${event} of ${paymentNumber}${verified ? ', its signature verified' : ', WRONGLY SIGNED'}`,
+      `${event}${paymentNumber === '' ? '' : ` of ${paymentNumber}`}${verified ? ', its signature verified' : ', WRONGLY SIGNED'}`,
     ),
   );
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

@@ -2,9 +2,10 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { renderReceived, type Told } from './shop-page.ts';
 
-/** A webhook as the shop received it. */
-export type Told = { event: string; paymentNumber: string; verified: boolean };
+/** As many as its page shows. */
+const mostKept = 200;
 
 /** The merchant's own server: it receives webhooks, and lets you play the customer. */
 export type Shop = {
@@ -27,17 +28,19 @@ export async function startShop(payAsCustomer: (paymentNumber: string) => Promis
 
   function receive(request: IncomingMessage, body: Buffer): number {
     const verified = isSigned(String(request.headers['x-payhook-signature'] ?? ''), body, secret);
-    const { event, payment_id } = JSON.parse(body.toString('utf8')) as { event: string; payment_id: string };
-    const told = { event, paymentNumber: payment_id, verified };
+    const told = { ...readBody(body), verified };
     received.push(told);
+    if (received.length > mostKept) received.shift();
     for (const one of waiting) if (isAbout(told, one)) one.resolve(told);
     listener(told);
     return verified ? 200 : 401;
   }
 
-  async function handle(request: IncomingMessage): Promise<{ status: number; answer: object }> {
-    const body = await readBody(request);
+  async function handle(request: IncomingMessage): Promise<{ status: number; answer: object | string }> {
+    const body = await collect(request);
     const customer = /^\/pay\/([\w-]+)\/?$/.exec(request.url ?? '');
+    if (request.url === '/' && request.method === 'GET')
+      return { status: 200, answer: renderReceived(received) };
     if (request.method !== 'POST') return { status: 405, answer: { error: 'only POST is understood here' } };
     if (request.url === '/webhooks') return { status: receive(request, body), answer: {} };
     if (customer?.[1] === undefined)
@@ -49,7 +52,11 @@ export async function startShop(payAsCustomer: (paymentNumber: string) => Promis
     handle(request)
       .catch((error: unknown) => ({ status: 400, answer: { error: String((error as Error).message) } }))
       .then(({ status, answer }) => {
-        response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(answer)}\n`);
+        if (typeof answer === 'string') response.writeHead(status, pageHeaders).end(answer);
+        else
+          response
+            .writeHead(status, { 'content-type': 'application/json' })
+            .end(`${JSON.stringify(answer)}\n`);
       });
   });
   server.listen(0, '127.0.0.1');
@@ -90,7 +97,25 @@ function isSigned(header: string, body: Buffer, secret: string): boolean {
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-async function readBody(request: IncomingMessage): Promise<Buffer> {
+const pageHeaders = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+};
+
+function readBody(bytes: Buffer): Omit<Told, 'verified'> {
+  const body = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>;
+  const text = (name: string) => (typeof body[name] === 'string' ? body[name] : '');
+  const amount = [text('amount'), text('currency')].filter((part) => part !== '').join(' ');
+  return {
+    at: Date.now(),
+    event: text('event'),
+    paymentNumber: text('payment_id'),
+    orderId: text('external_order_id'),
+    amount: text('chain') === '' ? amount : `${amount} on ${text('chain')}`,
+  };
+}
+
+async function collect(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);

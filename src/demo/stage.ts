@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type AddressKey, writeAddress } from '../core/address.ts';
 import type { Currency } from '../core/assets.ts';
 import { knownChains } from '../core/chains/known.ts';
+import { eventTypes } from '../core/events.ts';
 import { CommandError } from '../errors.ts';
 import { type DemoChain, type DemoNetwork, startDemoChain } from './chain.ts';
 import { freePort, startDemoDaemon } from './daemon.ts';
@@ -108,6 +109,7 @@ export async function setUpStage(
   closers.push(() => shop.stop());
   const endpoint = await operator.post<{ secret: string }>(`/merchants/${merchant.id}/webhooks/`, {
     url: `${shop.url}/webhooks`,
+    events: eventTypes.filter((type) => /^(payment|deposit|checkout_session)\./.test(type)),
   });
   shop.trust(endpoint.secret);
   screen.detail('merchant', `${merchant.id}, ${addressesPerNetwork} addresses on each chain`);
@@ -157,7 +159,7 @@ function configuration(baseUrl: string, port: number, chains: Record<DemoNetwork
       bsc: { rpc: [chains.bsc.url], ...pace },
       ethereum: { rpc: [chains.ethereum.url], ...pace },
       // Only its own id tells that it is not the real one.
-      tron: { rpc: [chains.tron.url], chainId: chains.tron.chainId, ...pace },
+      tron: { rpc: [chains.tron.url], chainId: chains.tron.chainId, tokens: { usdc: true }, ...pace },
     },
     webhooks: { allowHosts: ['127.0.0.1'] },
   };

@@ -8,8 +8,11 @@ import { createNodeHttp, type NodeAnswer, type NodeHttp } from './http.ts';
 import { isRecord, secretsOf } from './json-rpc.ts';
 import { createRequestRate } from './rate-limit.ts';
 
-/** Which state of the chain is asked: `wallet` is the head's, `walletsolidity` that of the last solid block. */
-export type View = 'wallet' | 'walletsolidity';
+/**
+ * Which state of the chain is asked: `wallet` is the head's, `walletsolidity` that of the last solid block. `simulated` is
+ * how the simulated chain of a sandbox is played with; no real node has it.
+ */
+export type View = 'wallet' | 'walletsolidity' | 'simulated';
 
 /** The HTTP API of one java-tron node. */
 export type WalletApi = {
@@ -39,7 +42,7 @@ export function createWalletApi(options: WalletApiOptions): WalletApi {
   const wallet = http(endpoint.url);
   // One server for both where a provider answers, two ports of a node of one's own.
   const solid = endpoint.solidityUrl === null ? wallet : http(endpoint.solidityUrl);
-  const servers: Record<View, NodeHttp> = { wallet, walletsolidity: solid };
+  const servers: Record<View, NodeHttp> = { wallet, walletsolidity: solid, simulated: wallet };
   const rate = createRequestRate({ perSecond: endpoint.requestsPerSecond, clock, sleep });
   const clean = createScrubber(secretsOf(endpoint));
   let latency: number | null = null;

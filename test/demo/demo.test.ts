@@ -109,6 +109,12 @@ describe('the demo', () => {
     await waitFor('the page to say paid', async () =>
       (await (await fetch(pay.url)).text()).includes('data-state="paid"'),
     );
+    // And the shop's own page shows what it was told.
+    const told = async () => (await fetch(`${shopUrl}/`)).text();
+    await waitFor('the shop to show it', async () =>
+      /payment\.confirmed.*?verified.*?a-scarf.*?25\.000000 USDC on Ethereum/s.test(await told()),
+    );
+    expect(await told()).toMatch(/payment\.partially_paid.*?verified/s);
 
     const urls = urlsIn(shown);
     // Three nodes, the daemon and the shop.

@@ -50,15 +50,16 @@ test('what is sent to the simulated TRON is read once, and a reorg takes it off 
   const coins = await ask(`${chain.url}/simulated/send`, { ...address, token: 'native', amount: '7' });
   const found = await waitFor('both to be mined', async () => {
     const transfers = await read();
-    return transfers.length > 0 && transfers;
+    return transfers.length > 1 && transfers;
   });
   expect(found.map(({ txHash, token, amount }) => [txHash, token, amount])).toEqual([
     [paid.txID, usdt, 5_000_000n],
     [coins.txID, 'native', 7n],
   ]);
 
-  await ask(`${chain.url}/simulated/reorg`, { depth: 18 });
+  expect(await ask(`${chain.url}/simulated/reorg`, { height: found[0]?.block.height })).toEqual({});
   expect(await read()).toEqual([]);
+  expect(await ask(`${chain.url}/simulated/reorg`, { height: 20 })).toEqual({ Error: 'the block is solid' });
 });
 
 test('what is no transfer is refused, and changes nothing', async () => {

@@ -66,7 +66,7 @@ test('pays in another token, and on another network', async () => {
   await pages.untilState(
     network,
     'wrong_asset',
-    ({ instead }) => instead === '1.000000 USDT · Ethereum (ERC20)',
+    ({ instead }) => instead === '10.000000 USDT · Ethereum (ERC20)',
   );
 });
 

@@ -2,7 +2,7 @@ import helmet from '@fastify/helmet';
 import type { Registry } from '@prometheus-io/client';
 import Fastify from 'fastify';
 import type { LookUp } from '../../checkout/look.ts';
-import type { AskNode } from '../../checkout/sandbox.ts';
+import type { AskNode } from '../../checkout/sandbox-wallet.ts';
 import type { Logger } from '../../log.ts';
 import { type AdminDeps, registerAdminApi } from '../admin/routes.ts';
 import { registerActionRoutes } from '../checkout/actions.ts';

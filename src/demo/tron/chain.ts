@@ -28,7 +28,8 @@ const genesisMs = 1_529_891_469_000;
  * contract runs in it; whoever asks is given the coins. What no real node has:
  *
  * - `POST /simulated/send` `{"token": "41…"|"native", "to": "41…", "amount": "…"}` (hex; base units), answers `{"txID"}`
- * - `POST /simulated/reorg` `{"depth": 1}` takes so many blocks off, with what is in them, and makes one more in their place
+ * - `POST /simulated/reorg` `{"height": 1}` takes that block and those after it off, with what is in them, and makes one more
+ *   in their place
  */
 export async function startSimulatedTron({ blockSeconds }: { blockSeconds: number }): Promise<DemoChain> {
   const branch: SimulatedBlock[] = [];
@@ -63,11 +64,15 @@ export async function startSimulatedTron({ blockSeconds }: { blockSeconds: numbe
     return tx.printed.txID;
   }
 
+  const solidHeight = () => Math.max(0, branch.length - 1 - solidLag);
+
   /** Nothing solid goes. */
-  function reorg(depth: number): void {
-    const blocks = Math.max(1, Math.min(Math.floor(depth), solidLag));
-    branch.splice(-blocks);
+  function reorg(height: unknown): Answer {
+    if (!Number.isInteger(height) || Number(height) <= solidHeight())
+      return answerWith({ Error: 'the block is solid' });
+    const blocks = branch.splice(Number(height)).length;
     for (let i = 0; i <= blocks; i++) append([], Date.now());
+    return answerWith({});
   }
 
   function answer(call: Call, verb: string): Answer {
@@ -77,11 +82,8 @@ export async function startSimulatedTron({ blockSeconds }: { blockSeconds: numbe
         ? answerWith({ Error: 'not a transfer' })
         : answerWith({ txID: send(transfer) });
     }
-    if (call.view === 'simulated' && call.method === 'reorg') {
-      reorg(Number(call.body.depth) || 1);
-      return answerWith({});
-    }
-    const solid = Math.max(0, branch.length - 1 - solidLag);
+    if (call.view === 'simulated' && call.method === 'reorg') return reorg(call.body.height);
+    const solid = solidHeight();
     const pending = (txId: string) => waiting.find(({ printed }) => printed.txID === txId) ?? null;
     return answerCall({ branch, solid, solidityHead: solid, storesInternals: true, pending }, call, verb);
   }
