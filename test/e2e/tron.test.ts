@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { AddressKey } from '../../src/core/address.ts';
+import type { TxHash } from '../../src/core/chain.ts';
 import { batcher, payer, transferLog } from '../../src/demo/tron/transactions.ts';
 import { openTronShop, startTronShop, type TronShop } from '../support/tron/shop.ts';
 import { waitFor } from '../support/wait.ts';
@@ -232,23 +233,46 @@ test('where it does not, the balance shows it at the end of the payment', async 
   );
 });
 
-test('killed at its first commits, it loses nothing of TRON and doubles nothing', async () => {
+test('killed before or after any commit of TRON blocks, those of a fork among them, it loses nothing and doubles nothing', async () => {
   const shop = await openTronShop();
-  for (let commit = 1; commit <= 3; commit++) {
-    const payment = await shop.create(commit % 2 === 0 ? 'usdt' : 'native');
-    await shop.home.current().stop();
-    const txHash = shop.pay(payment);
-    shop.chain.mine(21);
-    const { daemon, ready } = shop.home.launch({ commit, side: commit % 2 === 0 ? 'before' : 'after' });
-    // It dies by itself, unless it has nothing more to commit.
-    const done = ready.then(() => shop.untilConfirmed(payment)).catch(() => null);
-    await Promise.race([daemon.ended, done]);
-    await daemon.kill();
-    await shop.home.start();
-    const confirmed = await shop.untilConfirmed(payment);
-    expect(confirmed).toMatchObject({ tx_hash: txHash, reason: null });
-    expect(confirmed.deposits).toHaveLength(1);
-    const events = await shop.eventsOf(payment);
-    expect(events.filter((event) => event === 'payment.confirmed')).toHaveLength(1);
+  await shop.home.current().stop();
+  let [kills, over] = [0, false];
+  // It is started again whenever it dies, and dies of nothing but what is asked of it.
+  const run = async (): Promise<void> => {
+    const { daemon, ready } = shop.home.launch({ commit: 0, side: 'before' });
+    await ready;
+    void daemon.ended.then(() => {
+      if (over) return;
+      kills += 1;
+      again = run();
+    });
+  };
+  let again = run();
+  const insist = <T>(what: string, ask: () => Promise<T>) =>
+    waitFor(what, async () => {
+      await again;
+      return ask().catch(() => null);
+    });
+  for (let [commit, last] = [1, -1]; kills > last; commit++) {
+    last = kills;
+    for (const side of ['before', 'after'] as const) {
+      const payment = await insist('a payment', () => shop.create(side === 'before' ? 'usdt' : 'native'));
+      await shop.home.killAt({ commit, side });
+      const txHash = shop.pay(payment);
+      shop.chain.mine(2);
+      await shop.until(payment, 'seen', ({ tx_hash }) => tx_hash === txHash);
+      shop.chain.reorg({ depth: 2, blocks: 3, place: () => null });
+      await shop.until(payment, 'unseen again', ({ tx_hash }) => tx_hash === '');
+      shop.chain.sendAgain(txHash as TxHash);
+      shop.chain.mine(21);
+      const confirmed = await shop.untilConfirmed(payment);
+      expect(confirmed).toMatchObject({ tx_hash: txHash, reason: null });
+      expect(confirmed.deposits).toHaveLength(1);
+      const events = await insist('its events', () => shop.eventsOf(payment));
+      expect(events).toEqual(['payment.detected', 'payment.confirmed']);
+    }
   }
-}, 120_000);
+  over = true;
+  // Seen, taken back, seen again, confirmed: each before and after.
+  expect(kills).toBeGreaterThanOrEqual(2 * 4);
+}, 180_000);

@@ -93,9 +93,10 @@ export async function startTronShop(options: TronShopOptions = {}): Promise<Tron
     return waitFor(
       `${payment.payment_number} to be ${what}`,
       async () => {
-        const body = await retrieve(payment);
+        // A daemon that was killed is not up again yet.
+        const body = await retrieve(payment).catch(() => null);
         seen = body;
-        return holds(body) && body;
+        return body !== null && holds(body) && body;
       },
       { describe: () => seen },
     );
@@ -130,8 +131,10 @@ export async function startTronShop(options: TronShopOptions = {}): Promise<Tron
     untilRead: async () => {
       const { height } = chain.head();
       await waitFor(`block ${height} to be read`, async () => {
-        const answer = await admin.get<{ data: { cursor: { height: number } | null }[] }>('/chains/');
-        return (answer.body.data[0]?.cursor?.height ?? -1) >= height;
+        const answer = await admin
+          .get<{ data: { cursor: { height: number } | null }[] }>('/chains/')
+          .catch(() => null);
+        return (answer?.body.data[0]?.cursor?.height ?? -1) >= height;
       });
     },
     eventsOf: async ({ payment_number }) => {
