@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import type { Network } from './core/networks.ts';
 import { createDatabaseMetrics } from './metrics/database.ts';
 import { createNodeMetrics, type NodesOf } from './metrics/nodes.ts';
+import { createProviderMetrics } from './metrics/providers.ts';
 import type { DatabaseTime } from './storage/database.ts';
 import type { Db } from './storage/schema.ts';
 import { programVersion } from './version.ts';
@@ -28,7 +29,7 @@ export type RecheckFinding = 'missed' | 'vanished' | 'disputed';
 
 export type MetricsOptions = {
   db: Db;
-  config: Pick<Config, 'chains' | 'payments'>;
+  config: Pick<Config, 'chains' | 'payments' | 'providers'>;
   clock: Clock;
   /** For tests, whose time is their own. */
   timeOf?: DatabaseTime;
@@ -42,6 +43,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   collectDefaultMetrics({ register: registry });
   createDatabaseMetrics(registry, options);
   createNodeMetrics(registry, options);
+  createProviderMetrics(registry, options);
 
   new Gauge({
     name: 'depositd_build_info',

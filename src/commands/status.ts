@@ -9,7 +9,8 @@ import { listNodes } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
 import { databaseTime } from '../storage/database.ts';
 import { isAlive, listDaemons } from '../storage/operators/daemons.ts';
-import { countUnmatchedCharges, findProviderState } from '../storage/providers/providers.ts';
+import { oldestAnswerAt } from '../storage/providers/fetches.ts';
+import { countUnmatchedCharges, findProviderState, providerTrouble } from '../storage/providers/providers.ts';
 import type { Db } from '../storage/schema.ts';
 import { countPendingPayments } from '../storage/statistics.ts';
 import { countUndelivered } from '../storage/webhooks/counts.ts';
@@ -43,7 +44,7 @@ async function readStatus({ config, db, clock }: Workplace) {
   const pending = await countPendingPayments(db);
   const backlog = await getDeliveryBacklog(db, now);
   const webhooks = await readWebhooks(db);
-  const providers = await readProviders(db, Object.keys(config.providers));
+  const providers = await readProviders(db, Object.keys(config.providers), clock());
   const pools = await describePools(db, null, config.payments, now);
   const configured = Object.values(config.chains);
   const coverages = await readCoverages(
@@ -86,15 +87,19 @@ async function readStatus({ config, db, clock }: Workplace) {
 }
 
 /** As the daemon left them. */
-async function readProviders(db: Db, names: readonly string[]) {
+async function readProviders(db: Db, names: readonly string[], now: number) {
   return Promise.all(
     names.map(async (name) => {
       const state = await findProviderState(db, name);
+      const oldest = await oldestAnswerAt(db, name);
       return {
         name,
         last_success_at: timeOrNull(state?.succeededAt ?? null),
         last_error: state?.lastError ?? null,
         drift: state?.drift ?? null,
+        oldest_answer_at: timeOrNull(oldest),
+        swept_at: timeOrNull(state?.sweptAt ?? null),
+        trouble: state === null ? null : providerTrouble(state, oldest, now),
         unmatched: await countUnmatchedCharges(db, name),
       };
     }),
@@ -188,7 +193,7 @@ function show({ chains, pools, prices, deliveries, webhooks, providers }: Status
       one.name,
       one.last_success_at ?? 'never',
       String(one.unmatched),
-      one.last_error ?? one.drift ?? 'ready',
+      one.last_error ?? one.trouble ?? 'ready',
     ]),
   );
 }

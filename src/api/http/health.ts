@@ -10,6 +10,8 @@ import { chainDegraded, chainUnavailable, readChains } from '../../storage/chain
 import { readClockSkews } from '../../storage/chains/clock.ts';
 import { type DatabaseTime, databaseTime, writeTrouble } from '../../storage/database.ts';
 import { hasOpenPayment } from '../../storage/payments/payments.ts';
+import { oldestAnswerAt } from '../../storage/providers/fetches.ts';
+import { findProviderState, providerTrouble } from '../../storage/providers/providers.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Api } from '../routes.ts';
 
@@ -20,7 +22,9 @@ const faultSchema = z.object({
   part: z
     .string()
     .meta({ example: 'chain:bsc' })
-    .describe('`chain:` one chain, `rate:` the price of one coin, `database`, `daemon`.'),
+    .describe(
+      '`chain:` one chain, `rate:` the price of one coin, `provider:` one provider, `database`, `daemon`.',
+    ),
   reason: z.string(),
 });
 type Fault = z.output<typeof faultSchema>;
@@ -29,7 +33,7 @@ const tags = ['Health'];
 
 export type HealthRouteDeps = {
   db: Db;
-  config: Pick<Config, 'chains'>;
+  config: Pick<Config, 'chains' | 'providers'>;
   clock: Clock;
   /** For tests, whose time is their own. */
   timeOf?: DatabaseTime;
@@ -135,9 +139,21 @@ async function findFaults({
     ({ enabled, network, assets }) =>
       enabled && !unavailable.has(network) && assets.some(({ coin }) => !unpriced.has(coin)),
   );
+  late.push(...(await findProviderFaults(db, Object.keys(config.providers), clock())));
   return payable && trouble === null
     ? { reasons: [], degraded: [...reasons, ...late] }
     : { reasons, degraded: [] };
+}
+
+async function findProviderFaults(db: Db, names: readonly string[], now: number): Promise<Fault[]> {
+  const found: Fault[] = [];
+  for (const name of names) {
+    const read = await withinPatience(Promise.all([findProviderState(db, name), oldestAnswerAt(db, name)]));
+    const [state = null, oldest = null] = read ?? [];
+    const reason = state === null ? null : providerTrouble(state, oldest, now);
+    if (reason !== null) found.push({ part: `provider:${name}`, reason });
+  }
+  return found;
 }
 
 /** Null when the answer fails or takes too long. */

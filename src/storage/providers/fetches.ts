@@ -48,6 +48,23 @@ export async function nextFetchAt(db: Db, provider: string): Promise<number | nu
   return row?.next ?? null;
 }
 
+/**
+ * Since when the open payment that was asked about longest ago has had no answer, Unix ms: of one that never had any, since
+ * it was made. Null when none is waited for.
+ */
+export async function oldestAnswerAt(db: Db, provider: string): Promise<number | null> {
+  const row = await db
+    .selectFrom('provider_payments')
+    .innerJoin('payments', 'payments.id', 'provider_payments.payment_id')
+    .select((eb) =>
+      eb.fn.min(eb.fn.coalesce('provider_payments.fetched_at', 'payments.created_at')).as('oldest'),
+    )
+    .where('provider_payments.provider', '=', provider)
+    .where('provider_payments.next_fetch_at', 'is not', null)
+    .executeTakeFirst();
+  return row?.oldest ?? null;
+}
+
 /** What one fetch leaves: when the next is, null for never; and why its answer was not taken. */
 export async function noteFetch(
   trx: Trx,

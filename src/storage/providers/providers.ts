@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { counted } from '../../core/plural.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** How a provider does, for whoever cannot ask the process that talks to it. */
@@ -28,6 +29,22 @@ export async function findProviderState(db: Db, name: string): Promise<ProviderS
     drift: row.drift,
   };
 }
+
+/** A provider that does not answer, or refuses us, did so last; `null` when it is well. */
+export function providerTrouble(
+  { lastError, drift }: Pick<ProviderState, 'lastError' | 'drift'>,
+  oldestAnswer: number | null,
+  now: number,
+): string | null {
+  if (lastError !== null) return 'it cannot be reached, or refuses us';
+  const lateMs = oldestAnswer === null ? 0 : now - oldestAnswer;
+  if (lateMs > answeredWithinMs)
+    return `a payment has not been answered for ${counted(Math.floor(lateMs / 60_000), 'minute')}`;
+  return drift === null ? null : `its webhook configuration is not ours: ${drift}`;
+}
+
+/** An open payment is asked about every quarter of an hour; this is a second time, and some. */
+const answeredWithinMs = 35 * 60_000;
 
 /** Where another process was faster, its path stays. */
 export async function insertProvider(trx: Trx, name: string, inboundPath: string): Promise<void> {
