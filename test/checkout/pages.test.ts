@@ -1,15 +1,17 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { TronWeb } from 'tronweb';
 import { encodeFunctionData, erc20Abi } from 'viem';
 import { describe, expect, test } from 'vitest';
 import { type Language, languageTags, messagesIn } from '../../src/checkout/languages/languages.ts';
 import { checkoutStates, type Messages } from '../../src/checkout/languages/messages.ts';
 import { renderPayment } from '../../src/checkout/page.ts';
 import { presentStatus } from '../../src/checkout/status.ts';
-import { viewPayment } from '../../src/checkout/view.ts';
+import { type Instructions, viewPayment } from '../../src/checkout/view.ts';
 import { encodeTransfer, paymentUri, walletLinks, walletRequest } from '../../src/checkout/wallets.ts';
+import { type AddressKey, writeAddress } from '../../src/core/address.ts';
 import { testAssets, testFacts, testInstead, testPage, testPages } from '../support/checkout.ts';
-import { expiresAt, testPayment, usdt, usdtOnBsc } from '../support/payments.ts';
+import { expiresAt, testPayment, tokenKey, usdt, usdtOnBsc } from '../support/payments.ts';
 
 const facts = testPages();
 
@@ -216,6 +218,62 @@ describe('wallets', () => {
       `ethereum:0x55d398326f99059fF775485246999027B3197955@56/transfer?address=${address}&uint256=5`,
     );
     expect(paymentUri(instructions, { family: 'tron', chainId: 1 })).toBeNull();
+  });
+
+  test('make on TRON, with tronWeb, the transfer that we would encode', async () => {
+    const tronWeb = new TronWeb({ fullHost: 'http://127.0.0.1:1' });
+    const from = 'TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t';
+    const local = {
+      txLocal: true,
+      blockHeader: {
+        ref_block_bytes: '0001',
+        ref_block_hash: '00'.repeat(8),
+        expiration: 60_000,
+        timestamp: 1,
+      },
+    };
+    const usdtOnTron = { token: tokenKey('tron', 'usdt'), currency: 'usdt', decimals: 6 } as const;
+    const chain = { family: 'tron', chainId: 728126428 } as const;
+    const anyTransfer = fc.tuple(
+      fc.bigInt({ min: 1n, max: 2n ** 53n - 1n }),
+      fc.stringMatching(/^[0-9a-f]{40}$/),
+    );
+    await fc.assert(
+      fc.asyncProperty(anyTransfer, async ([amount, key]) => {
+        const to = writeAddress('tron', key as AddressKey);
+        const of = (asset: Instructions['asset']) =>
+          walletRequest({ address: to, amount, amountText: '', asset }, chain);
+        // As the script hands them on: see the test of a TRON wallet in the browser.
+        const token = of(usdtOnTron);
+        const made = await tronWeb.transactionBuilder.triggerSmartContract(
+          token.contract ?? '',
+          'transfer(address,uint256)',
+          { feeLimit: 100_000_000, ...local },
+          [
+            { type: 'address', value: token.to },
+            { type: 'uint256', value: token.amount },
+          ],
+          from,
+        );
+        expect(made.transaction.raw_data.contract[0]?.parameter.value).toMatchObject({
+          contract_address: `41${usdtOnTron.token}`,
+          data: encodeTransfer(`0x${key}`, amount).slice(2),
+        });
+        expect(made.transaction.raw_data_hex).toContain(encodeTransfer(`0x${key}`, amount).slice(2));
+        const native = of({ token: 'native', currency: 'native', decimals: 6 });
+        const coins = await tronWeb.transactionBuilder.sendTrx(
+          native.to ?? '',
+          Number(native.amount),
+          from,
+          local,
+        );
+        expect(coins.raw_data.contract[0]?.parameter.value).toMatchObject({
+          to_address: `41${key}`,
+          amount: Number(amount),
+        });
+      }),
+      { numRuns: 50 },
+    );
   });
 
   test('are opened on phones by links that hold the address of the page', () => {
