@@ -276,6 +276,29 @@ test('a page that was offline, or whose stream was cut, shows what it missed', a
   await soon(() => page.locator('h1').innerText()).toBe(en.states.seen.title);
 });
 
+test('a page whose stream was lost while its tab was hidden shows what it missed as soon as the tab is back', async () => {
+  const shop = await openShop();
+  const proxy = await startTcpProxy({ host: '127.0.0.1', port: Number(new URL(shop.api.url).port) });
+  onTestFinished(() => proxy.close());
+  const { page } = await openPage();
+  // No timer runs, as in a tab that sleeps: what comes is not looked for by itself.
+  await page.clock.install();
+  await page.goto(`http://127.0.0.1:${proxy.port}${shop.path}`);
+  await page.clock.pauseAt(Date.now() + 60_000);
+  const show = (state: 'hidden' | 'visible') =>
+    page.evaluate(`
+      Object.defineProperty(document, 'visibilityState', { value: '${state}', configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    `);
+  await show('hidden');
+  proxy.cut();
+  await shop.arrive(20);
+  expect(await page.locator('h1').innerText()).toBe(en.states.waiting.title);
+  await show('visible');
+  await soon(() => page.locator('h1').innerText()).toBe(en.states.partly_paid.title);
+  expect(await page.locator('#offline').isVisible()).toBe(false);
+});
+
 /** A wallet that announces itself and writes down what it is asked. */
 const mockWallet = (announce: string, chainId: string) => `
   window.asked = [];
