@@ -510,6 +510,18 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       prices text not null
     )`,
 
+    sql`create table alerts (
+      name text not null,
+      subject text not null,
+      text text not null,
+      began_at ${int} not null,
+      seen_at ${int} not null,
+      ended_at ${int},
+      told text not null,
+      primary key (name, subject)
+    )`,
+    sql`create index alerts_ended on alerts (ended_at)`,
+
     sql`create table leases (
       name text primary key,
       holder text not null,

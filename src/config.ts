@@ -1,3 +1,4 @@
+import type { AlertName } from './alerts/catalog.ts';
 import type { Asset, Coin, CoinRate } from './core/assets.ts';
 import type { FeeClass } from './core/chains/known.ts';
 import type { ChainFamily, Finality, Network } from './core/networks.ts';
@@ -138,6 +139,16 @@ export type CheckoutConfig = {
   trustedProxies: readonly string[];
 };
 
+/** Where messages to the operator go. */
+export type AlertWay =
+  | { type: 'webhook'; url: string; secret: string | null }
+  | { type: 'ntfy'; url: string; topic: string; token: string | null }
+  | { type: 'email'; smtp: string; from: string; to: string }
+  | { type: 'telegram'; url: string; token: string; chatId: string };
+
+/** Who is told when something needs an operator. */
+export type AlertsConfig = { to: readonly AlertWay[]; mute: readonly AlertName[] };
+
 /** The configuration as the program uses it: defaults filled in, `${NAME}` replaced, paths absolute. */
 export type Config = {
   /** Without a trailing slash. */
@@ -159,5 +170,6 @@ export type Config = {
   providers: Record<string, ProviderConfig>;
   api: { requestsPerSecond: number };
   checkout: CheckoutConfig;
+  alerts: AlertsConfig;
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug'; format: 'auto' | 'json' | 'text' };
 };

@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { createFacts } from './alerts/facts.ts';
+import { type Alerts, alertEveryMs, createAlerts } from './alerts/run.ts';
+import { createAlertsOutbound, createWay } from './alerts/ways.ts';
 import { createApi } from './api/http/server.ts';
 import { type Clock, within } from './clock.ts';
 import type { Config } from './config.ts';
@@ -8,7 +11,7 @@ import type { ChainFamily, Network } from './core/networks.ts';
 import { CommandError, reasonOf } from './errors.ts';
 import type { Logger } from './log.ts';
 import { type LoopOptions, runLoop } from './loop.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
+import { createMetrics, type Metrics, type RecheckFinding } from './metrics.ts';
 import { createSandboxNodes } from './nodes/sandbox.ts';
 import { createNotifier, type Notifier } from './notify/deliver.ts';
 import { openSecrets, type Secrets } from './notify/secrets.ts';
@@ -20,7 +23,7 @@ import { openProviders } from './providers/open.ts';
 import { coinsOf, createRates, type RatesService } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
 import { isClockWrong } from './storage/chains/clock.ts';
-import { inTransaction, isPostgres, openDatabase } from './storage/database.ts';
+import { databaseTime, inTransaction, isPostgres, openDatabase } from './storage/database.ts';
 import { createDatabaseClock } from './storage/database-clock.ts';
 import { heartbeatMs, type NotedPrice, noteDaemon, noteDaemonStopped } from './storage/operators/daemons.ts';
 import { hasPaymentOf } from './storage/payments/payments.ts';
@@ -148,6 +151,14 @@ async function start(
   const notifier = startNotifier(config, { db, secrets, metrics, clock, log }, closers);
   const onEvents = () => notifier.wake();
 
+  const alerts = startAlerts(config, { db, rates, holder: id, clock, log }, closers);
+  keep({ name: 'alerts', step: alerts.step, delay: () => alertEveryMs });
+  const found = (network: Network, finding: RecheckFinding) => {
+    metrics.recheckFound(network, finding);
+    const text = `${network}: reading again showed a transfer that was ${finding}`;
+    alerts.note({ name: 'recheck_finding', subject: `${network} ${finding}`, text });
+  };
+
   // One list for all chains of a family: the same key holds an address on each of them.
   const afterMs = config.payments.watchRetiredDays * 24 * hourMs;
   const latelyMs = Math.max(usedLatelyMs, config.payments.quarantineSeconds * 1000);
@@ -167,7 +178,7 @@ async function start(
       clock,
       log,
       onEvents,
-      found: metrics.recheckFound,
+      found,
       failed: metrics.loopFailed,
     });
     closers.push(() => chainWatch.stop());
@@ -257,6 +268,19 @@ function pricesOf(rates: RatesService): NotedPrice[] {
     sources: quote?.sources ?? [],
     reason,
   }));
+}
+
+function startAlerts(
+  config: Config,
+  parts: { db: Db; rates: RatesService; holder: string; clock: Clock; log: Logger },
+  closers: Closers,
+): Alerts {
+  const { db, clock, rates } = parts;
+  const outbound = createAlertsOutbound(config.alerts, `depositd/${programVersion()}`);
+  closers.push(() => outbound.close());
+  const ways = config.alerts.to.map((way) => createWay(way, outbound));
+  const facts = createFacts({ db, config, clock, timeOf: databaseTime, rates });
+  return createAlerts({ ...parts, config, ways, facts });
 }
 
 function startNotifier(

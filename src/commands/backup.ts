@@ -3,10 +3,11 @@ import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config.ts';
 import { counted } from '../core/plural.ts';
-import { CommandError } from '../errors.ts';
+import { CommandError, reasonOf } from '../errors.ts';
 import { backUp, type RowCounts, restoreBackup, verifyBackup } from '../storage/backup.ts';
 import { inTransaction, openDatabase } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
+import { openSqlite } from '../storage/sqlite.ts';
 import { claimDaemon } from '../storage/webhooks/claim.ts';
 import { print, printJson, say } from './output.ts';
 import { actor, type CommandOptions } from './workplace.ts';
@@ -15,11 +16,26 @@ import { actor, type CommandOptions } from './workplace.ts';
 export async function backup(file: string, options: CommandOptions): Promise<void> {
   const config = readConfig(options);
   const counts = await backUp(sqlitePathOf(config, postgresBackup), file);
+  await noteBackup(sqlitePathOf(config, postgresBackup), counts);
   tell(options, { file, tables: counts }, [`${file} is a backup, verified: ${summary(counts)}`]);
   if (options.json !== true && config.webhooks.secretKey === null) {
     say(
       `Keep ${join(config.dataFolder, 'depositd.key')} as well, apart from it: without it no webhook can be signed.`,
     );
+  }
+}
+
+/** For the alert when the next one does not come. The copy is good also where this cannot be written. */
+async function noteBackup(path: string, counts: Record<string, number>): Promise<void> {
+  const db = openSqlite(path);
+  try {
+    const detail = { payments: counts.payments ?? 0 };
+    const entry = { at: systemClock(), actor, action: 'database.backed_up', subject: 'database', detail };
+    await inTransaction(db, (trx) => recordAudit(trx, entry));
+  } catch (error) {
+    say(`the backup is not noted in the audit log: ${reasonOf(error)}`);
+  } finally {
+    await db.destroy();
   }
 }
 

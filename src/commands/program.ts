@@ -125,6 +125,7 @@ export function createProgram(exitWith: (code: number) => void): Command {
   addWebhookCommands(program);
   addDeliveryCommands(program);
   addChainCommands(program);
+  addAlertCommands(program);
   addProviderCommands(program);
   return program;
 }
@@ -133,6 +134,16 @@ function readNetwork(text: string): Network {
   const network = parseNetwork(text);
   if (network === null) throw new InvalidArgumentError('expected the name of a chain in the configuration');
   return network;
+}
+
+function addAlertCommands(program: Command): void {
+  const alert = group(program, 'alert', 'What needs an operator, and who is told.');
+  onConfig(alert, 'list', 'Show what needs you, the most urgent first.', { json: true })
+    .option('--ended', 'show what is over instead, the newest first')
+    .action(async (options) => (await import('./alert.ts')).alertList(options));
+  onConfig(alert, 'test', 'Send a message every way that is configured.', { json: true }).action(
+    async (options) => (await import('./alert.ts')).alertTest(options),
+  );
 }
 
 function addChainCommands(program: Command): void {

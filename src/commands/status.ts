@@ -1,6 +1,8 @@
+import { byUrgency } from '../alerts/catalog.ts';
 import type { NodeStatus } from '../core/node.ts';
 import { CommandError } from '../errors.ts';
 import { describePools } from '../pool/status.ts';
+import { presentAlert } from '../present/alerts.ts';
 import { presentChain } from '../present/chains.ts';
 import { presentPool } from '../present/pools.ts';
 import { timeOrNull } from '../present/values.ts';
@@ -8,6 +10,7 @@ import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
 import { listNodes } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
 import { databaseTime } from '../storage/database.ts';
+import { listOpenAlerts } from '../storage/operators/alerts.ts';
 import { isAlive, listDaemons } from '../storage/operators/daemons.ts';
 import { oldestAnswerAt } from '../storage/providers/fetches.ts';
 import { countUnmatchedCharges, findProviderState, providerTrouble } from '../storage/providers/providers.ts';
@@ -16,6 +19,7 @@ import { countPendingPayments } from '../storage/statistics.ts';
 import { countUndelivered } from '../storage/webhooks/counts.ts';
 import { listTroubledEndpoints } from '../storage/webhooks/endpoints.ts';
 import { getDeliveryBacklog } from '../storage/webhooks/upkeep.ts';
+import { showAlerts } from './alert.ts';
 import { print, printJson, printTable } from './output.ts';
 import { endpointState } from './webhook.ts';
 import { atWork, type CommandOptions, type Workplace } from './workplace.ts';
@@ -56,7 +60,9 @@ async function readStatus({ config, db, clock }: Workplace) {
   const [last] = daemons;
   const running = daemons.filter((daemon) => isAlive(daemon, now));
   const priced = running[0] ?? null;
+  const alerts = (await listOpenAlerts(db)).filter(({ endedAt }) => endedAt === null);
   return {
+    alerts: alerts.toSorted((a, b) => byUrgency(a.name, b.name)).map(presentAlert),
     daemon: {
       running: running.length > 0,
       processes: running.length,
@@ -126,7 +132,11 @@ async function readWebhooks(db: Db) {
   });
 }
 
-function show({ chains, pools, prices, deliveries, webhooks, providers }: Status): void {
+function show({ alerts, chains, pools, prices, deliveries, webhooks, providers }: Status): void {
+  if (alerts.length > 0) {
+    showAlerts(alerts);
+    print('');
+  }
   printTable(
     ['CHAIN', 'COMPLETE TO', 'RECHECKED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
     chains.map((chain) => [

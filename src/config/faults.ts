@@ -21,6 +21,9 @@ const secretKeys = new Set([
   'headers',
   'rpc',
   'openexchangeratesAppId',
+  'smtp',
+  'token',
+  'secret',
   ...adapters.flatMap(({ secrets }) => secrets),
 ]);
 

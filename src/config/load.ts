@@ -7,6 +7,7 @@ import type { Config, FiatRatesConfig } from '../config.ts';
 import { type Asset, type Coin, knownCoins } from '../core/assets.ts';
 import { parseFiatCode } from '../core/fiat.ts';
 import { CommandError, ConfigError, reasonOf } from '../errors.ts';
+import { alertsConfig } from './alerts.ts';
 import { chainConfig } from './chain.ts';
 import { fillFromEnvironment, formatPath } from './environment.ts';
 import { closest, describeIssues } from './faults.ts';
@@ -134,6 +135,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     webhooks: { ...file.webhooks, secretKey: file.webhooks.secretKey ?? null },
     api: file.api,
     checkout: { ...file.checkout, redirectSeconds: file.checkout.redirectSeconds ?? null },
+    alerts: alertsConfig(file.alerts),
     log: file.log,
   };
   return { config, faults };

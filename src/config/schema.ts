@@ -5,6 +5,7 @@ import { type KnownChain, knownChains } from '../core/chains/known.ts';
 import { parseRate } from '../core/money.ts';
 import type { ChainFamily } from '../core/networks.ts';
 import { parseAllowedHost } from '../target.ts';
+import { alertsSchema } from './alerts.ts';
 import { providersSchema } from './providers.ts';
 import {
   adminToken,
@@ -462,6 +463,7 @@ export const configSchema = section({
       ),
   }).prefault({}),
   providers: providersSchema,
+  alerts: alertsSchema,
   log: section({
     level: oneOf(['fatal', 'error', 'warn', 'info', 'debug'])
       .default('info')

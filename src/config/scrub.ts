@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import { secretsOfWays } from './alerts.ts';
 
 /** Shorter secrets would hide parts of ordinary words. */
 const shortestSecret = 6;
@@ -47,6 +48,8 @@ export function secretsOf(config: Config): string[] {
     ...(config.rates.fiat.openexchangeratesAppId === null ? [] : [config.rates.fiat.openexchangeratesAppId]),
     ...(config.webhooks.secretKey === null ? [] : [config.webhooks.secretKey]),
     ...keysInUrl(config.database),
+    ...secretsOfWays(config.alerts.to),
+    ...config.alerts.to.flatMap((way) => keysInUrl(way.type === 'email' ? way.smtp : way.url)),
     ...endpoints.flatMap((endpoint) => [
       ...Object.values(endpoint.headers),
       ...keysInUrl(endpoint.url),

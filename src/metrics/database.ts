@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client';
+import { alertNames } from '../alerts/catalog.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EventType } from '../core/events.ts';
@@ -8,6 +9,7 @@ import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
 import { readClockSkews } from '../storage/chains/clock.ts';
 import { readRecheckMark } from '../storage/chains/recheck-marks.ts';
 import { type DatabaseTime, databaseTime } from '../storage/database.ts';
+import { listOpenAlerts } from '../storage/operators/alerts.ts';
 import type { Db } from '../storage/schema.ts';
 import {
   countPendingPayments,
@@ -156,6 +158,10 @@ export function createDatabaseMetrics(
     ['reason'],
   );
 
+  const alerts = gauge('depositd_alerts_active', 'What needs an operator now (docs/alerts.md), by name.', [
+    'alert',
+  ]);
+
   for (const network of networks) {
     for (const { currency } of config.chains[network]?.assets ?? []) {
       for (const status of paymentStatuses) payments.inc({ network, currency, status }, 0);
@@ -235,6 +241,8 @@ export function createDatabaseMetrics(
     const backlog = await getDeliveryBacklog(db, now);
     due.set(backlog.due);
     oldestDue.set(backlog.oldestDueAt === null ? 0 : Math.max(0, (now - backlog.oldestDueAt) / 1000));
+    const open = (await listOpenAlerts(db)).filter(({ endedAt }) => endedAt === null);
+    for (const alert of alertNames) alerts.set({ alert }, open.filter(({ name }) => name === alert).length);
     const troubled = await countTroubledEndpoints(db);
     failing.set(troubled.failing);
     for (const reason of disabledReasons) disabled.set({ reason }, troubled.disabled[reason]);

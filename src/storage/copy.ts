@@ -41,6 +41,7 @@ const tables: Readonly<Record<Table, readonly string[]>> = {
   chain_rechecks: [],
   chain_nodes: [],
   daemons: [],
+  alerts: [],
   leases: [],
   events: [],
   pruned_events: [],

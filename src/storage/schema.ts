@@ -471,6 +471,17 @@ export type Schema = {
   };
 
   /** Which of several processes does a job, see storage/chains/leases.ts. */
+  /** What operators are called for; see alerts/catalog.ts. */
+  alerts: {
+    name: string;
+    subject: string;
+    text: string;
+    began_at: number;
+    seen_at: number;
+    ended_at: number | null;
+    told: string;
+  };
+
   leases: { name: string; holder: string; until: number };
 
   events: {

@@ -508,6 +508,7 @@ test('status tells what is read, what is free and what waits, before anything ha
     stderr: 'depositd: no daemon has run on this database yet: depositd serve\n',
   });
   expect(JSON.parse(stdout)).toEqual({
+    alerts: [],
     daemon: { running: false, processes: 0, version: null, last_seen_at: null },
     chains: [
       {

@@ -3,12 +3,13 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HDKey } from '@scure/bip32';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { createCaller } from '../../src/demo/http.ts';
 import { commandHome, onChain } from '../commands/support.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { cli, compileCache } from '../support/commands.ts';
 import { adminToken } from '../support/daemon.ts';
+import { startReceiver } from '../support/receiver.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -44,12 +45,15 @@ const notRunHere: Readonly<Record<string, string>> = {
 
 test('every block of commands that the documentation prints runs as printed, or is listed with why it is not', async () => {
   const chain = await onChain();
+  const alertReceiver = await startReceiver();
+  onTestFinished(() => alertReceiver.stop());
   const home = commandHome({
     ...chain,
     listen: { port: 0 },
     rates: { ...chain.rates, fixed: { ...chain.rates.fixed, eur: '1.10', trx: '0.3' } },
     chains: { ...chain.chains, tron: { rpc: ['http://127.0.0.1:1/'] } },
     webhooks: { allowHosts: ['127.0.0.1', 'shop.example'] },
+    alerts: { to: [{ type: 'webhook', url: alertReceiver.url() }] },
   });
   const shop = await home.runJson<{ id: string; api_key: string }>('merchant', 'add', 'Shop');
   const addresses = Array.from({ length: 8 }, (_, n) => evmAddress(n));

@@ -78,6 +78,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     database: 'sqlite::memory:',
     dataFolder: '/nonexistent',
     adminToken: testAdminToken,
+    alerts: { to: [], mute: [] },
     payments: {
       lifetimeSeconds: 1800,
       quarantineSeconds: 1800,

@@ -12,6 +12,7 @@ import { detailSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { createAccess } from './access.ts';
 import { type AddressRouteDeps, registerAddressRoutes } from './addresses.ts';
+import { registerAlertRoutes } from './alerts.ts';
 import { registerAuditRoutes } from './audit.ts';
 import { registerBrandRoutes } from './brand.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
@@ -73,6 +74,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerReplayRoutes(routes, deps);
     registerAdminProviderRoutes(routes, deps);
     registerOpenRefundRoutes(routes, deps);
+    registerAlertRoutes(routes, deps);
     registerAuditRoutes(routes, deps);
     registerSessionRoutes(routes, deps);
     registerSecondFactorRoutes(routes, deps);
@@ -105,6 +107,7 @@ const operatorDocument = {
     { name: 'Chains', description: 'How far each chain has been read.' },
     { name: 'Providers', description: 'Accounts with fiat providers.' },
     { name: 'Users', description: 'Who signs in at the dashboard, and in which browsers.' },
+    { name: 'Alerts', description: 'What needs an operator.' },
     { name: 'Audit', description: 'What operators changed.' },
     { name: 'Schema', description: 'This document.' },
   ],

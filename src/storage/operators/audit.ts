@@ -36,3 +36,19 @@ export async function listAudit(
   const rows = await query.execute();
   return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as Record<string, unknown> }));
 }
+
+/** When something was last done to a subject, Unix ms; null: never. */
+export async function lastAuditAt(
+  db: Db,
+  { subject, action }: { subject: string; action: string },
+): Promise<number | null> {
+  const row = await db
+    .selectFrom('audit_log')
+    .select('at')
+    .where('subject', '=', subject)
+    .where('action', '=', action)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.at ?? null;
+}

@@ -132,3 +132,16 @@ export async function lastPrunedEvent(db: Db, merchantId: string): Promise<numbe
     .executeTakeFirst();
   return row?.sequence ?? 0;
 }
+
+/** The numbers of payments whose confirmation was taken back since `since` (Unix ms). */
+export async function listRevertedSince(db: Db, since: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('events')
+    .innerJoin('payments', 'payments.id', 'events.payment_id')
+    .select('payments.payment_number')
+    .distinct()
+    .where('events.created_at', '>=', since)
+    .where('events.type', '=', 'payment.reverted')
+    .execute();
+  return rows.map((row) => row.payment_number);
+}

@@ -1,0 +1,153 @@
+import { statfs } from 'node:fs/promises';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { describePools } from '../pool/status.ts';
+import type { Rates } from '../rates/rates.ts';
+import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
+import { readClockSkews } from '../storage/chains/clock.ts';
+import { listNodes } from '../storage/chains/nodes.ts';
+import { type DatabaseTime, writeTrouble } from '../storage/database.ts';
+import { listDeposits } from '../storage/deposits/deposits.ts';
+import { lastAuditAt } from '../storage/operators/audit.ts';
+import { countUnmatchedCharges, findProviderState } from '../storage/providers/providers.ts';
+import type { Db } from '../storage/schema.ts';
+import { countUndelivered } from '../storage/webhooks/counts.ts';
+import { listTroubledEndpoints } from '../storage/webhooks/endpoints.ts';
+import { listRevertedSince } from '../storage/webhooks/events.ts';
+import { getDeliveryBacklog } from '../storage/webhooks/upkeep.ts';
+import type { Facts } from './evaluate.ts';
+
+export type FactsDeps = {
+  db: Db;
+  config: Pick<Config, 'chains' | 'payments' | 'providers' | 'dataFolder'>;
+  clock: Clock;
+  timeOf: DatabaseTime;
+  rates: Rates;
+};
+
+const dayMs = 24 * 3_600_000;
+
+/** What happened is looked for so far back; far longer than from one look to the next, ms. */
+const lookBackMs = 5 * 60_000;
+
+/** Counting the pools reads an index over every address: never for more than a four-hundredth of the time. */
+const poolsEveryMs = 60_000;
+const poolsShare = 400;
+
+/** As many deposits are looked at; that there are more changes nothing. */
+const mostDeposits = 100;
+
+/** Reads what the loops have left in the database, and asks nobody outside. */
+export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { read(): Promise<Facts> } {
+  let pools: Facts['pools'] = [];
+  let poolsDueAt = Number.NEGATIVE_INFINITY;
+
+  async function readPools(now: number): Promise<void> {
+    if (now < poolsDueAt) return;
+    const startedAt = performance.now();
+    pools = (await describePools(db, null, config.payments, now)).map((pool) => ({
+      merchantId: pool.merchantId,
+      network: pool.network,
+      currency: pool.currency,
+      level: pool.level,
+      free: pool.free,
+      total: pool.total,
+      exhaustedInSeconds: pool.forecast.exhaustedInSeconds,
+    }));
+    poolsDueAt = now + Math.max(poolsEveryMs, (performance.now() - startedAt) * poolsShare);
+  }
+
+  async function readChainFacts(now: number): Promise<Facts['chains']> {
+    const states = await readChains(db);
+    const nodes = await listNodes(db);
+    const skews = await readClockSkews(db, clock, timeOf);
+    return Object.values(config.chains)
+      .filter(({ enabled }) => enabled)
+      .map(({ network }) => {
+        const state = states.find((one) => one.network === network) ?? null;
+        return {
+          network,
+          unavailable: chainUnavailable(state, now),
+          isStopped: state !== null && state.stoppedReason !== null,
+          behindSeconds: state === null ? null : Math.max(0, state.head.time - state.cursor.time),
+          skewMs: skews.get(network) ?? null,
+          nodes: nodes.filter((node) => node.network === network),
+        };
+      });
+  }
+
+  async function readEndpoints(): Promise<Facts['endpoints']> {
+    const undelivered = await countUndelivered(db);
+    const troubled = await listTroubledEndpoints(
+      db,
+      undelivered.map(({ endpointId }) => endpointId),
+    );
+    return troubled.map(({ id, url, active, disabledReason, failingSince }) => ({
+      id,
+      // Paths and queries of webhook URLs may hold secrets.
+      host: new URL(url).host,
+      active,
+      disabledReason,
+      failingSince,
+      givenUp: undelivered.find(({ endpointId }) => endpointId === id)?.givenUp ?? 0,
+    }));
+  }
+
+  async function readProviders(): Promise<Facts['providers']> {
+    const enabled = Object.values(config.providers).filter((provider) => provider.enabled);
+    return Promise.all(
+      enabled.map(async ({ name }) => {
+        const state = await findProviderState(db, name);
+        return {
+          name,
+          lastError: state?.lastError ?? null,
+          isDown: (state?.failedAt ?? 0) > (state?.succeededAt ?? 0) && state?.lastError != null,
+          unmatched: await countUnmatchedCharges(db, name),
+        };
+      }),
+    );
+  }
+
+  async function countDeposits(role: 'unmatched' | 'late', since: number): Promise<number> {
+    const { deposits } = await listDeposits(db, { role, limit: mostDeposits });
+    return deposits.filter(({ status, seenAt }) => status !== 'orphaned' && seenAt >= since).length;
+  }
+
+  return {
+    async read() {
+      const now = await timeOf(db, clock);
+      await readPools(now);
+      const coins = new Set(
+        Object.values(config.chains)
+          .filter(({ enabled }) => enabled)
+          .flatMap(({ assets }) => assets.map(({ coin }) => coin)),
+      );
+      return {
+        now,
+        databaseTrouble: writeTrouble(db),
+        chains: await readChainFacts(now),
+        unpriced: [...coins]
+          .filter((coin) => rates.quote(coin) === null)
+          .map((coin) => ({ coin, reason: 'its sources are silent, too old, or disagree' })),
+        pools,
+        endpoints: await readEndpoints(),
+        oldestDueAt: (await getDeliveryBacklog(db, now)).oldestDueAt,
+        unmatched: await countDeposits('unmatched', now - dayMs),
+        late: await countDeposits('late', now - dayMs),
+        reverted: await listRevertedSince(db, now - lookBackMs),
+        providers: await readProviders(),
+        backupAt: await lastAuditAt(db, { subject: 'database', action: 'database.backed_up' }),
+        diskFree: await freeOf(config.dataFolder),
+      };
+    },
+  };
+}
+
+async function freeOf(folder: string): Promise<number | null> {
+  try {
+    const { bavail, blocks } = await statfs(folder);
+    return blocks === 0 ? null : bavail / blocks;
+  } catch {
+    return null;
+  }
+}
