@@ -306,7 +306,11 @@ function startNotifier(
     retentionMs: config.webhooks.retentionDays * 24 * hourMs,
     replayOnRecovery: config.webhooks.replayOnRecovery,
     isClockKnownWrong: () => isClockWrong(db, clock),
-    observe: ({ verdict, record }) => metrics.attemptEnded(verdict.kind, record.durationMs),
+    observe: ({ verdict, record, eventAt }) => {
+      metrics.attemptEnded(verdict.kind, record.durationMs);
+      if (verdict.kind === 'delivered' && eventAt !== null)
+        metrics.eventDelivered(record.startedAt + record.durationMs - eventAt);
+    },
     gaveUp: metrics.deliveryGivenUp,
   });
   notifier.start();

@@ -20,6 +20,8 @@ export type Metrics = {
   registry: Registry;
   loopFailed(name: string): void;
   attemptEnded(end: AttemptEnd, durationMs: number): void;
+  /** A receiver has an event, so long after it happened. */
+  eventDelivered(afterMs: number): void;
   deliveryGivenUp(reason: GiveUp): void;
   recheckFound(network: Network, finding: RecheckFinding): void;
 };
@@ -72,6 +74,13 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registers,
   });
 
+  const delivered = new Histogram({
+    name: 'depositd_event_delivered_seconds',
+    help: 'From an event to the answer of the receiver that has it, at whichever attempt.',
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3_600, 86_400],
+    registers,
+  });
+
   const givenUp = new Counter({
     name: 'depositd_deliveries_given_up_total',
     help: 'Webhooks given up by this process, by reason. Each is listed and can be replayed.',
@@ -97,6 +106,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     deliveryGivenUp: (reason) => givenUp.inc({ reason }),
     recheckFound: (network, finding) => findings.inc({ network, finding }),
     loopFailed: (loop) => loopFailures.inc({ loop }),
+    // Clocks differ: nothing comes before its cause.
+    eventDelivered: (afterMs) => delivered.observe(Math.max(0, afterMs) / 1000),
     attemptEnded: (end, durationMs) => {
       attempts.inc({ end });
       attemptSeconds.observe(durationMs / 1000);

@@ -19,7 +19,7 @@ export type Envelope = {
   headers: Headers;
   /** When the secret was last changed, Unix ms. */
   rotatedAt: number | null;
-  event: { id: string; body: string };
+  event: { id: string; body: string; createdAt: number };
 };
 
 export type SigningKey = { signer: Signer; secret: string };
@@ -27,6 +27,8 @@ export type SigningKey = { signer: Signer; secret: string };
 /** An attempt that has ended, and what follows. */
 export type Conclusion = {
   endpointId: string;
+  /** When what it tells happened, Unix ms; null where the process that began it is gone. */
+  eventAt: number | null;
   record: AttemptRecord;
   verdict: Verdict;
   /** What was learned while a rotation is open: whose signature has to come last. */
@@ -99,6 +101,7 @@ export function conclude(
   const response = result.kind === 'answer' ? result.body.toString('utf8') : '';
   return toConclusion({
     delivery,
+    eventAt: envelope.event.createdAt,
     ...at,
     verdict,
     ...description,
@@ -123,6 +126,7 @@ export function concludeInterrupted(
   const detail = 'depositd stopped during the attempt; whether it was sent is not known';
   return toConclusion({
     delivery,
+    eventAt: null,
     startedAt,
     endedAt,
     verdict,
@@ -136,6 +140,7 @@ export function concludeInterrupted(
 
 function toConclusion(attempt: {
   delivery: Pick<ClaimedDelivery, 'id' | 'endpointId' | 'attempt'>;
+  eventAt: number | null;
   startedAt: number;
   endedAt: number;
   verdict: Verdict;
@@ -145,9 +150,11 @@ function toConclusion(attempt: {
   response: string;
   accepted: Conclusion['accepted'];
 }): Conclusion {
-  const { delivery, startedAt, endedAt, verdict, status, error, detail, response, accepted } = attempt;
+  const { delivery, eventAt, startedAt, endedAt, verdict, status, error, detail, response, accepted } =
+    attempt;
   return {
     endpointId: delivery.endpointId,
+    eventAt,
     verdict,
     accepted,
     record: {

@@ -19,7 +19,7 @@ const envelope: Envelope = {
   keys: [{ signer: 'current', secret: generateSecret() }],
   headers: {},
   rotatedAt: null,
-  event: { id: 'evt_1', body: '{"text":"Grüße ☃"}' },
+  event: { id: 'evt_1', createdAt: 0, body: '{"text":"Grüße ☃"}' },
 };
 
 describe('the call of an attempt', () => {

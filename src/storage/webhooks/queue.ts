@@ -118,14 +118,16 @@ export async function claimDueDeliveries(
 export async function getEventBodies(
   db: Db,
   sequences: readonly number[],
-): Promise<Map<number, { id: string; body: string }>> {
+): Promise<Map<number, { id: string; body: string; createdAt: number }>> {
   if (sequences.length === 0) return new Map();
   const rows = await db
     .selectFrom('events')
-    .select(['sequence', 'id', 'body'])
+    .select(['sequence', 'id', 'body', 'created_at'])
     .where('sequence', 'in', sequences)
     .execute();
-  return new Map(rows.map((row) => [row.sequence, { id: row.id, body: row.body }]));
+  return new Map(
+    rows.map((row) => [row.sequence, { id: row.id, body: row.body, createdAt: row.created_at }]),
+  );
 }
 
 /**

@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { type Scenario, startScenario } from './support/scenario.ts';
+
+/* What is in deploy/ speaks of metrics that a daemon really shows, after a payment of its life. */
+
+const folder = join(import.meta.dirname, '../deploy');
+const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+
+type Panel = { title: string; targets?: { expr: string; legendFormat: string }[] };
+
+/** Samples by metric: the labels of each. Of a metric that has none at present only its name. */
+type Shown = Map<string, Set<string>[]>;
+
+let shown: Shown;
+
+beforeAll(async () => {
+  const shop = await startScenario();
+  try {
+    const payment = await shop.create('bsc', 'usdt');
+    await shop.payAndMine(payment, 15);
+    await shop.until(payment, 'confirmed', ({ status }) => status === 'confirmed');
+    await shop.receiver.waitForEvent('payment.confirmed', payment.payment_number);
+    // Pools are counted every now and then.
+    await shop.home.advanceClock(120);
+    shown = await scrape(shop);
+  } finally {
+    await shop.stop();
+  }
+}, 60_000);
+
+async function scrape(shop: Scenario): Promise<Shown> {
+  const text = await (await fetch(`${shop.home.current().url}/metrics`)).text();
+  const metrics: Shown = new Map();
+  for (const line of text.split('\n')) {
+    const [, declared] = /^# TYPE (\w+)/.exec(line) ?? [];
+    if (declared !== undefined) metrics.set(declared, []);
+    const [, name, labels = ''] = /^(\w+)(?:\{(.*)\})? /.exec(line) ?? [];
+    if (name === undefined) continue;
+    const names = [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label as string);
+    metrics.set(name, [...(metrics.get(name) ?? []), new Set(names)]);
+  }
+  return metrics;
+}
+
+/** Has a sample once something went wrong. */
+const onlyInTrouble = 'depositd_loop_failures_total';
+
+const metricsIn = (expression: string) => expression.match(/\b(?:depositd|process)_\w+/g) ?? [];
+
+/** Labels that an expression selects or sums by, and those that a text shows. */
+function labelsIn(expression: string, text: string): string[] {
+  const selected = [...expression.matchAll(/\{(\w+)[=!]/g)].map(([, label]) => label as string);
+  const summed = [...expression.matchAll(/by \(([\w, ]+)\)/g)].flatMap(([, list]) =>
+    (list as string).split(', '),
+  );
+  const told = [...text.matchAll(/\{\{ ?(?:\$labels\.)?(\w+) ?\}\}/g)].map(([, label]) => label as string);
+  return [...selected, ...summed, ...told];
+}
+
+/** What is missing for it to mean something, by name. */
+function missing(expression: string, text: string): string[] {
+  const metrics = metricsIn(expression);
+  const unknown = metrics.filter((name) => !shown.has(name));
+  const samples = metrics.flatMap((name) => shown.get(name) ?? []);
+  const labels = labelsIn(expression, text).filter((label) => !samples.every((sample) => sample.has(label)));
+  return [...unknown, ...labels];
+}
+
+test('each rule asks for metrics and labels that are there', () => {
+  const rules = read('alerts.rules.yml').split('- alert: ').slice(1);
+  expect(rules.length).toBeGreaterThan(10);
+  for (const rule of rules) {
+    const [name] = rule.split('\n');
+    const expression = /expr: (.*)/.exec(rule)?.[1] ?? '';
+    const summary = /summary: (.*)/.exec(rule)?.[1] ?? '';
+    expect(metricsIn(expression).length + Number(expression.startsWith('up{')), name).toBeGreaterThan(0);
+    if (!expression.startsWith('up{')) expect(missing(expression, summary), name).toEqual([]);
+    expect(summary, name).not.toBe('');
+  }
+});
+
+test('each panel shows something after a payment, with the labels that its legend names', () => {
+  const { panels } = JSON.parse(read('grafana.json')) as { panels: Panel[] };
+  const targets = panels.flatMap(({ title, targets = [] }) =>
+    targets.map((target) => ({ title, ...target })),
+  );
+  expect(targets.length).toBeGreaterThan(20);
+  for (const { title, expr, legendFormat } of targets) {
+    expect(missing(expr, legendFormat), title).toEqual([]);
+    for (const metric of metricsIn(expr).filter((name) => name !== onlyInTrouble))
+      expect(shown.get(metric)?.length, `${title}: ${metric}`).toBeGreaterThan(0);
+  }
+});
+
+test('every metric of ours that an operator is told to watch has its rule', () => {
+  const rules = read('alerts.rules.yml');
+  const told = readFileSync(join(folder, '../docs/operations.md'), 'utf8').matchAll(/^\| `(depositd_\w+)/gm);
+  const withoutRule = [...told].map(([, name]) => name as string).filter((name) => !rules.includes(name));
+  expect(withoutRule).toEqual([]);
+});
