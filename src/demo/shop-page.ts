@@ -25,7 +25,7 @@ body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem }
 div { overflow-x: auto }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: start; padding: .5rem .75rem; border-bottom: 1px solid #8884; white-space: nowrap }
-td:nth-child(n + 4) { font-variant-numeric: tabular-nums }
+td:last-child { white-space: normal; min-width: 12rem; font-variant-numeric: tabular-nums }
 .refused { color: light-dark(#b00020, #ff8a80) }
 `;
 

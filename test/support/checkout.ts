@@ -1,7 +1,10 @@
 import { readAssets } from '../../src/checkout/assets.ts';
 import type { Brand } from '../../src/checkout/brand.ts';
+import type { ChoiceMethod } from '../../src/checkout/choice.ts';
+import type { ChoicePage } from '../../src/checkout/choice-page.ts';
 import type { PaymentPage } from '../../src/checkout/document.ts';
 import type { CheckoutState } from '../../src/checkout/languages/messages.ts';
+import { tokenName } from '../../src/checkout/naming.ts';
 import { type Facts, viewPayment } from '../../src/checkout/view.ts';
 import type { CheckoutConfig } from '../../src/config.ts';
 import type { Currency } from '../../src/core/assets.ts';
@@ -158,5 +161,63 @@ export function testPage(facts: Facts, change: Partial<PaymentPage> = {}): Payme
     settings,
     offers: { requote: facts.payment.payment.status === 'expired', find: true, choicePath: null },
     ...change,
+  };
+}
+
+/** A choice of two tokens on three chains, one of which cannot be had, and of a provider. */
+export function testChoice(): Pick<ChoicePage, 'view' | 'choice'> {
+  const { price, amountUsdCents } = testPayment();
+  const method = (value: string, networkName: string, more: Partial<ChoiceMethod> = {}): ChoiceMethod => ({
+    value,
+    networkName,
+    trouble: null,
+    confirmedInSeconds: 9,
+    feeClass: 'low',
+    ...more,
+  });
+  const onEthereum = { confirmedInSeconds: 144, feeClass: 'high' } as const;
+  const unknown = { confirmedInSeconds: null, feeClass: null };
+  return {
+    view: {
+      session: {
+        rowId: 1,
+        id: 'cs_1',
+        merchantId: 'mer_1',
+        status: 'open',
+        price,
+        amountUsdCents,
+        methods: [],
+        externalOrderId: 'order-9837',
+        customerEmail: '',
+        redirectUrl: '',
+        cancelUrl: 'https://shop.example/cart',
+        metadata: {},
+        locale: '',
+        token: 'token',
+        livemode: true,
+        createdAt,
+        expiresAt,
+        endedAt: null,
+      },
+      payments: [],
+    },
+    choice: {
+      tokens: [
+        {
+          token: tokenName('usdt' as Currency, 'usdt', ''),
+          methods: [
+            method('bsc/usdt', 'BNB Smart Chain (BEP20)'),
+            method('ethereum/usdt', 'Ethereum (ERC20)', onEthereum),
+            method('tron/usdt', 'TRON (TRC20)', { ...unknown, trouble: 'chain' }),
+          ],
+        },
+        {
+          token: tokenName('usdc' as Currency, 'usdc', ''),
+          methods: [method('ethereum/usdc', 'Ethereum (ERC20)', onEthereum)],
+        },
+      ],
+      others: [method('moncash/htg', 'MonCash · HTG', unknown)],
+      chosen: null,
+    },
   };
 }
