@@ -2,6 +2,7 @@ import { CompiledQuery, sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { AddressKey } from '../../src/core/address.ts';
 import type { BlockHash } from '../../src/core/chain.ts';
+import { sessionStatuses } from '../../src/core/checkout-session.ts';
 import {
   deleteMarksOfBlock,
   findSurplusOver,
@@ -11,11 +12,19 @@ import {
   listUnmarked,
   rewindCompared,
 } from '../../src/storage/chains/balance-marks.ts';
-import { lockChain, readChains } from '../../src/storage/chains/chains.ts';
+import { lockChain, measureBlockSeconds, readChains } from '../../src/storage/chains/chains.ts';
+import {
+  findSession,
+  findSessionByToken,
+  listSessions,
+  lockOverdueSessions,
+} from '../../src/storage/checkout/sessions.ts';
 import { inTransaction, isPostgres } from '../../src/storage/database.ts';
 import { countUnmatchedDeposits } from '../../src/storage/deposits/attachments.ts';
 import { findDeposit, hasOrphanedNativeDeposit, listDeposits } from '../../src/storage/deposits/deposits.ts';
+import { listInstead } from '../../src/storage/deposits/instead.ts';
 import { listDepositsIn } from '../../src/storage/deposits/range.ts';
+import { listSums } from '../../src/storage/deposits/sums.ts';
 import { readTally } from '../../src/storage/deposits/tally.ts';
 import {
   findHighestSeen,
@@ -24,6 +33,7 @@ import {
   listDueOfTransactions,
   listSeen,
 } from '../../src/storage/deposits/waiting.ts';
+import { readChanges } from '../../src/storage/payments/changes.ts';
 import { findIdempotencyKey } from '../../src/storage/payments/idempotency.ts';
 import {
   findLatestPaymentAt,
@@ -35,7 +45,12 @@ import {
   lockPayment,
   nativeMattersAbove,
 } from '../../src/storage/payments/payments.ts';
-import { findPayment, listPayments } from '../../src/storage/payments/views.ts';
+import {
+  findPayment,
+  findPaymentByToken,
+  listPayments,
+  viewsById,
+} from '../../src/storage/payments/views.ts';
 import { countPool, hasActiveAddress } from '../../src/storage/pool/counts.ts';
 import { earliestExpiry, findFreeAddress } from '../../src/storage/pool/locks.ts';
 import { readPoolUse } from '../../src/storage/pool/use.ts';
@@ -86,6 +101,8 @@ const nativeTransfer = testTransfer({ token: 'native', currency: 'native', recip
 
 const replayed = { endpointId: 'we_1', gapMs: 100, at: now };
 const anHour = { since: now - 3_600_000, until: now };
+
+const sessions = { merchantId: 'mer_1', now } as const;
 
 type Hot = Record<string, (trx: Trx) => Promise<unknown>>;
 
@@ -164,6 +181,40 @@ const hot: Hot = {
   'operator: number of unmatched deposits': (trx) => countUnmatchedDeposits(trx),
   'operator: use of the pools in a day': (trx) => readPoolUse(trx, null, now - 50 * 60_000),
 
+  // Checkout sessions, and the pages of payers.
+  'sessions: all': (trx) => listSessions(trx, { ...sessions, limit: 50 }),
+  'sessions: next page': (trx) => listSessions(trx, { ...sessions, beforeId: 500, limit: 50 }),
+  'sessions: of a merchant with one': (trx) =>
+    listSessions(trx, { ...sessions, merchantId: 'mer_2', limit: 50 }),
+  ...Object.fromEntries(
+    sessionStatuses.map((status) => [
+      `sessions: ${status}`,
+      (trx: Trx) => listSessions(trx, { ...sessions, status, limit: 50 }),
+    ]),
+  ),
+  'sessions: order': (trx) => listSessions(trx, { ...sessions, externalOrderId: 'order-17', limit: 50 }),
+  'sessions: created after': (trx) =>
+    listSessions(trx, { ...sessions, createdAfter: now - 300_000, limit: 50 }),
+  'sessions: status, created between': (trx) =>
+    listSessions(trx, {
+      ...sessions,
+      status: 'cancelled',
+      createdAfter: now - payments * 30_000,
+      createdBefore: now - payments * 29_000,
+      limit: 50,
+    }),
+  'sessions: by id': (trx) => findSession(trx, 'mer_1', 'cs_17'),
+  'sessions: by token': (trx) => findSessionByToken(trx, 'session-17'),
+  'sessions: whose time is over': (trx) => lockOverdueSessions(trx, now, 100),
+  'page: by token': (trx) => findPaymentByToken(trx, 'token-17'),
+  'page: what came instead': async (trx) => listInstead(trx, await findPaymentById(trx, 17)),
+  'page: what was taken back': (trx) => listSums(trx, 17),
+  'page: between two blocks': (trx) => measureBlockSeconds(trx, bsc),
+  'stream: first look': (trx) => readChanges(trx, null),
+  'stream: what has changed': (trx) =>
+    readChanges(trx, { event: 2 * payments - 20, deposit: payments - 20, heads: new Map() }),
+  'stream: those that changed': (trx) => viewsById(trx, [17, 18, payments - 3]),
+
   // Webhooks and the feed.
   'events: append': (trx) =>
     appendEvent(trx, { merchantId: 'mer_1', type: 'payment.confirmed', paymentId: 17, body: '{}', at: now }),
@@ -211,7 +262,7 @@ const hot: Hot = {
 
 /** Grow for ever, or up to a retention. */
 const growing =
-  'payments onchain_payments deposits balance_marks events deliveries delivery_attempts idempotency_keys'.split(
+  'checkout_sessions payments onchain_payments deposits balance_marks events deliveries delivery_attempts idempotency_keys'.split(
     ' ',
   );
 

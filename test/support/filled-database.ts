@@ -13,7 +13,7 @@ const pendingPayments = 20;
 
 /**
  * A shop that has been running for long, written by bulk SQL: `payments` of them, `everyMs` (a minute) apart up to `now`, each with
- * a deposit, two events, and a delivery of each with one attempt; every tenth in the native coin, with a balance mark.
+ * a checkout session, a deposit, two events, and a delivery of each with one attempt; every tenth in the native coin, with a balance mark.
  */
 export async function fillDatabase(
   db: Db,
@@ -44,11 +44,17 @@ export async function fillDatabase(
       values ('we_1', 'mer_1', 'https://shop.example/', '["payment.confirmed"]', 'sealed', 0)`,
     `${between(1, 1000)} insert into addresses (merchant_id, network, address, address_key, source, created_at)
       select 'mer_1', 'bsc', ${hex('i')}, ${hex('i')}, 'static', 0 from n`,
+    `${rows} insert into checkout_sessions (session_id, merchant_id, status, price_amount, price_currency, amount_usd_cents,
+        methods, external_order_id, customer_email, redirect_url, cancel_url, metadata, locale, token, token_hash,
+        created_at, expires_at, ended_at)
+      select 'cs_' || i, ${merchant}, case when i = ${rare.failed} then 'cancelled' when i = ${rare.usdc} then 'expired'
+        when i > ${n - pendingPayments} then 'open' else 'completed' end, 5000, 'USD', 5000, '[]', 'order-' || i, '', '', '',
+        '{}', '', 'session-' || i, 'session-hash-' || i, ${at}, ${at} + 86400000, ${ended} from n`,
     `${rows} insert into payments (payment_number, merchant_id, kind, status, network, chain, currency, decimals,
         expected_amount, price_amount, price_currency, amount_usd_cents, external_order_id, customer_email,
-        redirect_url, metadata, payment_token, token_hash, created_at, expires_at, ended_at)
+        redirect_url, metadata, checkout_session, payment_token, token_hash, created_at, expires_at, ended_at)
       select 'PAY-' || i, ${merchant}, 'onchain', ${status}, ${network}, ${network}, ${currency}, 18, '5000', 5000, 'USD', 5000,
-        'order-' || i, 'jo@example.com', 'https://shop.example/thanks', '{}', 'token-' || i, 'hash-' || i, ${at}, ${at} + 1800000,
+        'order-' || i, 'jo@example.com', 'https://shop.example/thanks', '{}', 'cs_' || i, 'token-' || i, 'hash-' || i, ${at}, ${at} + 1800000,
         ${ended} from n`,
     `${rows} insert into onchain_payments (payment_id, network, coin, token, usd_per_coin, required_amount, dust_amount, required_confirmations, tier_confirmations, tier_amount, counted_amount, told_amount, reopened, address_id,
         address, lock_height, lock_hash, lock_time, lock_chain_time, block_time_limit, released_at)

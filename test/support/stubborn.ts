@@ -30,6 +30,47 @@ export function createStubbornly(
   );
 }
 
+/**
+ * A payment that a payer who does not give up chooses in a checkout session, which the app makes as stubbornly. Answers the
+ * session's id too.
+ */
+export async function chooseStubbornly(
+  shop: Scenario,
+  network: EvmNetwork,
+  currency: Currency,
+  key: string,
+): Promise<{ payment: PaymentBody; session: string }> {
+  const until = <T>(what: string, attempt: () => Promise<T | false>): Promise<T> =>
+    waitFor(`${what} of ${key}`, () => attempt().catch(() => false as const));
+  const session = await until('the session', async () => {
+    const order = { amount_usd_cents: 5000, external_order_id: key };
+    const path = '/api/v1/checkout-sessions/';
+    const answer = await shop.api.post<{ id: string; checkout_url: string }>(path, order, {
+      'idempotency-key': key,
+    });
+    return answer.status === 201 && answer.body;
+  });
+  const { pathname } = new URL(session.checkout_url);
+  await until('the choice', async () => {
+    const body = new URLSearchParams({ method: `${network}/${currency}` });
+    const url = `${shop.home.current().url}${pathname}`;
+    return (await fetch(url, { method: 'POST', body, redirect: 'manual' })).status === 303;
+  });
+  const payment = await until('the payment', async () => {
+    const { payments } = await sessionOf(shop, session.id);
+    return (await shop.api.retrieve(payments[0] ?? '')).body;
+  });
+  return { payment, session: session.id };
+}
+
+/** A session as its app sees it. */
+export async function sessionOf(shop: Scenario, id: string): Promise<{ status: string; payments: string[] }> {
+  const path = `/api/v1/checkout-sessions/${id}/`;
+  const { status, text, body } = await shop.api.get<{ status: string; payments: string[] }>(path);
+  if (status !== 200) throw new Error(`${status}: ${text}`);
+  return body;
+}
+
 /** Every payment was seen and confirmed once, and its webhook came at least once, always with the same bytes. */
 export async function expectNothingLostOrDoubled(
   shop: Scenario,
