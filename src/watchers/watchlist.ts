@@ -23,7 +23,7 @@ export type TableWatchlist = Watchlist & {
 /** For so long after a payment has let go of an address, ms, what comes to it is looked for at the head. */
 export const usedLatelyMs = 60 * 60 * 1000;
 
-/** So few addresses are asked for at the head whether they are in use or not, while one is: leaving some out saves nothing. */
+/** So few addresses are asked for at the head whether they are in use or not: leaving some out saves nothing. */
 export const fewAddresses = 32;
 
 /** How long a retired address is watched after its last use. */

@@ -84,8 +84,7 @@ export function planRead(
   // What was asked ahead before whole blocks were wanted may be more than can be had of these.
   const useful = ahead !== null && (!native || ahead <= cursor.height + mostFullBlocks);
   const reach = useful ? ahead : cursor.height + widthOf(node, request);
-  const small = watch.size > fewAddresses || request.inUse?.size === 0;
-  const inUse = below === undefined && small ? request.inUse : undefined;
+  const inUse = below === undefined && watch.size > fewAddresses ? request.inUse : undefined;
   const size = inUse?.size ?? watch.size;
   const asksNothing = inUse?.size === 0 && !native && upTo === Number.POSITIVE_INFINITY;
   const expects = shown === null && !asksNothing;

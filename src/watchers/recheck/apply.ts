@@ -24,6 +24,8 @@ export type Repair = {
 export type RepairContext = CommitContext & {
   /** Forks that were known when the reading began. */
   forks: number;
+  /** Whether the first reading asks for every address, whoever uses it. */
+  asksForAll: boolean;
   /** Whether to pass over what was paid to an address before it was listed: then nobody had to see it. */
   owedOnly: boolean;
 };
@@ -60,7 +62,9 @@ export async function commitReading(
   for (const one of found) {
     const { recipient, blockTime } = one.deposit;
     const at = `${recipient} ${blockTime}`;
-    const inUse = used.get(at) ?? (await wasInUse(trx, recipient, blockTime * 1000, usedLatelyMs - skewMs));
+    const inUse =
+      context.asksForAll ||
+      (used.get(at) ?? (await wasInUse(trx, recipient, blockTime * 1000, usedLatelyMs - skewMs)));
     used.set(at, inUse);
     recorded.push({ ...one, agreed: agreed.has(identityOf(one.deposit)), inUse });
   }

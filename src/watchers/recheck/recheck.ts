@@ -15,6 +15,7 @@ import { settledHeight } from '../confirmations.ts';
 import { commitFork, findMisread } from '../reorg.ts';
 import type { Hosts } from '../source.ts';
 import type { WatcherDeps } from '../watcher.ts';
+import { fewAddresses } from '../watchlist.ts';
 import { commitReading, type Repair } from './apply.ts';
 import { nextRange } from './next-range.ts';
 import { hostsServing, type Reading, type RereadRange, reread } from './read.ts';
@@ -159,6 +160,7 @@ export function createRecheck(deps: RecheckDeps): Recheck {
       latePolicy,
       now: clock(),
       forks: before.forks,
+      asksForAll: watch.size <= fewAddresses,
       owedOnly: true,
     };
     const repair = await commitReading(trx, reading, context);

@@ -124,7 +124,7 @@ async function rereadAndRepair(
   const reading = await readStubbornly(deps, range, signal);
   const before = new Map<number, PaymentStatus>();
   const repair = await inTransaction(db, async (trx) => {
-    const context = { ...contextOf(deps), forks, owedOnly: false };
+    const context = { ...contextOf(deps), forks, asksForAll: false, owedOnly: false };
     const done = await commitReading(trx, reading, context);
     if (done === null) return null;
     const read = { from: range.cursor.height + 1, to: reading.span.to.height };
