@@ -97,9 +97,9 @@ export function restPaceSeconds({ pollSeconds, idlePollSeconds }: ChainConfig): 
   return Math.max(pollSeconds, idlePollSeconds, Math.min(60, 4 * idlePollSeconds));
 }
 
-/** Time between two second readings, ms: four times as long while no address is in use. */
+/** Time between two second readings, ms: eight times as long while no address is in use. */
 export function recheckPaceMs({ recheckSeconds }: ChainConfig, rests: boolean): number {
-  return recheckSeconds * 1000 * (rests ? 4 : 1);
+  return recheckSeconds * 1000 * (rests ? 8 : 1);
 }
 
 function rpcEndpoint(entry: ChainFile['rpc'][number], chainHeaders: Record<string, string>): RpcEndpoint {

@@ -199,7 +199,7 @@ test('a target that holds anything is refused, and stays as it is', async () => 
   await copy();
   const copied = await contentsOf(target);
   await expect(copy()).rejects.toThrow(
-    'the target holds rows already (merchants, addresses, payments, …); copy into a new database. A copy that was interrupted leaves none behind',
+    /^the target holds rows already \(merchants, .*, …\); copy into a new database. A copy that was interrupted leaves none behind$/,
   );
   expect(await contentsOf(target)).toEqual(copied);
 });

@@ -69,6 +69,7 @@ export function registerSessionRoutes(api: Api, { db, clock, secrets }: SessionD
     config: { access: 'anyone' },
     schema: {
       tags,
+      security: [],
       operationId: 'signIn',
       summary: 'Sign in; the answer sets the cookie of the session',
       body: z.strictObject({
@@ -131,6 +132,7 @@ export function registerSessionRoutes(api: Api, { db, clock, secrets }: SessionD
     config: { access: 'anyone' },
     schema: {
       tags,
+      security: [],
       operationId: 'setUpUser',
       summary: 'Choose a password with the link that was printed or handed out; it is good once',
       body: z.strictObject({

@@ -71,7 +71,7 @@ describeDecisions('L2: a second reading', (openTestDb, kind) => {
     if (used) await world.create();
     const finalAt = new Map<number, number>();
     let [stepAt, recheckAt, worst] = [0, 0, 0];
-    for (let second = 0; second < 1_200; second++) {
+    for (let second = 0; second < (used ? 1_200 : 2_400); second++) {
       world.pass(1);
       if (second % 3 === 0) world.chain.mine();
       const final = world.chain.finalizedOf(world.chain.head()) ?? 0;
@@ -80,13 +80,14 @@ describeDecisions('L2: a second reading', (openTestDb, kind) => {
       if (world.clock() >= recheckAt) recheckAt = (await world.recheckStep()).nextAt;
       const rechecked = await recheckedTo(world);
       const unread = [...finalAt].filter(([height]) => height > rechecked).map(([, at]) => at);
-      if (second > 300) worst = Math.max(worst, world.clock() - Math.min(...unread, world.clock()));
+      if (second > (used ? 300 : 600))
+        worst = Math.max(worst, world.clock() - Math.min(...unread, world.clock()));
     }
-    const paceMs = (used ? 1 : 4) * recheckSeconds * 1000;
-    // At rest it is agreed upon once a minute.
-    expect(worst).toBeLessThanOrEqual(paceMs + (used ? 12_000 : 60_000));
+    const paceMs = (used ? 1 : 8) * recheckSeconds * 1000;
+    // At rest it is asked for every three minutes.
+    expect(worst).toBeLessThanOrEqual(paceMs + (used ? 12_000 : 180_000));
     // And no more often than that: each time costs two requests to each node.
-    const mostTimes = Math.ceil(1_200_000 / Math.min(60_000, paceMs)) + 2;
+    const mostTimes = Math.ceil((used ? 1_200_000 : 2_400_000) / Math.min(60_000, paceMs)) + 2;
     expect(world.chain.calls.headsOfEach).toBeLessThanOrEqual(mostTimes);
   });
 
@@ -280,9 +281,9 @@ describeDecisions('L2: a second reading', (openTestDb, kind) => {
     await world.recheck();
     expect(await readCoverage(world.db, world.network)).toMatchObject({ recheckedTo: height + 18 });
     const { reread } = world.chain.calls;
-    // While no address is in use it takes four windows' time.
+    // While no address is in use it takes eight windows' time.
     const windowMs = world.chainConfig.recheckSeconds * 1000;
-    expect(await world.recheckStep()).toEqual({ kind: 'nothing', nextAt: world.clock() + 4 * windowMs });
+    expect(await world.recheckStep()).toEqual({ kind: 'nothing', nextAt: world.clock() + 8 * windowMs });
     await world.create();
     expect(await world.recheckStep()).toEqual({ kind: 'nothing', nextAt: world.clock() + windowMs });
     expect(world.chain.calls.reread).toBe(reread);
