@@ -71,6 +71,13 @@ describeDatabases('livemode', (openTestDb) => {
         json: order,
       });
       expect([payment.body.livemode, session.body.livemode]).toEqual([!sandbox, !sandbox]);
+      const { pathname } = new URL(payment.body.checkout_url);
+      const pay = await api.send<string>('GET', pathname, { headers: { accept: 'text/html' } });
+      expect(pay.text.includes('Sandbox wallet')).toBe(sandbox);
+      // Without a node there is no wallet, and in a live service nothing that a node could do.
+      const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'text/html' };
+      const act = await api.send('POST', `${pathname}/sandbox`, { raw: 'act=exact', headers });
+      expect(act.status).toBe(405);
       await api.send('POST', `/api/v1/payments/${payment.body.payment_number}/cancel/`, { key: shop.key });
       await api.send('POST', `/api/v1/checkout-sessions/${session.body.id}/cancel/`, { key: shop.key });
       const events = await api.send<{ data: { body: { event: string; livemode: boolean } }[] }>(

@@ -53,7 +53,7 @@ export function renderChoice(page: ChoicePage): string {
     ${
       session.cancelUrl === ''
         ? null
-        : html`<div class="more"><p class="links"><a class="button" rel="noreferrer" href=${session.cancelUrl}>${own.giveUp}</a></p></div>`
+        : html`<div class="more"><p class="links"><a class="button" rel="noreferrer" target="_top" href=${session.cancelUrl}>${own.giveUp}</a></p></div>`
     }
   </main>`;
   return renderDocument(

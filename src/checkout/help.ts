@@ -39,7 +39,7 @@ export function helpBlock(page: PaymentPage, words: Messages): Html {
         : html`<a class="button" href=${`${offers.choicePath}?lang=${language}`}>${choice.title}</a>`
     }
     ${contact === null ? null : html`<a class="button" href=${contact} rel="noreferrer">${words.contactShop}</a>`}
-    ${back === null ? null : html`<a class="button" href=${back} rel="noreferrer">${words.backToShop}</a>`}
+    ${back === null ? null : html`<a class="button" href=${back} rel="noreferrer" target="_top">${words.backToShop}</a>`}
     <p class="hint"><bdi>${view.paymentNumber}</bdi></p>
   </div>`;
 }

@@ -103,11 +103,14 @@ function statusBlock(page: PaymentPage, words: Messages, told: StateMessages, re
   </div>`;
 }
 
-/** The one thing to do: pay at the provider, ask the shop where something is wrong, go back to it where all is done. */
+/**
+ * The one thing to do: pay at the provider, ask the shop where something is wrong, go back to it where all is done. Where
+ * the page is in a frame, what it leads to is not.
+ */
 function nextStep({ view, brand, offers }: PaymentPage, words: Messages, redirect: number | null): Content {
   if (view.providerUrl !== null) {
     const label = words.toProvider(view.networkName);
-    return html`<p class="go"><a class="button main" rel="noreferrer" href=${view.providerUrl}>${label}</a></p>`;
+    return html`<p class="go"><a class="button main" rel="noreferrer" target="_top" href=${view.providerUrl}>${label}</a></p>`;
   }
   const contact = asksForHelp(view.state) ? contactUrl(view, brand) : null;
   const back = view.final ? view.backUrl : null;
@@ -118,7 +121,7 @@ function nextStep({ view, brand, offers }: PaymentPage, words: Messages, redirec
     ${
       back === null
         ? null
-        : html`<a id="back" class=${isFirst ? 'button main' : 'button'} rel="noreferrer" href=${back}>${words.backToShop}</a>`
+        : html`<a id="back" class=${isFirst ? 'button main' : 'button'} rel="noreferrer" target="_top" href=${back}>${words.backToShop}</a>`
     }
     ${redirect === null ? null : html`<span class="hint">${words.returningIn} <span id="redirect">${redirect}</span></span>`}
   </p>`;

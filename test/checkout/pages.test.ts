@@ -88,6 +88,14 @@ describe('the page of a payment', () => {
     expect(fixed + Math.max(...pages)).toBeLessThanOrEqual(14 * 1024);
   });
 
+  test('leads to the shop or a provider outside the frame that it may be in', () => {
+    for (const state of checkoutStates) {
+      const html = renderPayment(testPage(facts[state]));
+      const links = html.match(/<a [^>]*href="https:\/\/(?:shop|provider)\.example\/[^>]*>/g) ?? [];
+      expect(links.filter((link) => !link.includes('target="_top"'))).toEqual([]);
+    }
+  });
+
   test('refers to nothing elsewhere, and has no script or style of its own', () => {
     const html = renderPayment(testPage(facts.waiting, { explorerUrl: null }));
     expect(html).not.toMatch(/ (?:src|action)="(?:https?:)?\/\//);

@@ -147,6 +147,11 @@ describe('a form for what is paid and not shown', () => {
     }
     expect((await payment.find('x'.repeat(1024 * 1024))).status).toBe(413);
     expect((await payment.find(txHash(1), { origin: 'https://evil.example' })).status).toBe(403);
+    const post = (raw: string, type = form['content-type']) =>
+      api.send('POST', `${payment.path}/find`, { raw, headers: { ...form, 'content-type': type } });
+    expect((await post(`transaction=${txHash(1)}&transaction=${txHash(2)}`)).status).toBe(400);
+    expect((await post(JSON.stringify({ transaction: txHash(1) }), 'application/json')).status).toBe(415);
+    expect((await post('x', 'multipart/form-data; boundary=x')).status).toBe(415);
     expect(asked).toEqual([]);
     expect(JSON.stringify(api.logs)).not.toMatch(/my money|0x55d39/);
   });

@@ -99,6 +99,21 @@ describeDecisions('a checkout session', (openTestDb) => {
         body: { errors: { [field]: [expect.any(String)] } },
       });
     }
+    for (const [field, query] of [
+      ['cursor', 'cursor=none'],
+      ['cursor', `cursor=${'9'.repeat(400)}`],
+      ['status', 'status=paid'],
+      ['status', 'status=open&status=expired'],
+      ['limit', 'limit=0'],
+      ['created_after', 'created_after=yesterday'],
+      ['colour', 'colour=red'],
+    ] as const) {
+      const answer = await api.send('GET', `${path}?${query}`, { key: shop.key });
+      expect(answer, query).toMatchObject({
+        status: 400,
+        body: { errors: { [field]: [expect.any(String)] } },
+      });
+    }
     const none = await api.send<{ data: unknown[] }>('GET', path, { key: shop.key });
     expect(none.body.data).toEqual([]);
   });
