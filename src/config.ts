@@ -9,6 +9,8 @@ export type RpcEndpoint = {
   headers: Record<string, string>;
   /** Most HTTP requests a second to this node; null: no limit of ours. */
   requestsPerSecond: number | null;
+  /** What its plan allows in a day: more is an alert; null: nobody said. */
+  requestsPerDay: number | null;
   /** Most blocks in one log query; null: learned from refusals. */
   maxLogRange: number | null;
   /** A websocket whose `newHeads` only wake the loop. */

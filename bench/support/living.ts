@@ -151,4 +151,11 @@ async function countRest({ life, setting: { blockMs }, recording }: Living) {
   };
 }
 
-const noLimits = { headers: {}, requestsPerSecond: null, maxLogRange: null, wsUrl: null, solidityUrl: null };
+const noLimits = {
+  headers: {},
+  requestsPerSecond: null,
+  requestsPerDay: null,
+  maxLogRange: null,
+  wsUrl: null,
+  solidityUrl: null,
+};

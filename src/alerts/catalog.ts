@@ -11,6 +11,7 @@ export const alertNames = [
   'chain_behind',
   'last_node',
   'node_failing',
+  'node_quota',
   'clock_skew',
   'rate_stale',
   'pool_exhausted',
@@ -84,6 +85,13 @@ export const alertCatalog: Readonly<Record<AlertName, AlertKind>> = {
     log: 'rpc endpoint failed',
     metric: 'depositd_rpc_backoff',
     afterSeconds: 15 * minute,
+  },
+  node_quota: {
+    severity: 'warn',
+    action: 'Take a larger plan, add a node, or raise pollSeconds, before it refuses.',
+    log: null,
+    metric: 'depositd_rpc_requests_total',
+    afterSeconds: 10 * minute,
   },
   clock_skew: {
     severity: 'warn',
@@ -182,14 +190,14 @@ export const alertCatalog: Readonly<Record<AlertName, AlertKind>> = {
     severity: 'warn',
     action: 'depositd status says what it answers.',
     log: 'provider failed',
-    metric: null,
+    metric: 'depositd_provider_failing',
     afterSeconds: 10 * minute,
   },
   provider_unmatched: {
     severity: 'ticket',
     action: "Look at it in the provider's own pages.",
     log: null,
-    metric: null,
+    metric: 'depositd_provider_unmatched_charges',
     afterSeconds: 0,
   },
   database_trouble: {

@@ -18,7 +18,15 @@ export type Facts = {
     behindSeconds: number | null;
     /** How far our clock is ahead. */
     skewMs: number | null;
-    nodes: readonly { host: string; state: NodeState; lastError: string | null }[];
+    nodes: readonly {
+      host: string;
+      state: NodeState;
+      lastError: string | null;
+      /** At the pace of today; null while that is not known. */
+      requestsPerDay: number | null;
+      /** What its plan allows; null: nobody said. */
+      quotaPerDay: number | null;
+    }[];
   }[];
   /** Coins that can be paid with and have no price, each with the reason. */
   unpriced: readonly { coin: string; reason: string }[];
@@ -46,7 +54,8 @@ export type Facts = {
   late: number;
   /** Payments whose confirmation was taken back since the last look. */
   reverted: readonly string[];
-  providers: readonly { name: string; lastError: string | null; isDown: boolean; unmatched: number }[];
+  /** `trouble`: null when a provider is well. */
+  providers: readonly { name: string; trouble: string | null; unmatched: number }[];
   /** When `depositd backup` last made one; null: never, or it is not used here. */
   backupAt: number | null;
   /** The free part of the disk that the data is on; null where nobody can tell. */
@@ -113,6 +122,11 @@ function ofChain(chain: Facts['chains'][number]): Finding[] {
   const [only] = usable;
   if (nodes.length > 1 && usable.length === 1 && only !== undefined)
     add('last_node', `of ${counted(nodes.length, 'node')} only ${only.host} is left`);
+  for (const { host, requestsPerDay: pace, quotaPerDay: quota } of nodes) {
+    if (pace === null || quota === null || pace <= quota) continue;
+    const text = `at today's pace ${host} is asked ${pace} times a day, and its plan allows ${quota}`;
+    add('node_quota', text, `${network} ${host}`);
+  }
   for (const { host, state, lastError } of nodes) {
     if (state === 'ready' || state === 'limited') continue;
     const reason = lastError === null ? state : `${state}: ${lastError}`;
@@ -175,12 +189,10 @@ function ofMoney({ unmatched, late, reverted }: Facts): Finding[] {
   return found;
 }
 
-function ofProvider({ name, lastError, isDown, unmatched }: Facts['providers'][number]): Finding[] {
+function ofProvider({ name, trouble, unmatched }: Facts['providers'][number]): Finding[] {
   const found: Finding[] = [];
-  if (isDown) {
-    const text = `the provider ${name} does not answer: ${lastError ?? 'no reason given'}`;
-    found.push({ name: 'provider_down', subject: name, text });
-  }
+  if (trouble !== null)
+    found.push({ name: 'provider_down', subject: name, text: `the provider ${name}: ${trouble}` });
   if (unmatched > 0) {
     const text = `without a payment: ${counted(unmatched, 'charge')} at the provider ${name}`;
     found.push({ name: 'provider_unmatched', subject: name, text });

@@ -9,7 +9,8 @@ import { listNodes } from '../storage/chains/nodes.ts';
 import { type DatabaseTime, writeTrouble } from '../storage/database.ts';
 import { listDeposits } from '../storage/deposits/deposits.ts';
 import { lastAuditAt } from '../storage/operators/audit.ts';
-import { countUnmatchedCharges, findProviderState } from '../storage/providers/providers.ts';
+import { oldestAnswerAt } from '../storage/providers/fetches.ts';
+import { countUnmatchedCharges, findProviderState, providerTrouble } from '../storage/providers/providers.ts';
 import type { Db } from '../storage/schema.ts';
 import { countUndelivered } from '../storage/webhooks/counts.ts';
 import { listTroubledEndpoints } from '../storage/webhooks/endpoints.ts';
@@ -57,13 +58,15 @@ export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { 
     poolsDueAt = now + Math.max(poolsEveryMs, (performance.now() - startedAt) * poolsShare);
   }
 
+  const paceOf = createPaces();
+
   async function readChainFacts(now: number): Promise<Facts['chains']> {
     const states = await readChains(db);
     const nodes = await listNodes(db);
     const skews = await readClockSkews(db, clock, timeOf);
     return Object.values(config.chains)
       .filter(({ enabled }) => enabled)
-      .map(({ network }) => {
+      .map(({ network, rpc }) => {
         const state = states.find((one) => one.network === network) ?? null;
         return {
           network,
@@ -71,7 +74,15 @@ export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { 
           isStopped: state !== null && state.stoppedReason !== null,
           behindSeconds: state === null ? null : Math.max(0, state.head.time - state.cursor.time),
           skewMs: skews.get(network) ?? null,
-          nodes: nodes.filter((node) => node.network === network),
+          nodes: nodes
+            .filter((node) => node.network === network)
+            .map(({ host, state, lastError, asked }) => ({
+              host,
+              state,
+              lastError,
+              requestsPerDay: paceOf(`${network} ${host}`, asked, now),
+              quotaPerDay: rpc.find(({ url }) => new URL(url).host === host)?.requestsPerDay ?? null,
+            })),
         };
       });
   }
@@ -93,15 +104,15 @@ export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { 
     }));
   }
 
-  async function readProviders(): Promise<Facts['providers']> {
+  async function readProviders(now: number): Promise<Facts['providers']> {
     const enabled = Object.values(config.providers).filter((provider) => provider.enabled);
     return Promise.all(
       enabled.map(async ({ name }) => {
         const state = await findProviderState(db, name);
+        const oldest = await oldestAnswerAt(db, name);
         return {
           name,
-          lastError: state?.lastError ?? null,
-          isDown: (state?.failedAt ?? 0) > (state?.succeededAt ?? 0) && state?.lastError != null,
+          trouble: state === null ? null : providerTrouble(state, oldest, now),
           unmatched: await countUnmatchedCharges(db, name),
         };
       }),
@@ -135,11 +146,35 @@ export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { 
         unmatched: await countDeposits('unmatched', now - dayMs),
         late: await countDeposits('late', now - dayMs),
         reverted: await listRevertedSince(db, now - lookBackMs),
-        providers: await readProviders(),
+        providers: await readProviders(now),
         backupAt: await lastAuditAt(db, { subject: 'database', action: 'database.backed_up' }),
         diskFree: await freeOf(config.dataFolder),
       };
     },
+  };
+}
+
+/** A pace that was seen for less says little, ms. */
+const leastSeenMs = 3_600_000;
+
+type Pace = { day: number; since: number; total: number; last: number };
+
+/**
+ * How many requests a day something is asked at the pace since midnight (UTC), given what it has counted by now; null in
+ * the first hour. A count that has fallen began anew with its process.
+ */
+export function createPaces(): (key: string, count: number, now: number) => number | null {
+  const paces = new Map<string, Pace>();
+  return (key, count, now) => {
+    const day = Math.floor(now / dayMs);
+    const known = paces.get(key);
+    const pace =
+      known?.day === day
+        ? { ...known, total: known.total + (count >= known.last ? count - known.last : count), last: count }
+        : { day, since: now, total: 0, last: count };
+    paces.set(key, pace);
+    const seenMs = now - pace.since;
+    return seenMs < leastSeenMs ? null : Math.round((pace.total / seenMs) * dayMs);
   };
 }
 

@@ -72,7 +72,7 @@ export function createAlerts({ db, config, facts, ways, holder, clock, log }: Al
     const round = await notices.round(await listOpenAlerts(db), now);
     tellRefused(round);
     await save(round.told);
-    await inTransaction(db, (trx) => pruneAlerts(trx, now - rememberedMs));
+    if (decision.ended.length > 0) await inTransaction(db, (trx) => pruneAlerts(trx, now - rememberedMs));
   }
 
   async function save(alerts: readonly Alert[]): Promise<void> {

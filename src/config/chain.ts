@@ -123,6 +123,7 @@ function rpcEndpoint(entry: ChainFile['rpc'][number], chainHeaders: Record<strin
     url: url.href,
     headers,
     requestsPerSecond: endpoint.requestsPerSecond ?? null,
+    requestsPerDay: endpoint.requestsPerDay ?? null,
     maxLogRange: ('maxLogRange' in endpoint ? endpoint.maxLogRange : undefined) ?? null,
     wsUrl: ('wsUrl' in endpoint ? endpoint.wsUrl : undefined) ?? null,
     solidityUrl: ('solidityUrl' in endpoint ? endpoint.solidityUrl : undefined) ?? null,

@@ -200,8 +200,16 @@ function knownKeys(path: readonly (string | number)[]): string[] {
     else if (inner instanceof z.ZodArray) at = inner.element;
     else return [];
   }
-  const inner = unwrap(at);
-  return inner instanceof z.ZodObject ? Object.keys(inner.shape).filter((key) => key !== '$schema') : [];
+  return keysIn(at).filter((key) => key !== '$schema');
+}
+
+/** Of a union, those of all its alternatives. */
+function keysIn(schema: z.core.$ZodType): string[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
+    return keysIn(schema.unwrap());
+  }
+  if (schema instanceof z.ZodUnion) return [...new Set(schema.options.flatMap(keysIn))];
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
 /** What lies under a schema's default, optional and union wrappers; of a union, the alternative with keys. */

@@ -26,6 +26,12 @@ import {
  * The configuration file. The descriptions become the reference page and the JSON schema.
  */
 
+const requestsPerDay = wholeNumber(1, 1_000_000_000)
+  .optional()
+  .describe(
+    'What your plan with this node allows in a day. It is not held to that: at a pace that is more there is an alert (`node_quota`).',
+  );
+
 const endpointObject = section({
   url: url(['https:', 'http:']).describe(
     'The address of the node. May carry a key; only its host is ever logged.',
@@ -34,6 +40,7 @@ const endpointObject = section({
   requestsPerSecond: number(0.1, 10_000)
     .optional()
     .describe('Never ask this node more often. Default: no limit.'),
+  requestsPerDay,
   maxLogRange: wholeNumber(1, 1_000_000, ' of blocks')
     .optional()
     .describe('Most blocks in one query for logs. Default: learned from what the node refuses.'),
@@ -63,6 +70,7 @@ const tronEndpointObject = section({
   requestsPerSecond: number(0.1, 10_000)
     .optional()
     .describe('Never ask this node more often. Default: no limit.'),
+  requestsPerDay,
 });
 
 const tronEndpoint = z.union([endpointText, tronEndpointObject], {

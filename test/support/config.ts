@@ -21,6 +21,7 @@ export function testChain(network: Network, changes: Partial<ChainConfig> = {}):
         url: 'http://127.0.0.1:1/',
         headers: {},
         requestsPerSecond: null,
+        requestsPerDay: null,
         maxLogRange: null,
         wsUrl: null,
         solidityUrl: null,

@@ -25,7 +25,15 @@ export function testClock(startMs = Date.UTC(2026, 10, 20)): TestClock {
 
 export function endpointOf(url: string, more: Partial<RpcEndpoint> = {}): RpcEndpoint {
   return {
-    ...{ url, headers: {}, requestsPerSecond: null, maxLogRange: null, wsUrl: null, solidityUrl: null },
+    ...{
+      url,
+      headers: {},
+      requestsPerSecond: null,
+      requestsPerDay: null,
+      maxLogRange: null,
+      wsUrl: null,
+      solidityUrl: null,
+    },
     ...more,
   };
 }
