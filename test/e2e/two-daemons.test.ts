@@ -142,7 +142,8 @@ test('of two daemons on one PostgreSQL one reads each chain, and the nodes of th
   await waitFor('the leader to go on reading', () => shop.bsc.node.requests() > asked + 10);
   expect([itsNodes.bsc.requests(), itsNodes.ethereum.requests()]).toEqual([0, 0]);
   const leases = await db.selectFrom('leases').select(['name', 'holder']).orderBy('name').execute();
-  expect(leases.map(({ name }) => name)).toEqual(['chain bsc', 'chain ethereum']);
+  const chains = leases.map(({ name }) => name).filter((name) => name.startsWith('chain'));
+  expect(chains).toEqual(['chain bsc', 'chain ethereum']);
 });
 
 test('two daemons on one PostgreSQL share a thousand deliveries and send no attempt twice', async () => {

@@ -3,6 +3,17 @@ import type { PaymentBody } from './api.ts';
 import type { Currency, EvmNetwork, Scenario } from './scenario.ts';
 import { waitFor } from './wait.ts';
 
+export type Side = 'before' | 'after';
+
+/**
+ * On which sides of the nth commit to kill a daemon: by turns, or on both with `DEPOSITD_KILLS=all`, which takes twice
+ * as long.
+ */
+export function sidesOf(commit: number): readonly Side[] {
+  if (process.env.DEPOSITD_KILLS === 'all') return ['before', 'after'];
+  return commit % 2 === 0 ? ['before'] : ['after'];
+}
+
 /** An app that does not give up: the daemon may die at any moment of a creation. `key` makes it one payment. */
 export function createStubbornly(
   shop: Scenario,
