@@ -51,7 +51,34 @@ export function configurationPage(schema: JsonSchema): string {
     const own = rows.filter((row) => (begins === '' ? isGeneral(row) : row.path.startsWith(begins)));
     return [`## ${title}`, '', ...(text === undefined ? [] : [text, '']), table(own)].join('\n');
   });
-  return `${[introduction, ...parts].join('\n')}`;
+  return `${[introduction, ...parts, providersSection(schema)].join('\n')}`;
+}
+
+/** The entries of `providers`: what all have in common, then what each type has beside. */
+function providersSection(schema: JsonSchema): string {
+  const entry = schema.properties?.providers?.additionalProperties;
+  const types = typeof entry === 'object' ? (entry.oneOf ?? []) : [];
+  const [first, ...others] = types.map((type) => rowsOf(type, ['providers', '<name>'], null));
+  const isCommon = ({ path, description }: Row) =>
+    others.every((rows) => rows.some((row) => row.path === path && row.description === description));
+  const common = (first ?? []).filter(isCommon);
+  const typeNames = types.map(({ properties }) => properties?.type?.const);
+  const shared = common.map((row) =>
+    row.path.endsWith('.type') ? { ...row, type: typeText({ enum: typeNames }) } : row,
+  );
+  const parts = types.map((type, i) => [
+    `With \`"type": "${typeNames[i]}"\` also:`,
+    '',
+    table(rowsOf(type, ['providers', '<name>'], null).filter((row) => !isCommon(row))),
+  ]);
+  return [
+    '## Fiat providers',
+    '',
+    '`<name>` is a name of yours; it is the `network` of the payments. How to get each key: [providers](providers.md).',
+    '',
+    table(shared),
+    ...parts.flat(),
+  ].join('\n');
 }
 
 function table(rows: readonly Row[]): string {
