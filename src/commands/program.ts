@@ -50,6 +50,9 @@ export function createProgram(exitWith: (code: number) => void): Command {
   })
     .option('--online', 'also ask its nodes and price sources')
     .action(async (options) => (await import('./check-config.ts')).checkConfig(options));
+  onConfig(program, 'doctor', 'Look each node over, and say what is wrong, what it costs and what to do.', {
+    json: true,
+  }).action(async (options) => (await import('./doctor.ts')).doctor(options));
   onConfig(program, 'status', 'Show how far the chains are read, what the pools hold and what waits.', {
     json: true,
   }).action(async (options) => (await import('./status.ts')).status(options));

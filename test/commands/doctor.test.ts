@@ -1,0 +1,41 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { createSimulatedTronChain } from '../support/tron/simulated-chain.ts';
+import { startSimulatedTronNode } from '../support/tron/simulated-node.ts';
+import { chainIdOf } from '../support/tron/source.ts';
+import { commandHome, offline } from './support.ts';
+
+type Report = { well: boolean; nodes: { network: string; host: string; checks: Record<string, string>[] }[] };
+
+test('doctor says of each node what is wrong, what it means for money and what to do, and fails where it would cost money', async () => {
+  const chain = createSimulatedTronChain({ clock: Date.now, finalityLag: 18, height: 40 });
+  const node = await startSimulatedTronNode(chain);
+  onTestFinished(() => node.close());
+  const tron = { rpc: [node.url], chainId: chainIdOf(chain) };
+  const home = commandHome({
+    ...offline,
+    rates: { sources: ['fixed'], fixed: { usdt: '1', trx: '0.3' } },
+    chains: { tron },
+  });
+  const { code, stdout } = await home.run('doctor');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^CHAIN +NODE +CHECK +RESULT +FOUND\n/);
+  expect(stdout.match(/ well /g)).toHaveLength(7);
+
+  node.fault = ({ method }, answer) =>
+    method === 'gettransactioninfobyblocknum' ? { ...answer, text: '{}' } : answer;
+  const bad = await home.run('doctor', '--json');
+  expect(bad).toMatchObject({ code: 1, stderr: 'depositd: 2 findings that would cost money\n' });
+  const report = JSON.parse(bad.stdout) as Report;
+  expect(report.well).toBe(false);
+  expect(report.nodes[0]).toMatchObject({ network: 'tron', host: new URL(node.url).host });
+  expect(report.nodes[0]?.checks.find(({ name }) => name === 'transfers')).toEqual({
+    name: 'transfers',
+    outcome: 'danger',
+    found: expect.stringMatching(/^it has no infos of block \d+/),
+    money: 'payments are not seen at all through it',
+    todo: expect.stringContaining('take another node'),
+  });
+  const shown = await home.run('doctor');
+  expect(shown.stdout).toContain(`danger: tron, ${new URL(node.url).host}: it has no infos of block`);
+  expect(shown.stdout).toContain('  for money: payments are not seen at all through it');
+});
