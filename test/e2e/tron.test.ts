@@ -162,7 +162,7 @@ test('a node that answers {} and [] at random, and one that lags, cost nothing',
   }
 });
 
-test('at 20 blocks it is not confirmed before its block is solid, and a stalled solid block is told', async () => {
+test('L4: at 20 blocks it is not confirmed before its block is solid, and a stalled solid block is told', async () => {
   const shop = await openTronShop({ solidLag: 30 });
   const payment = await shop.create();
   shop.pay(payment);

@@ -479,7 +479,28 @@ describe('what contracts paid', () => {
   });
 });
 
-describe('E1: what reading costs', () => {
+describe('L3: an address', () => {
+  test.each(['getblockbynum', infos])(
+    'that is locked while %s is under way misses nothing of the block',
+    async (method) => {
+      const bench = await open();
+      const keys = new Set<AddressKey>();
+      const growing = { has: (key: AddressKey) => keys.has(key), size: 1, keys: () => keys.values() };
+      for (const node of bench.nodes)
+        node.fault = (asked, answer) => {
+          if (asked.method === method) keys.add(alice);
+          return answer;
+        };
+      const cursor = bench.chain.head();
+      bench.chain.send({ token: usdt, currency: 'usdt', recipient: alice, amount: 5n });
+      const head = bench.chain.mine();
+      const { transfers } = spanOf(await bench.source.poll(pollOf({ cursor, head, watch: growing })));
+      expect(transfers.map(({ amount }) => amount)).toEqual([5n]);
+    },
+  );
+});
+
+describe('E1, E4: what reading costs', () => {
   test('a block costs two calls at any number of addresses, and one where it is empty', async () => {
     const bench = await open();
     const [node] = bench.nodes;
