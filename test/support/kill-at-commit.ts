@@ -8,7 +8,7 @@ let commit = Number(process.env.DEPOSITD_TEST_KILL_AT_COMMIT);
 let side = process.env.DEPOSITD_TEST_KILL_SIDE;
 
 const telling =
-  /^\s*(?:with .*)?(?:insert into|update|delete from) "?(?:checkout_sessions|payments|addresses|deposits|events|deliveries|delivery_attempts|idempotency_keys)\b/is;
+  /^\s*(?:with .*)?(?:insert into|update|delete from) "?(?:checkout_sessions|payments|addresses|deposits|events|deliveries|delivery_attempts|idempotency_keys|provider_payments|provider_intents|inbound_events|refunds)\b/is;
 
 let changed = false;
 let commits = 0;

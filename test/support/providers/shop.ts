@@ -1,3 +1,5 @@
+import { sql } from 'kysely';
+import { expect, onTestFinished } from 'vitest';
 import type { ProviderConfig } from '../../../src/config.ts';
 import type { Adapter } from '../../../src/providers/provider.ts';
 import type { Db } from '../../../src/storage/schema.ts';
@@ -35,6 +37,8 @@ export type ProviderShop = {
   merchant: TestMerchant;
   config: ProviderConfig;
   create(body?: Body, headers?: Record<string, string>): Promise<TestAnswer<Shown & { code?: string }>>;
+  /** Checked when a test ends; to be asked for before its database is emptied. */
+  expectNoSecret(): Promise<void>;
   /** Creates a payment and answers it with its charge in the ledger. */
   begin(body?: Body): Promise<{ payment: Shown; charge: LedgerCharge }>;
   view(payment: Pick<Shown, 'payment_number'>): Promise<Shown>;
@@ -57,6 +61,21 @@ export async function openProviderShop(
   const webhooks = { ...testConfig().webhooks, allowHosts: ['127.0.0.1'] };
   const api = await openApiServer(db, { providers: { [config.name]: config }, webhooks }, more);
   const merchant = await api.addMerchant();
+  const answers: string[] = [];
+  const { send } = api;
+  api.send = async <T>(...request: Parameters<typeof send>) => {
+    const answer = await send<T>(...request);
+    answers.push(answer.text);
+    return answer;
+  };
+  /** Whatever a test did: nothing that was logged, stored or answered holds what gives access. */
+  async function expectNoSecret(): Promise<void> {
+    const said = JSON.stringify([api.logs, answers, await everyRow(db.withoutPlugins())]);
+    expect(said.includes('Shop'), 'the rows were read').toBe(true);
+    for (const secret of subject.secrets)
+      expect(said.includes(secret), 'a secret was kept or told').toBe(false);
+  }
+  onTestFinished(expectNoSecret);
 
   async function create(body: Body = {}, headers: Record<string, string> = {}) {
     const currency = subject.currency;
@@ -80,6 +99,7 @@ export async function openProviderShop(
     merchant,
     config,
     create,
+    expectNoSecret,
     async begin(body) {
       const answer = await create(body);
       if (answer.status !== 201) throw new Error(`not created: ${answer.text}`);
@@ -103,6 +123,7 @@ export async function openProviderShop(
         body,
       });
       const text = await response.text();
+      answers.push(text);
       return { status: response.status, headers: response.headers, text, body: text };
     },
     async pass(...seconds) {
@@ -113,4 +134,14 @@ export async function openProviderShop(
       }
     },
   };
+}
+
+/** What the database holds, bytes as text. */
+async function everyRow(db: Db): Promise<string> {
+  const rows: string[] = [];
+  for (const { name } of await db.introspection.getTables()) {
+    for (const row of (await sql<Record<string, unknown>>`select * from ${sql.table(name)}`.execute(db)).rows)
+      rows.push(JSON.stringify(Object.values(row).map(String)));
+  }
+  return rows.join('\n');
 }
