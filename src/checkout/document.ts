@@ -78,8 +78,8 @@ export function renderDocument(shell: Shell, body: Html): string {
     </head>
     <body>
       <div class="page">
-        ${assets.sandbox ? html`<p class="alert sandbox">${sandboxMessages[language]}</p>` : null}
         <header>
+          ${assets.sandbox ? html`<p class="alert sandbox">${sandboxMessages[language]}</p>` : null}
           ${shopName(brand)}
           ${shell.aside}
         </header>

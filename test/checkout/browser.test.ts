@@ -8,18 +8,20 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import decodeQr from 'qr/decode.js';
 import { encodeFunctionData, erc20Abi } from 'viem';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { renderNotice } from '../../src/checkout/document.ts';
 import { choiceMessages } from '../../src/checkout/languages/choice.ts';
 import type { Language } from '../../src/checkout/languages/languages.ts';
 import { messagesIn } from '../../src/checkout/languages/languages.ts';
 import { lookMessages } from '../../src/checkout/languages/look.ts';
 import { type CheckoutState, checkoutStates } from '../../src/checkout/languages/messages.ts';
+import { renderLook } from '../../src/checkout/look-page.ts';
 import { renderPayment } from '../../src/checkout/page.ts';
 import { keyOfHex } from '../../src/core/address.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { insertDeposit } from '../../src/storage/deposits/deposits.ts';
 import { type ApiServer, openApiServer } from '../support/api-server.ts';
 import { openBrowser } from '../support/browser.ts';
-import { testFacts, testPage, testPages } from '../support/checkout.ts';
+import { testAssets, testBrand, testFacts, testPage, testPages } from '../support/checkout.ts';
 import { testConfig } from '../support/config.ts';
 import { openTestSqlite } from '../support/databases.ts';
 import { testDeposit, usdt } from '../support/payments.ts';
@@ -141,6 +143,33 @@ test.each(looks)(
   },
   120_000,
 );
+
+test('what is not there, the answer to a form, and the wallet of a sandbox can be read: axe finds nothing in them', async () => {
+  const shop = await openShop();
+  for (const [options, language] of [
+    [phone, 'en'],
+    [{ ...phone, colorScheme: 'dark' }, 'ar'],
+  ] as const) {
+    const shell = { language, assets: testAssets, brand: testBrand };
+    const look = { ...shell, payPath: shop.path, now: 0 };
+    const sandbox = { ...testAssets, sandbox: true };
+    const pages = [
+      renderNotice(shell, messagesIn(language).notFound),
+      renderLook({ ...look, outcome: { outcome: 'looked', verdict: { kind: 'not_found' }, nextAt: 20_000 } }),
+      renderLook({ ...look, outcome: { outcome: 'not_one' } }),
+      renderPayment(testPage(facts.expired, { language, assets: sandbox })),
+    ];
+    const { page, faults } = await openPage(options);
+    for (const body of pages) {
+      await page.unrouteAll();
+      await page.route(/\/pay\/[\w-]{43}$/, (route) => route.fulfill({ contentType: 'text/html', body }));
+      await page.goto(shop.url);
+      expect(await faultsOf(page)).toEqual([]);
+      expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    }
+    expect(faults).toEqual([]);
+  }
+});
 
 test('every state can be read without JavaScript, and axe finds nothing in what is shown then', async () => {
   const shop = await openShop();
