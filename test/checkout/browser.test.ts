@@ -305,6 +305,24 @@ test('a page that was offline, or whose stream was cut, shows what it missed', a
   await soon(() => page.locator('h1').innerText()).toBe(en.states.seen.title);
 });
 
+test('who has paid is sent back to the shop after checkout.redirectSeconds, and never where that is not set', async () => {
+  const shop = await openShop();
+  for (const redirectSeconds of [null, 5]) {
+    const { page } = await openPage();
+    await page.clock.install();
+    const settings = { paymentUris: true, redirectSeconds, embedOrigins: [] };
+    const body = renderPayment(testPage(facts.paid, { settings }));
+    await page.route(/\/pay\/[\w-]{43}$/, (route) => route.fulfill({ contentType: 'text/html', body }));
+    await page.route('https://shop.example/**', (route) => route.fulfill({ body: 'the shop' }));
+    await page.goto(shop.url);
+    await page.clock.runFor(4_500);
+    expect(page.url()).toBe(shop.url);
+    await page.clock.runFor(1_000);
+    if (redirectSeconds === null) await page.clock.runFor(600_000);
+    await soon(() => page.url()).toBe(redirectSeconds === null ? shop.url : 'https://shop.example/thanks');
+  }
+});
+
 test('a page whose stream was lost while its tab was hidden shows what it missed as soon as the tab is back', async () => {
   const shop = await openShop();
   const proxy = await startTcpProxy({ host: '127.0.0.1', port: Number(new URL(shop.api.url).port) });

@@ -82,7 +82,7 @@ function begin() {
     const step = () => {
       const left = Math.ceil((at - Date.now()) / 1000);
       if (count) count.textContent = String(Math.max(0, left));
-      if (left <= 0) location.assign(back.href);
+      if (left <= 0) back.click();
       else leaving = setTimeout(step, 250);
     };
     step();
