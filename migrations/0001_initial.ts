@@ -208,6 +208,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`,
     // Each serves one list, newest first: a filter that fits few must not search through all the others.
     sql`create index payments_created on payments (created_at, id)`,
+    // What was received, and when: sums are read from here alone.
+    sql`create index payments_confirmed on payments
+      (confirmed_at, status, merchant_id, network, currency, amount_usd_cents, created_at) where confirmed_at is not null`,
     sql`create index payments_status on payments (status, created_at, id)`,
     sql`create index payments_merchant on payments (merchant_id, created_at, id)`,
     sql`create index payments_merchant_status on payments (merchant_id, status, created_at, id)`,

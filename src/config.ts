@@ -173,5 +173,7 @@ export type Config = {
   api: { requestsPerSecond: number };
   checkout: CheckoutConfig;
   alerts: AlertsConfig;
+  /** Whether /dashboard/ is served. */
+  dashboard: boolean;
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug'; format: 'auto' | 'json' | 'text' };
 };

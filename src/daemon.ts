@@ -152,7 +152,6 @@ async function start(
   const onEvents = () => notifier.wake();
 
   const alerts = startAlerts(config, { db, rates, holder: id, clock, log }, closers);
-  closers.push(() => alerts.stop());
   keep({ name: 'alerts', step: alerts.step, delay: () => alertEveryMs });
   const found = (network: Network, finding: RecheckFinding) => {
     metrics.recheckFound(network, finding);
@@ -234,7 +233,6 @@ async function start(
       watches.get(network)?.lookUp(request) ?? Promise.resolve({ kind: 'unclear' }),
     ...(sandbox === null ? {} : { askNode: sandbox.ask }),
     secrets,
-    failed: metrics.loopFailed,
     wakeNotifier: onEvents,
     codeLook: createCodeLook({ config, clock }),
     isStopping: () => stopping,
@@ -248,7 +246,7 @@ async function start(
   const chainsRead = Promise.all([...watches.values()].map(({ firstRead }) => firstRead));
   const address = { host: config.listen.host, port };
   // Without an operator nobody can sign in.
-  const first = await makeFirstLink({ db, clock });
+  const first = config.dashboard ? await makeFirstLink({ db, clock }) : null;
   const firstLink = first === null ? null : onThisMachine(address, firstLinkPath(first));
   return { address, chainsRead, firstLink };
 }

@@ -60,6 +60,7 @@ describe('the packed program', () => {
         'dist/migrations/0001_initial.js',
         'dist/src/checkout/assets/checkout.css',
         'dist/src/checkout/assets/checkout.js',
+        'dist/dashboard/dist/index.html',
         'config.example.json',
         'config.schema.json',
         'docs/configuration.md',
@@ -67,7 +68,7 @@ describe('the packed program', () => {
       ]),
     );
     const places =
-      /^(dist\/(src|migrations)\/.*\.js|dist\/src\/checkout\/assets\/checkout\.css|(docs|deploy)\/.*|config\.(example|schema)\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+      /^(dist\/(src|migrations)\/.*\.js|dist\/src\/checkout\/assets\/checkout\.css|dist\/dashboard\/dist\/(index\.html|assets\/[\w-]+\.(js|css))|(docs|deploy)\/.*|config\.(example|schema)\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
     expect(files.filter((file) => !places.test(file))).toEqual([]);
   });
 

@@ -52,14 +52,7 @@ const atOnce = 100;
  * Tells open pages what becomes of their payments. One loop looks for what has changed, however many follow: by the
  * events, the deposits and the heads that were committed, by whatever process. It rests while nobody follows.
  */
-export function createFeed(
-  deps: ReadDeps & {
-    log: Logger;
-    maxStreams: number;
-    heartbeatMs?: number;
-    failed?: (loop: string) => void;
-  },
-): Feed {
+export function createFeed(deps: ReadDeps & { log: Logger; maxStreams: number; heartbeatMs?: number }): Feed {
   const { heartbeatMs = defaultHeartbeatMs } = deps;
   const followed = new Map<number, Followed>();
   let streams = 0;
@@ -80,7 +73,6 @@ export function createFeed(
       step,
       delay: () => (followed.size > 0 ? everyMs : heartbeatMs),
       log: deps.log,
-      ...(deps.failed === undefined ? {} : { failed: deps.failed }),
     });
     loop.wake();
     return () => leave(own, subscriber);

@@ -6,6 +6,7 @@ import { DepositdError } from '../errors.ts';
 import { createLogger, type Logger, logTo } from '../log.ts';
 import { programVersion } from '../version.ts';
 import { releaseYoungGeneration } from '../young-generation.ts';
+import { say } from './output.ts';
 import type { CommandOptions } from './workplace.ts';
 
 /** Steps that do not end by then are cut off: whatever they did not commit is done again at the next start, ms. */
@@ -38,6 +39,10 @@ export async function serve(options: CommandOptions): Promise<number> {
   // Whoever asks right after "ready" should find chains that were read; one whose nodes do not answer holds up nobody.
   await within(Promise.race([daemon.chainsRead, signal]), firstReadMs);
   log.info(daemon.address, 'ready');
+  if (daemon.firstLink !== null) {
+    // Not into the log, which is kept and read by others.
+    say(`No operator yet. Whoever opens this within 15 minutes becomes the first: ${daemon.firstLink}`);
+  }
 
   await signal;
   return stop(daemon, log);

@@ -69,7 +69,7 @@ function readFile(path: string): string {
   } catch (error) {
     const reason =
       (error as NodeJS.ErrnoException).code === 'ENOENT'
-        ? 'there is no such file; "depositd init" writes one'
+        ? 'there is no such file; begin with a copy of config.example.json'
         : reasonOf(error);
     throw new ConfigError([`${path}: cannot be read: ${reason}`]);
   }
@@ -136,6 +136,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     api: file.api,
     checkout: { ...file.checkout, redirectSeconds: file.checkout.redirectSeconds ?? null },
     alerts: alertsConfig(file.alerts),
+    dashboard: file.dashboard,
     log: file.log,
   };
   return { config, faults };

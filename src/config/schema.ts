@@ -472,6 +472,10 @@ export const configSchema = section({
   }).prefault({}),
   providers: providersSchema,
   alerts: alertsSchema,
+  dashboard: z
+    .boolean({ error: 'true or false' })
+    .default(true)
+    .describe('Whether the operator’s pages are served at `/dashboard/`.'),
   log: section({
     level: oneOf(['fatal', 'error', 'warn', 'info', 'debug'])
       .default('info')

@@ -30,6 +30,21 @@ describe('serve', () => {
     expect(home.stray).toEqual([]);
   });
 
+  test('prints a link for the first operator beside its log, until there is one', async () => {
+    const home = await servingHome();
+    const first = await home.start();
+    await waitFor('the link', async () => home.firstLinks[0] ?? null);
+    expect(home.firstLinks[0]).toMatch(
+      new RegExp(`^No operator yet\\. .* 15 minutes .*: ${first.url}/dashboard/#/setup/[\\w-]{43}$`),
+    );
+    expect(JSON.stringify(home.logs)).not.toContain('/setup/');
+    await first.stop();
+    const added = await home.runJson<{ name: string; link: string }>('user', 'add', 'ada', '--json');
+    expect(added).toMatchObject({ name: 'ada', link: expect.stringContaining('/dashboard/#/password/') });
+    await (await home.start()).stop();
+    expect(home.firstLinks).toHaveLength(1);
+  });
+
   test.each(['SIGTERM', 'SIGINT'] as const)(
     'ends with 0 after %s, even while its node cannot be reached',
     async (signal) => {

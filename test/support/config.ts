@@ -111,6 +111,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
       requestsPerSecond: 100_000,
       trustedProxies: ['127.0.0.0/8', '::1'],
     },
+    dashboard: true,
     log: { level: 'info', format: 'auto' },
     ...changes,
   };

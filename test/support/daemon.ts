@@ -53,6 +53,8 @@ export type DaemonHome = {
   logs: LogLine[];
   /** Lines of output that were no log line. */
   stray: string[];
+  /** What was printed for the first operator. */
+  firstLinks: string[];
   /** How far the daemons' clock is ahead, ms. */
   clockOffsetMs(): number;
   /** Lets time pass for the daemon; resolves when it has noticed. */
@@ -72,6 +74,7 @@ export function createDaemonHome(config: object): DaemonHome {
   writeFileSync(configPath, JSON.stringify(config, null, 2));
   const logs: LogLine[] = [];
   const stray: string[] = [];
+  const firstLinks: string[] = [];
   const children = new Set<ChildProcess>();
   let offsetMs = 0;
   let latest: Daemon | undefined;
@@ -113,7 +116,7 @@ export function createDaemonHome(config: object): DaemonHome {
         if (lastLines.length > 20) lastLines.shift();
         const parsed = parseLogLine(line);
         if (parsed === null) {
-          stray.push(line);
+          (line.startsWith('No operator yet.') ? firstLinks : stray).push(line);
           return;
         }
         logs.push(parsed);
@@ -175,6 +178,7 @@ export function createDaemonHome(config: object): DaemonHome {
     configPath,
     logs,
     stray,
+    firstLinks,
     launch,
     run,
     start: () => launch().ready,

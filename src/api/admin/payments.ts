@@ -2,7 +2,9 @@ import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
 import { acceptPayment } from '../../payments/accept.ts';
+import { searchPayments } from '../../payments/search.ts';
 import { presentToOperator } from '../../present/payments.ts';
+import { presentTimeline, timelineKinds } from '../../present/timeline.ts';
 import { findPaymentId } from '../../storage/payments/numbers.ts';
 import { listPayments, viewById } from '../../storage/payments/views.ts';
 import type { Db } from '../../storage/schema.ts';
@@ -13,11 +15,15 @@ import { isPaymentNumber } from '../merchant/payments.ts';
 import {
   bodyErrors,
   commonErrors,
+  countSchema,
+  filledText,
   listOf,
+  networkSchema,
   operatorReason,
   paymentPath,
   paymentSchema,
   serviceErrorSchema,
+  timeSchema,
 } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { merchantOfList, refuseForeign } from './access.ts';
@@ -29,6 +35,17 @@ const tags = ['Payments'];
 const operatorPaymentSchema = paymentSchema
   .omit({ payment_token: true, checkout_url: true })
   .extend({ merchant_id: z.string() });
+
+const timelineEntrySchema = z.object({
+  at: timeSchema,
+  kind: z.enum(timelineKinds),
+  title: z.string().describe('For people.'),
+  detail: z.string(),
+  tx_hash: z.string().nullable(),
+  network: networkSchema.nullable(),
+  delivery_id: countSchema.nullable(),
+  actor: z.string().nullable(),
+});
 
 /** Every merchant's payments. */
 export function registerAdminPaymentRoutes(
@@ -51,6 +68,51 @@ export function registerAdminPaymentRoutes(
       const merchantId = id === undefined ? null : (await requireMerchant(db, id)).id;
       const page = await listPayments(db, { merchantId, ...paymentFilter(request.query, config) });
       return { data: page.views.map(presentToOperator), next_cursor: encodeCursor(page.nextId) };
+    },
+  });
+
+  api.route({
+    method: 'GET',
+    url: '/payments/search/',
+    config: { access: 'merchant' },
+    schema: {
+      tags,
+      operationId: 'searchPayments',
+      summary: 'The latest payments that a text names',
+      description:
+        'A payment number, an address, a transaction, or an order id, whole; at most 50, the newest first.',
+      querystring: z.strictObject({ q: filledText(300, 'expected a text') }),
+      response: { ...commonErrors, 200: listOf(operatorPaymentSchema) },
+    },
+    handler: async (request) => {
+      const found = await searchPayments(
+        db,
+        Object.keys(config.chains),
+        request.query.q,
+        request.onlyMerchant,
+      );
+      return { data: found.map(presentToOperator), next_cursor: null };
+    },
+  });
+
+  api.route({
+    method: 'GET',
+    url: '/payments/:payment_number/timeline/',
+    config: { access: 'merchant' },
+    schema: {
+      tags,
+      operationId: 'readTimeline',
+      summary: 'Everything that happened to a payment, in order',
+      params: paymentPath,
+      response: { ...commonErrors, 200: z.object({ data: z.array(timelineEntrySchema) }) },
+    },
+    handler: async (request) => {
+      const { payment_number } = request.params;
+      const id = isPaymentNumber(payment_number) ? await findPaymentId(db, payment_number) : null;
+      if (id === null) throw notFound();
+      const view = await viewById(db, id);
+      refuseForeign(request, view.payment.merchantId);
+      return { data: await presentTimeline(db, view) };
     },
   });
 

@@ -21,7 +21,9 @@ import { registerDepositRoutes } from './deposits.ts';
 import { registerDerivedPoolRoutes } from './derived-pools.ts';
 import { registerMerchantRoutes } from './merchants.ts';
 import { registerOpenRefundRoutes } from './open-refunds.ts';
+import { registerOverviewRoutes } from './overview.ts';
 import { registerAdminPaymentRoutes } from './payments.ts';
+import { registerPaymentExport } from './payments-export.ts';
 import { registerPoolRoutes } from './pool.ts';
 import { registerAdminProviderRoutes } from './providers.ts';
 import { registerReplayRoutes } from './replays.ts';
@@ -66,6 +68,8 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerDerivedPoolRoutes(routes, deps);
     registerPoolRoutes(routes, deps);
     registerAdminPaymentRoutes(routes, deps);
+    registerPaymentExport(routes, deps);
+    registerOverviewRoutes(routes, deps);
     registerDepositRoutes(routes, deps);
     registerChainRoutes(routes, deps);
     registerWebhookRoutes(routes, deps);
@@ -106,6 +110,7 @@ const operatorDocument = {
     { name: 'Webhooks', description: 'Endpoints and deliveries.' },
     { name: 'Chains', description: 'How far each chain has been read.' },
     { name: 'Providers', description: 'Accounts with fiat providers.' },
+    { name: 'Reports', description: 'What came in.' },
     { name: 'Users', description: 'Who signs in at the dashboard, and in which browsers.' },
     { name: 'Alerts', description: 'What needs an operator.' },
     { name: 'Audit', description: 'What operators changed.' },

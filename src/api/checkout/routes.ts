@@ -18,12 +18,7 @@ import { registerAssetRoutes } from './assets.ts';
 import { streamPayment } from './events.ts';
 import type { ReadToken } from './token.ts';
 
-export type CheckoutDeps = ReadDeps & {
-  log: Logger;
-  registry: Registry;
-  /** Counts a step that threw of a loop that the pages have. */
-  failed?: (loop: string) => void;
-};
+export type CheckoutDeps = ReadDeps & { log: Logger; registry: Registry };
 
 /** What payers see: their payment's page, and what it says as JSON. */
 export async function registerCheckoutRoutes(

@@ -9,6 +9,7 @@ import { registerActionRoutes } from '../checkout/actions.ts';
 import { registerChoiceRoutes } from '../checkout/choice.ts';
 import { registerCheckoutRoutes } from '../checkout/routes.ts';
 import { createReadToken } from '../checkout/token.ts';
+import { registerDashboardRoutes } from '../dashboard/routes.ts';
 import { registerInboundRoutes } from '../inbound/routes.ts';
 import { type MerchantApiDeps, registerMerchantApi } from '../merchant/routes.ts';
 import type { Api } from '../routes.ts';
@@ -30,8 +31,6 @@ export type ApiDeps = MerchantApiDeps &
     lookUp: LookUp;
     /** For the wallet of a sandbox. */
     askNode?: AskNode;
-    /** Counts a step of a loop that threw. */
-    failed?: (loop: string) => void;
     /** Whether the daemon is on its way down. */
     isStopping: () => boolean;
   };
@@ -97,6 +96,10 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     prefix: '/api/v1',
   });
   await api.register(async (routes: Api) => registerAdminApi(routes, deps, limiter), { prefix: '/admin/v1' });
+  if (config.dashboard)
+    await api.register(async (routes: Api) => registerDashboardRoutes(routes, deps), {
+      prefix: '/dashboard',
+    });
   await api.register(async (routes: Api) => registerInboundRoutes(routes, deps, limiter), { prefix: '/in' });
   const readToken = createReadToken(deps);
   await api.register(async (routes: Api) => registerCheckoutRoutes(routes, deps, readToken), {

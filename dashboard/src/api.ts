@@ -1,0 +1,106 @@
+import { signal } from '@preact/signals';
+
+/** Whoever is signed in, and what every change of theirs carries. */
+export type Me = {
+  id: string;
+  name: string;
+  role: 'operator' | 'merchant' | 'viewer';
+  merchant_id: string | null;
+  second_factor: boolean;
+};
+
+type SignedIn = { user: Me | null; csrf_token: string | null };
+
+/** `undefined`: not known yet; null: nobody. */
+export const me = signal<Me | null | undefined>(undefined);
+/** Whether the session ended while its page was open: it is asked for again over the page, so that nothing is lost. */
+export const ended = signal(false);
+
+let csrfToken = '';
+let again = Promise.withResolvers<void>();
+
+/** What was answered instead of what was asked for. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string | null;
+  /** What is wrong with each field, where that was said. */
+  readonly fields: Record<string, string[]>;
+
+  constructor(status: number, body: unknown) {
+    const { errors, error, detail, code } = (body ?? {}) as {
+      errors?: Record<string, string[]>;
+      error?: string;
+      detail?: string;
+      code?: string;
+    };
+    const fields = errors ?? {};
+    const first = Object.entries(fields).map(([field, faults]) => `${field}: ${faults.join(', ')}`);
+    super(error ?? detail ?? (first.join('; ') || `The server answered ${status}.`));
+    this.status = status;
+    this.code = code ?? null;
+    this.fields = fields;
+  }
+}
+
+export function get<T>(path: string): Promise<T> {
+  return request<T>('GET', path);
+}
+
+export function change<T = unknown>(
+  method: 'POST' | 'PATCH' | 'PUT' | 'DELETE',
+  path: string,
+  body?: object,
+) {
+  return request<T>(method, path, body ?? (method === 'DELETE' ? undefined : {}));
+}
+
+async function request<T>(method: string, path: string, body?: object): Promise<T> {
+  for (;;) {
+    const response = await fetch(`/admin/v1${path}`, {
+      method,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(method === 'GET' ? {} : { 'x-csrf-token': csrfToken }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).catch(() => null);
+    if (response === null) throw new ApiError(0, { detail: 'The server cannot be reached.' });
+    const answer = await response.json().catch(() => null);
+    if (response.ok) return answer as T;
+    const expected = path === '/session/' || path === '/setup/';
+    if (response.status !== 401 || expected || me.value == null) throw new ApiError(response.status, answer);
+    ended.value = true;
+    await again.promise;
+  }
+}
+
+export async function readMe(): Promise<void> {
+  try {
+    take(await get<SignedIn>('/session/'));
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 401) throw error;
+    me.value = null;
+  }
+}
+
+export async function signIn(credentials: { name: string; password: string; code?: string }): Promise<void> {
+  take(await change<SignedIn>('POST', '/session/', credentials));
+}
+
+export async function setUp(given: { link: string; name?: string; password: string }): Promise<void> {
+  take(await change<SignedIn>('POST', '/setup/', given));
+}
+
+export async function signOut(): Promise<void> {
+  await change('DELETE', '/session/');
+  me.value = null;
+}
+
+function take({ user, csrf_token }: SignedIn): void {
+  csrfToken = csrf_token ?? '';
+  me.value = user;
+  if (user === null || !ended.value) return;
+  ended.value = false;
+  again.resolve();
+  again = Promise.withResolvers();
+}

@@ -1,0 +1,69 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { ApiError, get } from './api.ts';
+
+export type Loaded<T> = { data: T | null; error: string | null; stale: boolean; reload: () => void };
+
+/** Between two looks at what may have changed, ms. */
+const everyMs = 5_000;
+
+/** What the API answers for a path, asked for again while the page is seen; null asks for nothing. */
+export function useLoad<T>(path: string | null, live = true): Loaded<T> {
+  const [state, setState] = useState<{ path: string | null; data: T | null; error: string | null }>({
+    path: null,
+    data: null,
+    error: null,
+  });
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    if (path === null) return;
+    let gone = false;
+    let timer = 0;
+    const look = async () => {
+      try {
+        const data = await get<T>(path);
+        if (!gone) setState({ path, data, error: null });
+      } catch (error) {
+        const said = error instanceof ApiError ? error.message : String(error);
+        if (!gone)
+          setState((before) => ({ path, data: before.path === path ? before.data : null, error: said }));
+      }
+      if (live && !gone) timer = window.setTimeout(again, everyMs);
+    };
+    const again = () => {
+      if (document.hidden) timer = window.setTimeout(again, everyMs);
+      else void look();
+    };
+    void look();
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+    };
+  }, [path, round, live]);
+  const mine = state.path === path;
+  const data = mine ? state.data : null;
+  const error = mine ? state.error : null;
+  return { data, error, stale: data !== null && error !== null, reload: () => setRound((n) => n + 1) };
+}
+
+/** Shows what was loaded, or why it was not; what was there before stays, and says that it is old. */
+export function Shown<T>({
+  loaded,
+  children,
+}: {
+  loaded: Loaded<T>;
+  children: (data: T) => ComponentChildren;
+}) {
+  const { data, error, stale } = loaded;
+  if (data === null && error === null) return <p class="loading">Loading…</p>;
+  return (
+    <>
+      {error !== null && (
+        <p class="notice bad" role="status">
+          {error} {stale ? 'What you see may be old; trying again.' : ''}
+        </p>
+      )}
+      {data !== null && children(data)}
+    </>
+  );
+}

@@ -1,0 +1,98 @@
+import { Shown, useLoad } from '../load.tsx';
+import { Badge, duration, Table, Time } from '../parts.tsx';
+import type { Chain, List } from './types.ts';
+
+/** How far each chain is read, and what its nodes are like. */
+export function Chains() {
+  const chains = useLoad<List<Chain>>('/chains/');
+  return (
+    <>
+      <h1>Chains</h1>
+      <Shown loaded={chains}>
+        {({ data }) => (
+          <>
+            {data.map((chain) => (
+              <One key={chain.network} chain={chain} />
+            ))}
+          </>
+        )}
+      </Shown>
+    </>
+  );
+}
+
+function One({ chain }: { chain: Chain }) {
+  const { cursor, head, coverage } = chain;
+  const behind = cursor === null || head === null ? null : head - cursor.height;
+  const age = cursor === null ? null : Math.max(0, Math.round((Date.now() - Date.parse(cursor.time)) / 1000));
+  return (
+    <section class="card" aria-label={chain.chain}>
+      <h2>
+        {chain.chain} <Badge>{chain.available ? 'ok' : 'failed'}</Badge>
+      </h2>
+      {chain.reason !== null && <p class="notice bad">{chain.reason}</p>}
+      <dl class="facts">
+        <div>
+          <dt>Read up to</dt>
+          <dd>{cursor === null ? 'nothing yet' : cursor.height}</dd>
+        </div>
+        <div>
+          <dt>Head</dt>
+          <dd>{head ?? '–'}</dd>
+        </div>
+        <div>
+          <dt>Behind</dt>
+          <dd>
+            {behind === null ? '–' : `${behind} blocks`}
+            {age !== null && <small>, block {duration(age)} old</small>}
+          </dd>
+        </div>
+        <div>
+          <dt>Finalized</dt>
+          <dd>{chain.finalized ?? '–'}</dd>
+        </div>
+        <div>
+          <dt>Proven complete</dt>
+          <dd>{coverage === null ? '–' : `${coverage.from} to ${coverage.complete_to}`}</dd>
+        </div>
+        <div>
+          <dt>Read a second time up to</dt>
+          <dd>{coverage?.rechecked_to ?? '–'}</dd>
+        </div>
+        <div>
+          <dt>Last read</dt>
+          <dd>
+            <Time at={chain.read_at} />
+          </dd>
+        </div>
+      </dl>
+      {coverage !== null && coverage.gaps.length > 0 && (
+        <p class="notice bad">
+          Passed over: {coverage.gaps.map(({ from, to }) => `${from} to ${to}`).join(', ')}. Have them read
+          with <code>depositd rescan</code>.
+        </p>
+      )}
+      <Table
+        label={`Nodes of ${chain.chain}`}
+        rows={chain.nodes}
+        empty={<p>Nothing is known of its nodes yet.</p>}
+        columns={[
+          { title: 'Node', cell: (node) => <code>{node.host}</code> },
+          { title: 'State', cell: (node) => <Badge>{node.state}</Badge> },
+          { title: 'Head', number: true, cell: (node) => node.head ?? '–' },
+          { title: 'Lag', number: true, cell: (node) => node.lag ?? '–' },
+          {
+            title: 'Latency',
+            number: true,
+            cell: (node) => (node.latency_ms === null ? '–' : `${node.latency_ms} ms`),
+          },
+          { title: 'Answered', cell: (node) => <Time at={node.answered_at} /> },
+          {
+            title: 'Last fault',
+            cell: (node) => <bdi>{node.last_error ?? (node.lacks.join(', ') || '–')}</bdi>,
+          },
+        ]}
+      />
+    </section>
+  );
+}

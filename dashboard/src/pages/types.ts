@@ -1,0 +1,201 @@
+/*
+ * What the operator's API answers, as far as these pages show it.
+ */
+
+export type List<T> = { data: T[]; next_cursor: string | null };
+
+export type Overview = {
+  created: number;
+  paid: number;
+  received_usd_cents: number;
+  median_seconds_to_paid: number | null;
+  days: Day[];
+};
+
+export type Day = { day: string; network: string; currency: string; count: number; usd_cents: number };
+
+export type PaymentRow = {
+  payment_number: string;
+  merchant_id: string;
+  status: string;
+  reason: string | null;
+  network: string;
+  currency: string;
+  amount_usd_cents: number;
+  expected_crypto_amount: string;
+  actual_crypto_amount: string | null;
+  assigned_address: string;
+  tx_hash: string;
+  confirmations: number;
+  required_confirmations: number;
+  external_order_id: string;
+  customer_email: string;
+  created_at: string;
+  expires_at: string;
+  confirmed_at: string | null;
+  remaining: string | null;
+  livemode: boolean;
+};
+
+export type TimelineEntry = {
+  at: string;
+  kind: string;
+  title: string;
+  detail: string;
+  tx_hash: string | null;
+  network: string | null;
+  delivery_id: number | null;
+  actor: string | null;
+};
+
+export type Alert = {
+  alert: string;
+  severity: 'page' | 'warn' | 'ticket';
+  subject: string;
+  text: string;
+  action: string;
+  runbook: string;
+  began_at: string;
+};
+
+export type Pool = {
+  merchant_id: string;
+  network: string;
+  currency: string | null;
+  level: string;
+  total: number;
+  free: number;
+  held: number;
+  quarantined: number;
+  retired: number;
+  derivable: number;
+  forecast: { busiest_hour: number; exhausted_in_seconds: number | null };
+};
+
+export type Address = {
+  id: number;
+  network: string;
+  address: string;
+  currency: string;
+  label: string;
+  source: string;
+  state: string;
+  active: boolean;
+  created_at: string;
+};
+
+export type Node = {
+  host: string;
+  preferred: boolean;
+  state: string;
+  head: number | null;
+  lag: number | null;
+  latency_ms: number | null;
+  answered_at: string | null;
+  lacks: string[];
+  last_error: string | null;
+};
+
+export type Chain = {
+  network: string;
+  chain: string;
+  available: boolean;
+  reason: string | null;
+  confirmations: number;
+  cursor: { height: number; time: string } | null;
+  coverage: {
+    from: number;
+    complete_to: number;
+    rechecked_to: number | null;
+    gaps: { from: number; to: number }[];
+  } | null;
+  head: number | null;
+  finalized: number | null;
+  read_at: string | null;
+  nodes: Node[];
+};
+
+export type Endpoint = {
+  id: string;
+  url: string;
+  events: string[];
+  description: string;
+  active: boolean;
+  disabled_reason: string | null;
+  failing_since: string | null;
+  previous_secret_until: string | null;
+  kept: number;
+};
+
+export type Delivery = {
+  id: number;
+  endpoint_id: string;
+  merchant_id: string;
+  event: string;
+  payment_number: string | null;
+  status: string;
+  attempts: number;
+  next_attempt_at: string | null;
+  last_status: number | null;
+  last_error: string | null;
+  created_at: string;
+  finished_at: string | null;
+};
+
+export type Attempt = {
+  attempt: number;
+  started_at: string;
+  duration_ms: number;
+  status: number | null;
+  error: string | null;
+  detail: string;
+  response: string;
+};
+
+export type Merchant = { id: string; name: string; created_at: string; removed_at: string | null };
+
+export type Key = { id: string; prefix: string; created_at: string; revoked_at: string | null };
+
+export type Deposit = {
+  id: number;
+  merchant_id: string;
+  payment_number: string | null;
+  network: string;
+  currency: string;
+  amount: string;
+  address: string;
+  tx_hash: string;
+  block_time: string;
+  status: string;
+  reason: string | null;
+  expected: { payment_number?: string; [key: string]: unknown } | null;
+};
+
+export type User = {
+  id: string;
+  name: string;
+  role: string;
+  merchant_id: string | null;
+  has_password: boolean;
+  second_factor: boolean;
+  created_at: string;
+  disabled_at: string | null;
+};
+
+export type Session = {
+  id: string;
+  current: boolean;
+  address: string;
+  agent: string;
+  created_at: string;
+  seen_at: string;
+};
+
+export type AuditEntry = {
+  id: number;
+  at: string;
+  actor: string;
+  action: string;
+  subject: string;
+  detail: Record<string, unknown>;
+};

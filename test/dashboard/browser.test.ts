@@ -1,0 +1,292 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { gzipSync } from 'node:zlib';
+import type { AxeResults } from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { inTransaction } from '../../src/storage/database.ts';
+import { insertDeposit } from '../../src/storage/deposits/deposits.ts';
+import { findPaymentId } from '../../src/storage/payments/numbers.ts';
+import { makeFirstLink } from '../../src/users/accounts.ts';
+import { evmAddress } from '../support/addresses.ts';
+import { type ApiServer, openApiServer } from '../support/api-server.ts';
+import { openBrowser } from '../support/browser.ts';
+import { openTestSqlite } from '../support/databases.ts';
+import { testDeposit } from '../support/payments.ts';
+import { firstOperator, goodPassword } from '../support/people.ts';
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await openBrowser();
+}, 60_000);
+afterAll(() => browser.close());
+
+const soon = (look: () => unknown) => expect.poll(look, { timeout: 15_000 });
+const desktop = { viewport: { width: 1200, height: 800 } };
+const phone = { viewport: { width: 360, height: 740 } };
+
+type Window = { page: Page; faults: string[] };
+
+/** A window, with all that the pages may not do written down. */
+async function openWindow(options: Parameters<Browser['newContext']>[0] = desktop): Promise<Window> {
+  const context = await browser.newContext(options);
+  onTestFinished(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const faults: string[] = [];
+  page.on('console', (message) => {
+    if (/Content Security Policy|TrustedHTML|violates/i.test(message.text())) faults.push(message.text());
+  });
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('dialog', (dialog) => {
+    faults.push(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on('request', (request) => {
+    if (!/^(data:|http:\/\/127\.0\.0\.1)/.test(request.url())) faults.push(`asked ${request.url()}`);
+  });
+  return { page, faults };
+}
+
+async function signIn(api: ApiServer, page: Page, name = 'ada'): Promise<void> {
+  await page.goto(`${api.url}/dashboard/`);
+  await page.getByLabel('Name').fill(name);
+  await page.getByLabel('Password').fill(goodPassword);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'Home' }).waitFor();
+}
+
+const order = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' };
+
+async function makePayment(api: ApiServer, key: string, more: object = {}): Promise<string> {
+  const json = { ...order, ...more };
+  const made = await api.send<{ payment_number: string }>('POST', '/api/v1/payments/', { key, json });
+  if (made.status !== 201) throw new Error(made.text);
+  return made.body.payment_number;
+}
+
+/** Half of what was asked for has come, and is final. */
+async function payHalf(api: ApiServer, merchantId: string, number: string): Promise<void> {
+  const paymentId = await findPaymentId(api.db, number);
+  await inTransaction(api.db, (trx) =>
+    insertDeposit(trx, {
+      ...testDeposit({ amount: 25n * 10n ** 18n, status: 'confirmed' }),
+      merchantId,
+      addressId: 1,
+      paymentId,
+    }),
+  );
+}
+
+const pages = [
+  '',
+  'payments',
+  'unmatched',
+  'addresses',
+  'chains',
+  'webhooks',
+  'reports',
+  'merchants',
+  'users',
+  'audit',
+  'account',
+];
+
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axeSource);
+  const results = await page.evaluate(() =>
+    (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
+  );
+  return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
+}
+
+async function screenshot(page: Page, name: string): Promise<void> {
+  const folder = process.env.SCREENSHOTS;
+  if (folder !== undefined)
+    await page.screenshot({ path: `${folder}/dashboard-${name}.png`, fullPage: true });
+}
+
+test('from the first run to the first paid payment by clicking only', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  const { page, faults } = await openWindow();
+  const link = await makeFirstLink({ db: api.db, clock: api.now });
+  await page.goto(`${api.url}/dashboard/#/setup/${link}`);
+  await page.getByLabel('Your name').fill('ada');
+  await page.getByLabel('Password', { exact: true }).fill(goodPassword);
+  await page.getByLabel('The same again').fill(goodPassword);
+  await page.getByRole('button', { name: 'Begin' }).click();
+  await page.getByRole('heading', { name: 'Home' }).waitFor();
+
+  await page.getByRole('link', { name: 'A merchant, with an API key' }).click();
+  await page.getByLabel('Name of the shop').fill('Blue Fox Books');
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  const shown = page.getByRole('status').locator('code');
+  await shown.waitFor();
+  const key = (await shown.textContent()) ?? '';
+  expect(key).toMatch(/^pk_/);
+
+  await page.getByRole('link', { name: 'Addresses' }).click();
+  await page.getByLabel('Network').selectOption('bsc');
+  await page.getByLabel('Addresses of your own wallet').fill(`${evmAddress(1)}\n0xnone\n${evmAddress(2)}`);
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByText('2 added, 1 refused.').waitFor();
+  expect(await page.getByLabel('Addresses of your own wallet').inputValue()).toBe('0xnone');
+
+  await page.getByRole('link', { name: 'Webhooks' }).click();
+  await page.getByLabel('URL of your shop').fill('https://shop.example/hooks');
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByText('whsec_').waitFor();
+
+  const number = await makePayment(api, key);
+  const merchant = await api.db.selectFrom('merchants').select('id').executeTakeFirstOrThrow();
+  await payHalf(api, merchant.id, number);
+  await page.getByRole('link', { name: 'Payments', exact: true }).click();
+  await page.getByRole('link', { name: number }).click();
+  await page.getByText('25.000000 usdt confirmed').waitFor();
+  await page.getByRole('button', { name: 'Accept what came' }).click();
+  await page.getByLabel('Reason').fill('a good customer');
+  await page.getByRole('dialog').getByRole('button', { name: 'Accept what came' }).click();
+  await page.locator('.facts').getByText('confirmed', { exact: true }).waitFor();
+  await page.getByText('by user ada').waitFor();
+  await screenshot(page, 'payment');
+
+  await page.getByRole('link', { name: 'Home' }).click();
+  await page.getByText('$50.00').first().waitFor();
+  await expect(page.getByText('To begin').count()).resolves.toBe(0);
+  await screenshot(page, 'home');
+  expect(faults).toEqual([]);
+}, 90_000);
+
+test('every page is readable by everybody, light and dark, and fits a phone, with nothing, one and many rows', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  await firstOperator(api);
+  for (const [rows, options] of [
+    ['no', { ...phone, colorScheme: 'dark' as const }],
+    ['many', { ...phone, colorScheme: 'light' as const }],
+    ['many', { ...desktop, colorScheme: 'dark' as const }],
+  ] as const) {
+    if (rows === 'many' && (await api.db.selectFrom('merchants').select('id').execute()).length === 0) {
+      const shop = await api.addMerchant('A shop with a rather long name');
+      await api.addAddresses(shop, 'bsc', 60);
+      for (let n = 0; n < 55; n++) await makePayment(api, shop.key, { external_order_id: `order-${n}` });
+      const path = `/admin/v1/merchants/${shop.id}/webhooks/`;
+      const json = { url: `https://shop.example/${'long/'.repeat(30)}` };
+      const hook = await api.send<{ id: string }>('POST', path, { admin: true, json });
+      await api.send('POST', `${path}${hook.body.id}/test/`, { admin: true });
+    }
+    const { page, faults } = await openWindow(options);
+    await signIn(api, page);
+    for (const name of pages) {
+      await page.goto(`${api.url}/dashboard/#/${name}`);
+      await page.locator('main h1').waitFor();
+      await soon(() => page.locator('.loading').count()).toBe(0);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      expect([name, rows, width]).toEqual([name, rows, options.viewport.width]);
+      expect([name, rows, await violations(page)]).toEqual([name, rows, []]);
+      await screenshot(page, `${name || 'home'}-${rows}-${options.viewport.width}-${options.colorScheme}`);
+    }
+    expect(faults).toEqual([]);
+  }
+}, 180_000);
+
+test('a session that ends in the middle of a form is begun again over it, and nothing typed is lost', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  await firstOperator(api);
+  const { page, faults } = await openWindow();
+  await signIn(api, page);
+  await page.goto(`${api.url}/dashboard/#/merchants`);
+  await page.getByLabel('Name of the shop').fill('Typed before');
+  await api.db.deleteFrom('user_sessions').execute();
+  // The page may have noticed by itself, and stand behind the question already.
+  await page.evaluate(() => document.querySelector('form')?.requestSubmit());
+  const asked = page.getByRole('dialog', { name: 'Sign in again' });
+  await asked.waitFor();
+  expect(await page.getByLabel('Name of the shop').inputValue()).toBe('Typed before');
+  await asked.getByLabel('Password').fill(goodPassword);
+  await asked.getByRole('button', { name: 'Sign in' }).click();
+  // What was asked for is done, once.
+  await page.getByText('pk_').first().waitFor();
+  const merchants = await api.db.selectFrom('merchants').select('name').execute();
+  expect(merchants).toEqual([{ name: 'Typed before' }]);
+  expect(faults).toEqual([]);
+}, 60_000);
+
+test('texts of merchants and payers are shown as texts, whatever is in them', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  await firstOperator(api);
+  const hostile = '<img src=x onerror=alert(1)>"\'><script>alert(2)</script>\u202e';
+  const shop = await api.addMerchant(hostile);
+  await api.addAddresses(shop, 'bsc', 1);
+  const number = await makePayment(api, shop.key, {
+    external_order_id: hostile,
+    metadata: { note: hostile },
+  });
+  const { page, faults } = await openWindow();
+  await signIn(api, page);
+  for (const name of [...pages, `payments/${number}`]) {
+    await page.goto(`${api.url}/dashboard/#/${name}`);
+    await page.locator('main h1').waitFor();
+    await soon(() => page.locator('.loading').count()).toBe(0);
+    expect([name, await page.locator('main img, main script').count()]).toEqual([name, 0]);
+  }
+  await page.getByText('<img src=x').first().waitFor();
+  expect(faults).toEqual([]);
+}, 60_000);
+
+test('everything is reached by the keyboard alone', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  await firstOperator(api);
+  const { page } = await openWindow();
+  await page.goto(`${api.url}/dashboard/`);
+  await page.getByLabel('Name').waitFor();
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('ada');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(goodPassword);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Home' }).waitFor();
+  const focused = () => page.evaluate(() => document.activeElement?.closest('a, button')?.textContent ?? '');
+  const tabTo = async (text: string) => {
+    for (let n = 0; n < 60 && !(await focused()).includes(text); n++) await page.keyboard.press('Tab');
+    expect(await focused()).toContain(text);
+  };
+  await tabTo('Merchants and keys');
+  await page.keyboard.press('Enter');
+  await page.getByLabel('Name of the shop').waitFor();
+  await soon(() => page.evaluate(() => document.activeElement?.tagName)).toBe('MAIN');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('Typed');
+  await page.keyboard.press('Enter');
+  await page.getByText('pk_').first().waitFor();
+  await page.getByRole('button', { name: 'Revoke' }).waitFor();
+  await tabTo('Revoke');
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.press('Escape');
+  await soon(() => page.getByRole('dialog').count()).toBe(0);
+}, 60_000);
+
+test('the pages are small, are in nobody’s frame, and load nothing from elsewhere', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  const { page, faults } = await openWindow();
+  let bytes = 0;
+  page.on('response', async (response) => {
+    if (response.url().includes('/dashboard/')) bytes += gzipSync(await response.body()).length;
+  });
+  const answer = await page.goto(`${api.url}/dashboard/`);
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+  await soon(() => bytes).toBeGreaterThan(10_000);
+  expect(bytes).toBeLessThan(70 * 1024);
+  const headers = answer?.headers() ?? {};
+  expect(headers['content-security-policy']).toMatch(
+    /frame-ancestors 'none'; require-trusted-types-for 'script'/,
+  );
+  expect(headers['x-frame-options']).toBe('DENY');
+  expect(headers['content-security-policy']).not.toContain('unsafe');
+  expect(faults).toEqual([]);
+
+  const closed = await openApiServer(await openTestSqlite(), { dashboard: false });
+  expect((await fetch(`${closed.url}/dashboard/`)).status).toBe(404);
+}, 60_000);
