@@ -524,6 +524,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (name, subject)
     )`,
     sql`create index alerts_ended on alerts (ended_at)`,
+    sql`create index alerts_open on alerts (began_at, name, subject) where told <> 'end'`,
 
     sql`create table leases (
       name text primary key,

@@ -33,6 +33,8 @@ import {
   listDueOfTransactions,
   listSeen,
 } from '../../src/storage/deposits/waiting.ts';
+import { listEndedAlerts, listOpenAlerts } from '../../src/storage/operators/alerts.ts';
+import { lastAuditAt } from '../../src/storage/operators/audit.ts';
 import { readChanges } from '../../src/storage/payments/changes.ts';
 import { findIdempotencyKey } from '../../src/storage/payments/idempotency.ts';
 import {
@@ -69,7 +71,7 @@ import {
 } from '../../src/storage/statistics.ts';
 import { countByState, countKept, countRejected } from '../../src/storage/webhooks/counts.ts';
 import { listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
-import { appendEvent, listEvents } from '../../src/storage/webhooks/events.ts';
+import { appendEvent, listEvents, listRevertedSince } from '../../src/storage/webhooks/events.ts';
 import { claimDueDeliveries, findDueEndpoints, findNextDueAt } from '../../src/storage/webhooks/queue.ts';
 import { enqueueRecovery, findOldestExhausted, listRecovering } from '../../src/storage/webhooks/recovery.ts';
 import { enqueueMissed, enqueueReplays } from '../../src/storage/webhooks/replays.ts';
@@ -141,6 +143,12 @@ const hot: Hot = {
   'fork: marks of a block': (trx) => deleteMarksOfBlock(trx, bsc, block),
   'fork: comparisons above': (trx) => rewindCompared(trx, bsc, tip),
   'recheck: deposits in a range': (trx) => listDepositsIn(trx, bsc, { above: tip - 100, upTo: tip }),
+
+  // What operators are called for.
+  'alerts: open': (trx) => listOpenAlerts(trx),
+  'alerts: ended': (trx) => listEndedAlerts(trx, 50),
+  'alerts: payments taken back': (trx) => listRevertedSince(trx, now - 300_000),
+  'alerts: last backup': (trx) => lastAuditAt(trx, { subject: 'database', action: 'database.backed_up' }),
 
   // Creating and reading payments.
   'create: idempotency key': (trx) => findIdempotencyKey(trx, 'mer_1', 'key-17', now),

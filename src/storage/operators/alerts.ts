@@ -24,7 +24,8 @@ export async function listOpenAlerts(db: Db): Promise<Alert[]> {
   const rows = await db
     .selectFrom('alerts')
     .select(columns)
-    .where((eb) => eb.or([eb('ended_at', 'is', null), eb('told', '!=', sql.lit('end'))]))
+    // One that lasts has never been told of to the end.
+    .where('told', '!=', sql.lit('end'))
     .orderBy('began_at')
     .orderBy('name')
     .orderBy('subject')
