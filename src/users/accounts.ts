@@ -159,6 +159,21 @@ function invalid(field: Fault['field'], fault: string): Fault {
   return { outcome: 'invalid', field, fault };
 }
 
+/** Null when this is the password of whoever is signed in. Whoever took over their session cannot guess it without end. */
+export async function ownPasswordFault(
+  { db, attempts }: { db: Db; attempts: Attempts },
+  session: SignedIn,
+  password: string,
+): Promise<string | null> {
+  const account = `own ${session.userId}`;
+  if (attempts.wait(account, session.address) !== null) return 'too many attempts failed; try again later';
+  attempts.failed(account, session.address);
+  const user = await getUser(db, session.userId);
+  if (!(await verifyPassword(password, user?.password ?? null))) return 'this is not your password';
+  attempts.succeeded(account, session.address);
+  return null;
+}
+
 /** Of whoever is signed in; all their other sessions end. */
 export async function changePassword(
   { db, clock, attempts }: Deps & { attempts: Attempts },
@@ -167,14 +182,8 @@ export async function changePassword(
 ): Promise<{ field: 'password' | 'new_password'; fault: string } | null> {
   const fault = passwordFault(given.wanted, session.name);
   if (fault !== null) return { field: 'new_password', fault };
-  const account = `change ${session.userId}`;
-  if (attempts.wait(account, session.address) !== null)
-    return { field: 'password', fault: 'too many attempts failed; try again later' };
-  attempts.failed(account, session.address);
-  const user = await getUser(db, session.userId);
-  if (!(await verifyPassword(given.password, user?.password ?? null)))
-    return { field: 'password', fault: 'this is not your password' };
-  attempts.succeeded(account, session.address);
+  const wrong = await ownPasswordFault({ db, attempts }, session, given.password);
+  if (wrong !== null) return { field: 'password', fault: wrong };
   const password = await hashPassword(given.wanted);
   await inTransaction(db, async (trx) => {
     await setPassword(trx, session.userId, password);

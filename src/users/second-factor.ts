@@ -2,22 +2,24 @@ import type { Clock } from '../clock.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { endSessionsOf, type SignedIn } from '../storage/operators/user-sessions.ts';
-import { getUser, setTotp } from '../storage/operators/users.ts';
+import { setTotp } from '../storage/operators/users.ts';
 import type { Db } from '../storage/schema.ts';
-import { verifyPassword } from './password.ts';
+import { ownPasswordFault } from './accounts.ts';
+import type { Attempts } from './attempts.ts';
 import { actorOf, totpSeal } from './sign-in.ts';
 import { hashRecoveryCode, newRecoveryCodes, totpStep } from './totp.ts';
 
+type Deps = { db: Db; clock: Clock; attempts: Attempts };
 type Fault = { field: 'password' | 'code'; fault: string };
 
 /** Counts once its user has shown a code of it: nobody is locked out by an app that was never set up. */
 export async function addSecondFactor(
-  { db, clock, seal }: { db: Db; clock: Clock; seal: (secret: string, subject: string) => string },
+  { db, clock, attempts, seal }: Deps & { seal: (secret: string, subject: string) => string },
   session: SignedIn,
   given: { password: string; secret: string; code: string },
 ): Promise<{ recoveryCodes: string[] } | Fault> {
-  const user = await getUser(db, session.userId);
-  if (!(await verifyPassword(given.password, user?.password ?? null))) return wrongPassword;
+  const wrong = await ownPasswordFault({ db, attempts }, session, given.password);
+  if (wrong !== null) return { field: 'password', fault: wrong };
   const at = clock();
   const step = totpStep(given.secret, given.code.replaceAll(/\s/g, ''), at);
   if (step === null) return { field: 'code', fault: 'this is not the code that the app shows now' };
@@ -34,12 +36,12 @@ export async function addSecondFactor(
 }
 
 export async function removeSecondFactor(
-  { db, clock }: { db: Db; clock: Clock },
+  { db, clock, attempts }: Deps,
   session: SignedIn,
   password: string,
 ): Promise<Fault | null> {
-  const user = await getUser(db, session.userId);
-  if (!(await verifyPassword(password, user?.password ?? null))) return wrongPassword;
+  const wrong = await ownPasswordFault({ db, attempts }, session, password);
+  if (wrong !== null) return { field: 'password', fault: wrong };
   await inTransaction(db, async (trx) => {
     await setTotp(trx, session.userId, { sealed: null, step: 0, recoveryHashes: [] });
     const by = { at: clock(), actor: actorOf(session.name), subject: session.userId, detail: {} };
@@ -47,5 +49,3 @@ export async function removeSecondFactor(
   });
   return null;
 }
-
-const wrongPassword: Fault = { field: 'password', fault: 'this is not your password' };

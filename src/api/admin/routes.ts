@@ -5,6 +5,7 @@ import type { Config } from '../../config.ts';
 import type { ProviderDesk } from '../../providers/desk.ts';
 import type { DatabaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
+import { createAttempts } from '../../users/attempts.ts';
 import { adminBodyLimit } from '../http/body.ts';
 import type { Limiter } from '../http/limits.ts';
 import { type DocumentInfo, openApiOptions } from '../http/openapi.ts';
@@ -60,6 +61,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     if (schema !== undefined)
       route.schema = { ...schema, response: { 403: detailSchema, ...(schema.response as object) } };
   });
+  const attempts = createAttempts(deps.clock);
   await api.register(async (routes: Api) => {
     registerMerchantRoutes(routes, deps);
     registerBrandRoutes(routes, deps);
@@ -80,8 +82,8 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerOpenRefundRoutes(routes, deps);
     registerAlertRoutes(routes, deps);
     registerAuditRoutes(routes, deps);
-    registerSessionRoutes(routes, deps);
-    registerSecondFactorRoutes(routes, deps);
+    registerSessionRoutes(routes, { ...deps, attempts });
+    registerSecondFactorRoutes(routes, { ...deps, attempts });
     registerUserRoutes(routes, deps);
     routes.route({
       method: 'GET',

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { SignedIn } from '../../storage/operators/user-sessions.ts';
 import type { Db } from '../../storage/schema.ts';
+import type { Attempts } from '../../users/attempts.ts';
 import { addSecondFactor, removeSecondFactor } from '../../users/second-factor.ts';
 import { newTotpSecret, totpUri } from '../../users/totp.ts';
 import { fieldError, notFound } from '../http/errors.ts';
@@ -15,11 +16,15 @@ const tags = ['Users'];
 export type SecondFactorDeps = {
   db: Db;
   clock: Clock;
+  attempts: Attempts;
   secrets: { seal(secret: string, subject: string): string };
 };
 
 /** An authenticator app beside the password: of whoever is signed in, for themselves. */
-export function registerSecondFactorRoutes(api: Api, { db, clock, secrets }: SecondFactorDeps): void {
+export function registerSecondFactorRoutes(
+  api: Api,
+  { db, clock, attempts, secrets }: SecondFactorDeps,
+): void {
   api.route({
     method: 'POST',
     url: '/session/totp/',
@@ -63,7 +68,7 @@ export function registerSecondFactorRoutes(api: Api, { db, clock, secrets }: Sec
     },
     handler: async (request) => {
       const outcome = await addSecondFactor(
-        { db, clock, seal: secrets.seal },
+        { db, clock, attempts, seal: secrets.seal },
         sessionOf(request),
         request.body,
       );
@@ -84,7 +89,11 @@ export function registerSecondFactorRoutes(api: Api, { db, clock, secrets }: Sec
       response: { ...bodyErrors, 200: z.object({}) },
     },
     handler: async (request) => {
-      const fault = await removeSecondFactor({ db, clock }, sessionOf(request), request.body.password);
+      const fault = await removeSecondFactor(
+        { db, clock, attempts },
+        sessionOf(request),
+        request.body.password,
+      );
       if (fault !== null) throw fieldError(fault.field, fault.fault);
       return {};
     },

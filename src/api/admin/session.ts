@@ -8,7 +8,7 @@ import { endSession, listSessions, type SignedIn } from '../../storage/operators
 import { getUser } from '../../storage/operators/users.ts';
 import type { Db } from '../../storage/schema.ts';
 import { changePassword, setUp } from '../../users/accounts.ts';
-import { createAttempts } from '../../users/attempts.ts';
+import type { Attempts } from '../../users/attempts.ts';
 import { csrfTokenOf, signIn, signOut, type Unseal } from '../../users/sign-in.ts';
 import { detailError, fieldError, notFound, serviceError } from '../http/errors.ts';
 import { bodyErrors, commonErrors, detailSchema, listOf, serviceErrorSchema } from '../merchant/schemas.ts';
@@ -23,11 +23,10 @@ const signedInSchema = z.object({
   csrf_token: z.string().nullable().describe('To be sent as `X-CSRF-Token` with every change.'),
 });
 
-export type SessionDeps = { db: Db; clock: Clock; secrets: { unseal: Unseal } };
+export type SessionDeps = { db: Db; clock: Clock; attempts: Attempts; secrets: { unseal: Unseal } };
 
 /** Signing in and out, and what users do with their own sessions and password. */
-export function registerSessionRoutes(api: Api, { db, clock, secrets }: SessionDeps): void {
-  const attempts = createAttempts(clock);
+export function registerSessionRoutes(api: Api, { db, clock, attempts, secrets }: SessionDeps): void {
   const signing = { db, clock, attempts, unseal: secrets.unseal };
 
   async function signedIn(session: SignedIn, token: string): Promise<z.output<typeof signedInSchema>> {

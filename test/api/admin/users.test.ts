@@ -124,6 +124,13 @@ describeDatabases('users', (openTestDb) => {
     expect((await change('not this one')).body).toEqual({
       errors: { password: ['this is not your password'] },
     });
+    // Whoever has taken over a session cannot guess it without end, and by no other way.
+    const remove = () => ada.send('POST', '/admin/v1/session/totp/remove/', { password: 'a guess' });
+    for (let n = 0; n < 4; n++) expect((await remove()).status).toBe(400);
+    const stopped = { errors: { password: ['too many attempts failed; try again later'] } };
+    expect((await remove()).body).toEqual(stopped);
+    expect((await change(goodPassword)).body).toEqual(stopped);
+    api.advance(15 * 60 + 1);
     expect((await change(goodPassword)).status).toBe(200);
     expect((await other.send('GET', '/admin/v1/session/')).status).toBe(401);
     expect((await ada.send('GET', '/admin/v1/session/')).status).toBe(200);
