@@ -37,6 +37,7 @@ import { listEndedAlerts, listOpenAlerts } from '../../src/storage/operators/ale
 import { lastAuditAt } from '../../src/storage/operators/audit.ts';
 import { readChanges } from '../../src/storage/payments/changes.ts';
 import { findIdempotencyKey } from '../../src/storage/payments/idempotency.ts';
+import { readOverview, sumByDay } from '../../src/storage/payments/overview.ts';
 import {
   findLatestPaymentAt,
   findPaymentById,
@@ -47,6 +48,8 @@ import {
   lockPayment,
   nativeMattersAbove,
 } from '../../src/storage/payments/payments.ts';
+import { findByAddress, findByOrder, findByTransaction } from '../../src/storage/payments/search.ts';
+import { listDepositsOf, listTold } from '../../src/storage/payments/timeline.ts';
 import {
   findPayment,
   findPaymentByToken,
@@ -185,6 +188,17 @@ const hot: Hot = {
     listPayments(trx, { merchantId: null, status: 'failed', limit: 50 }),
   'operator: deposits': (trx) => listDeposits(trx, { limit: 50 }),
   'operator: late deposits': (trx) => listDeposits(trx, { role: 'late', limit: 50 }),
+  'operator: deposits of a merchant': (trx) =>
+    listDeposits(trx, { role: 'unmatched', merchantId: 'mer_2', limit: 50 }),
+  'operator: the last hour in numbers': (trx) =>
+    readOverview(trx, { merchantId: null, since: now - 50 * 60_000 }),
+  'operator: received in an hour, by day': (trx) =>
+    sumByDay(trx, { merchantId: null, since: now - 50 * 60_000, until: now }),
+  'operator: search of an order': (trx) => findByOrder(trx, ['mer_1', 'mer_2'], 'order-17'),
+  'operator: search of an address': (trx) => findByAddress(trx, [`${'0'.repeat(38)}17` as AddressKey]),
+  'operator: search of a transaction': (trx) => findByTransaction(trx, ['bsc', 'ethereum'], ['0x17']),
+  'operator: what was told of a payment': (trx) => listTold(trx, 17, 200),
+  'operator: the deposits of a payment': (trx) => listDepositsOf(trx, 17, 200),
   'operator: unmatched deposits': (trx) => listDeposits(trx, { role: 'unmatched', limit: 50 }),
   'operator: number of unmatched deposits': (trx) => countUnmatchedDeposits(trx),
   'operator: use of the pools in a day': (trx) => readPoolUse(trx, null, now - 50 * 60_000),
