@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import type { PaymentStatus, PaymentView } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { acceptPayment } from '../payments/accept.ts';
 import { cancelPayment } from '../payments/cancel.ts';
+import { exportPayments } from '../payments/export.ts';
 import { presentToOperator } from '../present/payments.ts';
 import { findPaymentId } from '../storage/payments/numbers.ts';
 import { listPayments, viewById } from '../storage/payments/views.ts';
@@ -13,6 +15,14 @@ type ListOptions = CommandOptions & {
   status?: PaymentStatus;
   order?: string;
   limit: number;
+};
+
+type ReportOptions = CommandOptions & {
+  merchant?: string;
+  status?: PaymentStatus;
+  since?: number;
+  until?: number;
+  semicolon?: boolean;
 };
 
 /** Newest first. */
@@ -40,6 +50,22 @@ export async function paymentList(options: ListOptions): Promise<void> {
         payment.created_at,
       ]),
     );
+  });
+}
+
+/** Payments for a spreadsheet, to stdout. */
+export async function report(options: ReportOptions): Promise<void> {
+  await atWork(options, async ({ db }) => {
+    const { merchant, status, since, until, semicolon } = options;
+    const filter = {
+      merchantId: merchant === undefined ? null : (await requireMerchant(db, merchant)).id,
+      ...(status === undefined ? {} : { status }),
+      ...(since === undefined ? {} : { createdAfter: since - 1 }),
+      ...(until === undefined ? {} : { createdBefore: until }),
+    };
+    for await (const rows of exportPayments(db, filter, semicolon ? ';' : ',')) {
+      if (!process.stdout.write(rows)) await once(process.stdout, 'drain');
+    }
   });
 }
 

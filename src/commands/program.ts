@@ -72,6 +72,13 @@ export function createProgram(exitWith: (code: number) => void): Command {
       const { rescanBlocks, rescanOf } = await import('./rescan.ts');
       return tx === undefined ? rescanBlocks(options) : rescanOf(options);
     });
+  onConfig(program, 'report', 'Write payments as CSV for a spreadsheet, newest first, to stdout.')
+    .option('--merchant <id>', 'of one merchant')
+    .addOption(new Option('--status <name>', 'in one state').choices(paymentStatuses))
+    .option('--since <time>', 'created at or after', readMoment)
+    .option('--until <time>', 'created before', readMoment)
+    .option('--semicolon', 'between cells, for spreadsheets that write 1,5')
+    .action(async (options) => (await import('./payment.ts')).report(options));
   onConfig(
     program,
     'health',

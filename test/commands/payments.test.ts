@@ -17,6 +17,17 @@ test('payments are listed, shown and cancelled, and what cannot be done says why
     { payment_number: first.paymentNumber, merchant_id: shop.merchantId },
   ]);
   expect(JSON.stringify(list)).not.toContain('payment_token');
+  const report = async (...args: string[]) => {
+    const { stdout } = await home.run('report', ...args);
+    return stdout
+      .trimEnd()
+      .split('\r\n')
+      .map((line) => line.split(/[,;]/)[0]);
+  };
+  const title = '\ufeff"payment_number"';
+  const numbers = [second, first].map(({ paymentNumber }) => `"${paymentNumber}"`);
+  expect(await report('--merchant', shop.merchantId)).toEqual([title, ...numbers]);
+  expect(await report('--semicolon', '--since', '2100-01-01')).toEqual([title]);
   expect(await home.run('payment', 'show', first.paymentNumber)).toMatchObject({
     code: 0,
     stdout: expect.stringContaining(first.address),
