@@ -142,7 +142,7 @@ function AddAddresses({ merchantId, done }: { merchantId: string; done: () => vo
       <h2>Add addresses</h2>
       <Field label="Network" faults={error?.fields.network}>
         {(id, said) =>
-          options.length > 0 ? (
+          operator ? (
             <select
               id={id}
               aria-describedby={said}
