@@ -1,5 +1,6 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { openDatabase } from '../../src/storage/database.ts';
+import { expect, test } from 'vitest';
+import type { Db } from '../../src/storage/schema.ts';
+import { describeDatabases } from '../support/databases.ts';
 import { testSettings } from '../support/providers/accounts.ts';
 import { openProviderShop, type ProviderShop } from '../support/providers/shop.ts';
 import { forhoppSubject } from '../support/providers/subjects.ts';
@@ -8,9 +9,7 @@ import { forhoppSubject } from '../support/providers/subjects.ts';
  * Where the configuration says so, what a provider has only authorized is captured by itself, as soon as it is known.
  */
 
-async function open(): Promise<ProviderShop> {
-  const db = await openDatabase('sqlite::memory:');
-  onTestFinished(() => db.destroy());
+async function open(db: Db): Promise<ProviderShop> {
   const settings = { ...testSettings.forhopp, captureMode: 'automatic' };
   return openProviderShop(db, forhoppSubject, { settings });
 }
@@ -18,9 +17,9 @@ async function open(): Promise<ProviderShop> {
 const captures = ({ standIn }: ProviderShop) => standIn.asked.filter(({ path }) => path.endsWith('/capture'));
 const ofCapture = ({ path }: { path: string }) => path.endsWith('/capture');
 
-describe('with captureMode "automatic"', () => {
+describeDatabases('with captureMode "automatic"', (openTestDb) => {
   test('what is authorized is captured once, in full, without the app', async () => {
-    const shop = await open();
+    const shop = await open(await openTestDb());
     const { payment, charge } = await shop.begin();
     charge.status = 'authorized';
     await shop.deliver(forhoppSubject.webhook(charge));
@@ -32,7 +31,7 @@ describe('with captureMode "automatic"', () => {
   });
 
   test('a capture whose answer was lost is asked about, and not made again', async () => {
-    const shop = await open();
+    const shop = await open(await openTestDb());
     const { payment, charge } = await shop.begin();
     charge.status = 'authorized';
     shop.standIn.failNext({ kind: 'lost' }, ofCapture);
@@ -44,7 +43,7 @@ describe('with captureMode "automatic"', () => {
   });
 
   test('a capture that never arrived is made later, once', async () => {
-    const shop = await open();
+    const shop = await open(await openTestDb());
     const { payment, charge } = await shop.begin();
     charge.status = 'authorized';
     shop.standIn.failNext({ kind: 'reset' }, ofCapture);
@@ -56,7 +55,7 @@ describe('with captureMode "automatic"', () => {
   });
 
   test('what was voided meanwhile is not captured, and fails', async () => {
-    const shop = await open();
+    const shop = await open(await openTestDb());
     const { payment, charge } = await shop.begin();
     charge.status = 'voided';
     await shop.pass(15, 30);

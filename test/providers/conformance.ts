@@ -3,7 +3,6 @@ import type { ChargeStatus } from '../../src/core/charge.ts';
 import type { Adapter } from '../../src/providers/provider.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
-import type { OpenTestDb } from '../support/databases.ts';
 import { openProviderShop, type ProviderShop, type Shown } from '../support/providers/shop.ts';
 import type { Subject } from '../support/providers/subjects.ts';
 
@@ -24,13 +23,12 @@ const untilAnHour = [15, 15, 30, 60, 120, 300, 600, 900, 900, 900];
 export function conformance(
   subject: Subject,
   adapter: Adapter,
-  more: { adapters?: readonly Adapter[]; openDb?: OpenTestDb } = {},
+  more: { adapters?: readonly Adapter[] } = {},
 ): void {
-  const { openDb = freshDb } = more;
   const { capabilities } = adapter.open(subject.settings).descriptor;
 
   async function open(changes: Parameters<typeof openProviderShop>[2] = {}): Promise<ProviderShop> {
-    return openProviderShop(await openDb(), subject, changes, more);
+    return openProviderShop(await freshDb(), subject, changes, more);
   }
 
   /** Paid at the provider, and told of by its webhook. */

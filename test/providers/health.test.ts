@@ -32,16 +32,21 @@ async function metricsAt(shop: ProviderShop, now: number): Promise<Record<string
 }
 
 describeDatabases('the health of a provider', (openTestDb) => {
-  test('one that does not answer is degraded until it answers again', async () => {
+  test('one that does not answer is degraded until it answers again; what is unmatched or refused is counted', async () => {
     const shop = await openProviderShop(await openTestDb(), forhoppSubject);
-    await shop.begin();
+    const { charge } = await shop.begin();
+    const foreign = {
+      ...charge,
+      id: 'ch_foreign',
+      reference: 'of somebody else',
+      status: 'captured' as const,
+    };
+    shop.standIn.charges.set(foreign.id, foreign);
+    await shop.deliver(forhoppSubject.webhook(charge, { secret: 'a guess' }));
     await shop.pass(1);
     expect(await degraded(shop)).toEqual([]);
-    expect(await metricsAt(shop, 0)).toMatchObject({
-      failing: 0,
-      unmatched_charges: 0,
-      rejected_webhooks: 0,
-    });
+    const metrics = { failing: 0, unmatched_charges: 1, rejected_webhooks: 1 };
+    expect(await metricsAt(shop, 0)).toMatchObject(metrics);
     shop.standIn.setDown(true);
     await shop.pass(15);
     expect(await degraded(shop)).toEqual(['it cannot be reached, or refuses us']);
