@@ -101,7 +101,7 @@ async function walk({ home, folder, chains, children, tell }: Walk): Promise<Fir
       await start(command, {}, /"msg":"ready"|\bready\b/);
     } else {
       const output = await run(command);
-      if (command.startsWith('cp config.example.json')) configure(folder, port, chains);
+      if (command.includes(' init ')) configure(folder, port, chains);
       if (command.includes(' merchant add ')) {
         const { id, api_key: key } = JSON.parse(output) as { id: string; api_key: string };
         known.push([/MERCHANT_ID/g, () => id], [/pk_\.\.\./g, () => key]);

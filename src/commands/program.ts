@@ -45,6 +45,15 @@ export function createProgram(exitWith: (code: number) => void): Command {
     'serve',
     'Watch the chains, serve the API and deliver webhooks, until SIGTERM or SIGINT.',
   ).action(async (options) => exitWith(await (await import('./serve.ts')).serve(options)));
+  onConfig(
+    program,
+    'init',
+    "Write a configuration and the operator's token; asks on a terminal what is not said.",
+  )
+    .option('--rpc <network=url...>', 'a node of a chain; again for each', [])
+    .option('--public-url <url>', 'where customers reach this service')
+    .option('--database <url>', 'sqlite:… or postgres://…; default a file beside the configuration')
+    .action(async (options) => (await import('./init.ts')).init(options));
   onConfig(program, 'check-config', 'Say whether the configuration is right, and what it does.', {
     json: true,
   })

@@ -69,7 +69,7 @@ function readFile(path: string): string {
   } catch (error) {
     const reason =
       (error as NodeJS.ErrnoException).code === 'ENOENT'
-        ? 'there is no such file; begin with a copy of config.example.json'
+        ? 'there is no such file; "depositd init" writes one'
         : reasonOf(error);
     throw new ConfigError([`${path}: cannot be read: ${reason}`]);
   }

@@ -29,7 +29,7 @@ function printedBlocks(): Block[] {
 const notRunHere: Readonly<Record<string, string>> = {
   'README.md npm ci && npm run demo': 'test/demo/demo.test.ts runs the demo',
   'README.md npm ci\n': 'test/install.test.ts',
-  'README.md cp config.example.json config.json': 'scripts/first-hour.ts walks the way of the README',
+  'README.md ./depositd init': 'scripts/first-hour.ts walks the way of the README',
   'README.md ./depositd merchant add': 'scripts/first-hour.ts',
   'README.md ./depositd address add': 'scripts/first-hour.ts',
   'README.md ./depositd webhook add': 'scripts/first-hour.ts',

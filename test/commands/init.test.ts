@@ -1,0 +1,68 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { testFolder } from '../support/databases.ts';
+import { depositd } from './support.ts';
+
+const nodes = [
+  '--rpc',
+  'bsc=https://a.example',
+  '--rpc',
+  'bsc=https://b.example/key',
+  '--rpc',
+  'tron=https://t.example',
+];
+
+function folder() {
+  const path = testFolder();
+  const config = join(path, 'config.json');
+  const init = (...args: string[]) => depositd('init', '-c', config, ...args);
+  return { config, env: join(path, '.env'), init };
+}
+
+test('init writes a configuration that is right, with a token that only its owner can read', async () => {
+  const { config, env, init } = folder();
+  const { code, stdout } = await init(...nodes, '--public-url', 'https://pay.example.com');
+  expect(code).toBe(0);
+  expect(stdout).toContain('check-config --online');
+  const { chains, publicUrl, adminToken } = loadConfig(config, {});
+  expect(publicUrl).toBe('https://pay.example.com');
+  expect(Object.values(chains).map((chain) => [chain?.network, chain?.rpc.map(({ url }) => url)])).toEqual([
+    ['bsc', ['https://a.example/', 'https://b.example/key']],
+    ['tron', [expect.stringContaining('https://t.example')]],
+  ]);
+  expect(readFileSync(env, 'utf8')).toBe(`DEPOSITD_ADMIN_TOKEN=${adminToken}\n`);
+  expect(adminToken).toMatch(/^[0-9a-f]{64}$/);
+  for (const path of [config, env]) expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(stdout).not.toContain(adminToken);
+});
+
+test('init overwrites neither a configuration nor a token', async () => {
+  const { config, env, init } = folder();
+  writeFileSync(env, 'OTHER=1\nDEPOSITD_ADMIN_TOKEN=chosen-by-hand-0123456789');
+  expect((await init(...nodes)).code).toBe(0);
+  expect(loadConfig(config, {}).adminToken).toBe('chosen-by-hand-0123456789');
+  const before = readFileSync(config, 'utf8');
+  const again = await init('--rpc', 'ethereum=https://c.example');
+  expect([again.code, again.stderr]).toEqual([
+    1,
+    expect.stringContaining('is there already, and stays as it is'),
+  ]);
+  expect(readFileSync(config, 'utf8')).toBe(before);
+});
+
+test.each([
+  [['--rpc', 'bsc'], 'expected <network>=<url>'],
+  [['--rpc', 'bsc=ftp://a.example'], 'chains.bsc.rpc'],
+  [['--rpc', 'bcs=https://a.example'], 'bcs'],
+  [[...nodes, '--public-url', 'pay.example.com'], 'publicUrl'],
+  [[...nodes, '--database', 'mysql://a'], 'database'],
+  [[], 'name a node for each chain'],
+])('init %j writes nothing, and says what is wrong', async (args, said) => {
+  const { config, env, init } = folder();
+  const { code, stderr } = await init(...args);
+  expect([1, 78]).toContain(code);
+  expect(stderr).toContain(said);
+  expect([config, env].map((path) => existsSync(path))).toEqual([false, false]);
+});
