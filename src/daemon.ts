@@ -152,6 +152,7 @@ async function start(
   const onEvents = () => notifier.wake();
 
   const alerts = startAlerts(config, { db, rates, holder: id, clock, log }, closers);
+  closers.push(() => alerts.stop());
   keep({ name: 'alerts', step: alerts.step, delay: () => alertEveryMs });
   const found = (network: Network, finding: RecheckFinding) => {
     metrics.recheckFound(network, finding);

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { reasonOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { takeLease } from '../storage/chains/leases.ts';
+import { releaseLease, takeLease } from '../storage/chains/leases.ts';
 import { inTransaction, isPostgres } from '../storage/database.ts';
 import { isStorageFault } from '../storage/faults.ts';
 import { type Alert, listOpenAlerts, pruneAlerts, saveAlert } from '../storage/operators/alerts.ts';
@@ -41,11 +41,14 @@ export type Alerts = {
   step(): Promise<void>;
   /** Something that happened in this process: told of at the next step. */
   note(finding: Finding): void;
+  /** Lets another process look at once, when no step runs any more. */
+  stop(): Promise<void>;
 };
 
 /** Of several processes on one database, one looks. */
 export function createAlerts({ db, config, facts, ways, holder, clock, log }: AlertsDeps): Alerts {
   const told = { ways, mute: config.alerts.mute, service: new URL(config.publicUrl).host };
+  const lease = { name: 'alerts', holder };
   const notices = createNotices(told);
   const outageNotices = createNotices(told);
   let waiting: Waiting = new Map();
@@ -55,7 +58,7 @@ export function createAlerts({ db, config, facts, ways, holder, clock, log }: Al
 
   async function isLeader(): Promise<boolean> {
     if (!isPostgres(db)) return true;
-    return inTransaction(db, (trx) => takeLease(trx, { name: 'alerts', holder, forMs: leaseMs }));
+    return inTransaction(db, (trx) => takeLease(trx, { ...lease, forMs: leaseMs }));
   }
 
   async function look(): Promise<void> {
@@ -120,6 +123,11 @@ export function createAlerts({ db, config, facts, ways, holder, clock, log }: Al
   return {
     note: (finding) => {
       if (noted.length < mostNoted) noted = [...noted, finding];
+    },
+    stop: async () => {
+      if (!isPostgres(db)) return;
+      // Without it the lease ends by itself.
+      await inTransaction(db, (trx) => releaseLease(trx, lease)).catch(() => {});
     },
     async step() {
       try {

@@ -179,6 +179,11 @@ describeDatabases('alerts', (openTestDb) => {
       await pass(15, other);
     }
     expect(sent()).toEqual(['alert.began pool_exhausted']);
+    // By the database's own clock the lease would last for a minute.
+    await alerts.stop();
+    set({});
+    await pass(300, other);
+    expect(sent()).toEqual(['alert.began pool_exhausted', 'alert.ended pool_exhausted']);
   });
 
   test('tells of a database that is away without it, and when it is back', async () => {
@@ -188,7 +193,7 @@ describeDatabases('alerts', (openTestDb) => {
     set(() => {
       throw away;
     });
-    const failing = { step: () => expect(alerts.step()).rejects.toThrow(away), note: alerts.note };
+    const failing = { ...alerts, step: () => expect(alerts.step()).rejects.toThrow(away) };
     await pass(45, failing);
     expect(sent()).toEqual([]);
     await pass(600, failing);
