@@ -234,6 +234,7 @@ async function start(
       watches.get(network)?.lookUp(request) ?? Promise.resolve({ kind: 'unclear' }),
     ...(sandbox === null ? {} : { askNode: sandbox.ask }),
     secrets,
+    failed: metrics.loopFailed,
     wakeNotifier: onEvents,
     codeLook: createCodeLook({ config, clock }),
     isStopping: () => stopping,

@@ -52,7 +52,14 @@ const atOnce = 100;
  * Tells open pages what becomes of their payments. One loop looks for what has changed, however many follow: by the
  * events, the deposits and the heads that were committed, by whatever process. It rests while nobody follows.
  */
-export function createFeed(deps: ReadDeps & { log: Logger; maxStreams: number; heartbeatMs?: number }): Feed {
+export function createFeed(
+  deps: ReadDeps & {
+    log: Logger;
+    maxStreams: number;
+    heartbeatMs?: number;
+    failed?: (loop: string) => void;
+  },
+): Feed {
   const { heartbeatMs = defaultHeartbeatMs } = deps;
   const followed = new Map<number, Followed>();
   let streams = 0;
@@ -73,6 +80,7 @@ export function createFeed(deps: ReadDeps & { log: Logger; maxStreams: number; h
       step,
       delay: () => (followed.size > 0 ? everyMs : heartbeatMs),
       log: deps.log,
+      ...(deps.failed === undefined ? {} : { failed: deps.failed }),
     });
     loop.wake();
     return () => leave(own, subscriber);

@@ -18,7 +18,12 @@ import { registerAssetRoutes } from './assets.ts';
 import { streamPayment } from './events.ts';
 import type { ReadToken } from './token.ts';
 
-export type CheckoutDeps = ReadDeps & { log: Logger; registry: Registry };
+export type CheckoutDeps = ReadDeps & {
+  log: Logger;
+  registry: Registry;
+  /** Counts a step that threw of a loop that the pages have. */
+  failed?: (loop: string) => void;
+};
 
 /** What payers see: their payment's page, and what it says as JSON. */
 export async function registerCheckoutRoutes(

@@ -31,6 +31,8 @@ export type ApiDeps = MerchantApiDeps &
     lookUp: LookUp;
     /** For the wallet of a sandbox. */
     askNode?: AskNode;
+    /** Counts a step of a loop that threw. */
+    failed?: (loop: string) => void;
     /** Whether the daemon is on its way down. */
     isStopping: () => boolean;
   };

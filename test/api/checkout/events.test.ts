@@ -128,6 +128,30 @@ test('a stream shows that it lives, and a daemon that stops ends every one and b
   expect(feed.subscribe(1, subscriber)).toBeNull();
 });
 
+test('a step of the streams that throws is counted, and tried again', async () => {
+  const db = await openTestSqlite();
+  const api = await openApiServer(db);
+  await create(api, await api.addMerchant());
+  const failures: string[] = [];
+  const feed = createFeed({
+    db,
+    config: api.config,
+    // A payment cannot be read for once.
+    clock: () => {
+      if (failures.length === 0) throw new Error('no clock');
+      return api.now();
+    },
+    log: silentLog,
+    maxStreams: 10,
+    failed: (loop) => failures.push(loop),
+  });
+  const got: string[] = [];
+  feed.subscribe(1, { send: () => got.push('snapshot'), beat: () => {}, end: () => {} });
+  await waitFor('the snapshot', () => got.length > 0);
+  expect(failures).toEqual(['checkout']);
+  await feed.stop();
+});
+
 test('a daemon that stops does not wait for the pages that are open', async () => {
   const api = await openApiServer(await openTestSqlite());
   const { payment_token: token } = await create(api, await api.addMerchant());
