@@ -225,7 +225,7 @@ async function liveIn(model: Model, given: History, seen: Seen): Promise<void> {
   checkReverted(model, before, grounds);
 }
 
-const runs = modelRuns(2);
+const runs = modelRuns(4);
 
 describeDatabases('S1, S4, I1, I2: at every moment of a random history', (openTestDb, kind) => {
   test(
