@@ -1,5 +1,6 @@
 import { createTransport } from 'nodemailer';
 import type { AlertsConfig, AlertWay } from '../config.ts';
+import { splitCredentials } from '../core/basic-auth.ts';
 import { reasonOf } from '../errors.ts';
 import { signPayload, signStandard } from '../notify/signature.ts';
 import { createOutbound, type Outbound, type OutboundCall } from '../outbound.ts';
@@ -45,13 +46,14 @@ type Post = { url: string; body: object; headers?: Record<string, string> };
 
 async function post(
   outbound: Outbound,
-  { url, body, headers = {} }: Post | SignedPost,
+  { url: given, body, headers = {} }: Post | SignedPost,
 ): Promise<string | null> {
+  const { url, headers: credentials } = splitCredentials(given);
   const bytes = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
   const call: OutboundCall = {
     method: 'POST',
     url,
-    headers: { 'content-type': 'application/json', ...headers },
+    headers: { 'content-type': 'application/json', ...credentials, ...headers },
     body: bytes,
     timeoutMs,
     maxBodyBytes: 2_048,

@@ -79,7 +79,16 @@ function summary(path: string, config: Config): string[] {
     `  listens on ${config.listen.host} port ${config.listen.port}, for customers ${config.publicUrl}`,
     `  database ${createScrubber([])(config.database)}${describeTls(config.database)}`,
     ...chains,
+    ...(isOpenToAll(config) ? [`  ${openToAll}`] : []),
   ];
+}
+
+const openToAll =
+  'publicUrl begins with http://: whoever is between a customer and this service can put their own address on the page';
+
+function isOpenToAll({ publicUrl, sandbox }: Config): boolean {
+  const { protocol, hostname } = new URL(publicUrl);
+  return protocol === 'http:' && !sandbox && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
 }
 
 /** Null also for SQLite. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseEnv } from 'node:util';
@@ -126,9 +126,12 @@ function keepToken(path: string, token: string): string {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
       throw new CommandError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
-  if (parseEnv(present)[tokenName] !== undefined) return `${path} holds a token of the operator already`;
+  const found = parseEnv(present)[tokenName] ?? '';
+  if (found !== '') return `${path} holds a token of the operator already`;
   const line = `${tokenName}=${token}\n`;
   const begin = present === '' || present.endsWith('\n') ? '' : '\n';
   writeFileSync(path, `${begin}${line}`, { mode: 0o600, flag: 'a' });
-  return `wrote the operator's token into ${path}, which only you can read`;
+  // One that was there may be meant for a group: a service's.
+  chmodSync(path, statSync(path).mode & 0o770);
+  return `wrote the operator's token into ${path}, which strangers on this machine cannot read`;
 }

@@ -1,10 +1,10 @@
 import type { ChainConfig, RpcEndpoint } from '../config.ts';
 import { parseAddress } from '../core/address.ts';
 import { type Asset, type CoinRate, knownCoins, parseCoin, parseCurrency } from '../core/assets.ts';
+import { splitCredentials } from '../core/basic-auth.ts';
 import { type KnownChain, knownChain, knownChains } from '../core/chains/known.ts';
 import { type ChainFamily, type Network, parseNetwork } from '../core/networks.ts';
 import type { CustomChainFile, KnownChainFile, RateFile } from './schema.ts';
-import { decodePercent } from './scrub.ts';
 
 type ChainFile = KnownChainFile | CustomChainFile;
 type TokenFile = CustomChainFile['tokens'][string];
@@ -104,14 +104,7 @@ export function recheckPaceMs({ recheckSeconds }: ChainConfig, rests: boolean): 
 
 function rpcEndpoint(entry: ChainFile['rpc'][number], chainHeaders: Record<string, string>): RpcEndpoint {
   const endpoint = typeof entry === 'string' ? { url: entry } : entry;
-  const url = new URL(endpoint.url);
-  const headers: Record<string, string> = {};
-  if (url.username !== '' || url.password !== '') {
-    const pair = `${decodePercent(url.username)}:${decodePercent(url.password)}`;
-    headers.authorization = `Basic ${Buffer.from(pair).toString('base64')}`;
-    url.username = '';
-    url.password = '';
-  }
+  const { url, headers } = splitCredentials(endpoint.url);
   // Header names are the same in any letter case; what is said for the node alone wins.
   for (const [name, value] of Object.entries({
     ...lowerCase(chainHeaders),
@@ -120,7 +113,7 @@ function rpcEndpoint(entry: ChainFile['rpc'][number], chainHeaders: Record<strin
     headers[name] = value;
   }
   return {
-    url: url.href,
+    url,
     headers,
     requestsPerSecond: endpoint.requestsPerSecond ?? null,
     requestsPerDay: endpoint.requestsPerDay ?? null,

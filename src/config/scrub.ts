@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import { decodePercent } from '../core/basic-auth.ts';
 import { secretsOfWays } from './alerts.ts';
 
 /** Shorter secrets would hide parts of ordinary words. */
@@ -64,13 +65,4 @@ function keysInUrl(text: string): string[] {
   const parts = [...url.pathname.split('/'), ...url.searchParams.values()];
   const keys = parts.filter((part) => part.length >= shortestKeyInUrl);
   return [url.password, decodePercent(url.password), ...keys];
-}
-
-/** Leaves a text alone in which a percent sign means nothing. */
-export function decodePercent(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

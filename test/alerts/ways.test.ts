@@ -68,6 +68,13 @@ describe('a webhook for alerts', () => {
     expect(id(await send(way, began))).toBe(id(first));
   });
 
+  test('with user and password in its URL sends them as a header', async () => {
+    const url = receiver.url('/alerts').replace('://', '://user:p%40ss@');
+    const { arrived } = await send({ type: 'webhook', url, secret: null }, began);
+    const authorization = `Basic ${Buffer.from('user:p@ss').toString('base64')}`;
+    expect(arrived).toMatchObject({ headers: { authorization } });
+  });
+
   test('without a secret is sent without a signature', async () => {
     const { answer, arrived } = await send({ type: 'webhook', url: receiver.url(), secret: null }, began);
     expect(answer).toBeNull();

@@ -79,6 +79,15 @@ describe('a wrong configuration', () => {
     expect(stdout).toContain('database postgres://127.0.0.1:1/…');
     expect(stdout).not.toMatch(new RegExp(`hunter2|${adminToken}`));
   });
+
+  test('says so where customers would be shown addresses over a connection that anybody can change', async () => {
+    const said = async (config: object) =>
+      (await commandHome({ ...offline, ...config }).run('check-config')).stdout.includes('http://: whoever');
+    expect(await said({ publicUrl: 'http://shop.example' })).toBe(true);
+    expect(await said({ publicUrl: 'https://shop.example' })).toBe(false);
+    expect(await said({ publicUrl: 'http://127.0.0.1:8080' })).toBe(false);
+    expect(await said({ publicUrl: 'http://shop.example', sandbox: true })).toBe(false);
+  });
 });
 
 describe('a merchant', () => {

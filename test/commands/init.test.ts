@@ -52,6 +52,17 @@ test('init overwrites neither a configuration nor a token', async () => {
   expect(readFileSync(config, 'utf8')).toBe(before);
 });
 
+test('init adds a token to a file that has none, or an empty one, and hides it from strangers', async () => {
+  for (const present of ['OTHER=1', 'DEPOSITD_ADMIN_TOKEN=\n']) {
+    const { config, env, init } = folder();
+    writeFileSync(env, present, { mode: 0o644 });
+    expect((await init(...nodes)).code).toBe(0);
+    expect(loadConfig(config, {}).adminToken).toMatch(/^[0-9a-f]{64}$/);
+    expect(readFileSync(env, 'utf8')).toContain(present);
+    expect(statSync(env).mode & 0o777).toBe(0o640);
+  }
+});
+
 test.each([
   [['--rpc', 'bsc'], 'expected <network>=<url>'],
   [['--rpc', 'bsc=ftp://a.example'], 'chains.bsc.rpc'],
