@@ -1,10 +1,11 @@
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError, reasonOf } from '../errors.ts';
 import { backUp, type RowCounts, restoreBackup, verifyBackup } from '../storage/backup.ts';
+import type { OwnFile } from '../storage/backup-target.ts';
 import { inTransaction, openDatabase } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { openSqlite } from '../storage/sqlite.ts';
@@ -15,14 +16,24 @@ import { actor, type CommandOptions } from './workplace.ts';
 /** Copies the database into a file, beside a running daemon. */
 export async function backup(file: string, options: CommandOptions): Promise<void> {
   const config = readConfig(options);
-  const counts = await backUp(sqlitePathOf(config, postgresBackup), file);
-  await noteBackup(sqlitePathOf(config, postgresBackup), counts);
+  const path = sqlitePathOf(config, postgresBackup);
+  const counts = await backUp(path, file, ownFiles(config, options));
+  await noteBackup(path, counts);
   tell(options, { file, tables: counts }, [`${file} is a backup, verified: ${summary(counts)}`]);
   if (options.json !== true && config.webhooks.secretKey === null) {
     say(
       `Keep ${join(config.dataFolder, 'depositd.key')} as well, apart from it: without it no webhook can be signed.`,
     );
   }
+}
+
+/** What a backup must not replace, besides the database. */
+function ownFiles({ dataFolder }: Config, { config }: CommandOptions): OwnFile[] {
+  return [
+    { path: join(dataFolder, 'depositd.key'), what: 'the sealing key' },
+    { path: config, what: 'the configuration' },
+    { path: join(dirname(resolve(config)), '.env'), what: 'the file of secrets beside the configuration' },
+  ];
 }
 
 /** For the alert when the next one does not come. The copy is good also where this cannot be written. */
@@ -43,14 +54,14 @@ async function noteBackup(path: string, counts: Record<string, number>): Promise
 export async function restore(file: string, options: CommandOptions & { check?: boolean }): Promise<void> {
   const config = readConfig(options);
   const path = sqlitePathOf(config, postgresRestore);
-  const counts = verifyBackup(file);
   if (options.check === true) {
+    const counts = verifyBackup(file);
     return tell(options, { file, tables: counts }, [`${file} can be restored: ${summary(counts)}`]);
   }
   const claim = await claimDaemon(config.database);
   try {
     const stamp = new Date(systemClock()).toISOString().replace(/[:.]/g, '-');
-    const kept = restoreBackup(file, path, stamp);
+    const { kept, counts } = await restoreBackup(file, path, stamp);
     const db = await openDatabase(config.database);
     try {
       const entry = { at: systemClock(), actor, action: 'database.restored', subject: 'database' };

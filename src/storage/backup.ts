@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import {
-  chmodSync,
   closeSync,
   constants,
   copyFileSync,
@@ -8,12 +7,14 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  realpathSync,
   renameSync,
   rmSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { CommandError, reasonOf } from '../errors.ts';
+import { backupTarget, type OwnFile } from './backup-target.ts';
 import { applicationId, whyNotOpened } from './sqlite.ts';
 
 /** The rows of each table. */
@@ -23,32 +24,52 @@ export type RowCounts = Record<string, number>;
 const growing = ['merchants', 'addresses', 'payments', 'deposits', 'audit_log'];
 
 /**
- * Copies a SQLite database into one file while others use it (SQLite's online backup), and verifies the copy. The file
- * is readable by its owner alone, and there is none until it is whole.
+ * Copies a SQLite database into one file while others use it, and verifies the copy. The file is readable by its owner
+ * alone, and there is none until it is whole. It may replace an earlier backup, and nothing else; least of all `ownFiles`.
  *
  * @throws CommandError when it cannot be read, written or verified.
  */
-export async function backUp(databasePath: string, file: string): Promise<RowCounts> {
-  const draft = draftOf(file);
+export async function backUp(
+  databasePath: string,
+  file: string,
+  ownFiles: readonly OwnFile[],
+): Promise<RowCounts> {
   try {
-    const source = new Sqlite(databasePath, { readonly: true, fileMustExist: true });
+    const target = backupTarget(file, databasePath, ownFiles);
+    const draft = draftOf(target);
     try {
-      const before = countRows(source);
-      closeSync(openSync(draft, 'wx', 0o600));
-      await source.backup(draft);
-      makeOneFile(draft);
-      const counts = verifyBackup(draft);
-      const lost = growing.filter((table) => (counts[table] ?? 0) < (before[table] ?? 0));
-      if (lost.length > 0) throw new CommandError(`the copy lacks rows of ${lost.join(', ')}`);
-      putInPlace(draft, file);
+      const counts = await copyDatabase(databasePath, draft);
+      // Copying takes its time, in which something may have come there.
+      backupTarget(file, databasePath, ownFiles);
+      putInPlace(draft, target);
       return counts;
     } finally {
-      source.close();
+      removeDatabase(draft);
     }
   } catch (error) {
     throw failure(`no backup was made in ${file}`, error);
+  }
+}
+
+/**
+ * With what is in its write-ahead log (SQLite's online backup), into one file; answers what is in the copy.
+ *
+ * @throws when it cannot be read or written, or when the copy is not whole.
+ */
+async function copyDatabase(path: string, draft: string): Promise<RowCounts> {
+  const source = new Sqlite(path, { readonly: true, fileMustExist: true });
+  try {
+    const before = countRows(source);
+    closeSync(openSync(draft, 'wx', 0o600));
+    await source.backup(draft);
+    makeOneFile(draft);
+    const counts = verifyBackup(draft);
+    const lost = growing.filter((table) => (counts[table] ?? 0) < (before[table] ?? 0));
+    if (lost.length > 0) throw new CommandError(`the copy lacks rows of ${lost.join(', ')}`);
+    flush(draft);
+    return counts;
   } finally {
-    removeDatabase(draft);
+    source.close();
   }
 }
 
@@ -80,33 +101,63 @@ export function verifyBackup(file: string): RowCounts {
 }
 
 /**
- * Puts a verified backup in the place of the database, which is kept beside it under the name that is answered (null:
- * there was none). No daemon may run meanwhile.
+ * Puts a copy of a backup in the place of the database, which is kept beside it under the name `kept` (null: there was
+ * none); `counts` is what is there now. No daemon may run meanwhile.
  *
  * @throws CommandError; then the database is as it was.
  */
-export function restoreBackup(file: string, databasePath: string, stamp: string): string | null {
+export async function restoreBackup(
+  file: string,
+  databasePath: string,
+  stamp: string,
+): Promise<{ kept: string | null; counts: RowCounts }> {
   verifyBackup(file);
-  const draft = draftOf(databasePath);
+  // SQLite keeps the log beside what a link leads to.
+  const place = existsSync(databasePath) ? realpathSync(databasePath) : databasePath;
+  const draft = draftOf(place);
   try {
-    mkdirSync(dirname(databasePath), { recursive: true, mode: 0o700 });
-    copyFileSync(file, draft);
-    chmodSync(draft, 0o600);
-    verifyBackup(draft);
-    const kept = existsSync(databasePath) ? `${databasePath}.before-restore-${stamp}` : null;
-    // With its log, which would else be read into the restored one. It is not opened: it may be damaged.
-    for (const ending of ['-wal', '-shm', '']) {
-      if (kept !== null && existsSync(databasePath + ending))
-        renameSync(databasePath + ending, kept + ending);
-      else rmSync(databasePath + ending, { force: true });
+    mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+    const counts = await copyDatabase(file, draft);
+    const aside = `${place}.before-restore-${stamp}`;
+    const kept = existsSync(place) ? aside : null;
+    try {
+      moveAside(place, aside);
+      putInPlace(draft, place);
+    } catch (error) {
+      putBack(aside, place);
+      throw error;
     }
-    putInPlace(draft, databasePath);
-    return kept;
+    return { kept, counts };
   } catch (error) {
     throw failure(`${file} was not restored`, error);
   } finally {
     removeDatabase(draft);
   }
+}
+
+/** Beside a SQLite file, what it lacks or must take back. */
+const logs = ['-wal', '-journal'];
+
+/**
+ * With its log, which would else be read into the next database of that name. A process that is killed here leaves the
+ * database beside its log, under the one name or the other. It is not opened: it may be damaged.
+ */
+function moveAside(path: string, aside: string): void {
+  for (const ending of logs.filter((one) => existsSync(path + one))) {
+    copyFileSync(path + ending, aside + ending);
+    flush(aside + ending);
+  }
+  if (existsSync(path)) renameSync(path, aside);
+  for (const ending of [...logs, '-shm']) rmSync(path + ending, { force: true });
+}
+
+/** A log that is still in its place is the whole one: its copy may have failed in the middle. */
+function putBack(aside: string, path: string): void {
+  for (const log of logs) {
+    if (existsSync(path + log)) rmSync(aside + log, { force: true });
+    else if (existsSync(aside + log)) renameSync(aside + log, path + log);
+  }
+  if (existsSync(aside)) renameSync(aside, path);
 }
 
 /** Beside it, so that it can be renamed. */
@@ -134,9 +185,8 @@ function countRows(file: Sqlite.Database): RowCounts {
   );
 }
 
-/** On the disk before it has its name, and the name on the disk before anybody relies on it. */
+/** The draft is on the disk before it has its name; the name is there before anybody relies on it. */
 function putInPlace(draft: string, path: string): void {
-  flush(draft);
   renameSync(draft, path);
   if (process.platform !== 'win32') flush(dirname(path));
 }

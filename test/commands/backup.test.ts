@@ -1,7 +1,22 @@
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
+import { backUp, restoreBackup } from '../../src/storage/backup.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { commandHome, offline, onChain, readAudit } from './support.ts';
 
@@ -67,6 +82,113 @@ test('what is no backup, or a damaged one, is refused and changes nothing', asyn
     stderr: expect.stringContaining('no backup was made in'),
   });
 }, 150_000);
+
+test('a backup replaces an earlier backup and nothing else: neither the database, under whatever name, nor anything beside it', async () => {
+  const home = commandHome();
+  const at = (name: string) => join(home.folder, name);
+  await home.run('merchant', 'add', 'Shop');
+  const earlier = at('backup.db');
+  expect((await home.run('backup', earlier)).code).toBe(0);
+  await home.run('merchant', 'add', 'Another shop');
+  expect(await home.run('backup', earlier)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('2 merchants'),
+  });
+
+  const daemon = new Sqlite(at('depositd.db'));
+  daemon.exec("update merchants set name = 'Shop' where name = 'Shop'");
+  copyFileSync(at('depositd.db'), at('in-use.db'));
+  copyFileSync(earlier, at('with-log.db'));
+  writeFileSync(at('with-log.db-wal'), '');
+  new Sqlite(at('other.db')).exec('create table t (x)').close();
+  for (const name of ['depositd.key', '.env', 'notes.txt', 'depositd.db.lock']) writeFileSync(at(name), '');
+  mkdirSync(at('folder'));
+  symlinkSync(at('depositd.db'), at('link.db'));
+  linkSync(at('depositd.db'), at('hard-link.db'));
+  symlinkSync(home.folder, at('folder-link'));
+  symlinkSync(at('depositd.db-journal'), at('dangling.db'));
+
+  const before = contentOf(home.folder);
+  const refused = [
+    ['depositd.db', 'the database itself'],
+    ['folder/../depositd.db', 'the database itself'],
+    ['folder-link/depositd.db', 'the database itself'],
+    ['link.db', 'the database itself'],
+    ['hard-link.db', 'the database itself'],
+    ['depositd.db-wal', 'a part of the database'],
+    ['depositd.db-shm', 'a part of the database'],
+    ['depositd.db-journal', 'a part of the database'],
+    ['depositd.db.lock', 'the lock of the database'],
+    ['depositd.key', 'the sealing key'],
+    ['folder-link/config.json', 'the configuration'],
+    ['.env', 'the file of secrets beside the configuration'],
+    ['dangling.db', 'a link that leads nowhere'],
+    ['notes.txt', 'no backup of depositd'],
+    ['other.db', 'no backup of depositd'],
+    ['in-use.db', 'a database in use, not a backup'],
+    ['with-log.db', 'with-log.db-wal is in the way'],
+    ['folder', 'a folder'],
+  ] as const;
+  for (const [name, why] of refused) {
+    const { code, stdout, stderr } = await home.run('backup', `${home.folder}/${name}`);
+    expect({ code, stdout }, name).toEqual({ code: 1, stdout: '' });
+    expect(stderr, name).toMatch(/^depositd: no backup was made in [^\n]+\n$/);
+    expect(stderr, name).toContain(why);
+  }
+  expect(contentOf(home.folder)).toEqual(before);
+  daemon.close();
+
+  mkdirSync(at('volume'));
+  renameSync(at('depositd.db'), at('volume/real.db'));
+  rmSync(at('link.db'));
+  symlinkSync(at('volume/real.db'), at('link.db'));
+  // Where SQLite writes the log of link.db.
+  await expect(backUp(at('link.db'), at('volume/real.db-wal'), [])).rejects.toThrow('a part of the database');
+  await expect(backUp(at('link.db'), at('link.db.lock'), [])).rejects.toThrow('the lock of the database');
+}, 150_000);
+
+test('what is only in the write-ahead log of a file is restored with it, also from what a restore moved aside', async () => {
+  const home = commandHome();
+  const at = (name: string) => join(home.folder, name);
+  await home.run('merchant', 'add', 'Shop');
+  expect((await home.run('backup', at('backup.db'))).code).toBe(0);
+  // A daemon that was killed leaves its newest changes in the log alone.
+  const daemon = new Sqlite(at('depositd.db'));
+  daemon.pragma('wal_autocheckpoint = 0');
+  daemon.exec("insert into merchants (id, name, created_at) values ('me_logged', 'Logged', 1)");
+  for (const ending of ['', '-wal']) copyFileSync(at('depositd.db') + ending, at('killed.db') + ending);
+  daemon.close();
+  for (const ending of ['', '-wal']) copyFileSync(at('killed.db') + ending, at('depositd.db') + ending);
+
+  const merchants = async () => {
+    const { data } = await home.runJson<{ data: { name: string }[] }>('merchant', 'list');
+    return data.map(({ name }) => name).sort();
+  };
+  const before = contentOf(home.folder);
+  // The name for the database is short enough, that for its log is not.
+  const long = 'x'.repeat(255 - 'depositd.db.before-restore-'.length);
+  await expect(restoreBackup(at('backup.db'), at('depositd.db'), long)).rejects.toThrow('was not restored');
+  expect(contentOf(home.folder)).toEqual(before);
+
+  const { kept } = await home.runJson<{ kept: string }>('restore', at('backup.db'));
+  expect(await merchants()).toEqual(['Shop']);
+  expect((await home.run('restore', kept)).stdout).toContain('is restored: 2 merchants');
+  expect(await merchants()).toEqual(['Logged', 'Shop']);
+  await home.runJson('restore', at('backup.db'));
+  expect(await home.runJson('restore', at('killed.db'))).toMatchObject({ tables: { merchants: 2 } });
+  expect(await merchants()).toEqual(['Logged', 'Shop']);
+}, 150_000);
+
+/** What a folder holds, by name. */
+function contentOf(folder: string): Record<string, string> {
+  return Object.fromEntries(
+    readdirSync(folder)
+      .sort()
+      .map((name) => join(folder, name))
+      .filter((path) => lstatSync(path).isFile())
+      .map((path) => [path, createHash('sha256').update(readFileSync(path)).digest('hex')]),
+  );
+}
 
 test('of PostgreSQL it is said which tools do it', async () => {
   const home = commandHome({ ...offline, database: 'postgres://me:hunter2hunter2@127.0.0.1:1/pay' });
