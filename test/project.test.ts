@@ -141,11 +141,10 @@ const neverOne = [
   'src/api/http/body.ts: deepest',
   'src/api/merchant/payment-request.ts: metadataKeys',
   'src/core/gaps.ts: longestGap',
-  'src/core/labels.ts: longestLabel',
+  'src/core/labels.ts: longest',
   'src/core/user.ts: longestPassword',
   'src/core/user.ts: shortestPassword',
   'src/demo/stage.ts: addressesPerNetwork',
-  'src/notify/endpoints.ts: mostDescription',
 ];
 
 type Import = { file: string; target: string };

@@ -12,7 +12,7 @@ type ChainOptions = CommandOptions & { network: Network; reason: string };
 
 /** Lets a stopped chain go on with the branch that its nodes show. */
 export async function chainAcceptFork(options: ChainOptions): Promise<void> {
-  const reason = reasonOf(options);
+  const { reason } = options;
   await atWork(options, (workplace) =>
     withSource(workplace, options.network, async (deps) => {
       const { from, forkPoint, disconnected, settled } = await acceptFork(
@@ -49,8 +49,7 @@ export async function chainAcceptFork(options: ChainOptions): Promise<void> {
 export async function chainSetCursor(
   options: ChainOptions & { height: number; skip?: boolean },
 ): Promise<void> {
-  const { network, height, skip = false } = options;
-  const reason = reasonOf(options);
+  const { network, height, reason, skip = false } = options;
   await atWork(options, (workplace) =>
     withSource(workplace, network, async (deps) => {
       const decision = { height, skip, actor, reason };
@@ -70,11 +69,6 @@ export async function chainSetCursor(
 
 /** How long nodes may take in all, ms. */
 const timeoutMs = 120_000;
-
-function reasonOf({ reason }: ChainOptions): string {
-  if (reason.trim() === '') throw new CommandError('--reason: say why, for the audit log');
-  return reason.trim();
-}
 
 async function withSource<T>(
   { config, db, clock }: Workplace,

@@ -113,15 +113,23 @@ export function noPayment(number: string): CommandError {
   return new CommandError(`there is no payment ${JSON.stringify(number.slice(0, 60))}`);
 }
 
+function printFields(fields: Record<string, string | number | boolean | null>): void {
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== null && value !== '') print(`${name.replaceAll('_', ' ').padEnd(24)}${value}`);
+  }
+}
+
 function show(view: PaymentView, options: CommandOptions): void {
   const payment = presentToOperator(view);
   if (options.json) {
     printJson(payment);
     return;
   }
-  const { deposits, metadata, ...fields } = payment;
-  for (const [name, value] of Object.entries(fields)) {
-    if (value !== null && value !== '') print(`${name.replaceAll('_', ' ').padEnd(24)}${value}`);
+  const { deposits, metadata, price, provider, ...fields } = payment;
+  printFields({ ...fields, price: `${price.amount} ${price.currency}` });
+  if (provider !== null) {
+    print('');
+    printFields(provider);
   }
   if (deposits.length === 0) return;
   print('');

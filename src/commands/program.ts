@@ -1,10 +1,11 @@
 import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
 import type { TxHash } from '../core/chain.ts';
 import { eventTypes } from '../core/events.ts';
+import { textFault } from '../core/labels.ts';
 import { type Network, parseNetwork } from '../core/networks.ts';
 import { depositRoles, paymentStatuses } from '../core/payment.ts';
 import { userRoles } from '../core/user.ts';
-import { ConfigError, DepositdError, reasonOf } from '../errors.ts';
+import { CommandError, ConfigError, DepositdError, reasonOf } from '../errors.ts';
 import { programVersion } from '../version.ts';
 import { say } from './output.ts';
 
@@ -176,12 +177,12 @@ function addChainCommands(program: Command): void {
     },
   )
     .requiredOption('--network <name>', 'the chain', readNetwork)
-    .requiredOption('--reason <text>', 'why, for the audit log')
+    .requiredOption('--reason <text>', 'why, for the audit log', readReason)
     .action(async (options) => (await import('./chain.ts')).chainAcceptFork(options));
   onConfig(chain, 'set-cursor', 'Read on from another block.', { json: true })
     .requiredOption('--network <name>', 'the chain', readNetwork)
     .requiredOption('--height <height>', 'the block up to which everything counts as read', readHeight)
-    .requiredOption('--reason <text>', 'why, for the audit log')
+    .requiredOption('--reason <text>', 'why, for the audit log', readReason)
     .option('--skip', 'go forwards, and never read the blocks between')
     .action(async (options) => (await import('./chain.ts')).chainSetCursor(options));
 }
@@ -203,6 +204,21 @@ function readBlockSeconds(text: string): number {
   if (seconds >= 0.1 && seconds <= 60) return seconds;
   throw new InvalidArgumentError('Expected a number from 0.1 to 60.');
 }
+
+/** By the rules of the API's texts. What was given is not repeated: it may spoil the terminal. */
+function readText(option: string, longest: number): (text: string) => string {
+  return (text) => {
+    const fault = text.trim() === '' ? 'it is empty' : textFault(text.trim(), longest);
+    if (fault !== null) throw new CommandError(`${option}: ${fault}`);
+    return text.trim();
+  };
+}
+
+/** As long as the API takes the reasons of operators. */
+const readReason = readText('--reason', 500);
+
+/** What a provider is told, or held against what it tells. */
+const readRefundReason = readText('--reason', 200);
 
 function readCount(text: string): number {
   const count = Number(text);
@@ -279,7 +295,6 @@ const listLength = () =>
 
 function addPaymentCommands(program: Command): void {
   const payment = group(program, 'payment', 'Payments: what customers were asked for, and what came.');
-  const reason = ['--reason <text>', 'why, for the audit log'] as const;
   onConfig(payment, 'list', 'List payments, newest first.', { json: true })
     .option('--merchant <id>', 'of one merchant')
     .addOption(new Option('--status <name>', 'in one state').choices(paymentStatuses))
@@ -290,7 +305,7 @@ function addPaymentCommands(program: Command): void {
     async (number, options) => (await import('./payment.ts')).paymentShow(number, options),
   );
   onConfig(payment, 'accept <number>', 'Take what came, late or too little, as enough.', { json: true })
-    .requiredOption(...reason)
+    .requiredOption('--reason <text>', 'why, for the audit log', readReason)
     .action(async (number, options) => (await import('./payment.ts')).paymentAccept(number, options));
   onConfig(payment, 'cancel <number>', 'Cancel a payment for which nothing has come yet.', {
     json: true,
@@ -320,7 +335,7 @@ function addProviderCommands(program: Command): void {
   );
   onConfig(provider, 'refund <payment-number>', 'Refund a payment, or a part of it.', json)
     .option('--amount <decimal>', 'a part, in its currency; default: what is left of the whole')
-    .requiredOption('--reason <text>', 'why, for the provider and the audit log')
+    .requiredOption('--reason <text>', 'why, for the provider and the audit log', readRefundReason)
     .action(async (number, options) => (await import('./provider.ts')).providerRefund(number, options));
   onConfig(
     provider,
@@ -333,8 +348,8 @@ function addProviderCommands(program: Command): void {
         .choices(['succeeded', 'failed'])
         .makeOptionMandatory(),
     )
-    .option('--provider-refund <id>', 'its id at the provider')
-    .requiredOption('--reason <text>', 'how you know, for the audit log')
+    .option('--provider-refund <id>', 'its id at the provider', readText('--provider-refund', 100))
+    .requiredOption('--reason <text>', 'how you know, for the audit log', readRefundReason)
     .action(async (name, id, options) =>
       (await import('./provider.ts')).providerSettleRefund(name, id, options),
     );
@@ -361,7 +376,7 @@ function addDepositCommands(program: Command): void {
   })
     .addArgument(new Argument('<deposit-id>', 'as "deposit list" shows it').argParser(readRowId))
     .argument('<payment-number>')
-    .requiredOption('--reason <text>', 'why, for the audit log')
+    .requiredOption('--reason <text>', 'why, for the audit log', readReason)
     .action(async (id, number, options) => (await import('./deposit.ts')).depositAttach(id, number, options));
 }
 

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { defaultEventTypes, type EventType, eventTypes } from '../core/events.ts';
+import { textFault } from '../core/labels.ts';
+import { privateKeyIn, privateKeyRefusal } from '../core/private-keys.ts';
 import type { Trx } from '../storage/schema.ts';
 import {
   addEndpoint,
@@ -52,9 +54,10 @@ export function checkEndpoint(
       (name) => `${JSON.stringify(name)} is no event; there are ${eventTypes.join(', ')}`,
     );
   }
-  if ((change.description ?? '').length > mostDescription) {
-    faults.description = [`must not be longer than ${mostDescription} characters`];
-  }
+  const described = change.description ?? '';
+  const secret = privateKeyIn(described);
+  const fault = secret === null ? textFault(described, mostDescription) : privateKeyRefusal(secret);
+  if (fault !== null) faults.description = [fault];
   const wrongHeaders = findHeaderFaults(change.headers ?? {}, headerPrefix);
   if (wrongHeaders.length > 0) faults.headers = wrongHeaders;
   return Object.keys(faults).length === 0 ? null : faults;

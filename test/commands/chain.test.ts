@@ -43,7 +43,7 @@ test('chain accept-fork beside a running daemon lets a stopped chain go on, and 
   expect(home.logs).toContainEqual(expect.objectContaining({ level: 'fatal', msg: 'finality violated' }));
   expect(await home.run('chain', 'accept-fork', '--network', 'bsc', '--reason', ' ')).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('say why'),
+    stderr: expect.stringContaining('--reason: it is empty'),
   });
 
   const accepted = await home.runJson<{ from: number; payments: object[] }>(

@@ -28,10 +28,9 @@ test('payments are listed, shown and cancelled, and what cannot be done says why
   const numbers = [second, first].map(({ paymentNumber }) => `"${paymentNumber}"`);
   expect(await report('--merchant', shop.merchantId)).toEqual([title, ...numbers]);
   expect(await report('--semicolon', '--since', '2100-01-01')).toEqual([title]);
-  expect(await home.run('payment', 'show', first.paymentNumber)).toMatchObject({
-    code: 0,
-    stdout: expect.stringContaining(first.address),
-  });
+  const shown = await home.run('payment', 'show', first.paymentNumber);
+  expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining(first.address) });
+  expect(shown.stdout).toMatch(/^price {19}\d+\.\d\d [A-Z]{3}$/m);
   expect(await home.runJson('payment', 'cancel', first.paymentNumber)).toMatchObject({ status: 'cancelled' });
   expect(await home.run('payment', 'cancel', first.paymentNumber)).toMatchObject({
     code: 1,
@@ -52,4 +51,38 @@ test('payments are listed, shown and cancelled, and what cannot be done says why
     actor: 'cli',
     detail: { payment: first.paymentNumber },
   });
+}, 120_000);
+
+test('a text for the audit log is held to the rules of the API, and one that is refused is not repeated', async () => {
+  const home = commandHome();
+  const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+  const settle = ['provider', 'settle-refund', 'cards', 're_1', '--status', 'failed'];
+  const commands = [
+    ['payment', 'accept', '1', '--reason'],
+    ['deposit', 'attach', '1', '1', '--reason'],
+    ['chain', 'accept-fork', '--network', 'bsc', '--reason'],
+    ['chain', 'set-cursor', '--network', 'bsc', '--height', '1', '--reason'],
+    ['provider', 'refund', '1', '--reason'],
+    [...settle, '--reason'],
+    [...settle, '--reason', 'known', '--provider-refund'],
+    ['webhook', 'add', 'https://shop.example/hook', '--merchant', id, '--description'],
+    ['merchant', 'add'],
+    ['user', 'add'],
+    ['address', 'add', '--merchant', id, '--network', 'bsc', `0x${'1'.repeat(40)}`, '--label'],
+  ];
+  for (const command of commands) {
+    for (const text of ['all \u001b[2Jgone', 'two\nlines', 'half \ud800', 'x'.repeat(501)]) {
+      const { code, stderr } = await home.run(...command, text);
+      expect(code, command.join(' ')).toBe(1);
+      expect(stderr, command.join(' ')).toMatch(/characters|letters/);
+      expect(stderr, command.join(' ')).not.toContain(text);
+    }
+  }
+  for (const command of commands.slice(0, 7)) {
+    expect(await home.run(...command, ' '), command.join(' ')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('it is empty'),
+    });
+  }
+  expect((await readAudit(home.folder)).map(({ action }) => action)).toEqual(['merchant.added']);
 }, 120_000);

@@ -81,6 +81,10 @@ describe('providers on the command line', () => {
     ).toBe(1);
     expect(charge.refunds.map(({ amount }) => amount)).toEqual([2000]);
     expect((await readAudit(home.folder)).map(({ action }) => action)).toContain('payment.refunded');
+    const { stdout: shown } = await home.run('payment', 'show', payment.payment_number);
+    expect(shown).toMatch(/^price +50\.00 USD$/m);
+    expect(shown).toMatch(/^refunded +20\.00$/m);
+    expect(shown).not.toContain('[object');
 
     const list = await home.runJson<{ data: { name: string; mode: string }[] }>('provider', 'list');
     expect(list.data).toMatchObject([

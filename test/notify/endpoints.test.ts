@@ -36,6 +36,7 @@ describe('what an endpoint may be', () => {
     expect(faults?.events).toHaveLength(2);
     expect(faults?.events?.[0]).toMatch(/"payment\.paid" is no event; there are payment\.confirmed, /);
     expect(faults?.description?.[0]).toMatch(/500 characters/);
+    expect(checkEndpoint({ description: 'two\nlines' }, rules([]))).toHaveProperty('description');
     expect(checkEndpoint({ url: 'http://10.0.0.1/' }, rules(['10.0.0.0/8']))).toBeNull();
     expect(checkEndpoint({}, rules([]))).toBeNull();
   });

@@ -4,6 +4,7 @@ import { type Currency, parseCurrency } from '../../core/assets.ts';
 import { knownChain } from '../../core/chains/known.ts';
 import { chargeStatuses } from '../../core/charge.ts';
 import { sessionStatuses } from '../../core/checkout-session.ts';
+import { isPlainText } from '../../core/labels.ts';
 import { type Network, networkPattern, parseNetwork } from '../../core/networks.ts';
 import { paymentReasons, paymentStatuses } from '../../core/payment.ts';
 import { privateKeyIn, privateKeyRefusal } from '../../core/private-keys.ts';
@@ -218,20 +219,15 @@ export function listOf<T extends z.ZodType>(item: T) {
   });
 }
 
-const controlCharacters = /[\p{Cc}\u2028\u2029]/u;
-
-/** The same for the documents, whose readers may know no classes of Unicode. */
+/** What `isPlainText` refuses, for the documents, whose readers may know no classes of Unicode. */
 const control = '\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029';
 
-/** A text that is stored as it is: databases refuse NUL and lone surrogates, and control characters spoil logs. */
+/** A text that is stored as it is. */
 export function plainText(longest: number) {
   return z
     .string()
     .max(longest)
-    .refine(
-      (text) => text.isWellFormed() && !controlCharacters.test(text),
-      'control characters are not allowed',
-    )
+    .refine(isPlainText, 'control characters are not allowed')
     .meta({ pattern: `^[^${control}]*$` });
 }
 
