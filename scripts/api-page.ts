@@ -12,7 +12,7 @@ Answers may get more fields in time; what is sent may have only those that are l
 A path works without its last slash. Lists take \`cursor\`, the \`next_cursor\` of the page before, which is null on the last one.
 
 A fault is answered in one of three shapes: \`{"errors": {"<field>": ["…"]}}\` (400), \`{"error": "…", "code": "…"}\` where a program may want to tell
-faults apart, else \`{"detail": "…"}\`.
+faults apart, else \`{"detail": "…"}\`. NUL (U+0000) is refused everywhere but within \`metadata\`.
 `;
 
 /** The reference page, in Markdown. */

@@ -3,7 +3,8 @@ import { privateKeyIn, privateKeyRefusal } from './private-keys.ts';
 /** Longest name of a merchant and label of an address, in characters. */
 export const longestLabel = 200;
 
-const controlCharacters = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
+/** Also those that turn the direction of what follows: they make a name look like another. */
+const controlCharacters = /[\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]/u;
 
 /** Whether a text may be stored as it is: databases refuse NUL and lone surrogates, and control characters spoil logs. */
 export function isPlainText(text: string): boolean {

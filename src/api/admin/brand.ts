@@ -6,22 +6,19 @@ import { changeMerchantBrand } from '../../payments/merchants.ts';
 import { findMerchantBrand, type MerchantBrand } from '../../storage/operators/brands.ts';
 import type { Db } from '../../storage/schema.ts';
 import { fieldErrors } from '../http/errors.ts';
-import { bodyErrors, refusePrivateKey } from '../merchant/schemas.ts';
+import { bodyErrors, plainText, refusePrivateKey } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { merchantPath, requireMerchantInUse } from './paths.ts';
 
 const expectedPage = 'expected the URL of a page, or nothing';
 
-const webUrl = z
-  .string()
-  .max(2048)
+const webUrl = plainText(2048)
   .regex(/^$|^https?:\/\/\S+$/i, { error: expectedPage })
   .refine((value) => value === '' || URL.canParse(value), { error: expectedPage });
 
-const email = z
-  .string()
-  .max(254)
-  .regex(/^$|^[^\s@<>"?&]+@[^\s@<>"?&]+$/, { error: 'expected an e-mail address, or nothing' });
+const email = plainText(254).regex(/^$|^[^\s@<>"?&]+@[^\s@<>"?&]+$/, {
+  error: 'expected an e-mail address, or nothing',
+});
 
 const brandSchema = z.object({
   id: z.string(),
@@ -45,7 +42,7 @@ export function registerBrandRoutes(api: Api, { db, clock }: { db: Db; clock: Cl
       description: 'What is not given stays as it is.',
       params: merchantPath,
       body: z.strictObject({
-        display_name: z.string().trim().max(80).superRefine(refusePrivateKey).optional(),
+        display_name: plainText(80).trim().superRefine(refusePrivateKey).optional(),
         logo: z
           .base64()
           .max(Math.ceil(largestLogo / 3) * 4)

@@ -21,7 +21,7 @@ import { registerHealthRoutes } from './health.ts';
 import { createLimiter } from './limits.ts';
 import { countRequests } from './metrics.ts';
 import { createMissingRoute } from './missing-route.ts';
-import { validatorCompiler } from './validation.ts';
+import { refuseNul, validatorCompiler } from './validation.ts';
 
 export type ApiDeps = MerchantApiDeps &
   AdminDeps & {
@@ -92,6 +92,8 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     await openLimit(request, reply);
     missing(request);
   });
+  // After a route has let the caller in, and before its schema is asked.
+  api.addHook('preValidation', refuseNul);
 
   await api.register(async (routes: Api) => registerHealthRoutes(routes, deps));
   await api.register(async (routes: Api) => registerMerchantApi(routes, deps, limiter), {

@@ -1,7 +1,7 @@
-import type { FastifySchemaCompiler } from 'fastify';
+import type { FastifyRequest, FastifySchemaCompiler } from 'fastify';
 import type { z } from 'zod';
 import { counted } from '../../core/plural.ts';
-import { fieldErrors, type HttpError } from './errors.ts';
+import { fieldErrors, type HttpError, notFound } from './errors.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -96,4 +96,38 @@ function kindOf(value: unknown): string {
     default:
       return 'an object';
   }
+}
+
+const nulFault = 'control characters such as NUL are not allowed';
+
+/**
+ * Refuses NUL (U+0000) in whatever a caller sends, before a route looks at it: PostgreSQL takes it in no text, not even to
+ * compare, and what SQLite takes could not be copied to PostgreSQL. `metadata` may hold it: it is kept as JSON, which
+ * escapes it. Raw bytes (a provider's webhook) are not read here.
+ *
+ * @throws HttpError 404 for a path, else 400 with the fields.
+ */
+export async function refuseNul({ params, query, body }: FastifyRequest): Promise<void> {
+  if (hasNul(params)) throw notFound();
+  const faults = [...fieldsWithNul(query, 'query'), ...fieldsWithNul(body, 'body')];
+  if (faults.length > 0) throw fieldErrors(faults.map((field) => [field, nulFault]));
+}
+
+/** Their names; `whole` where no single field is to blame, or its name is the fault. */
+function fieldsWithNul(part: unknown, whole: string): string[] {
+  if (typeof part !== 'object' || part === null || Array.isArray(part) || ArrayBuffer.isView(part))
+    return hasNul(part) ? [whole] : [];
+  // A form is read as a map.
+  const fields: [string, unknown][] = part instanceof Map ? [...part] : Object.entries(part);
+  return fields.flatMap(([name, value]) => {
+    if (name.includes('\0')) return [whole];
+    return name !== 'metadata' && hasNul(value) ? [name] : [];
+  });
+}
+
+/** Also in names. What is read from JSON is not nested deeper than `parseJsonBody` lets it. */
+function hasNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false;
+  return Object.entries(value).some(([name, child]) => name.includes('\0') || hasNul(child));
 }

@@ -220,7 +220,7 @@ export function listOf<T extends z.ZodType>(item: T) {
 }
 
 /** What `isPlainText` refuses, for the documents, whose readers may know no classes of Unicode. */
-const control = '\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029';
+const control = '\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069';
 
 /** A text that is stored as it is. */
 export function plainText(longest: number) {

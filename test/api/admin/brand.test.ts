@@ -46,6 +46,12 @@ test.each([
   ['support_url', { support_url: 'javascript:alert(1)' }],
   ['support_email', { support_email: 'me' }],
   ['display_name', { display_name: 'x'.repeat(81) }],
+  ['display_name', { display_name: 'a\u0007b' }],
+  ['display_name', { display_name: '\u202eskooB xoF' }],
+  ['display_name', { display_name: 'Fox\u2066' }],
+  ['display_name', { display_name: 'Fox\ud800' }],
+  ['support_url', { support_url: 'https://fox.example/\u0000' }],
+  ['support_email', { support_email: 'a\u0000@b' }],
   ['color', { color: '#000000' }],
 ])('a wrong %s is refused and nothing is stored', async (field, json) => {
   const api = await openApiServer(await openTestSqlite());
