@@ -16,9 +16,11 @@ import {
   revokeKey,
   revokeKeysOf,
 } from '../storage/operators/merchants.ts';
+import { endSessionsOf } from '../storage/operators/user-sessions.ts';
+import { disableUser, listUsers } from '../storage/operators/users.ts';
 import { listDerivedPools, removeDerivedPool } from '../storage/pool/derived-pools.ts';
 import { retireAddressesOf } from '../storage/pool/retire.ts';
-import type { Db } from '../storage/schema.ts';
+import type { Db, Trx } from '../storage/schema.ts';
 import { deleteEndpoint, listEndpoints } from '../storage/webhooks/endpoints.ts';
 
 /*
@@ -98,7 +100,8 @@ export type RemoveOutcome =
 
 /**
  * Takes a merchant out of use: its keys are revoked, its addresses retired, its derived pools and webhook endpoints
- * removed. What was paid stays in the books, and late money is still seen. `force`: also where there is more than keys.
+ * removed, its users disabled. What was paid stays in the books, and late money is still seen. `force`: also where there is
+ * more than keys.
  */
 export async function removeMerchant(
   { db, clock }: Deps,
@@ -118,6 +121,7 @@ export async function removeMerchant(
       }
       await retireAddressesOf(trx, merchantId);
       for (const { id } of await listEndpoints(trx, merchantId)) await deleteEndpoint(trx, id, at);
+      await disableUsersOf(trx, { merchantId, at, actor });
       // Now that nobody can lock an address any more: whoever was about to has done so and is counted, or gets none.
       const open = await countOpenPayments(trx, merchantId);
       if (open > 0) {
@@ -130,6 +134,18 @@ export async function removeMerchant(
   } catch (error) {
     if (error instanceof Refusal) return { outcome: 'not_removable', why: error.message };
     throw error;
+  }
+}
+
+/** There is nothing left that they may see. */
+async function disableUsersOf(
+  trx: Trx,
+  { merchantId, ...by }: { merchantId: string; at: number; actor: string },
+): Promise<void> {
+  for (const { id, name, ...user } of await listUsers(trx)) {
+    if (user.merchantId !== merchantId || !(await disableUser(trx, id, by.at))) continue;
+    await endSessionsOf(trx, id);
+    await recordAudit(trx, { ...by, action: 'user.disabled', subject: id, detail: { name } });
   }
 }
 

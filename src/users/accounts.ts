@@ -167,10 +167,10 @@ export async function ownPasswordFault(
 ): Promise<string | null> {
   const account = `own ${session.userId}`;
   if (attempts.wait(account, session.address) !== null) return 'too many attempts failed; try again later';
-  attempts.failed(account, session.address);
+  const attempt = attempts.begin(account, session.address);
   const user = await getUser(db, session.userId);
   if (!(await verifyPassword(password, user?.password ?? null))) return 'this is not your password';
-  attempts.succeeded(account, session.address);
+  attempt.succeeded();
   return null;
 }
 

@@ -12,8 +12,16 @@ const most = 10_000;
 export type Attempts = {
   /** Seconds to wait before a password is looked at again; null: none. */
   wait(account: string, address: string): number | null;
-  failed(account: string, address: string): void;
-  succeeded(account: string, address: string): void;
+  /** Counts a try before it is looked at: of many that come at once, no more are made than of those that come one by one. */
+  begin(account: string, address: string): Attempt;
+};
+
+/** A try that counts as failed until one of these is called. */
+export type Attempt = {
+  /** Nothing was wrong with it. What failed from elsewhere, or for another account from here, still counts. */
+  takeBack(): void;
+  /** The account's owner is here: what failed from this address for this account is forgotten too. */
+  succeeded(): void;
 };
 
 /**
@@ -36,6 +44,14 @@ export function createAttempts(clock: Clock): Attempts {
     }
   }
 
+  /** One failure of that moment. */
+  function forget(key: string, at: number): void {
+    const times = failures.get(key) ?? [];
+    const index = times.indexOf(at);
+    if (index >= 0) times.splice(index, 1);
+    if (times.length === 0) failures.delete(key);
+  }
+
   const keysOf = (account: string, address: string) =>
     [
       [`both ${address} ${account}`, limits.both],
@@ -53,13 +69,21 @@ export function createAttempts(clock: Clock): Attempts {
       const longest = Math.max(...waits);
       return longest > 0 ? Math.ceil(longest / 1000) : null;
     },
-    failed(account, address) {
+    begin(account, address) {
       if (failures.size >= most) forgetOld();
-      for (const [key, limit] of keysOf(account, address))
-        failures.set(key, [...recent(key), clock()].slice(-limit));
-    },
-    succeeded(account, address) {
-      failures.delete(`both ${address} ${account}`);
+      const at = clock();
+      const keys = keysOf(account, address);
+      for (const [key, limit] of keys) failures.set(key, [...recent(key), at].slice(-limit));
+      const takeBack = () => {
+        for (const [key] of keys) forget(key, at);
+      };
+      return {
+        takeBack,
+        succeeded() {
+          takeBack();
+          failures.delete(`both ${address} ${account}`);
+        },
+      };
     },
   };
 }

@@ -47,13 +47,13 @@ export async function signIn(deps: SignInDeps, given: Credentials): Promise<Sign
   const account = nameKey(given.name);
   const seconds = attempts.wait(account, given.address);
   if (seconds !== null) return { outcome: 'too_many', seconds };
-  // Counted before it is looked at: of many that come at once, no more are tried than of those that come one by one.
-  attempts.failed(account, given.address);
+  const attempt = attempts.begin(account, given.address);
   const user = await findUser(db, given.name);
   const right = await verifyPassword(given.password, user?.password ?? null);
   if (user === null || !right || user.disabledAt !== null) return { outcome: 'refused' };
   if (user.totp !== null && given.code === null) {
-    attempts.succeeded(account, given.address);
+    // Codes that were wrong before still count: else whoever has the password could guess them without end.
+    attempt.takeBack();
     return { outcome: 'code_required' };
   }
   const begun = await inTransaction(db, async (trx) => {
@@ -66,7 +66,7 @@ export async function signIn(deps: SignInDeps, given: Credentials): Promise<Sign
     return beginSession(trx, user, { ...given, at: clock() });
   });
   if (begun === null) return { outcome: 'code_refused' };
-  attempts.succeeded(account, given.address);
+  attempt.succeeded();
   return { outcome: 'signed_in', ...begun };
 }
 
@@ -131,7 +131,7 @@ export function hashToken(token: string): string {
 }
 
 /** Which kind of code it was; null: none that is good. Each is taken once. */
-async function takeCode(
+export async function takeCode(
   trx: Trx,
   { clock, unseal }: Pick<SignInDeps, 'clock' | 'unseal'>,
   user: User,

@@ -73,7 +73,7 @@ test('five failures keep one address from one account for a quarter of an hour, 
   const attempts = createAttempts(() => now);
   for (let n = 0; n < 5; n++) {
     expect(attempts.wait('ada', '192.0.2.1')).toBeNull();
-    attempts.failed('ada', '192.0.2.1');
+    attempts.begin('ada', '192.0.2.1');
     now += 1000;
   }
   expect(attempts.wait('ada', '192.0.2.1')).toBe(895);
@@ -85,8 +85,27 @@ test('five failures keep one address from one account for a quarter of an hour, 
 
 test('one address tries twenty names at most, and one account bears a hundred failures from anywhere', () => {
   const attempts = createAttempts(() => 0);
-  for (let n = 0; n < 20; n++) attempts.failed(`name ${n}`, '192.0.2.1');
+  for (let n = 0; n < 20; n++) attempts.begin(`name ${n}`, '192.0.2.1');
   expect(attempts.wait('ada', '192.0.2.1')).not.toBeNull();
-  for (let n = 0; n < 100; n++) attempts.failed('ben', `2001:db8::${n}`);
+  for (let n = 0; n < 100; n++) attempts.begin('ben', `2001:db8::${n}`);
   expect(attempts.wait('ben', '198.51.100.9')).not.toBeNull();
+});
+
+test('what is right is not counted, and makes nothing forgotten of other accounts at its address', () => {
+  const attempts = createAttempts(() => 0);
+  for (let n = 0; n < 19; n++) attempts.begin(`name ${n}`, '192.0.2.1');
+  for (let n = 0; n < 200; n++) attempts.begin('ada', '192.0.2.1').succeeded();
+  expect(attempts.wait('ada', '192.0.2.1')).toBeNull();
+  attempts.begin('name 19', '192.0.2.1');
+  expect(attempts.wait('ada', '192.0.2.1')).not.toBeNull();
+  expect(attempts.wait('ada', '192.0.2.2')).toBeNull();
+});
+
+test('a right password without a code makes no wrong code forgotten', () => {
+  const attempts = createAttempts(() => 0);
+  for (let n = 0; n < 5; n++) {
+    attempts.begin('ada', '192.0.2.1').takeBack();
+    attempts.begin('ada', '192.0.2.1');
+  }
+  expect(attempts.wait('ada', '192.0.2.1')).not.toBeNull();
 });

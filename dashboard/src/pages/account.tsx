@@ -108,7 +108,7 @@ function SecondFactor() {
   const [codes, setCodes] = useState<string[] | null>(null);
   const on = me.value?.second_factor === true;
   const { busy, error, submit } = useSubmit(async () => {
-    if (on) await change('POST', '/session/totp/remove/', { password });
+    if (on) await change('POST', '/session/totp/remove/', { password, code });
     else if (begun === null) return setBegun(await change('POST', '/session/totp/'));
     else {
       const made = await change<{ recovery_codes: string[] }>('PUT', '/session/totp/', {
@@ -145,17 +145,22 @@ function SecondFactor() {
         </div>
       )}
       {begun !== null && (
+        <p>
+          Add this key to your app, by hand or with <a href={begun.uri}>this link</a>:{' '}
+          <Copy text={begun.secret} />
+        </p>
+      )}
+      {(on || begun !== null) && (
         <>
-          <p>
-            Add this key to your app, by hand or with <a href={begun.uri}>this link</a>:{' '}
-            <Copy text={begun.secret} />
-          </p>
-          <Field label="The code that it shows now" faults={error?.fields.code}>
+          <Field
+            label={on ? 'The code that it shows now, or a recovery code' : 'The code that it shows now'}
+            faults={error?.fields.code}
+          >
             {(id, said) => (
               <input
                 id={id}
                 required
-                inputMode="numeric"
+                inputMode={on ? 'text' : 'numeric'}
                 autoComplete="one-time-code"
                 aria-describedby={said}
                 value={code}
@@ -163,10 +168,8 @@ function SecondFactor() {
               />
             )}
           </Field>
+          <Secret label="Your password" value={password} set={setPassword} faults={error?.fields.password} />
         </>
-      )}
-      {(on || begun !== null) && (
-        <Secret label="Your password" value={password} set={setPassword} faults={error?.fields.password} />
       )}
       <Fault error={error} />
       <button type="submit" class={on ? '' : 'first'} disabled={busy}>

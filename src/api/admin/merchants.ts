@@ -113,7 +113,7 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
       operationId: 'removeMerchant',
       summary: 'Take a merchant out of use',
       description:
-        'Its keys are revoked, its addresses retired, its derived pools and webhook endpoints removed; what was paid stays in the books. Refused while a payment is open, and with anything but keys unless `force` is `true`.',
+        'Its keys are revoked, its addresses retired, its derived pools and webhook endpoints removed, its users disabled; what was paid stays in the books. Refused while a payment is open, and with anything but keys unless `force` is `true`.',
       params: merchantPath,
       querystring: z.strictObject({ force: z.enum(['true', 'false']).default('false') }),
       response: { ...commonErrors, 200: merchantSchema, 409: serviceErrorSchema },

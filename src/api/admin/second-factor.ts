@@ -5,6 +5,7 @@ import type { SignedIn } from '../../storage/operators/user-sessions.ts';
 import type { Db } from '../../storage/schema.ts';
 import type { Attempts } from '../../users/attempts.ts';
 import { addSecondFactor, removeSecondFactor } from '../../users/second-factor.ts';
+import type { Unseal } from '../../users/sign-in.ts';
 import { newTotpSecret, totpUri } from '../../users/totp.ts';
 import { fieldError, notFound } from '../http/errors.ts';
 import { bodyErrors } from '../merchant/schemas.ts';
@@ -17,7 +18,7 @@ export type SecondFactorDeps = {
   db: Db;
   clock: Clock;
   attempts: Attempts;
-  secrets: { seal(secret: string, subject: string): string };
+  secrets: { seal(secret: string, subject: string): string; unseal: Unseal };
 };
 
 /** An authenticator app beside the password: of whoever is signed in, for themselves. */
@@ -85,14 +86,17 @@ export function registerSecondFactorRoutes(
       tags,
       operationId: 'removeSecondFactor',
       summary: 'Ask for the password alone again',
-      body: z.strictObject({ password: givenPassword }),
+      body: z.strictObject({
+        password: givenPassword,
+        code: z.string().max(40).describe('Of the authenticator app, or a recovery code.'),
+      }),
       response: { ...bodyErrors, 200: z.object({}) },
     },
     handler: async (request) => {
       const fault = await removeSecondFactor(
-        { db, clock, attempts },
+        { db, clock, attempts, unseal: secrets.unseal },
         sessionOf(request),
-        request.body.password,
+        request.body,
       );
       if (fault !== null) throw fieldError(fault.field, fault.fault);
       return {};

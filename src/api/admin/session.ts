@@ -143,18 +143,22 @@ export function registerSessionRoutes(api: Api, { db, clock, attempts, secrets }
     },
     handler: async (request, reply) => {
       const { link, name = null, password } = request.body;
-      const wait = attempts.wait('link', request.ip);
+      // Of this address alone: failures from everywhere would keep everybody out.
+      const account = `link from ${request.ip}`;
+      const wait = attempts.wait(account, request.ip);
       if (wait !== null) throw detailError(429, 'Too many attempts failed.', { 'retry-after': String(wait) });
+      const attempt = attempts.begin(account, request.ip);
       const from = { address: request.ip, agent: request.headers['user-agent'] ?? '' };
       const outcome = await setUp({ db, clock }, { link, name, password, ...from });
       switch (outcome.outcome) {
         case 'done':
+          attempt.succeeded();
           if (outcome.begun === null) return { user: null, csrf_token: null };
           return begin(request, reply, outcome.begun);
         case 'invalid':
+          attempt.takeBack();
           throw fieldError(outcome.field, outcome.fault);
         case 'link_over':
-          attempts.failed('link', request.ip);
           throw fieldError('link', 'this link was used, or its time is over: ask for another');
         default:
           return outcome satisfies never;

@@ -95,6 +95,28 @@ describeDatabases('users', (openTestDb) => {
     expect((await signIn(api, 'ada', goodPassword, { code })).status).toBe(200);
     expect((await signIn(api, 'ada', goodPassword, { code })).status).toBe(401);
 
+    // Neither is it taken away, nor another put in its place, by who has the session and the password alone.
+    const remove = (given: string) =>
+      ada.send('POST', '/admin/v1/session/totp/remove/', { password: goodPassword, code: given });
+    const refused = { errors: { code: ['this code is not right, or was used before'] } };
+    for (const given of ['', '000000', codeNow(), code ?? ''])
+      expect((await remove(given)).body).toEqual(refused);
+    expect((await add(codeNow())).body).toEqual({
+      errors: { code: ['there is an authenticator app already: remove it first'] },
+    });
+    expect((await remove('000000')).body).toEqual(refused);
+    const stopped = { errors: { code: ['too many attempts failed; try again later'] } };
+    expect((await remove(recovery_codes[4] ?? '')).body).toEqual(stopped);
+    api.advance(15 * 60 + 1);
+    expect((await remove(recovery_codes[4] ?? '')).status).toBe(200);
+    api.advance(30);
+    const once = await add(codeNow());
+    expect(once.status).toBe(200);
+    api.advance(30);
+    expect((await remove(codeNow())).status).toBe(200);
+    api.advance(30);
+    expect((await add(codeNow())).status).toBe(200);
+
     // A new password does not take the second factor away, and whoever has the link alone is not signed in.
     const users = await api.send<{ data: { id: string }[] }>('GET', '/admin/v1/users/', { admin: true });
     const path = `/admin/v1/users/${users.body.data[0]?.id}/reset-password/`;
@@ -105,6 +127,32 @@ describeDatabases('users', (openTestDb) => {
     };
     expect((await reset({})).body).toEqual({ user: null, csrf_token: null });
     expect((await reset({ without_totp: true })).body).toMatchObject({ user: { second_factor: false } });
+  });
+
+  test('twenty people who sign in from one address keep nobody there out', async () => {
+    const api = await openApiServer(await openTestDb());
+    const ada = await firstOperator(api);
+    for (let n = 0; n < 21; n++) expect((await signIn(api, 'ada', goodPassword)).status).toBe(200);
+    await addPerson(api, { name: 'ben', role: 'viewer' });
+    const json = { password: goodPassword, new_password: 'teal kettle nine' };
+    expect((await ada.send('POST', '/admin/v1/session/password/', json)).status).toBe(200);
+  });
+
+  test('who belongs to a merchant that is removed is disabled with it', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    const ben = await addPerson(api, { name: 'ben', role: 'viewer', merchant_id: shop.id });
+    const other = await api.addMerchant('Other');
+    const eve = await addPerson(api, { name: 'eve', role: 'merchant', merchant_id: other.id });
+    expect((await ben.send('GET', '/admin/v1/payments/')).status).toBe(200);
+    await api.send('DELETE', `/admin/v1/merchants/${shop.id}/`, { admin: true });
+    expect((await ben.send('GET', '/admin/v1/payments/')).status).toBe(401);
+    expect((await signIn(api, 'ben', goodPassword)).status).toBe(401);
+    expect((await eve.send('GET', '/admin/v1/payments/')).status).toBe(200);
+    const [entry] = (await listAudit(api.db, { beforeId: null, limit: 9 })).filter(
+      ({ action }) => action === 'user.disabled',
+    );
+    expect(entry).toMatchObject({ actor: 'admin', detail: { name: 'ben' } });
   });
 
   test('the last operator cannot be disabled', async () => {
@@ -125,7 +173,8 @@ describeDatabases('users', (openTestDb) => {
       errors: { password: ['this is not your password'] },
     });
     // Whoever has taken over a session cannot guess it without end, and by no other way.
-    const remove = () => ada.send('POST', '/admin/v1/session/totp/remove/', { password: 'a guess' });
+    const remove = () =>
+      ada.send('POST', '/admin/v1/session/totp/remove/', { password: 'a guess', code: '000000' });
     for (let n = 0; n < 4; n++) expect((await remove()).status).toBe(400);
     const stopped = { errors: { password: ['too many attempts failed; try again later'] } };
     expect((await remove()).body).toEqual(stopped);
