@@ -220,7 +220,8 @@ test('texts of merchants and payers are shown as texts, whatever is in them', as
   const shop = await api.addMerchant(hostile);
   await api.addAddresses(shop, 'bsc', 1);
   const number = await makePayment(api, shop.key, {
-    external_order_id: hostile,
+    // A payment's own texts are refused where they turn their direction.
+    external_order_id: hostile.replace('\u202e', ''),
     metadata: { note: hostile },
   });
   const { page, faults } = await openWindow();
