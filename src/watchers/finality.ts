@@ -24,7 +24,7 @@ import type { TableWatchlist } from './watchlist.ts';
 const askedEveryMs = 15_000;
 
 /** Where no address is in use, ms. */
-const restAskedEveryMs = 180_000;
+const restAskedEveryMs = 240_000;
 
 /** Where no deposit waits for it, it is agreed upon this often at least, ms: nodes are behind by it. */
 const agreedEveryMs = 60_000;

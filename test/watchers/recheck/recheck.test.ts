@@ -84,8 +84,8 @@ describeDecisions('L2: a second reading', (openTestDb, kind) => {
         worst = Math.max(worst, world.clock() - Math.min(...unread, world.clock()));
     }
     const paceMs = (used ? 1 : 8) * recheckSeconds * 1000;
-    // At rest it is asked for every three minutes.
-    expect(worst).toBeLessThanOrEqual(paceMs + (used ? 12_000 : 180_000));
+    // At rest it is asked for every four minutes.
+    expect(worst).toBeLessThanOrEqual(paceMs + (used ? 12_000 : 240_000));
     // And no more often than that: each time costs two requests to each node.
     const mostTimes = Math.ceil((used ? 1_200_000 : 2_400_000) / Math.min(60_000, paceMs)) + 2;
     expect(world.chain.calls.headsOfEach).toBeLessThanOrEqual(mostTimes);
