@@ -137,6 +137,42 @@ export function Field({
   );
 }
 
+/** A field of one line. */
+export function TextField({
+  label,
+  hint,
+  faults,
+  onValue,
+  ...input
+}: {
+  label: string;
+  hint?: string;
+  faults?: readonly string[] | undefined;
+  value: string;
+  onValue: (value: string) => void;
+  type?: 'text' | 'password' | 'url';
+  required?: boolean;
+  minLength?: number;
+  maxLength?: number;
+  autoComplete?: string;
+  inputMode?: 'numeric' | 'text';
+  placeholder?: string;
+}) {
+  return (
+    <Field label={label} {...(hint === undefined ? {} : { hint })} faults={faults}>
+      {(id, said) => (
+        <input
+          // The types of an input differ by its `type`, which only the caller knows.
+          {...(input as object)}
+          id={id}
+          aria-describedby={said}
+          onInput={(event) => onValue(event.currentTarget.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
 /** A form whose answer is shown beside it; what was typed stays where something was wrong. */
 export function useSubmit(work: () => Promise<unknown>): {
   busy: boolean;

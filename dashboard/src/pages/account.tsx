@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { change, me, readMe } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
-import { Copy, Fault, Field, Table, Time, useSubmit } from '../parts.tsx';
+import { Copy, Fault, Table, TextField, Time, useSubmit } from '../parts.tsx';
 import type { List, Session } from './types.ts';
 
 /** One's own password, authenticator app and sessions. */
@@ -60,19 +60,15 @@ function Secret({
   fresh?: boolean;
 }) {
   return (
-    <Field label={label} faults={faults}>
-      {(id, said) => (
-        <input
-          id={id}
-          type="password"
-          required
-          autoComplete={fresh ? 'new-password' : 'current-password'}
-          aria-describedby={said}
-          value={value}
-          onInput={(e) => set(e.currentTarget.value)}
-        />
-      )}
-    </Field>
+    <TextField
+      label={label}
+      faults={faults}
+      type="password"
+      required
+      autoComplete={fresh ? 'new-password' : 'current-password'}
+      value={value}
+      onValue={set}
+    />
   );
 }
 
@@ -152,22 +148,15 @@ function SecondFactor() {
       )}
       {(on || begun !== null) && (
         <>
-          <Field
+          <TextField
             label={on ? 'The code that it shows now, or a recovery code' : 'The code that it shows now'}
             faults={error?.fields.code}
-          >
-            {(id, said) => (
-              <input
-                id={id}
-                required
-                inputMode={on ? 'text' : 'numeric'}
-                autoComplete="one-time-code"
-                aria-describedby={said}
-                value={code}
-                onInput={(e) => setCode(e.currentTarget.value)}
-              />
-            )}
-          </Field>
+            required
+            inputMode={on ? 'text' : 'numeric'}
+            autoComplete="one-time-code"
+            value={code}
+            onValue={setCode}
+          />
           <Secret label="Your password" value={password} set={setPassword} faults={error?.fields.password} />
         </>
       )}

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { change, me } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
 import { MerchantChoice, mayChange, useMerchant } from '../merchant.tsx';
-import { Act, Copy, Fault, Field, Table, Time, useSubmit } from '../parts.tsx';
+import { Act, Copy, Fault, Table, TextField, Time, useSubmit } from '../parts.tsx';
 import { ask, link } from '../route.ts';
 import type { Key, List, Merchant } from './types.ts';
 
@@ -117,18 +117,14 @@ function AddMerchant({ done }: { done: (made: Made) => void }) {
   return (
     <form class="card" onSubmit={submit}>
       <h2>Add a merchant</h2>
-      <Field label="Name of the shop" faults={error?.fields.name}>
-        {(id, said) => (
-          <input
-            id={id}
-            required
-            maxLength={200}
-            aria-describedby={said}
-            value={name}
-            onInput={(e) => setName(e.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <TextField
+        label="Name of the shop"
+        faults={error?.fields.name}
+        required
+        maxLength={200}
+        value={name}
+        onValue={setName}
+      />
       <Fault error={error} />
       <button type="submit" class="first" disabled={busy}>
         Add

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { ApiError, me, readMe, setUp, signIn } from '../api.ts';
-import { Fault, Field, useSubmit } from '../parts.tsx';
+import { Fault, Field, TextField, useSubmit } from '../parts.tsx';
 
 /** Asks for name and password, and for a code where the account has an authenticator app. */
 export function SignIn({ name: known = '' }: { name?: string }) {
@@ -43,18 +43,14 @@ export function SignIn({ name: known = '' }: { name?: string }) {
         )}
       </Field>
       {coded && (
-        <Field label="Code of your authenticator app" hint="Or one of your recovery codes.">
-          {(id, said) => (
-            <input
-              id={id}
-              required
-              autoComplete="one-time-code"
-              aria-describedby={said}
-              value={code}
-              onInput={(e) => setCode(e.currentTarget.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          label="Code of your authenticator app"
+          hint="Or one of your recovery codes."
+          required
+          autoComplete="one-time-code"
+          value={code}
+          onValue={setCode}
+        />
       )}
       <Fault error={error} />
       <button type="submit" class="first" disabled={busy}>
@@ -82,55 +78,37 @@ export function SetUp({ token, named }: { token: string; named: boolean }) {
       <h1>{named ? 'Welcome to depositd' : 'Choose your password'}</h1>
       {named && <p>You are about to become the first operator of this service.</p>}
       {named && (
-        <Field
+        <TextField
           label="Your name"
           hint="With it you sign in; the audit log shows it."
           faults={error?.fields.name}
-        >
-          {(id, said) => (
-            <input
-              id={id}
-              required
-              maxLength={64}
-              autoComplete="username"
-              aria-describedby={said}
-              value={name}
-              onInput={(e) => setName(e.currentTarget.value)}
-            />
-          )}
-        </Field>
+          required
+          maxLength={64}
+          autoComplete="username"
+          value={name}
+          onValue={setName}
+        />
       )}
-      <Field
+      <TextField
         label="Password"
         hint="At least 12 characters; a few words are good."
         faults={error?.fields.password}
-      >
-        {(id, said) => (
-          <input
-            id={id}
-            type="password"
-            required
-            minLength={12}
-            autoComplete="new-password"
-            aria-describedby={said}
-            value={password}
-            onInput={(e) => setPassword(e.currentTarget.value)}
-          />
-        )}
-      </Field>
-      <Field label="The same again" faults={differs ? ['the two passwords differ'] : undefined}>
-        {(id, said) => (
-          <input
-            id={id}
-            type="password"
-            required
-            autoComplete="new-password"
-            aria-describedby={said}
-            value={repeated}
-            onInput={(e) => setRepeated(e.currentTarget.value)}
-          />
-        )}
-      </Field>
+        type="password"
+        required
+        minLength={12}
+        autoComplete="new-password"
+        value={password}
+        onValue={setPassword}
+      />
+      <TextField
+        label="The same again"
+        faults={differs ? ['the two passwords differ'] : undefined}
+        type="password"
+        required
+        autoComplete="new-password"
+        value={repeated}
+        onValue={setRepeated}
+      />
       {error?.fields.link !== undefined && (
         <p class="notice bad" role="alert">
           This link was used, or its time is over. Start the service again for another one, or run{' '}

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { change, me } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
-import { Act, Badge, Copy, Fault, Field, Table, Time, useSubmit } from '../parts.tsx';
+import { Act, Badge, Copy, Fault, Field, Table, TextField, Time, useSubmit } from '../parts.tsx';
 import type { List, Merchant, User } from './types.ts';
 
 /** Who may sign in here. */
@@ -89,18 +89,14 @@ function AddUser({ done }: { done: (link: string) => void }) {
   return (
     <form class="card" onSubmit={submit}>
       <h2>Add a user</h2>
-      <Field label="Name" faults={error?.fields.name}>
-        {(id, said) => (
-          <input
-            id={id}
-            required
-            maxLength={64}
-            aria-describedby={said}
-            value={name}
-            onInput={(e) => setName(e.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <TextField
+        label="Name"
+        faults={error?.fields.name}
+        required
+        maxLength={64}
+        value={name}
+        onValue={setName}
+      />
       <Field
         label="Role"
         hint="Operators do everything; users of a merchant manage that shop; viewers only look."

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { change } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
 import { MerchantChoice, mayChange, useMerchant } from '../merchant.tsx';
-import { Act, Badge, Copy, Fault, Field, Table, Time, useSubmit } from '../parts.tsx';
+import { Act, Badge, Copy, Fault, Table, TextField, Time, useSubmit } from '../parts.tsx';
 import { ask, link, route } from '../route.ts';
 import { NoMerchant } from './addresses.tsx';
 import { Pages } from './payments.tsx';
@@ -173,19 +173,16 @@ function AddEndpoint({ shop, done }: { shop: string; done: (secret: string) => v
   return (
     <form class="card" onSubmit={submit}>
       <h2>Add an endpoint</h2>
-      <Field label="URL of your shop" hint="It gets a signed POST for each event." faults={error?.fields.url}>
-        {(id, said) => (
-          <input
-            id={id}
-            type="url"
-            required
-            placeholder="https://shop.example.com/webhooks"
-            aria-describedby={said}
-            value={url}
-            onInput={(e) => setUrl(e.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <TextField
+        label="URL of your shop"
+        hint="It gets a signed POST for each event."
+        faults={error?.fields.url}
+        type="url"
+        required
+        placeholder="https://shop.example.com/webhooks"
+        value={url}
+        onValue={setUrl}
+      />
       <Fault error={error} />
       <button type="submit" class="first" disabled={busy}>
         Add
