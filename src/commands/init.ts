@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseEnv } from 'node:util';
@@ -41,11 +41,14 @@ export async function init(options: InitOptions): Promise<void> {
   // Nothing is written that would be refused.
   parseConfig(text, folder, { ...process.env, [tokenName]: token });
 
+  if (existsSync(path)) throw new CommandError(`${path} is there already, and stays as it is`);
   mkdirSync(folder, { recursive: true });
+  // The token first: a configuration without one is no beginning, and would be in the way of the next try.
+  const kept = keepToken(join(folder, '.env'), token);
   // A URL of a node may hold a key.
   writeNew(path, text);
   print(`wrote ${path}`);
-  print(keepToken(join(folder, '.env'), token));
+  print(kept);
   print('\nWhat comes next:');
   const commands = [
     'check-config --online',

@@ -17,7 +17,7 @@ import {
   revokeKeysOf,
 } from '../storage/operators/merchants.ts';
 import { endSessionsOf } from '../storage/operators/user-sessions.ts';
-import { disableUser, listUsers } from '../storage/operators/users.ts';
+import { disableUser, listUsers, lockUsers } from '../storage/operators/users.ts';
 import { listDerivedPools, removeDerivedPool } from '../storage/pool/derived-pools.ts';
 import { retireAddressesOf } from '../storage/pool/retire.ts';
 import type { Db, Trx } from '../storage/schema.ts';
@@ -121,6 +121,7 @@ export async function removeMerchant(
       }
       await retireAddressesOf(trx, merchantId);
       for (const { id } of await listEndpoints(trx, merchantId)) await deleteEndpoint(trx, id, at);
+      await lockUsers(trx);
       await disableUsersOf(trx, { merchantId, at, actor });
       // Now that nobody can lock an address any more: whoever was about to has done so and is counted, or gets none.
       const open = await countOpenPayments(trx, merchantId);

@@ -11,6 +11,7 @@ import {
   getUser,
   insertLink,
   insertUser,
+  lockUsers,
   setPassword,
   setTotp,
   takeLink,
@@ -42,6 +43,7 @@ export async function addUser(
   if (wanted.role === 'merchant' && wanted.merchantId === null)
     return invalid('merchant_id', 'this role needs a merchant');
   return inTransaction(db, async (trx) => {
+    await lockUsers(trx);
     if (wanted.merchantId !== null) {
       const merchant = await getMerchant(trx, wanted.merchantId);
       if (merchant === null || merchant.removedAt !== null)
@@ -82,6 +84,7 @@ export async function disable(
   { userId, actor }: { userId: string; actor: string },
 ): Promise<'disabled' | 'not_found' | 'last_operator'> {
   return inTransaction(db, async (trx) => {
+    await lockUsers(trx);
     const user = await getUser(trx, userId);
     if (user === null || user.disabledAt !== null) return 'not_found';
     if (user.role === 'operator' && (await countOperators(trx)) === 1) return 'last_operator';
@@ -118,6 +121,7 @@ export async function setUp({ db, clock }: Deps, chosen: Chosen): Promise<SetUp>
   if (early !== null) return invalid('password', early);
   const password = await hashPassword(chosen.password);
   return inTransaction(db, async (trx): Promise<SetUp> => {
+    await lockUsers(trx);
     const at = clock();
     const hash = hashToken(chosen.link);
     const link = await takeLink(trx, hash, at);
@@ -131,7 +135,7 @@ export async function setUp({ db, clock }: Deps, chosen: Chosen): Promise<SetUp>
     const weak = passwordFault(chosen.password, user.name);
     if (weak !== null) {
       // The link is not used up by a password that was refused.
-      await insertLink(trx, { hash, userId: link.userId, expiresAt: at + firstLinkMs });
+      await insertLink(trx, { hash, ...link });
       return invalid('password', weak);
     }
     await setPassword(trx, user.id, password);

@@ -11,6 +11,14 @@ const tagBytes = 32;
 /** Two at once: each takes its memory and a thread of the pool that names are resolved with too. */
 const queue = new PQueue({ concurrency: 2 });
 
+/** Callers from everywhere share the queue: what would wait for longer than some seconds is refused instead. */
+const mostWaiting = 100;
+
+/** Whether so much is waiting that no more should be. */
+export function isHashingBusy(): boolean {
+  return queue.size >= mostWaiting;
+}
+
 /** `argon2id$memory$passes$salt$hash`, the last two in base64. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16);

@@ -13,7 +13,7 @@ import {
 import { findUser, nameKey, takeRecoveryCode, takeTotpStep, type User } from '../storage/operators/users.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import type { Attempts } from './attempts.ts';
-import { verifyPassword } from './password.ts';
+import { isHashingBusy, verifyPassword } from './password.ts';
 import { hashRecoveryCode, totpStep } from './totp.ts';
 
 /** Opens what was sealed for a user. */
@@ -47,6 +47,7 @@ export async function signIn(deps: SignInDeps, given: Credentials): Promise<Sign
   const account = nameKey(given.name);
   const seconds = attempts.wait(account, given.address);
   if (seconds !== null) return { outcome: 'too_many', seconds };
+  if (isHashingBusy()) return { outcome: 'too_many', seconds: 5 };
   const attempt = attempts.begin(account, given.address);
   const user = await findUser(db, given.name);
   const right = await verifyPassword(given.password, user?.password ?? null);

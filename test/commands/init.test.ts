@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
@@ -61,6 +61,15 @@ test('init adds a token to a file that has none, or an empty one, and hides it f
     expect(readFileSync(env, 'utf8')).toContain(present);
     expect(statSync(env).mode & 0o777).toBe(0o640);
   }
+});
+
+test('init that cannot write the token leaves no configuration, so that the next one can', async () => {
+  const { config, env, init } = folder();
+  mkdirSync(env);
+  expect((await init(...nodes)).code).toBe(1);
+  expect(existsSync(config)).toBe(false);
+  rmdirSync(env);
+  expect((await init(...nodes)).code).toBe(0);
 });
 
 test.each([

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { passwordFault, userNameFault } from '../../src/core/user.ts';
 import { createAttempts } from '../../src/users/attempts.ts';
-import { hashPassword, verifyPassword } from '../../src/users/password.ts';
+import { hashPassword, isHashingBusy, verifyPassword } from '../../src/users/password.ts';
 import { hashRecoveryCode, newRecoveryCodes, totpCode, totpStep } from '../../src/users/totp.ts';
 
 test('a password of twelve characters is taken, and one that somebody would try first is not', () => {
@@ -39,6 +39,22 @@ test('a password is known by its argon2id hash, however its accents were typed, 
   expect(await verifyPassword('crème brûlée 7'.normalize('NFD'), stored)).toBe(true);
   expect(await verifyPassword('creme brulee 7', stored)).toBe(false);
   expect(await verifyPassword('crème brûlée 7', null)).toBe(false);
+});
+
+test('nobody waits behind more than a hundred others for a password to be looked at', async () => {
+  const cheap = [
+    'argon2id',
+    8,
+    1,
+    Buffer.alloc(16).toString('base64'),
+    Buffer.alloc(32).toString('base64'),
+  ].join('$');
+  const looks = Array.from({ length: 101 }, () => verifyPassword('a', cheap));
+  expect(isHashingBusy()).toBe(false);
+  looks.push(verifyPassword('a', cheap));
+  expect(isHashingBusy()).toBe(true);
+  await Promise.all(looks);
+  expect(isHashingBusy()).toBe(false);
 });
 
 test('codes of an authenticator app are those of RFC 6238, appendix B', () => {

@@ -31,7 +31,7 @@ export function registerPaymentExport(
           .default('comma')
           .describe('`semicolon` for spreadsheets that write 1,5.'),
       }),
-      response: { ...commonErrors, 200: z.string().describe('text/csv') },
+      response: { ...commonErrors, 200: { content: { 'text/csv': { schema: z.string() } } } },
     },
     handler: async (request, reply) => {
       const { separator, merchant_id, ...query } = request.query;

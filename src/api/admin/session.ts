@@ -9,6 +9,7 @@ import { getUser } from '../../storage/operators/users.ts';
 import type { Db } from '../../storage/schema.ts';
 import { changePassword, setUp } from '../../users/accounts.ts';
 import type { Attempts } from '../../users/attempts.ts';
+import { isHashingBusy } from '../../users/password.ts';
 import { csrfTokenOf, signIn, signOut, type Unseal } from '../../users/sign-in.ts';
 import { detailError, fieldError, notFound, serviceError } from '../http/errors.ts';
 import { bodyErrors, commonErrors, detailSchema, listOf, serviceErrorSchema } from '../merchant/schemas.ts';
@@ -135,8 +136,8 @@ export function registerSessionRoutes(api: Api, { db, clock, attempts, secrets }
       operationId: 'setUpUser',
       summary: 'Choose a password with the link that was printed or handed out; it is good once',
       body: z.strictObject({
-        link: z.string().max(100),
-        name: z.string().max(64).optional().describe("The first operator's, who has none yet."),
+        link: z.string().min(1).max(100),
+        name: z.string().min(1).max(64).optional().describe("The first operator's, who has none yet."),
         password: givenPassword,
       }),
       response: { ...bodyErrors, 200: signedInSchema },
@@ -147,6 +148,7 @@ export function registerSessionRoutes(api: Api, { db, clock, attempts, secrets }
       const account = `link from ${request.ip}`;
       const wait = attempts.wait(account, request.ip);
       if (wait !== null) throw detailError(429, 'Too many attempts failed.', { 'retry-after': String(wait) });
+      if (isHashingBusy()) throw detailError(429, 'Too many attempts at once.', { 'retry-after': '5' });
       const attempt = attempts.begin(account, request.ip);
       const from = { address: request.ip, agent: request.headers['user-agent'] ?? '' };
       const outcome = await setUp({ db, clock }, { link, name, password, ...from });

@@ -40,7 +40,7 @@ export function registerUserRoutes(api: Api, { db, clock }: { db: Db; clock: Clo
       operationId: 'addUser',
       summary: 'Add a user, who chooses a password by the link',
       body: z.strictObject({
-        name: z.string().max(64),
+        name: z.string().min(1).max(64),
         role: z.enum(userRoles),
         merchant_id: z
           .string()
@@ -74,12 +74,12 @@ export function registerUserRoutes(api: Api, { db, clock }: { db: Db; clock: Clo
             .default(false)
             .describe('Also takes the authenticator app away, for a phone that is lost.'),
         })
-        .default({ without_totp: false }),
+        .optional(),
       response: { ...bodyErrors, 200: z.object({ user: userSchema, link: linkSchema }) },
     },
     handler: async (request) => {
       const { user_id: userId } = request.params;
-      const wish = { userId, withoutTotp: request.body.without_totp, actor: request.actor };
+      const wish = { userId, withoutTotp: request.body?.without_totp ?? false, actor: request.actor };
       const reset = await resetPassword({ db, clock }, wish);
       if (reset === null) throw notFound();
       return { user: presentUser(reset.user), link: passwordLinkPath(reset.token) };

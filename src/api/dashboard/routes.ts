@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Clock, steadyClock } from '../../clock.ts';
 import type { Logger } from '../../log.ts';
 import { detailError, notFound } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
@@ -18,20 +19,28 @@ const policy = [
   "trusted-types 'none'",
 ].join('; ');
 
+/** A build that failed is not tried again for so long, ms: whoever asks could keep a processor busy. */
+const buildAgainMs = 60_000;
+
 /** The operator's pages. What they show comes from /admin/v1/: they themselves hold nothing. */
-export function registerDashboardRoutes(api: Api, { log }: { log: Logger }): void {
+export function registerDashboardRoutes(
+  api: Api,
+  { log, clock, read = readDashboard }: { log: Logger; clock: Clock; read?: typeof readDashboard },
+): void {
+  const steady = steadyClock(clock);
   let reading: Promise<Map<string, DashboardFile>> | null = null;
+  let failedAt = Number.NEGATIVE_INFINITY;
 
   /** Read at the first request: most processes are never asked. */
   async function files(): Promise<Map<string, DashboardFile>> {
-    reading ??= readDashboard();
-    try {
-      return await reading;
-    } catch (error) {
+    if (reading === null && steady() - failedAt < buildAgainMs) throw notBuilt();
+    reading ??= read().catch((error: unknown) => {
       reading = null;
+      failedAt = steady();
       log.warn({ err: error }, 'dashboard not built');
-      throw detailError(503, 'The dashboard was not built: run npm run build.');
-    }
+      throw notBuilt();
+    });
+    return reading;
   }
 
   async function send(request: FastifyRequest, reply: FastifyReply, name: string, cache: string) {
@@ -50,4 +59,8 @@ export function registerDashboardRoutes(api: Api, { log }: { log: Logger }): voi
   api.get<{ Params: { file: string } }>('/assets/:file', (request, reply) =>
     send(request, reply, `assets/${request.params.file}`, 'public, max-age=31536000, immutable'),
   );
+}
+
+function notBuilt() {
+  return detailError(503, 'The dashboard was not built: run npm run build.');
 }

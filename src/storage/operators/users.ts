@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Selectable } from 'kysely';
 import type { UserRole } from '../../core/user.ts';
+import { serializeByName } from '../database.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
 
 export type User = {
@@ -20,6 +21,14 @@ export type User = {
 /** What makes two names the same to people. */
 export function nameKey(name: string): string {
   return name.normalize('NFKC').toLowerCase();
+}
+
+/**
+ * Whoever adds or disables users has the table alone: one operator is left, there is one first operator, and nobody is of a
+ * merchant that was removed.
+ */
+export async function lockUsers(trx: Trx): Promise<void> {
+  await serializeByName(trx, 'users');
 }
 
 /** Null when the name is taken. */
@@ -146,14 +155,14 @@ export async function takeLink(
   trx: Trx,
   hash: string,
   now: number,
-): Promise<{ userId: string | null } | null> {
+): Promise<{ userId: string | null; expiresAt: number } | null> {
   const row = await trx
     .deleteFrom('user_links')
     .where('hash', '=', hash)
     .where('expires_at', '>', now)
-    .returning('user_id')
+    .returning(['user_id', 'expires_at'])
     .executeTakeFirst();
-  return row === undefined ? null : { userId: row.user_id };
+  return row === undefined ? null : { userId: row.user_id, expiresAt: row.expires_at };
 }
 
 export async function pruneLinks(trx: Trx, now: number, limit: number): Promise<number> {

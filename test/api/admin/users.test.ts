@@ -163,6 +163,47 @@ describeDatabases('users', (openTestDb) => {
     expect([gone.status, gone.body]).toMatchObject([409, { code: 'not_removable' }]);
   });
 
+  test('of two operators who are disabled at the same moment one is left', async () => {
+    const api = await openApiServer(await openTestDb());
+    await firstOperator(api);
+    const add = (name: string) =>
+      api.send<{ user: { id: string } }>('POST', '/admin/v1/users/', {
+        admin: true,
+        json: { name, role: 'operator' },
+      });
+    for (let round = 0; round < 5; round++) await add(`op${round}`);
+    const users = await api.send<{ data: { id: string }[] }>('GET', '/admin/v1/users/', { admin: true });
+    const gone = await Promise.all(
+      users.body.data.map(({ id }) => api.send('DELETE', `/admin/v1/users/${id}/`, { admin: true })),
+    );
+    expect(gone.map(({ status }) => status).toSorted()).toEqual([200, 200, 200, 200, 200, 409]);
+  });
+
+  test('a user who is added while their merchant is removed is disabled with it, or not added', async () => {
+    const api = await openApiServer(await openTestDb());
+    for (let round = 0; round < 5; round++) {
+      const shop = await api.addMerchant(`Shop ${round}`);
+      const json = { name: `u${round}`, role: 'viewer', merchant_id: shop.id };
+      await Promise.all([
+        api.send('POST', '/admin/v1/users/', { admin: true, json }),
+        api.send('DELETE', `/admin/v1/merchants/${shop.id}/`, { admin: true }),
+      ]);
+    }
+    const { body } = await api.send<{ data: object[] }>('GET', '/admin/v1/users/', { admin: true });
+    expect(body.data.filter((user) => !('disabled_at' in user && user.disabled_at !== null))).toEqual([]);
+  });
+
+  test('a link is as good as before after a password that was refused', async () => {
+    const api = await openApiServer(await openTestDb());
+    const json = { name: 'benedict', role: 'operator' };
+    const added = await api.send<{ link: string }>('POST', '/admin/v1/users/', { admin: true, json });
+    const link = added.body.link.split('/').at(-1);
+    const choose = (password: string) => api.send('POST', '/admin/v1/setup/', { json: { link, password } });
+    expect((await choose('benedict1234')).status).toBe(400);
+    api.advance(3_600);
+    expect((await choose(goodPassword)).status).toBe(200);
+  });
+
   test('whoever changes their password is asked for the old one, and their other sessions end', async () => {
     const api = await openApiServer(await openTestDb());
     const ada = await firstOperator(api);
