@@ -97,7 +97,7 @@ function beginning(view: PaymentView): Found[] {
       at: payment.createdAt,
       kind: 'quote',
       title: `${quote} asked for`,
-      detail: `${usdPerCoin} US dollars each; ${address} held from block ${lockHead.height} on`,
+      detail: `at ${usdPerCoin} USD each; ${address} held from block ${lockHead.height} on`,
     },
   ];
 }

@@ -76,7 +76,7 @@ export function Addresses() {
                 { title: 'Address', cell: (row) => <Copy text={row.address} short /> },
                 {
                   title: 'Network',
-                  cell: (row) => `${row.network}${row.currency === '' ? '' : ` · ${row.currency}`}`,
+                  cell: (row) => `${row.network}${row.currency === null ? '' : ` · ${row.currency}`}`,
                 },
                 { title: 'State', cell: (row) => <Badge>{row.state}</Badge> },
                 { title: 'Label', cell: (row) => <bdi>{row.label || '–'}</bdi> },

@@ -57,7 +57,7 @@ export function Payment() {
               <div>
                 <dt>Confirmations</dt>
                 <dd>
-                  {row.confirmations} of {row.required_confirmations}
+                  {Math.min(row.confirmations, row.required_confirmations)} of {row.required_confirmations}
                 </dd>
               </div>
               <div>

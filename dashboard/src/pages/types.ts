@@ -76,7 +76,7 @@ export type Address = {
   id: number;
   network: string;
   address: string;
-  currency: string;
+  currency: string | null;
   label: string;
   source: string;
   state: string;
