@@ -137,7 +137,10 @@ const patience = 5;
 /** Blocks, and so ticks of ten seconds, within which everything is read again: the longest rest is ten minutes. */
 export const mostTicks = 70;
 
-/** By how much a lock may be too early, ms: the first head after a start may be a few blocks old. */
+/** A node that trails does so by so many blocks, however far apart they are. */
+const mostBehind = 2;
+
+/** By how much a lock may be too early beyond that, ms: the first head after a start may have stood there for a while. */
 const mostLateMs = 60_000;
 
 /** What a mix came to. */
@@ -206,7 +209,7 @@ async function open(
   }
   // Now that there are nodes.
   world.restart();
-  const behind = keep(await startScriptedNode(world.chain, { behind: 2 }));
+  const behind = keep(await startScriptedNode(world.chain, { behind: mostBehind }));
   const fork = keep(await startScriptedNode(world.chain));
   await world.read();
   // What contracts pay in the coin takes a second node where one cannot trace for a while.
@@ -523,11 +526,14 @@ async function checkLocks({ world, allowedLocks }: Run): Promise<void> {
   }
 }
 
-/** Of the blocks that stand now and were there before that time, Unix ms: one of the same second may not have been read. */
+/**
+ * Of the last block that a node which trails shows, of those that stand now and were there before that time, Unix ms: one of
+ * the same second may not have been read.
+ */
 function lastBlockTime({ chain }: World, at: number): number {
   let block = chain.head();
   while (block.time * 1000 >= at && block.height > 0) block = chain.at(block.height - 1) ?? block;
-  return block.time;
+  return (chain.at(block.height - mostBehind) ?? block).time;
 }
 
 /** Blocks are read whole when they may hold coins for a payment: none that was in time is missing. */
