@@ -121,10 +121,10 @@ type Run = {
   /** Whether a node has lied so far, and whether one may have been believed about itself. */
   lied: boolean;
   trusted: boolean;
-  /** Payments whose lock was looked at, or was made while the word of one node about the head had to do. */
+  /** Payments whose lock was looked at. */
   allowedLocks: Set<number>;
-  /** When blocks were there at the latest, Unix ms: a reorg makes blocks that are dated earlier. */
-  madeAt: Map<BlockHash, number>;
+  /** Since when blocks stand, Unix ms: a reorg makes blocks that are dated earlier. */
+  standsSince: Map<BlockHash, number>;
   /** Of each transaction that was mined, the newest payment by then. */
   sentWith: Map<TxHash, number>;
   /** For which reason the chain stopped while nobody contradicted it. */
@@ -236,7 +236,7 @@ async function open(
     lied: false,
     trusted: false,
     allowedLocks: new Set(),
-    madeAt: new Map(),
+    standsSince: new Map(),
     sentWith: new Map(),
     stopped: null,
   };
@@ -466,12 +466,12 @@ async function end(run: Run): Promise<MixOutcome> {
   };
 }
 
-function noteBlocks({ world: { chain, clock }, madeAt }: Run): void {
-  let block: BlockRef | null = chain.head();
-  while (block !== null && !madeAt.has(block.hash)) {
-    madeAt.set(block.hash, clock());
-    block = chain.at(block.height - 1);
-  }
+/** A branch that wins again stands anew. */
+function noteBlocks({ world: { chain, clock }, standsSince }: Run): void {
+  const before = new Map(standsSince);
+  standsSince.clear();
+  for (let block: BlockRef | null = chain.head(); block !== null; block = chain.at(block.height - 1))
+    standsSince.set(block.hash, before.get(block.hash) ?? clock());
 }
 
 async function noteTransfers({ world, sentWith }: Run): Promise<void> {
@@ -484,7 +484,7 @@ async function noteTransfers({ world, sentWith }: Run): Promise<void> {
  * transfers to one address the payment that was made last before them is meant. Not what a reorg brought after the end, and
  * not what was sent before the payment was made and mined again in the second of its lock.
  */
-async function checkCustomers({ world, madeAt, sentWith }: Run): Promise<void> {
+async function checkCustomers({ world, standsSince, sentWith }: Run): Promise<void> {
   const payments = await allPayments(world);
   for (const payment of payments) {
     const { currency, token, status, address, paymentNumber, requiredAmount, endedAt } = payment;
@@ -496,7 +496,7 @@ async function checkCustomers({ world, madeAt, sentWith }: Run): Promise<void> {
       .transfers()
       .filter(({ recipient, token: paid, txHash, block: { time, hash } }) => {
         if ((sentWith.get(txHash) ?? payment.id) < payment.id) return false;
-        if ((madeAt.get(hash) ?? Number.POSITIVE_INFINITY) >= (endedAt ?? 0)) return false;
+        if ((standsSince.get(hash) ?? Number.POSITIVE_INFINITY) >= (endedAt ?? 0)) return false;
         if (paid !== token || recipient !== address.slice(2).toLowerCase()) return false;
         if (!isAfter(payment, time) || time > payment.blockTimeLimit) return false;
         return !later.some((other) => isAfter(other, time));
