@@ -92,7 +92,7 @@ async function startCreate(name: string, addresses: number) {
 
   const log = createLogger({ level: 'silent', write: () => {} });
   const rates = {
-    usdPer: () => null,
+    usdPer: () => parityRate,
     quote: () => ({ usdPerCoin: parityRate, sources: ['fixed'], fetchedAt: now }),
   };
   const pools = createPoolHealth({
