@@ -171,11 +171,12 @@ export async function ownPasswordFault(
 ): Promise<string | null> {
   const account = `own ${session.userId}`;
   if (attempts.wait(account, session.address) !== null) return 'too many attempts failed; try again later';
-  const attempt = attempts.begin(account, session.address);
-  const user = await getUser(db, session.userId);
-  if (!(await verifyPassword(password, user?.password ?? null))) return 'this is not your password';
-  attempt.succeeded();
-  return null;
+  return attempts.count(account, session.address, async (attempt) => {
+    const user = await getUser(db, session.userId);
+    if (!(await verifyPassword(password, user?.password ?? null))) return 'this is not your password';
+    attempt.succeeded();
+    return null;
+  });
 }
 
 /** Of whoever is signed in; all their other sessions end. */

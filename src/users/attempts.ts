@@ -12,8 +12,11 @@ const most = 10_000;
 export type Attempts = {
   /** Seconds to wait before a password is looked at again; null: none. */
   wait(account: string, address: string): number | null;
-  /** Counts a try before it is looked at: of many that come at once, no more are made than of those that come one by one. */
-  begin(account: string, address: string): Attempt;
+  /**
+   * Counts a try before it is looked at: of many that come at once, no more are made than of those that come one by one. One
+   * that ends in an error, because the database is away, says nothing of what was given and is not counted.
+   */
+  count<T>(account: string, address: string, look: (attempt: Attempt) => Promise<T>): Promise<T>;
 };
 
 /** A try that counts as failed until one of these is called. */
@@ -69,7 +72,7 @@ export function createAttempts(clock: Clock): Attempts {
       const longest = Math.max(...waits);
       return longest > 0 ? Math.ceil(longest / 1000) : null;
     },
-    begin(account, address) {
+    async count(account, address, look) {
       if (failures.size >= most) forgetOld();
       const at = clock();
       const keys = keysOf(account, address);
@@ -77,13 +80,16 @@ export function createAttempts(clock: Clock): Attempts {
       const takeBack = () => {
         for (const [key] of keys) forget(key, at);
       };
-      return {
-        takeBack,
-        succeeded() {
-          takeBack();
-          failures.delete(`both ${address} ${account}`);
-        },
+      const succeeded = () => {
+        takeBack();
+        failures.delete(`both ${address} ${account}`);
       };
+      try {
+        return await look({ takeBack, succeeded });
+      } catch (error) {
+        takeBack();
+        throw error;
+      }
     },
   };
 }

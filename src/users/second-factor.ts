@@ -52,17 +52,18 @@ export async function removeSecondFactor(
   const account = `own code ${session.userId}`;
   if (attempts.wait(account, session.address) !== null)
     return { field: 'code', fault: 'too many attempts failed; try again later' };
-  const attempt = attempts.begin(account, session.address);
-  const removed = await inTransaction(db, async (trx) => {
-    const user = await getUser(trx, session.userId);
-    if (user === null || user.totp === null) return true;
-    if ((await takeCode(trx, { clock, unseal }, user, given.code)) === null) return false;
-    await setTotp(trx, session.userId, { sealed: null, step: 0, recoveryHashes: [] });
-    const by = { at: clock(), actor: actorOf(session.name), subject: session.userId, detail: {} };
-    await recordAudit(trx, { ...by, action: 'user.second_factor_removed' });
-    return true;
+  return attempts.count(account, session.address, async (attempt) => {
+    const removed = await inTransaction(db, async (trx) => {
+      const user = await getUser(trx, session.userId);
+      if (user === null || user.totp === null) return true;
+      if ((await takeCode(trx, { clock, unseal }, user, given.code)) === null) return false;
+      await setTotp(trx, session.userId, { sealed: null, step: 0, recoveryHashes: [] });
+      const by = { at: clock(), actor: actorOf(session.name), subject: session.userId, detail: {} };
+      await recordAudit(trx, { ...by, action: 'user.second_factor_removed' });
+      return true;
+    });
+    if (!removed) return { field: 'code', fault: 'this code is not right, or was used before' };
+    attempt.succeeded();
+    return null;
   });
-  if (!removed) return { field: 'code', fault: 'this code is not right, or was used before' };
-  attempt.succeeded();
-  return null;
 }

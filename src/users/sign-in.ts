@@ -12,7 +12,7 @@ import {
 } from '../storage/operators/user-sessions.ts';
 import { findUser, nameKey, takeRecoveryCode, takeTotpStep, type User } from '../storage/operators/users.ts';
 import type { Db, Trx } from '../storage/schema.ts';
-import type { Attempts } from './attempts.ts';
+import type { Attempt, Attempts } from './attempts.ts';
 import { isHashingBusy, verifyPassword } from './password.ts';
 import { hashRecoveryCode, totpStep } from './totp.ts';
 
@@ -43,12 +43,19 @@ const touchEveryMs = 60_000;
 
 /** Begins a session of its own: one that the browser brought along is never taken over. */
 export async function signIn(deps: SignInDeps, given: Credentials): Promise<SignIn> {
-  const { db, clock, attempts } = deps;
+  const { attempts } = deps;
   const account = nameKey(given.name);
   const seconds = attempts.wait(account, given.address);
   if (seconds !== null) return { outcome: 'too_many', seconds };
   if (isHashingBusy()) return { outcome: 'too_many', seconds: 5 };
-  const attempt = attempts.begin(account, given.address);
+  return attempts.count(account, given.address, (attempt) => checkCredentials(deps, given, attempt));
+}
+
+async function checkCredentials(
+  { db, clock, unseal }: SignInDeps,
+  given: Credentials,
+  attempt: Attempt,
+): Promise<SignIn> {
   const user = await findUser(db, given.name);
   const right = await verifyPassword(given.password, user?.password ?? null);
   if (user === null || !right || user.disabledAt !== null) return { outcome: 'refused' };
@@ -58,7 +65,7 @@ export async function signIn(deps: SignInDeps, given: Credentials): Promise<Sign
     return { outcome: 'code_required' };
   }
   const begun = await inTransaction(db, async (trx) => {
-    const code = user.totp === null ? 'none' : await takeCode(trx, deps, user, given.code ?? '');
+    const code = user.totp === null ? 'none' : await takeCode(trx, { clock, unseal }, user, given.code ?? '');
     if (code === null) return null;
     const detail = { address: given.address, ...(code === 'none' ? {} : { second_factor: code }) };
     const { id, name } = user;

@@ -84,12 +84,12 @@ test('recovery codes are ten, all different, and known however they were typed',
   expect(hashRecoveryCode(` ${first.toUpperCase().replace('-', ' ')} `)).toBe(hashRecoveryCode(first));
 });
 
-test('five failures keep one address from one account for a quarter of an hour, and nobody else', () => {
+test('five failures keep one address from one account for a quarter of an hour, and nobody else', async () => {
   let now = 0;
   const attempts = createAttempts(() => now);
   for (let n = 0; n < 5; n++) {
     expect(attempts.wait('ada', '192.0.2.1')).toBeNull();
-    attempts.begin('ada', '192.0.2.1');
+    await attempts.count('ada', '192.0.2.1', async () => {});
     now += 1000;
   }
   expect(attempts.wait('ada', '192.0.2.1')).toBe(895);
@@ -99,29 +99,40 @@ test('five failures keep one address from one account for a quarter of an hour, 
   expect(attempts.wait('ada', '192.0.2.1')).toBeNull();
 });
 
-test('one address tries twenty names at most, and one account bears a hundred failures from anywhere', () => {
+test('one address tries twenty names at most, and one account bears a hundred failures from anywhere', async () => {
   const attempts = createAttempts(() => 0);
-  for (let n = 0; n < 20; n++) attempts.begin(`name ${n}`, '192.0.2.1');
+  for (let n = 0; n < 20; n++) await attempts.count(`name ${n}`, '192.0.2.1', async () => {});
   expect(attempts.wait('ada', '192.0.2.1')).not.toBeNull();
-  for (let n = 0; n < 100; n++) attempts.begin('ben', `2001:db8::${n}`);
+  for (let n = 0; n < 100; n++) await attempts.count('ben', `2001:db8::${n}`, async () => {});
   expect(attempts.wait('ben', '198.51.100.9')).not.toBeNull();
 });
 
-test('what is right is not counted, and makes nothing forgotten of other accounts at its address', () => {
+test('what is right is not counted, and makes nothing forgotten of other accounts at its address', async () => {
   const attempts = createAttempts(() => 0);
-  for (let n = 0; n < 19; n++) attempts.begin(`name ${n}`, '192.0.2.1');
-  for (let n = 0; n < 200; n++) attempts.begin('ada', '192.0.2.1').succeeded();
+  for (let n = 0; n < 19; n++) await attempts.count(`name ${n}`, '192.0.2.1', async () => {});
+  for (let n = 0; n < 200; n++)
+    await attempts.count('ada', '192.0.2.1', async (attempt) => attempt.succeeded());
   expect(attempts.wait('ada', '192.0.2.1')).toBeNull();
-  attempts.begin('name 19', '192.0.2.1');
+  await attempts.count('name 19', '192.0.2.1', async () => {});
   expect(attempts.wait('ada', '192.0.2.1')).not.toBeNull();
   expect(attempts.wait('ada', '192.0.2.2')).toBeNull();
 });
 
-test('a right password without a code makes no wrong code forgotten', () => {
+test('a right password without a code makes no wrong code forgotten', async () => {
   const attempts = createAttempts(() => 0);
   for (let n = 0; n < 5; n++) {
-    attempts.begin('ada', '192.0.2.1').takeBack();
-    attempts.begin('ada', '192.0.2.1');
+    await attempts.count('ada', '192.0.2.1', async (attempt) => attempt.takeBack());
+    await attempts.count('ada', '192.0.2.1', async () => {});
   }
   expect(attempts.wait('ada', '192.0.2.1')).not.toBeNull();
+});
+
+test('a try that ends in a fault of ours says nothing of what was given, and is not counted', async () => {
+  const attempts = createAttempts(() => 0);
+  const away = async () => {
+    throw new Error('the database is away');
+  };
+  for (let n = 0; n < 9; n++)
+    await expect(attempts.count('ada', '192.0.2.1', away)).rejects.toThrow('the database is away');
+  expect(attempts.wait('ada', '192.0.2.1')).toBeNull();
 });

@@ -149,16 +149,18 @@ export function registerSessionRoutes(api: Api, { db, clock, attempts, secrets }
       const wait = attempts.wait(account, request.ip);
       if (wait !== null) throw detailError(429, 'Too many attempts failed.', { 'retry-after': String(wait) });
       if (isHashingBusy()) throw detailError(429, 'Too many attempts at once.', { 'retry-after': '5' });
-      const attempt = attempts.begin(account, request.ip);
       const from = { address: request.ip, agent: request.headers['user-agent'] ?? '' };
-      const outcome = await setUp({ db, clock }, { link, name, password, ...from });
+      const outcome = await attempts.count(account, request.ip, async (attempt) => {
+        const set = await setUp({ db, clock }, { link, name, password, ...from });
+        if (set.outcome === 'done') attempt.succeeded();
+        if (set.outcome === 'invalid') attempt.takeBack();
+        return set;
+      });
       switch (outcome.outcome) {
         case 'done':
-          attempt.succeeded();
           if (outcome.begun === null) return { user: null, csrf_token: null };
           return begin(request, reply, outcome.begun);
         case 'invalid':
-          attempt.takeBack();
           throw fieldError(outcome.field, outcome.fault);
         case 'link_over':
           throw fieldError('link', 'this link was used, or its time is over: ask for another');
