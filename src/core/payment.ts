@@ -219,6 +219,15 @@ export type PaymentDeposits = {
   knownBy: Deposit | null;
 };
 
+/** What is there before anything was seen. */
+export const noDeposits: PaymentDeposits = {
+  largest: [],
+  total: 0,
+  received: 0n,
+  counted: 0n,
+  knownBy: null,
+};
+
 /** A payment with what belongs to it, as of one moment. */
 export type PaymentView = OnchainView | ProviderView;
 

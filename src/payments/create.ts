@@ -6,7 +6,7 @@ import type { Asset, Currency } from '../core/assets.ts';
 import { chainTimeAt, clockSkew, describeSkew, skewLimits } from '../core/chain-time.ts';
 import type { FiatCode, FiatMoney } from '../core/fiat.ts';
 import type { Network } from '../core/networks.ts';
-import type { OnchainPayment, OnchainView } from '../core/payment.ts';
+import { noDeposits, type OnchainPayment, type OnchainView } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { chooseAddress } from '../pool/choose.ts';
 import type { PoolHealth } from '../pool/health.ts';
@@ -216,7 +216,13 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     }
     return {
       outcome: 'created',
-      view: await viewOf(trx, payment),
+      // Nothing can have come to a payment that nobody knows of yet.
+      view: {
+        kind: 'onchain',
+        payment,
+        deposits: noDeposits,
+        heads: { [payment.network]: state.head.height },
+      },
     };
   }
 

@@ -4,6 +4,7 @@ import {
   counts,
   type Deposit,
   isOwnAsset,
+  noDeposits,
   type OnchainPayment,
   type PaymentDeposits,
 } from '../../core/payment.ts';
@@ -20,8 +21,6 @@ export const mostShown = 50;
 
 /** Payments with more are looked at one by one, where an index gives what is shown of them. */
 const mostTogether = 200;
-
-const none: PaymentDeposits = { largest: [], total: 0, received: 0n, counted: 0n, knownBy: null };
 
 type Shown = Pick<PaymentDeposits, 'largest' | 'knownBy'>;
 
@@ -43,14 +42,18 @@ export async function readPaymentDeposits(
     const live = byPayment.get(payment.id) ?? [];
     const own = live.filter((one) => isOwnAsset(payment, one));
     const total = live.reduce((n, one) => n + one.total, 0);
-    all.set(payment.id, { ...none, total, received: sum(own), counted: sum(own.filter(counts)) });
+    all.set(payment.id, { ...noDeposits, total, received: sum(own), counted: sum(own.filter(counts)) });
   }
   const totalOf = ({ id }: OnchainPayment) => all.get(id)?.total ?? 0;
   const few = payments.filter((payment) => totalOf(payment) > 0 && totalOf(payment) <= mostTogether);
-  for (const [id, shown] of await listTogether(db, few)) all.set(id, { ...(all.get(id) ?? none), ...shown });
+  for (const [id, shown] of await listTogether(db, few))
+    all.set(id, { ...(all.get(id) ?? noDeposits), ...shown });
   for (const payment of payments.filter((one) => totalOf(one) > mostTogether)) {
     const networks = [...new Set(byPayment.get(payment.id)?.map(({ network }) => network))];
-    all.set(payment.id, { ...(all.get(payment.id) ?? none), ...(await listOfMany(db, payment, networks)) });
+    all.set(payment.id, {
+      ...(all.get(payment.id) ?? noDeposits),
+      ...(await listOfMany(db, payment, networks)),
+    });
   }
   return all;
 }
