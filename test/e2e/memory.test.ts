@@ -58,7 +58,7 @@ function strangeRequests(apiKey: string): ((n: number) => Strange)[] {
 }
 
 /** Requests between two looks. */
-const perPart = 2_000;
+const perPart = 1_000;
 
 test('memory does not grow with the number of strange requests', async () => {
   const home = commandHome({ ...offline, listen: { port: 0 }, api: { requestsPerSecond: 100_000 } });
