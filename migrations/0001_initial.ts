@@ -211,6 +211,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     // What was received, and when: sums are read from here alone.
     sql`create index payments_confirmed on payments
       (confirmed_at, status, merchant_id, network, currency, amount_usd_cents, created_at) where confirmed_at is not null`,
+    // What ended late, with too much or with too little, for reports.
+    sql`create index payments_unusual on payments (ended_at, id) where reason is not null`,
+    sql`create index payments_reason on payments (reason, created_at, id) where reason is not null`,
     sql`create index payments_status on payments (status, created_at, id)`,
     sql`create index payments_merchant on payments (merchant_id, created_at, id)`,
     sql`create index payments_merchant_status on payments (merchant_id, status, created_at, id)`,
@@ -327,6 +330,34 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create unique index refunds_key on refunds (payment_id, idempotency_key) where idempotency_key is not null`,
     sql`create index refunds_provider on refunds (provider, updated_at) where status in ('sending', 'unknown')`,
 
+    // What operators say that they sent back from a wallet of theirs, and what the chain says of it.
+    sql`create table refund_records (
+      id ${id},
+      payment_id ${int} not null references payments (id),
+      network text not null,
+      token text not null,
+      recipient text not null,
+      address text not null,
+      tx_hash text not null,
+      amount text not null,
+      usd_cents ${int} not null,
+      reason text not null,
+      actor text not null,
+      created_at ${int} not null,
+      status text not null check (status in ('not_found', 'mismatch', 'verified')),
+      detail text not null default '',
+      checks ${int} not null default 0,
+      checked_at ${int},
+      next_check_at ${int},
+      block_height ${int},
+      block_time ${int}
+    )`,
+    // One transfer is one refund.
+    sql`create unique index refund_records_transfer on refund_records (network, tx_hash, token, recipient)`,
+    sql`create index refund_records_payment on refund_records (payment_id, id)`,
+    sql`create index refund_records_due on refund_records (next_check_at) where next_check_at is not null`,
+    sql`create index refund_records_verified on refund_records (block_time) where status = 'verified'`,
+
     sql`create table inbound_events (
       id ${id},
       provider text not null,
@@ -388,6 +419,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       payment_id ${int} references payments (id),
       seen_at ${int} not null,
       reported_by text,
+      ignored_at ${int},
       unique (network, tx_hash, token, recipient, ordinal)
     )`,
     // In chain order.
@@ -403,6 +435,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
     sql`create index deposits_role on deposits (role, id)`,
     sql`create index deposits_merchant on deposits (merchant_id, role, id)`,
+    // What waits for an operator, and what an operator will not hear of.
+    sql`create index deposits_inbox on deposits (id) where role = 'unmatched' and ignored_at is null`,
+    sql`create index deposits_ignored on deposits (id) where role = 'unmatched' and ignored_at is not null`,
+    sql`create index deposits_merchant_inbox on deposits (merchant_id, id)
+      where role = 'unmatched' and ignored_at is null`,
     // What reached an address and is nobody's: the payer who sent it looks for it.
     sql`create index deposits_unmatched on deposits (recipient, id) where role = 'unmatched'`,
 
@@ -431,6 +468,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index balance_marks_height on balance_marks (network, height)`,
     sql`create index balance_marks_compared on balance_marks (network, compared_height)
       where compared_height is not null`,
+
+    // What was confirmed on a day (UTC) is kept with every change of a payment: a page that shows a month counts none of them.
+    sql`create table received_sums (
+      day ${int} not null,
+      merchant_id text not null,
+      network text not null,
+      currency text not null,
+      total ${int} not null,
+      usd_cents ${int} not null,
+      primary key (day, merchant_id, network, currency)
+    )`,
 
     sql`create table chain_cursors (
       network text primary key,
@@ -645,6 +693,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index audit_log_subject on audit_log (subject, id)`,
     ...(postgres ? frozenOnPostgres : frozenOnSqlite),
     ...(postgres ? sumsOnPostgres : sumsOnSqlite),
+    ...(postgres ? receivedOnPostgres : receivedOnSqlite),
   ];
 
   for (const statement of statements) await statement.execute(db);
@@ -712,4 +761,38 @@ const sumsOnPostgres = [
     for each statement execute function deposits_updated()`,
   sql`create trigger deposit_sums_delete after delete on deposits referencing old table as taken
     for each statement execute function deposits_deleted()`,
+];
+
+const ofDay = 'day, merchant_id, network, currency';
+const dayOf = (row: string) =>
+  `${row}.confirmed_at / 86400000, ${row}.merchant_id, ${row}.network, ${row}.currency`;
+
+const addToReceived = `insert into received_sums (${ofDay}, total, usd_cents)
+    select ${dayOf('new')}, 1, new.amount_usd_cents
+    where new.status = 'confirmed' and new.confirmed_at is not null
+    on conflict (${ofDay}) do update set total = received_sums.total + 1,
+      usd_cents = received_sums.usd_cents + excluded.usd_cents;`;
+
+const takeFromReceived = `update received_sums set total = total - 1, usd_cents = usd_cents - old.amount_usd_cents
+    where old.status = 'confirmed' and old.confirmed_at is not null and (${ofDay}) = (${dayOf('old')});`;
+
+const becameAnother = `(old.status = 'confirmed' or new.status = 'confirmed')
+    and (old.status <> new.status or old.confirmed_at is distinct from new.confirmed_at)`;
+
+const receivedOnSqlite = [
+  sql`create trigger received_sums_insert after insert on payments when new.status = 'confirmed'
+    begin ${sql.raw(addToReceived)} end`,
+  sql`create trigger received_sums_update after update of status, confirmed_at on payments
+    when ${sql.raw(becameAnother)} begin ${sql.raw(takeFromReceived)} ${sql.raw(addToReceived)} end`,
+];
+
+const receivedOnPostgres = [
+  sql`create function payment_received() returns trigger language plpgsql as
+    $$ begin ${sql.raw(addToReceived)} return null; end $$`,
+  sql`create function payment_received_otherwise() returns trigger language plpgsql as
+    $$ begin ${sql.raw(takeFromReceived)} ${sql.raw(addToReceived)} return null; end $$`,
+  sql`create trigger received_sums_insert after insert on payments
+    for each row when (new.status = 'confirmed') execute function payment_received()`,
+  sql`create trigger received_sums_update after update of status, confirmed_at on payments
+    for each row when (${sql.raw(becameAnother)}) execute function payment_received_otherwise()`,
 ];

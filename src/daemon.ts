@@ -8,6 +8,7 @@ import { type Clock, within } from './clock.ts';
 import type { Config } from './config.ts';
 import { formatRate } from './core/money.ts';
 import type { ChainFamily, Network } from './core/networks.ts';
+import type { VerifySent } from './core/refund-record.ts';
 import { CommandError, reasonOf } from './errors.ts';
 import type { Logger } from './log.ts';
 import { type LoopOptions, runLoop } from './loop.ts';
@@ -16,6 +17,7 @@ import { createSandboxNodes } from './nodes/sandbox.ts';
 import { createNotifier, type Notifier } from './notify/deliver.ts';
 import { openSecrets, type Secrets } from './notify/secrets.ts';
 import { createOutbound } from './outbound.ts';
+import { checkRefunds } from './payments/check-refunds.ts';
 import { createPayments } from './payments/create.ts';
 import { expireSessions } from './payments/sessions.ts';
 import { createPoolHealth } from './pool/health.ts';
@@ -37,6 +39,7 @@ import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
 import { createCodeLook } from './watchers/code-look.ts';
 import { chainsToWatch } from './watchers/retired-assets.ts';
+import { unwatched } from './watchers/sent-transfer.ts';
 import { createWatchlist, type TableWatchlist, usedLatelyMs } from './watchers/watchlist.ts';
 
 export type Daemon = {
@@ -66,6 +69,9 @@ const forgetAgainMs = 100;
 
 /** Between two looks for checkout sessions whose time is over, ms. */
 const expireEveryMs = 5_000;
+
+/** Between two looks for refunds that operators wrote down, ms. */
+const refundsEveryMs = 2_000;
 
 /** How far the time of this process may drift from the database's is what it drifts in this, ms. */
 const clockEveryMs = 10_000;
@@ -186,6 +192,11 @@ async function start(
     watches.set(chain.network, chainWatch);
   }
 
+  const verify: VerifySent = async (network, transfer, signal) =>
+    (await watches.get(network)?.verifySent(transfer, signal)) ?? unwatched(network);
+  const refunds = (signal: AbortSignal) => checkRefunds({ db, clock, verify }, signal);
+  keep({ name: 'refunds', step: refunds, delay: () => refundsEveryMs });
+
   const pools = createPoolHealth({
     db,
     clock,
@@ -226,6 +237,7 @@ async function start(
     clock,
     log,
     rates,
+    rateStatus: rates.status,
     payments,
     providers: providers.desk,
     registry: metrics.registry,

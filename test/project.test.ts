@@ -87,6 +87,9 @@ const exceptions: Record<string, string> = {
   'payments -> rates/rates.ts':
     'the contract of prices: a type, implemented in rates/ and handed in by the daemon',
   'loop -> storage/faults.ts': 'a list of error codes, which says that a failed step is no bug',
+  'api -> rates/create.ts': 'a type: how prices and their sources do, handed in by the daemon',
+  'api -> loop.ts': 'looks for changes while a page of the dashboard follows them',
+  'api -> version.ts': 'which program answers',
   'api -> rates/rates.ts': 'the same type, for saying what can be paid with',
   'api -> notify/audit.ts': 'what operators did with endpoints, for the audit log',
   'api -> providers/desk.ts': 'a type: what can be done with fiat providers, handed in by the daemon',
@@ -116,7 +119,6 @@ const longFiles: Record<string, string> = {
 const smallFiles: Record<string, string> = {
   'src/checkout/languages/sandbox.ts': 'one text in every language',
   'src/commands/health.ts': 'a command of its own, loaded only when it is asked for',
-  'src/core/transaction-text.ts': 'a parser of what payers paste, tried with any text',
   'src/cli.ts': 'where the program begins',
   'src/api/inbound/routes.ts': 'raw bytes instead of JSON: what providers send',
   'src/checkout/qr.ts': 'one library, and how its codes are drawn',

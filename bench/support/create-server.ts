@@ -110,6 +110,7 @@ async function startCreate(name: string, addresses: number) {
     clock,
     log,
     rates,
+    rateStatus: () => ({ sources: [], coins: [] }),
     payments,
     providers: noProviders(db),
     registry: new Registry(),

@@ -16,6 +16,9 @@ export const me = signal<Me | null | undefined>(undefined);
 /** Whether the session ended while its page was open: it is asked for again over the page, so that nothing is lost. */
 export const ended = signal(false);
 
+/** A connection may die without a word, ms. */
+const readTimeoutMs = 30_000;
+
 let csrfToken = '';
 let again = Promise.withResolvers<void>();
 
@@ -63,6 +66,8 @@ async function request<T>(method: string, path: string, body?: object): Promise<
         ...(method === 'GET' ? {} : { 'x-csrf-token': csrfToken }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      // What was to be changed may have been: only what is read is asked for again.
+      ...(method === 'GET' ? { signal: AbortSignal.timeout(readTimeoutMs) } : {}),
     }).catch(() => null);
     if (response === null) throw new ApiError(0, { detail: 'The server cannot be reached.' });
     const answer = await response.json().catch(() => null);

@@ -1,15 +1,20 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { ended, type Me, me, readMe, signOut } from './api.ts';
+import { stream } from './changes.ts';
 import { Account } from './pages/account.tsx';
 import { Addresses } from './pages/addresses.tsx';
 import { AuditLog } from './pages/audit-log.tsx';
+import { Branding } from './pages/branding.tsx';
 import { Chains } from './pages/chains.tsx';
 import { Home } from './pages/home.tsx';
 import { Merchants } from './pages/merchants.tsx';
 import { Payment } from './pages/payment.tsx';
 import { Payments } from './pages/payments.tsx';
+import { Providers } from './pages/providers.tsx';
+import { Rates } from './pages/rates.tsx';
 import { Reports } from './pages/reports.tsx';
+import { Settings } from './pages/settings.tsx';
 import { SetUp, SignIn } from './pages/sign-in.tsx';
 import { Unmatched } from './pages/unmatched.tsx';
 import { Users } from './pages/users.tsx';
@@ -28,9 +33,13 @@ const pages: readonly Page[] = [
   { path: 'chains', title: 'Chains', page: Chains, for: 'everything' },
   { path: 'webhooks', title: 'Webhooks', page: Webhooks, for: 'all' },
   { path: 'reports', title: 'Reports', page: Reports, for: 'all' },
+  { path: 'providers', title: 'Providers', page: Providers, for: 'everything' },
+  { path: 'rates', title: 'Rates', page: Rates, for: 'everything' },
   { path: 'merchants', title: 'Merchants and keys', page: Merchants, for: 'all' },
+  { path: 'branding', title: 'Branding', page: Branding, for: 'all' },
   { path: 'users', title: 'Users', page: Users, for: 'everything' },
   { path: 'audit', title: 'Audit log', page: AuditLog, for: 'everything' },
+  { path: 'settings', title: 'Settings', page: Settings, for: 'everything' },
   { path: 'account', title: 'Your account', page: Account, for: 'all' },
 ];
 
@@ -73,6 +82,7 @@ function Inside({ user }: { user: Me }) {
           ))}
         </nav>
         <div class="who">
+          <span role="status">{stream.value === 'reconnecting' && <small>reconnecting…</small>}</span>
           <span>
             {user.name} <small>{user.role}</small>
           </span>

@@ -1,10 +1,12 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError, get } from './api.ts';
+import { onChange, stream } from './changes.ts';
 
 export type Loaded<T> = { data: T | null; error: string | null; stale: boolean; reload: () => void };
 
-/** Between two looks at what may have changed, ms. */
+/** Between two looks at what may have changed, ms: where changes are told, and where they are not. */
+const toldEveryMs = 30_000;
 const everyMs = 5_000;
 
 /** What the API answers for a path, asked for again while the page is seen; null asks for nothing. */
@@ -19,7 +21,14 @@ export function useLoad<T>(path: string | null, live = true): Loaded<T> {
     if (path === null) return;
     let gone = false;
     let timer = 0;
+    let looking = false;
+    const wait = () => {
+      clearTimeout(timer);
+      timer = window.setTimeout(again, stream.peek() === 'open' ? toldEveryMs : everyMs);
+    };
     const look = async () => {
+      if (looking) return;
+      looking = true;
       try {
         const data = await get<T>(path);
         if (!gone) setState({ path, data, error: null });
@@ -28,15 +37,18 @@ export function useLoad<T>(path: string | null, live = true): Loaded<T> {
         if (!gone)
           setState((before) => ({ path, data: before.path === path ? before.data : null, error: said }));
       }
-      if (live && !gone) timer = window.setTimeout(again, everyMs);
+      looking = false;
+      if (live && !gone) wait();
     };
     const again = () => {
-      if (document.hidden) timer = window.setTimeout(again, everyMs);
+      if (document.hidden) wait();
       else void look();
     };
+    const letGo = live ? onChange(again) : () => {};
     void look();
     return () => {
       gone = true;
+      letGo();
       clearTimeout(timer);
     };
   }, [path, round, live]);

@@ -5,6 +5,7 @@ import { ApiError } from './api.ts';
 /** States in words, with a colour that says the same. */
 const tones: Record<string, 'good' | 'warn' | 'bad' | 'calm'> = {
   confirmed: 'good',
+  verified: 'good',
   delivered: 'good',
   ready: 'good',
   ok: 'good',
@@ -16,6 +17,8 @@ const tones: Record<string, 'good' | 'warn' | 'bad' | 'calm'> = {
   backoff: 'warn',
   late: 'warn',
   unmatched: 'warn',
+  'not found yet': 'warn',
+  'does not match': 'bad',
   failed: 'bad',
   exhausted: 'bad',
   disabled: 'bad',

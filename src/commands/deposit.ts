@@ -1,6 +1,7 @@
 import type { DepositRole } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { attachDeposit } from '../payments/attach.ts';
+import { ignoreDeposit } from '../payments/ignore.ts';
 import { presentDeposits } from '../present/deposits.ts';
 import { listDeposits } from '../storage/deposits/deposits.ts';
 import { print, printJson, printTable } from './output.ts';
@@ -9,7 +10,7 @@ import { actor, atWork, type CommandOptions } from './workplace.ts';
 
 /** What reached the addresses of merchants, newest first. */
 export async function depositList(
-  options: CommandOptions & { status?: DepositRole; limit: number },
+  options: CommandOptions & { status?: DepositRole | 'ignored'; limit: number },
 ): Promise<void> {
   await atWork(options, async ({ db }) => {
     const { status, limit } = options;
@@ -56,6 +57,30 @@ export async function depositAttach(
         throw noPayment(paymentNumber);
       case 'not_attachable':
         throw new CommandError(`the deposit cannot be attached: ${outcome.why}`);
+      default:
+        return outcome satisfies never;
+    }
+  });
+}
+
+/** Takes an unmatched deposit out of what waits for operators, or puts it back. */
+export async function depositIgnore(
+  depositId: number,
+  options: CommandOptions & { reason: string; undo?: boolean },
+): Promise<void> {
+  await atWork(options, async ({ db, clock }) => {
+    const { reason, undo = false } = options;
+    const outcome = await ignoreDeposit({ db, clock }, { depositId, ignored: !undo, reason, actor });
+    switch (outcome.outcome) {
+      case 'done': {
+        const [shown] = await presentDeposits(db, [outcome.deposit]);
+        if (options.json) return printJson(shown);
+        return print(`deposit ${depositId} ${undo ? 'waits for you again' : 'is ignored'}`);
+      }
+      case 'not_found':
+        throw new CommandError(`there is no deposit ${depositId}; "depositd deposit list" shows them`);
+      case 'not_ignorable':
+        throw new CommandError(`the deposit cannot be ignored: ${outcome.why}`);
       default:
         return outcome satisfies never;
     }

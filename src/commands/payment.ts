@@ -4,8 +4,11 @@ import { CommandError } from '../errors.ts';
 import { acceptPayment } from '../payments/accept.ts';
 import { cancelPayment } from '../payments/cancel.ts';
 import { exportPayments } from '../payments/export.ts';
+import { type RefundWords, recordRefund } from '../payments/refund-record.ts';
 import { presentToOperator } from '../present/payments.ts';
+import { presentRefundRecord } from '../present/refund-records.ts';
 import { findPaymentId } from '../storage/payments/numbers.ts';
+import { listRefundRecords } from '../storage/payments/refund-records.ts';
 import { listPayments, viewById } from '../storage/payments/views.ts';
 import { print, printJson, printTable } from './output.ts';
 import { actor, atWork, type CommandOptions, requireMerchant, type Workplace } from './workplace.ts';
@@ -92,7 +95,7 @@ export async function paymentAccept(
 export async function paymentCancel(number: string, options: CommandOptions): Promise<void> {
   await atWork(options, async (workplace) => {
     const { merchantId } = (await findView(workplace, number)).payment;
-    const outcome = await cancelPayment(workplace, { merchantId, paymentNumber: number, actor });
+    const outcome = await cancelPayment(workplace, { merchantId, paymentNumber: number, act: { actor } });
     if (outcome.outcome === 'not_found') throw noPayment(number);
     if (outcome.outcome === 'not_cancellable') {
       throw new CommandError(
@@ -102,6 +105,63 @@ export async function paymentCancel(number: string, options: CommandOptions): Pr
     show(outcome.view, options);
   });
 }
+
+/** Writes down a refund that was sent; the daemon looks for it on the chain. */
+export async function paymentRefund(
+  number: string,
+  options: CommandOptions & { amount: string; to: string; tx: string; reason: string },
+): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const { amount, to, tx, reason } = options;
+    const words: RefundWords = { amount, to, tx_hash: tx };
+    const outcome = await recordRefund(workplace, { paymentNumber: number, words, reason, actor });
+    switch (outcome.outcome) {
+      case 'recorded': {
+        const { record, payment } = outcome;
+        if (options.json) return printJson(presentRefundRecord(record, payment));
+        print('recorded; the running daemon looks for it on the chain: "depositd payment refunds" shows it');
+        return;
+      }
+      case 'not_found':
+        throw noPayment(number);
+      case 'wrong':
+        throw new CommandError(`--${outcome.field === 'tx_hash' ? 'tx' : outcome.field}: ${outcome.why}`);
+      case 'not_recordable':
+        throw new CommandError(`the refund cannot be recorded: ${outcome.why}`);
+      default:
+        return outcome satisfies never;
+    }
+  });
+}
+
+/** What was sent back for a payment, and whether the chain shows it. */
+export async function paymentRefunds(number: string, options: CommandOptions): Promise<void> {
+  await atWork(options, async (workplace) => {
+    const { payment } = await findView(workplace, number);
+    if (payment.kind === 'provider') {
+      throw new CommandError(
+        'the payment is made by a provider: "depositd payment show" shows what it refunded',
+      );
+    }
+    const records = await listRefundRecords(workplace.db, payment.id, mostRefunds);
+    const refunds = records.map((one) => presentRefundRecord(one, payment));
+    if (options.json) return printJson({ data: refunds });
+    printTable(
+      ['ID', 'AMOUNT', '', 'TO', 'TRANSACTION', 'STATUS', 'RECORDED'],
+      refunds.map((one) => [
+        String(one.id),
+        one.amount,
+        one.currency,
+        one.to,
+        one.tx_hash,
+        one.detail === '' ? one.status : `${one.status} (${one.detail})`,
+        one.created_at,
+      ]),
+    );
+  });
+}
+
+const mostRefunds = 200;
 
 async function findView({ db }: Workplace, number: string): Promise<PaymentView> {
   const id = await findPaymentId(db, number);

@@ -310,6 +310,17 @@ function addPaymentCommands(program: Command): void {
   onConfig(payment, 'cancel <number>', 'Cancel a payment for which nothing has come yet.', {
     json: true,
   }).action(async (number, options) => (await import('./payment.ts')).paymentCancel(number, options));
+  onConfig(payment, 'refund <number>', 'Write down that you sent a refund; it is looked for on the chain.', {
+    json: true,
+  })
+    .requiredOption('--amount <amount>', 'in what the payment asked for, such as 50.00')
+    .requiredOption('--to <address>', "the customer's address")
+    .requiredOption('--tx <hash>', 'the transaction', readTransactionHash)
+    .requiredOption('--reason <text>', 'why, for the audit log', readReason)
+    .action(async (number, options) => (await import('./payment.ts')).paymentRefund(number, options));
+  onConfig(payment, 'refunds <number>', 'Show what was sent back, and whether the chain shows it.', {
+    json: true,
+  }).action(async (number, options) => (await import('./payment.ts')).paymentRefunds(number, options));
 }
 
 function addProviderCommands(program: Command): void {
@@ -368,7 +379,7 @@ function addProviderCommands(program: Command): void {
 function addDepositCommands(program: Command): void {
   const deposit = group(program, 'deposit', 'Deposits: everything that reached an address of a merchant.');
   onConfig(deposit, 'list', 'List deposits, newest first.', { json: true })
-    .addOption(new Option('--status <name>', 'of one kind').choices(depositRoles))
+    .addOption(new Option('--status <name>', 'of one kind').choices([...depositRoles, 'ignored']))
     .addOption(listLength())
     .action(async (options) => (await import('./deposit.ts')).depositList(options));
   onConfig(deposit, 'attach', 'Give an unmatched deposit to the payment that it was meant for.', {
@@ -378,6 +389,13 @@ function addDepositCommands(program: Command): void {
     .argument('<payment-number>')
     .requiredOption('--reason <text>', 'why, for the audit log', readReason)
     .action(async (id, number, options) => (await import('./deposit.ts')).depositAttach(id, number, options));
+  onConfig(deposit, 'ignore', 'Take an unmatched deposit out of what waits for you; it stays in the books.', {
+    json: true,
+  })
+    .addArgument(new Argument('<deposit-id>', 'as "deposit list" shows it').argParser(readRowId))
+    .requiredOption('--reason <text>', 'why, for the audit log', readReason)
+    .option('--undo', 'put it back')
+    .action(async (id, options) => (await import('./deposit.ts')).depositIgnore(id, options));
 }
 
 function addKeyCommands(program: Command): void {

@@ -81,6 +81,11 @@ export function quotePriceUp(
     : divideUp(steps, 10n ** BigInt(places - decimals));
 }
 
+/** What so many base units are worth in US cents at `usdPerCoin`, rounded **down**. */
+export function usdCentsDown(amount: bigint, usdPerCoin: Rate, decimals: number): bigint {
+  return (amount * usdPerCoin * 100n) / 10n ** BigInt(decimals + rateDecimals);
+}
+
 /** What is left of `expected` after a tolerance of `toleranceBps` hundredths of a percent, rounded up. */
 export function lessToleranceUp(expected: bigint, toleranceBps: number): bigint {
   return divideUp(expected * BigInt(10_000 - toleranceBps), 10_000n);

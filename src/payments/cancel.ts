@@ -15,6 +15,9 @@ export type CancelOutcome =
   | { outcome: 'not_found' }
   | { outcome: 'not_cancellable' };
 
+/** Who cancels, where it is an operator. */
+export type CancelAct = { actor: string; reason?: string };
+
 type CancelContext = { now: number };
 
 /**
@@ -23,16 +26,17 @@ type CancelContext = { now: number };
  */
 export async function cancelPayment(
   { db, clock }: { db: Db; clock: Clock },
-  { merchantId, paymentNumber, actor }: { merchantId: string; paymentNumber: string; actor?: string },
+  { merchantId, paymentNumber, act }: { merchantId: string; paymentNumber: string; act?: CancelAct },
 ): Promise<CancelOutcome> {
   const found = await findPayment(db, merchantId, paymentNumber);
   if (found === null) return { outcome: 'not_found' };
   const context = { now: clock() };
   return inTransaction(db, async (trx): Promise<CancelOutcome> => {
     const outcome = await cancelIn(trx, { kind: found.kind, id: found.payment.id }, context);
-    if (outcome.outcome === 'cancelled' && actor !== undefined) {
-      const detail = { payment: paymentNumber };
-      const entry = { at: context.now, actor, action: 'payment.cancelled', subject: merchantId, detail };
+    if (outcome.outcome === 'cancelled' && act !== undefined) {
+      const { actor, reason } = act;
+      const detail = { merchant_id: merchantId, ...(reason === undefined ? {} : { reason }) };
+      const entry = { at: context.now, actor, action: 'payment.cancelled', subject: paymentNumber, detail };
       await recordAudit(trx, entry);
     }
     return outcome;

@@ -1,4 +1,5 @@
 import type { Deposit } from '../core/payment.ts';
+import { findIgnored } from '../storage/deposits/attachments.ts';
 import { findPaymentNumbers } from '../storage/payments/numbers.ts';
 import { findAddressTexts } from '../storage/pool/addresses.ts';
 import type { Db } from '../storage/schema.ts';
@@ -17,7 +18,7 @@ export type PresentedDeposit = {
   tx_hash: string;
   block_height: number;
   block_time: string;
-  status: 'unmatched' | 'late' | Deposit['status'];
+  status: 'unmatched' | 'ignored' | 'late' | Deposit['status'];
   reason: Deposit['unmatchedReason'];
   /** Of an unmatched one: what was probably paid with it. */
   expected: Expectation | null;
@@ -30,6 +31,10 @@ export async function presentDeposits(db: Db, deposits: readonly Deposit[]): Pro
   const paymentIds = deposits.flatMap((deposit) => deposit.paymentId ?? []);
   const addresses = await findAddressTexts(db, addressIds);
   const numbers = await findPaymentNumbers(db, paymentIds);
+  const ignored = await findIgnored(
+    db,
+    deposits.flatMap(({ role, id }) => (role === 'unmatched' ? [id] : [])),
+  );
   const presented: PresentedDeposit[] = [];
   for (const deposit of deposits) {
     const expected = deposit.role === 'unmatched' ? await findExpected(db, deposit) : null;
@@ -44,7 +49,7 @@ export async function presentDeposits(db: Db, deposits: readonly Deposit[]): Pro
       tx_hash: deposit.txHash,
       block_height: deposit.height,
       block_time: isoTime(deposit.blockTime * 1000),
-      status: shownStatus(deposit),
+      status: ignored.has(deposit.id) ? 'ignored' : shownStatus(deposit),
       reason: deposit.unmatchedReason,
       expected: expected === null ? null : presentExpectation(expected),
       seen_at: isoTime(deposit.seenAt),

@@ -40,20 +40,20 @@ const columns: readonly Column[] = [
 ];
 
 export function csvHeader(separator: string): string {
-  return row(
+  return csvRow(
     columns.map(([title]) => title),
     separator,
   );
 }
 
 export function presentCsvRow(view: PaymentView, separator: string): string {
-  return row(
+  return csvRow(
     columns.map(([, cell]) => cell(view)),
     separator,
   );
 }
 
-function row(cells: readonly string[], separator: string): string {
+export function csvRow(cells: readonly string[], separator: string): string {
   return `${cells.map(csvCell).join(separator)}\r\n`;
 }
 

@@ -3,12 +3,13 @@ import type { Network } from '../core/networks.ts';
 import type { PaymentView } from '../core/payment.ts';
 import { counted } from '../core/plural.ts';
 import { listAudit } from '../storage/operators/audit.ts';
+import { listRefundRecords } from '../storage/payments/refund-records.ts';
 import { listDepositsOf, listTold, type Told } from '../storage/payments/timeline.ts';
 import type { Db } from '../storage/schema.ts';
 import { expectedShown } from './payments.ts';
 import { isoTime, showAmount } from './values.ts';
 
-export const timelineKinds = ['quote', 'deposit', 'event', 'delivery', 'action', 'end'] as const;
+export const timelineKinds = ['quote', 'deposit', 'event', 'delivery', 'action', 'refund', 'end'] as const;
 
 /** One thing that happened to a payment, in words for people. */
 export type TimelineEntry = {
@@ -35,6 +36,7 @@ export async function presentTimeline(db: Db, view: PaymentView): Promise<Timeli
   const deposits = await listDepositsOf(db, id, most);
   const told = await listTold(db, id, most);
   const actions = await listAudit(db, { subject: paymentNumber, beforeId: null, limit: most });
+  const refunds = await listRefundRecords(db, id, most);
   const events = new Map(told.map((one) => [`${one.type} ${one.at}`, one]));
   const found: Found[] = [
     ...beginning(view),
@@ -64,6 +66,20 @@ export async function presentTimeline(db: Db, view: PaymentView): Promise<Timeli
               title: `${type}: ${delivery.state}`,
               detail: `${hostOf(delivery.url)}, ${counted(delivery.attempts, 'attempt')}${answered(delivery)}`,
               delivery_id: delivery.id,
+            },
+          ],
+    ),
+    ...refunds.flatMap(({ amount, address, txHash, network, block }): Found[] =>
+      block === null
+        ? []
+        : [
+            {
+              at: block.time,
+              kind: 'refund',
+              title: `${showAmount(view.payment, amount)} ${view.payment.currency} sent back`,
+              detail: `to ${address}, block ${block.height}`,
+              tx_hash: txHash,
+              network,
             },
           ],
     ),

@@ -29,11 +29,13 @@ const tables: Readonly<Record<Table, readonly string[]>> = {
   provider_intents: ['amount'],
   provider_payments: ['fee', 'net', 'refunded'],
   refunds: ['amount', 'refunded_before'],
+  refund_records: ['amount', 'usd_cents'],
   inbound_events: [],
   providers: [],
   provider_unmatched: [],
   deposits: ['amount'],
   deposit_sums: ['amount'],
+  received_sums: ['usd_cents'],
   balance_marks: ['balance'],
   chain_cursors: [],
   chain_anchors: [],
@@ -53,11 +55,11 @@ const tables: Readonly<Record<Table, readonly string[]>> = {
 };
 
 /** What triggers write with the rows of another table is compared, and not written twice. */
-const keptByTriggers: readonly Table[] = ['deposit_sums'];
+const keptByTriggers: readonly Table[] = ['deposit_sums', 'received_sums'];
 
 /** A table without rows that stand for nothing: they depend on what became of others, and when. */
 function rowsOf(table: Table): string {
-  return table === 'deposit_sums' ? '"deposit_sums" where total > 0' : `"${table}"`;
+  return keptByTriggers.includes(table) ? `"${table}" where total > 0` : `"${table}"`;
 }
 
 /** Rows in one statement: PostgreSQL takes 65,535 parameters in one. */

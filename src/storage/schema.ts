@@ -292,6 +292,34 @@ export type Schema = {
     updated_at: number;
   };
 
+  /** What operators say that they sent back from a wallet of theirs, and what the chain says of it. */
+  refund_records: {
+    id: Generated<number>;
+    payment_id: number;
+    network: string;
+    token: string;
+    /** Key of the address, and the address as people write it. */
+    recipient: string;
+    address: string;
+    tx_hash: string;
+    amount: string;
+    /** Its value at the payment's quote. */
+    usd_cents: number;
+    reason: string;
+    actor: string;
+    created_at: number;
+    status: string;
+    /** What the chain says, for people. */
+    detail: string;
+    checks: number;
+    checked_at: number | null;
+    /** Null: it is not looked for any more. */
+    next_check_at: number | null;
+    block_height: number | null;
+    /** Unix ms, for reports. */
+    block_time: number | null;
+  };
+
   /** Webhooks of providers, with nothing in them that gives access. */
   inbound_events: {
     id: Generated<number>;
@@ -357,6 +385,19 @@ export type Schema = {
     payment_id: number | null;
     seen_at: number;
     reported_by: string | null;
+    /** When an operator said that an unmatched one needs nobody; null while nobody has. */
+    ignored_at: number | null;
+  };
+
+  /** What was confirmed on a day (UTC), added up by triggers. What is no more leaves a row of none. */
+  received_sums: {
+    /** Days since 1970. */
+    day: number;
+    merchant_id: string;
+    network: string;
+    currency: string;
+    total: number;
+    usd_cents: number;
   };
 
   /** Deposits of payments that are alike, added up by triggers. What is no more leaves a row of none. */

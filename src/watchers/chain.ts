@@ -6,6 +6,7 @@ import { listenForHeads } from './evm/new-heads.ts';
 import { createLeader } from './leader.ts';
 import { type Finding, lookUpTransaction } from './recheck/look-up.ts';
 import { createRecheck, type RecheckDeps } from './recheck/recheck.ts';
+import { createSentTransfers, type SentTransfers } from './sent-transfer.ts';
 import { createSource } from './sources.ts';
 import { createWatcher, type StepOutcome } from './watcher.ts';
 
@@ -19,6 +20,8 @@ export type ChainWatch = {
   endpoints(): NodeStatus[];
   /** Looks for a transaction that a payer names, with the nodes and by the rules of the watcher. */
   lookUp(request: Parameters<typeof lookUpTransaction>[1]): Promise<Finding>;
+  /** Looks for a transfer to anybody, in the same way. */
+  verifySent: SentTransfers['verify'];
   /** Lets the running step end. */
   stop(): Promise<void>;
 };
@@ -95,6 +98,7 @@ export function watchChain(
     firstRead: firstRead.promise,
     endpoints: source.endpoints,
     lookUp: (request) => lookUpTransaction({ ...deps, source, log, onEvents: onFound }, request),
+    verifySent: createSentTransfers({ ...deps, source }).verify,
     async stop() {
       await Promise.all([heads.stop(), loop.stop(), recheckLoop.stop()]);
       await leader.resign();

@@ -42,14 +42,31 @@ test('payments are listed, shown and cancelled, and what cannot be done says why
     code: 1,
     stderr: expect.stringContaining('the payment cannot be accepted'),
   });
+  const refund = (...more: string[]) =>
+    home.run('payment', 'refund', second.paymentNumber, ...more, '--tx', 'a'.repeat(64), '--reason', 'known');
+  const to = ['--to', `0x${'4'.repeat(40)}`];
+  expect(await refund('--amount', 'many', ...to)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('--amount: expected an amount'),
+  });
+  for (let n = 0; n < 2; n++) expect((await refund('--amount', '5', ...to)).code).toBe(0);
+  const refunds = await home.runJson<{ data: object[] }>('payment', 'refunds', second.paymentNumber);
+  expect(refunds.data).toMatchObject([{ amount: '5.000000', status: 'not_found', actor: 'cli' }]);
+  expect(await home.run('deposit', 'ignore', '7', '--reason', 'known')).toMatchObject({
+    code: 1,
+    stderr: 'depositd: there is no deposit 7; "depositd deposit list" shows them\n',
+  });
   expect(await home.run('deposit', 'attach', '7', second.paymentNumber, '--reason', 'known')).toMatchObject({
     code: 1,
     stderr: 'depositd: there is no deposit 7; "depositd deposit list" shows them\n',
   });
-  expect((await readAudit(home.folder)).at(-1)).toMatchObject({
+  const audit = await readAudit(home.folder);
+  expect(audit.at(-1)).toMatchObject({ action: 'refund.recorded', actor: 'cli' });
+  expect(audit.at(-2)).toMatchObject({
     action: 'payment.cancelled',
     actor: 'cli',
-    detail: { payment: first.paymentNumber },
+    subject: first.paymentNumber,
+    detail: { merchant_id: shop.merchantId },
   });
 }, 120_000);
 
@@ -60,6 +77,8 @@ test('a text for the audit log is held to the rules of the API, and one that is 
   const commands = [
     ['payment', 'accept', '1', '--reason'],
     ['deposit', 'attach', '1', '1', '--reason'],
+    ['deposit', 'ignore', '1', '--reason'],
+    ['payment', 'refund', '1', '--amount', '1', '--to', '1', '--tx', 'a'.repeat(64), '--reason'],
     ['chain', 'accept-fork', '--network', 'bsc', '--reason'],
     ['chain', 'set-cursor', '--network', 'bsc', '--height', '1', '--reason'],
     ['provider', 'refund', '1', '--reason'],

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { gzipSync } from 'node:zlib';
 import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inTransaction } from '../../src/storage/database.ts';
 import { insertDeposit } from '../../src/storage/deposits/deposits.ts';
 import { findPaymentId } from '../../src/storage/payments/numbers.ts';
@@ -11,6 +11,7 @@ import { makeFirstLink } from '../../src/users/accounts.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { type ApiServer, openApiServer } from '../support/api-server.ts';
 import { openBrowser } from '../support/browser.ts';
+import { desktop, openWindow, phone, signIn } from '../support/dashboard-page.ts';
 import { openTestSqlite } from '../support/databases.ts';
 import { testDeposit } from '../support/payments.ts';
 import { firstOperator, goodPassword } from '../support/people.ts';
@@ -24,40 +25,6 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 
 const soon = (look: () => unknown) => expect.poll(look, { timeout: 15_000 });
-const desktop = { viewport: { width: 1200, height: 800 } };
-const phone = { viewport: { width: 360, height: 740 } };
-
-type Window = { page: Page; faults: string[] };
-
-/** A window, with all that the pages may not do written down. */
-async function openWindow(options: Parameters<Browser['newContext']>[0] = desktop): Promise<Window> {
-  const context = await browser.newContext(options);
-  onTestFinished(() => context.close());
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  const faults: string[] = [];
-  page.on('console', (message) => {
-    if (/Content Security Policy|TrustedHTML|violates/i.test(message.text())) faults.push(message.text());
-  });
-  page.on('pageerror', (error) => faults.push(String(error)));
-  page.on('dialog', (dialog) => {
-    faults.push(`a dialog: ${dialog.message()}`);
-    void dialog.dismiss();
-  });
-  page.on('request', (request) => {
-    if (!/^(data:|http:\/\/127\.0\.0\.1)/.test(request.url())) faults.push(`asked ${request.url()}`);
-  });
-  return { page, faults };
-}
-
-async function signIn(api: ApiServer, page: Page, name = 'ada'): Promise<void> {
-  await page.goto(`${api.url}/dashboard/`);
-  await page.getByLabel('Name').fill(name);
-  await page.getByLabel('Password').fill(goodPassword);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { name: 'Home' }).waitFor();
-}
-
 const order = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' };
 
 async function makePayment(api: ApiServer, key: string, more: object = {}): Promise<string> {
@@ -88,9 +55,13 @@ const pages = [
   'chains',
   'webhooks',
   'reports',
+  'providers',
+  'rates',
   'merchants',
+  'branding',
   'users',
   'audit',
+  'settings',
   'account',
 ];
 
@@ -110,7 +81,7 @@ async function screenshot(page: Page, name: string): Promise<void> {
 
 test('from the first run to the first paid payment by clicking only', async () => {
   const api = await openApiServer(await openTestSqlite());
-  const { page, faults } = await openWindow();
+  const { page, faults } = await openWindow(browser);
   const link = await makeFirstLink({ db: api.db, clock: api.now });
   await page.goto(`${api.url}/dashboard/#/setup/${link}`);
   await page.getByLabel('Your name').fill('ada');
@@ -146,7 +117,7 @@ test('from the first run to the first paid payment by clicking only', async () =
   await page.getByRole('link', { name: number }).click();
   await page.getByText('25.000000 usdt confirmed').waitFor();
   await page.getByRole('button', { name: 'Accept what came' }).click();
-  await page.getByLabel('Reason').fill('a good customer');
+  await page.getByRole('dialog').getByLabel('Reason').fill('a good customer');
   await page.getByRole('dialog').getByRole('button', { name: 'Accept what came' }).click();
   await page.locator('.facts').getByText('confirmed', { exact: true }).waitFor();
   await page.getByText('by user ada').waitFor();
@@ -176,7 +147,7 @@ test('every page is readable by everybody, light and dark, and fits a phone, wit
       const hook = await api.send<{ id: string }>('POST', path, { admin: true, json });
       await api.send('POST', `${path}${hook.body.id}/test/`, { admin: true });
     }
-    const { page, faults } = await openWindow(options);
+    const { page, faults } = await openWindow(browser, options);
     await signIn(api, page);
     for (const name of pages) {
       await page.goto(`${api.url}/dashboard/#/${name}`);
@@ -194,7 +165,7 @@ test('every page is readable by everybody, light and dark, and fits a phone, wit
 test('a session that ends in the middle of a form is begun again over it, and nothing typed is lost', async () => {
   const api = await openApiServer(await openTestSqlite());
   await firstOperator(api);
-  const { page, faults } = await openWindow();
+  const { page, faults } = await openWindow(browser);
   await signIn(api, page);
   await page.goto(`${api.url}/dashboard/#/merchants`);
   await page.getByLabel('Name of the shop').fill('Typed before');
@@ -224,7 +195,7 @@ test('texts of merchants and payers are shown as texts, whatever is in them', as
     external_order_id: hostile.replace('\u202e', ''),
     metadata: { note: hostile },
   });
-  const { page, faults } = await openWindow();
+  const { page, faults } = await openWindow(browser);
   await signIn(api, page);
   for (const name of [...pages, `payments/${number}`]) {
     await page.goto(`${api.url}/dashboard/#/${name}`);
@@ -239,7 +210,7 @@ test('texts of merchants and payers are shown as texts, whatever is in them', as
 test('everything is reached by the keyboard alone', async () => {
   const api = await openApiServer(await openTestSqlite());
   await firstOperator(api);
-  const { page } = await openWindow();
+  const { page } = await openWindow(browser);
   await page.goto(`${api.url}/dashboard/`);
   await page.getByLabel('Name').waitFor();
   await page.keyboard.press('Tab');
@@ -271,7 +242,7 @@ test('everything is reached by the keyboard alone', async () => {
 
 test('the pages are small, are in nobody’s frame, and load nothing from elsewhere', async () => {
   const api = await openApiServer(await openTestSqlite());
-  const { page, faults } = await openWindow();
+  const { page, faults } = await openWindow(browser);
   const answer = await page.goto(`${api.url}/dashboard/`);
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
   const html = (await answer?.text()) ?? '';

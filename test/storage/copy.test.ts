@@ -55,6 +55,7 @@ async function fillTheRest(db: Db): Promise<void> {
     capture: 'none',
     status: 'sending',
     'checkout_sessions.status': 'open',
+    'refund_records.status': 'verified',
     amount: '7',
     fee: '7',
     net: '7',

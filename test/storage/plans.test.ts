@@ -48,6 +48,8 @@ import {
   lockPayment,
   nativeMattersAbove,
 } from '../../src/storage/payments/payments.ts';
+import { listDueRefundRecords, listRefundRecords } from '../../src/storage/payments/refund-records.ts';
+import { listUnmatchedBelow, listUnusual, listVerifiedRefunds } from '../../src/storage/payments/report.ts';
 import { findByAddress, findByOrder, findByTransaction } from '../../src/storage/payments/search.ts';
 import { listDepositsOf, listTold } from '../../src/storage/payments/timeline.ts';
 import {
@@ -186,6 +188,12 @@ const hot: Hot = {
   'operator: all payments': (trx) => listPayments(trx, { merchantId: null, limit: 50 }),
   'operator: payments of a status': (trx) =>
     listPayments(trx, { merchantId: null, status: 'failed', limit: 50 }),
+  'operator: unusual payments': (trx) => listPayments(trx, { merchantId: null, reason: 'late', limit: 50 }),
+  'operator: unusual payments of a report': (trx) =>
+    listUnusual(trx, { merchantId: null, since: now - 86_400_000, until: now }, null, 200),
+  'operator: refunds of a report': (trx) =>
+    listVerifiedRefunds(trx, { merchantId: null, since: now - 86_400_000, until: now }),
+  'operator: unmatched money of a report': (trx) => listUnmatchedBelow(trx, null, null, 200),
   'operator: deposits': (trx) => listDeposits(trx, { limit: 50 }),
   'operator: late deposits': (trx) => listDeposits(trx, { role: 'late', limit: 50 }),
   'operator: deposits of a merchant': (trx) =>
@@ -194,12 +202,17 @@ const hot: Hot = {
     readOverview(trx, { merchantId: null, since: now - 50 * 60_000 }),
   'operator: received in an hour, by day': (trx) =>
     sumByDay(trx, { merchantId: null, since: now - 50 * 60_000, until: now }),
+  'operator: received in 30 days, by day': (trx) =>
+    sumByDay(trx, { merchantId: null, since: now - 30 * 86_400_000, until: now }),
   'operator: search of an order': (trx) => findByOrder(trx, ['mer_1', 'mer_2'], 'order-17'),
   'operator: search of an address': (trx) => findByAddress(trx, [`${'0'.repeat(38)}17` as AddressKey]),
   'operator: search of a transaction': (trx) => findByTransaction(trx, ['bsc', 'ethereum'], ['0x17']),
   'operator: what was told of a payment': (trx) => listTold(trx, 17, 200),
   'operator: the deposits of a payment': (trx) => listDepositsOf(trx, 17, 200),
   'operator: unmatched deposits': (trx) => listDeposits(trx, { role: 'unmatched', limit: 50 }),
+  'operator: ignored deposits': (trx) => listDeposits(trx, { role: 'ignored', limit: 50 }),
+  'operator: refunds of a payment': (trx) => listRefundRecords(trx, 17, 50),
+  'operator: refunds to look for': (trx) => listDueRefundRecords(trx, now, 10),
   'operator: number of unmatched deposits': (trx) => countUnmatchedDeposits(trx),
   'operator: use of the pools in a day': (trx) => readPoolUse(trx, null, now - 50 * 60_000),
 

@@ -161,6 +161,7 @@ export async function openApiServer(
     clock,
     log,
     rates,
+    rateStatus: () => ({ sources: [], coins: [] }),
     payments,
     providers: providers.desk,
     registry,

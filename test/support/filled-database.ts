@@ -52,10 +52,11 @@ export async function fillDatabase(
         '{}', '', 'session-' || i, 'session-hash-' || i, ${at}, ${at} + 86400000, ${ended} from n`,
     `${rows} insert into payments (payment_number, merchant_id, kind, status, network, chain, currency, decimals,
         expected_amount, price_amount, price_currency, amount_usd_cents, external_order_id, customer_email,
-        redirect_url, metadata, checkout_session, payment_token, token_hash, created_at, expires_at, ended_at)
+        redirect_url, metadata, checkout_session, payment_token, token_hash, created_at, expires_at, ended_at,
+        confirmed_at)
       select 'PAY-' || i, ${merchant}, 'onchain', ${status}, ${network}, ${network}, ${currency}, 18, '5000', 5000, 'USD', 5000,
         'order-' || i, 'jo@example.com', 'https://shop.example/thanks', '{}', 'cs_' || i, 'token-' || i, 'hash-' || i, ${at}, ${at} + 1800000,
-        ${ended} from n`,
+        ${ended}, case when (${status}) = 'confirmed' then ${ended} end from n`,
     `${rows} insert into onchain_payments (payment_id, network, coin, token, usd_per_coin, required_amount, dust_amount, required_confirmations, tier_confirmations, tier_amount, counted_amount, told_amount, reopened, address_id,
         address, lock_height, lock_hash, lock_time, lock_chain_time, block_time_limit, released_at)
       select i, ${network}, 'usdt', ${token}, '1', '5000', '5', 15, case when i % 2 = 0 then 2 else null end, case when i % 2 = 0 then '5000' else null end,
@@ -74,6 +75,9 @@ export async function fillDatabase(
           `insert into deposit_sums (payment_id, network, token, status, role, total, amount, latest_block_time)
             select payment_id, network, token, status, role, count(*), sum(amount::numeric), max(block_time)
             from deposits group by payment_id, network, token, status, role`,
+          `insert into received_sums (day, merchant_id, network, currency, total, usd_cents)
+            select confirmed_at / 86400000, merchant_id, network, currency, count(*), sum(amount_usd_cents)
+            from payments where status = 'confirmed' and confirmed_at is not null group by 1, 2, 3, 4`,
         ]
       : []),
     `${rows} insert into balance_marks (payment_id, network, height, block_hash, balance, compared_height)

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { change, me, readMe } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
 import { Copy, Fault, Table, TextField, Time, useSubmit } from '../parts.tsx';
+import { QrCode } from '../qr-code.tsx';
 import type { List, Session } from './types.ts';
 
 /** One's own password, authenticator app and sessions. */
@@ -141,10 +142,13 @@ function SecondFactor() {
         </div>
       )}
       {begun !== null && (
-        <p>
-          Add this key to your app, by hand or with <a href={begun.uri}>this link</a>:{' '}
-          <Copy text={begun.secret} />
-        </p>
+        <>
+          <p>Scan this with your app:</p>
+          <QrCode text={begun.uri} label="QR code for your authenticator app" />
+          <p>
+            Or add this key, by hand or with <a href={begun.uri}>this link</a>: <Copy text={begun.secret} />
+          </p>
+        </>
       )}
       {(on || begun !== null) && (
         <>

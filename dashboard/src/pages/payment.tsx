@@ -3,6 +3,7 @@ import { Shown, useLoad } from '../load.tsx';
 import { Act, Copy, Time, usd } from '../parts.tsx';
 import { link, route } from '../route.ts';
 import { Status } from './payments.tsx';
+import { Refunds } from './refunds.tsx';
 import type { PaymentRow, TimelineEntry } from './types.ts';
 
 /** One payment, explained: what was asked for, what came, what was told, who did what. */
@@ -109,6 +110,21 @@ export function Payment() {
                 />
               </div>
             )}
+            {operator && row.status === 'pending' && row.actual_crypto_amount === null && (
+              <div class="actions">
+                <Act
+                  name="Cancel it"
+                  question="Ends the payment and lets go of its address. What comes for it afterwards is late."
+                  reason
+                  work={async (reason) => {
+                    await change('POST', `${path}cancel/`, { reason });
+                    payment.reload();
+                    timeline.reload();
+                  }}
+                />
+              </div>
+            )}
+            {row.assigned_address !== '' && <Refunds payment={row} changed={timeline.reload} />}
             <h2>What happened</h2>
             <Shown loaded={timeline}>{({ data }) => <Timeline entries={data} />}</Shown>
             <details>

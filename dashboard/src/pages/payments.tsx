@@ -4,6 +4,7 @@ import { Badge, Table, Time, usd } from '../parts.tsx';
 import { ask, link, route } from '../route.ts';
 import type { List, PaymentRow } from './types.ts';
 
+const reasons = ['underpaid', 'overpaid', 'late', 'reorged', 'declined', 'voided'];
 const statuses = ['pending', 'confirmed', 'expired', 'cancelled', 'failed'];
 
 /** Every payment, found by whatever somebody has of it. */
@@ -12,7 +13,8 @@ export function Payments() {
   const [wanted, setWanted] = useState(query.get('q') ?? '');
   const q = query.get('q') ?? '';
   const filter = new URLSearchParams();
-  for (const name of ['status', 'cursor']) if (query.has(name)) filter.set(name, query.get(name) ?? '');
+  for (const name of ['status', 'reason', 'cursor'])
+    if (query.has(name)) filter.set(name, query.get(name) ?? '');
   const { since, until } = { since: query.get('since') ?? '', until: query.get('until') ?? '' };
   if (since !== '') filter.set('created_after', `${since}T00:00:00Z`);
   if (until !== '') filter.set('created_before', `${until}T23:59:59Z`);
@@ -55,6 +57,18 @@ export function Payments() {
               <option value="">all</option>
               {statuses.map((status) => (
                 <option key={status}>{status}</option>
+              ))}
+            </select>
+          </label>
+          <label>
+            Unusual{' '}
+            <select
+              value={query.get('reason') ?? ''}
+              onChange={(e) => ask({ reason: e.currentTarget.value, cursor: '' })}
+            >
+              <option value="">or not</option>
+              {reasons.map((reason) => (
+                <option key={reason}>{reason}</option>
               ))}
             </select>
           </label>

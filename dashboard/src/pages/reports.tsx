@@ -1,24 +1,30 @@
+import { me } from '../api.ts';
 import { Bars } from '../bars.tsx';
 import { Shown, useLoad } from '../load.tsx';
-import { Table, usd } from '../parts.tsx';
+import { type Column, Table, usd } from '../parts.tsx';
 import { ask, route } from '../route.ts';
-import type { Day } from './types.ts';
+import type { Day, ReportRow } from './types.ts';
 
-type Span = 'day' | 'week' | 'month';
-
-/** What was received, by day, week or month. */
+/** What was received, what it cost and what was unusual about it, by day, week or month. */
 export function Reports() {
   const { query } = route.value;
   const today = new Date().toISOString().slice(0, 10);
   const before = new Date(Date.now() - 29 * 86_400_000).toISOString().slice(0, 10);
   const since = query.get('since') ?? before;
   const until = query.get('until') ?? today;
-  const by = (query.get('by') ?? 'day') as Span;
+  const by = query.get('by') ?? 'day';
+  const perMerchant = query.get('per') === 'merchant';
   const end = new Date(Date.parse(`${until}T00:00:00Z`) + 86_400_000).toISOString();
-  const report = useLoad<{ data: Day[] }>(
-    `/reports/received/?since=${since}T00:00:00Z&until=${encodeURIComponent(end)}`,
+  const span = new URLSearchParams({ since: `${since}T00:00:00Z`, until: end });
+  const days = useLoad<{ data: Day[] }>(
+    until === today && since === before ? `/reports/received/?${span}` : null,
     false,
   );
+  const filter = new URLSearchParams(span);
+  filter.set('by', by);
+  filter.set('per_merchant', String(perMerchant));
+  const report = useLoad<{ data: ReportRow[] }>(`/reports/sums/?${filter}`, false);
+  const csv = (separator: string) => `/admin/v1/reports/sums/export/?${filter}&separator=${separator}`;
   return (
     <>
       <h1>Reports</h1>
@@ -50,26 +56,49 @@ export function Reports() {
             <option>month</option>
           </select>
         </label>
+        {me.value?.merchant_id === null && (
+          <label>
+            <input
+              type="checkbox"
+              checked={perMerchant}
+              onChange={(e) => ask({ per: e.currentTarget.checked ? 'merchant' : '' })}
+            />{' '}
+            each merchant for itself
+          </label>
+        )}
       </div>
+      {days.data !== null && <Bars days={days.data.data} />}
       <Shown loaded={report}>
         {({ data }) => (
           <>
-            {until === today && since === before && <Bars days={data} />}
             <Table
               label="Received"
-              rows={sumBy(data, by)}
+              rows={data}
               empty={<p>Nothing was received in this time.</p>}
               columns={[
                 {
                   title: by === 'day' ? 'Day (UTC)' : by === 'week' ? 'Week from' : 'Month',
-                  cell: (row) => row.day,
+                  cell: (row) => (by === 'month' ? row.from.slice(0, 7) : row.from),
                 },
+                ...(perMerchant ? [merchant] : []),
                 { title: 'Asset', cell: (row) => `${row.currency} · ${row.network}` },
                 { title: 'Payments', number: true, cell: (row) => row.count },
                 { title: 'Received', number: true, cell: (row) => usd(row.usd_cents) },
-                { title: 'Average', number: true, cell: (row) => usd(Math.round(row.usd_cents / row.count)) },
+                { title: 'Average', number: true, cell: (row) => usd(row.average_usd_cents) },
+                amount('Fees', 'fees'),
+                amount('Refunded', 'refunded'),
+                amount('Late', 'late'),
+                amount('Too much', 'over'),
+                amount('Too little', 'under'),
+                amount('Unmatched', 'unmatched'),
               ]}
             />
+            {data.length > 0 && (
+              <p>
+                As CSV: <a href={csv('comma')}>with commas</a>, or{' '}
+                <a href={csv('semicolon')}>with semicolons</a>.
+              </p>
+            )}
           </>
         )}
       </Shown>
@@ -77,22 +106,11 @@ export function Reports() {
   );
 }
 
-/** Days put together, each asset for itself; a week begins on Monday. */
-function sumBy(days: readonly Day[], by: Span): Day[] {
-  const sums = new Map<string, Day>();
-  for (const one of days) {
-    const day = beginOf(one.day, by);
-    const key = `${day} ${one.network} ${one.currency}`;
-    const sum = sums.get(key) ?? { ...one, day, count: 0, usd_cents: 0 };
-    sums.set(key, { ...sum, count: sum.count + one.count, usd_cents: sum.usd_cents + one.usd_cents });
-  }
-  return [...sums.values()].toReversed();
-}
+const merchant: Column<ReportRow> = { title: 'Merchant', cell: (row) => row.merchant_id ?? '–' };
 
-function beginOf(day: string, by: Span): string {
-  if (by === 'day') return day;
-  if (by === 'month') return day.slice(0, 7);
-  const date = new Date(`${day}T00:00:00Z`);
-  const monday = date.getTime() - ((date.getUTCDay() + 6) % 7) * 86_400_000;
-  return new Date(monday).toISOString().slice(0, 10);
+type Amount = 'fees' | 'refunded' | 'late' | 'over' | 'under' | 'unmatched';
+
+/** What is nothing is not to be looked at. */
+function amount(title: string, field: Amount): Column<ReportRow> {
+  return { title, number: true, cell: (row) => (/[1-9]/.test(row[field]) ? row[field] : '–') };
 }

@@ -199,3 +199,105 @@ export type AuditEntry = {
   subject: string;
   detail: Record<string, unknown>;
 };
+
+export type RefundRecord = {
+  id: number;
+  currency: string;
+  amount: string;
+  to: string;
+  tx_hash: string;
+  status: 'not_found' | 'mismatch' | 'verified';
+  detail: string;
+  reason: string;
+  actor: string;
+  created_at: string;
+  block_height: number | null;
+};
+
+export type ReportRow = {
+  from: string;
+  merchant_id: string | null;
+  network: string;
+  currency: string;
+  count: number;
+  usd_cents: number;
+  average_usd_cents: number;
+  fees: string;
+  refunds: number;
+  refunded: string;
+  late: string;
+  over: string;
+  under: string;
+  unmatched: string;
+};
+
+export type Provider = {
+  name: string;
+  type: string;
+  label: string;
+  mode: string;
+  enabled: boolean;
+  merchants: string[] | null;
+  currencies: string[];
+  trouble: string | null;
+  inbound_url: string;
+  last_success_at: string | null;
+  last_error_at: string | null;
+  last_error: string | null;
+  rejected_webhooks: number;
+  swept_at: string | null;
+  drift: string | null;
+  unmatched: number;
+};
+
+export type OpenRefund = {
+  id: string;
+  status: string;
+  amount: string;
+  currency: string;
+  payment_number: string;
+  charge_id: string | null;
+  created_at: string;
+};
+
+export type UnmatchedCharge = {
+  charge_id: string;
+  status: string;
+  amount: string | null;
+  currency: string | null;
+  found_at: string;
+};
+
+export type RateReport = {
+  sources: {
+    name: string;
+    host: string | null;
+    answered_at: string | null;
+    last_error: string | null;
+    backoff_until: string | null;
+  }[];
+  coins: {
+    coin: string;
+    usd: string | null;
+    sources: string[];
+    outliers: string[];
+    rejected: string | null;
+    reason: string | null;
+    fetched_at: string | null;
+  }[];
+};
+
+export type SettingsReport = {
+  version: string;
+  database: string;
+  backup_at: string | null;
+  settings: { path: string; value: string }[];
+};
+
+export type Brand = {
+  display_name: string;
+  logo: string | null;
+  accent: string | null;
+  support_email: string;
+  support_url: string;
+};

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { change, me } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
 import { Act, Copy, Field, Table, Time } from '../parts.tsx';
-import { link, route } from '../route.ts';
+import { ask, link, route } from '../route.ts';
 import { Pages } from './payments.tsx';
 import type { Deposit, List } from './types.ts';
 
@@ -16,20 +16,35 @@ const reasons: Record<string, string> = {
 
 /** Money that no payment explains, with what it was probably meant for. */
 export function Unmatched() {
-  const cursor = route.value.query.get('cursor');
+  const { query } = route.value;
+  const cursor = query.get('cursor');
+  const status = query.get('status') === 'ignored' ? 'ignored' : 'unmatched';
   const deposits = useLoad<List<Deposit>>(
-    `/deposits/?status=unmatched${cursor === null ? '' : `&cursor=${cursor}`}`,
+    `/deposits/?status=${status}${cursor === null ? '' : `&cursor=${cursor}`}`,
   );
   return (
     <>
       <h1>Unmatched money</h1>
+      <div class="row">
+        <label>
+          Show{' '}
+          <select value={status} onChange={(e) => ask({ status: e.currentTarget.value, cursor: '' })}>
+            <option value="unmatched">what waits</option>
+            <option value="ignored">what is ignored</option>
+          </select>
+        </label>
+      </div>
       <Shown loaded={deposits}>
         {({ data, next_cursor }) => (
           <>
             <Table
               label="Unmatched deposits"
               rows={data}
-              empty={<p>All that came is explained by a payment.</p>}
+              empty={
+                <p>
+                  {status === 'ignored' ? 'Nothing is ignored.' : 'All that came is explained by a payment.'}
+                </p>
+              }
               columns={[
                 {
                   title: 'Amount',
@@ -55,7 +70,12 @@ export function Unmatched() {
                 {
                   title: 'Actions',
                   cell: (one) =>
-                    me.value?.role === 'operator' && <Attach deposit={one} done={deposits.reload} />,
+                    me.value?.role === 'operator' && (
+                      <>
+                        <Attach deposit={one} done={deposits.reload} />
+                        <Ignore deposit={one} done={deposits.reload} />
+                      </>
+                    ),
                 },
               ]}
             />
@@ -91,5 +111,24 @@ function Attach({ deposit, done }: { deposit: Deposit; done: () => void }) {
         }}
       />
     </div>
+  );
+}
+
+function Ignore({ deposit, done }: { deposit: Deposit; done: () => void }) {
+  const ignored = deposit.status === 'ignored';
+  return (
+    <Act
+      name={ignored ? 'Put back' : 'Ignore'}
+      question={
+        ignored
+          ? 'Puts it back to what waits for you.'
+          : 'Takes it out of what waits for you. The money stays where it is, and the deposit in the books.'
+      }
+      reason
+      work={async (reason) => {
+        await change('POST', `/deposits/${deposit.id}/${ignored ? 'unignore' : 'ignore'}/`, { reason });
+        done();
+      }}
+    />
   );
 }

@@ -6,9 +6,9 @@ import { changeMerchantBrand } from '../../payments/merchants.ts';
 import { findMerchantBrand, type MerchantBrand } from '../../storage/operators/brands.ts';
 import type { Db } from '../../storage/schema.ts';
 import { fieldErrors } from '../http/errors.ts';
-import { bodyErrors, plainText, refusePrivateKey } from '../merchant/schemas.ts';
+import { bodyErrors, commonErrors, plainText, refusePrivateKey } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
-import { merchantPath, requireMerchantInUse } from './paths.ts';
+import { merchantPath, requireMerchant, requireMerchantInUse } from './paths.ts';
 
 const expectedPage = 'expected the URL of a page, or nothing';
 
@@ -31,6 +31,23 @@ const brandSchema = z.object({
 
 /** How merchants show themselves to their payers. */
 export function registerBrandRoutes(api: Api, { db, clock }: { db: Db; clock: Clock }): void {
+  api.route({
+    method: 'GET',
+    url: '/merchants/:merchant_id/brand/',
+    config: { access: 'merchant' },
+    schema: {
+      tags: ['Merchants'],
+      operationId: 'readBrand',
+      summary: 'How a merchant shows itself to its payers',
+      params: merchantPath,
+      response: { ...commonErrors, 200: brandSchema },
+    },
+    handler: async (request) => {
+      const { id } = await requireMerchant(db, request.params.merchant_id);
+      return presentBrand(id, await findMerchantBrand(db, id));
+    },
+  });
+
   api.route({
     method: 'PATCH',
     url: '/merchants/:merchant_id/',

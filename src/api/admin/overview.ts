@@ -13,12 +13,10 @@ import {
 import type { Api } from '../routes.ts';
 import { merchantOfList } from './access.ts';
 import { requireMerchant } from './paths.ts';
+import { longestDays } from './reports.ts';
 
 const tags = ['Reports'];
 const dayMs = 24 * 60 * 60 * 1000;
-
-/** A year, and some days for who asks for a year in another time zone. */
-const longestDays = 370;
 
 const daySchema = z.object({
   day: z.iso.date().describe('In UTC.'),
@@ -56,7 +54,11 @@ export function registerOverviewRoutes(api: Api, { db, clock }: { db: Db; clock:
       const now = clock();
       const first = Math.floor(now / dayMs - 29) * dayMs;
       const overview = await readOverview(db, { merchantId, since: now - dayMs });
-      const days = await sumByDay(db, { merchantId, since: first, until: now + dayMs });
+      const days = await sumByDay(db, {
+        merchantId,
+        since: first,
+        until: (Math.floor(now / dayMs) + 1) * dayMs,
+      });
       return {
         created: overview.created,
         paid: overview.paid,

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { Config } from '../../config.ts';
+import { paymentReasons } from '../../core/payment.ts';
 import { exportPayments } from '../../payments/export.ts';
 import type { Db } from '../../storage/schema.ts';
 import { paymentFilter, paymentListQuery } from '../merchant/payment-list.ts';
@@ -26,6 +27,7 @@ export function registerPaymentExport(
         'UTF-8 with a byte order mark. Texts that a spreadsheet would take for a formula or a number begin with an apostrophe.',
       querystring: paymentListQuery.omit({ limit: true, cursor: true }).extend({
         merchant_id: z.string().max(100).optional(),
+        reason: z.enum(paymentReasons).optional(),
         separator: z
           .enum(['comma', 'semicolon'])
           .default('comma')
@@ -34,10 +36,14 @@ export function registerPaymentExport(
       response: { ...commonErrors, 200: { content: { 'text/csv': { schema: z.string() } } } },
     },
     handler: async (request, reply) => {
-      const { separator, merchant_id, ...query } = request.query;
+      const { separator, merchant_id, reason, ...query } = request.query;
       const asked = merchantOfList(request, merchant_id);
       const merchantId = asked === undefined ? null : (await requireMerchant(db, asked)).id;
-      const filter = { merchantId, ...paymentFilter({ ...query, limit: 1, cursor: undefined }, config) };
+      const filter = {
+        merchantId,
+        ...paymentFilter({ ...query, limit: 1, cursor: undefined }, config),
+        ...(reason === undefined ? {} : { reason }),
+      };
       reply.headers({
         'content-type': 'text/csv; charset=utf-8',
         'content-disposition': 'attachment; filename="payments.csv"',

@@ -1,15 +1,18 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
+import { paymentReasons } from '../../core/payment.ts';
 import { acceptPayment } from '../../payments/accept.ts';
+import { cancelPayment } from '../../payments/cancel.ts';
 import { searchPayments } from '../../payments/search.ts';
+import { lastActOn } from '../../present/last-act.ts';
 import { presentToOperator } from '../../present/payments.ts';
 import { presentTimeline, timelineKinds } from '../../present/timeline.ts';
 import { findPaymentId } from '../../storage/payments/numbers.ts';
 import { listPayments, viewById } from '../../storage/payments/views.ts';
 import type { Db } from '../../storage/schema.ts';
 import { encodeCursor } from '../http/cursors.ts';
-import { notFound, serviceError } from '../http/errors.ts';
+import { type ErrorCode, type HttpError, notFound, serviceError } from '../http/errors.ts';
 import { paymentFilter, paymentListQuery } from '../merchant/payment-list.ts';
 import { isPaymentNumber } from '../merchant/payments.ts';
 import {
@@ -60,13 +63,21 @@ export function registerAdminPaymentRoutes(
       tags,
       operationId: 'listPayments',
       summary: 'Payments of all merchants, newest first',
-      querystring: paymentListQuery.extend({ merchant_id: z.string().max(100).optional() }),
+      querystring: paymentListQuery.extend({
+        merchant_id: z.string().max(100).optional(),
+        reason: z.enum(paymentReasons).optional(),
+      }),
       response: { ...commonErrors, 200: listOf(operatorPaymentSchema) },
     },
     handler: async (request) => {
       const id = merchantOfList(request, request.query.merchant_id);
       const merchantId = id === undefined ? null : (await requireMerchant(db, id)).id;
-      const page = await listPayments(db, { merchantId, ...paymentFilter(request.query, config) });
+      const { reason } = request.query;
+      const page = await listPayments(db, {
+        merchantId,
+        ...paymentFilter(request.query, config),
+        ...(reason === undefined ? {} : { reason }),
+      });
       return { data: page.views.map(presentToOperator), next_cursor: encodeCursor(page.nextId) };
     },
   });
@@ -163,10 +174,54 @@ export function registerAdminPaymentRoutes(
         case 'not_found':
           throw notFound();
         case 'not_acceptable':
-          throw serviceError(409, 'not_acceptable', `The payment cannot be accepted: ${outcome.why}.`);
+          throw await refused(
+            'not_acceptable',
+            `The payment cannot be accepted: ${outcome.why}.`,
+            paymentNumber,
+          );
         default:
           return outcome satisfies never;
       }
     },
   });
+
+  api.route({
+    method: 'POST',
+    url: '/payments/:payment_number/cancel/',
+    schema: {
+      tags,
+      operationId: 'cancelPaymentByHand',
+      summary: 'Cancel a payment for which nothing has come yet',
+      description: 'As its shop may. What comes for it afterwards is late.',
+      params: paymentPath,
+      body: z.strictObject({ reason: operatorReason }),
+      response: { ...bodyErrors, 200: operatorPaymentSchema, 409: serviceErrorSchema },
+    },
+    handler: async (request) => {
+      const { payment_number: paymentNumber } = request.params;
+      const id = isPaymentNumber(paymentNumber) ? await findPaymentId(db, paymentNumber) : null;
+      if (id === null) throw notFound();
+      const { merchantId } = (await viewById(db, id)).payment;
+      const act = { actor: request.actor, reason: request.body.reason };
+      const outcome = await cancelPayment({ db, clock }, { merchantId, paymentNumber, act });
+      switch (outcome.outcome) {
+        case 'cancelled':
+          return presentToOperator(outcome.view);
+        case 'not_found':
+          throw notFound();
+        case 'not_cancellable': {
+          const { status } = (await viewById(db, id)).payment;
+          const why = status === 'pending' ? 'something has come for it' : `it is ${status}`;
+          throw await refused('not_cancellable', `The payment cannot be cancelled: ${why}.`, paymentNumber);
+        }
+        default:
+          return outcome satisfies never;
+      }
+    },
+  });
+
+  /** Whoever comes second is told what the first did. */
+  async function refused(code: ErrorCode, text: string, subject: string): Promise<HttpError> {
+    return serviceError(409, code, text + (await lastActOn(db, subject)));
+  }
 }

@@ -17,6 +17,7 @@ import { registerAlertRoutes } from './alerts.ts';
 import { registerAuditRoutes } from './audit.ts';
 import { registerBrandRoutes } from './brand.ts';
 import { type ChainRouteDeps, registerChainRoutes } from './chains.ts';
+import { type ChangeRouteDeps, registerChangeRoutes } from './changes.ts';
 import { registerDeliveryRoutes } from './deliveries.ts';
 import { registerDepositRoutes } from './deposits.ts';
 import { registerDerivedPoolRoutes } from './derived-pools.ts';
@@ -27,10 +28,14 @@ import { registerAdminPaymentRoutes } from './payments.ts';
 import { registerPaymentExport } from './payments-export.ts';
 import { registerPoolRoutes } from './pool.ts';
 import { registerAdminProviderRoutes } from './providers.ts';
+import { type RateStatus, registerRateRoutes } from './rates.ts';
+import { registerRefundRecordRoutes } from './refund-records.ts';
 import { registerReplayRoutes } from './replays.ts';
+import { registerReportRoutes } from './reports.ts';
 import { registerRetireRoutes } from './retire.ts';
 import { registerSecondFactorRoutes } from './second-factor.ts';
 import { registerSessionRoutes } from './session.ts';
+import { registerSettingRoutes } from './settings.ts';
 import { registerUserRoutes } from './users.ts';
 import { registerWebhookActions } from './webhook-actions.ts';
 import { registerWebhookRoutes, type WebhookRouteDeps } from './webhooks.ts';
@@ -45,6 +50,9 @@ export type AdminDeps = {
   wakeNotifier: WebhookRouteDeps['wakeNotifier'];
   codeLook?: AddressRouteDeps['codeLook'];
   providers: ProviderDesk;
+  rateStatus: RateStatus;
+  log: ChangeRouteDeps['log'];
+  failed?: ChangeRouteDeps['failed'];
 };
 
 /** The operator's API: every route of it needs the admin token, or the session of a user whose role it allows. */
@@ -70,8 +78,10 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerDerivedPoolRoutes(routes, deps);
     registerPoolRoutes(routes, deps);
     registerAdminPaymentRoutes(routes, deps);
+    registerRefundRecordRoutes(routes, deps);
     registerPaymentExport(routes, deps);
     registerOverviewRoutes(routes, deps);
+    registerReportRoutes(routes, deps);
     registerDepositRoutes(routes, deps);
     registerChainRoutes(routes, deps);
     registerWebhookRoutes(routes, deps);
@@ -82,6 +92,9 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerOpenRefundRoutes(routes, deps);
     registerAlertRoutes(routes, deps);
     registerAuditRoutes(routes, deps);
+    registerRateRoutes(routes, deps);
+    registerSettingRoutes(routes, deps);
+    registerChangeRoutes(routes, deps);
     registerSessionRoutes(routes, { ...deps, attempts });
     registerSecondFactorRoutes(routes, { ...deps, attempts });
     registerUserRoutes(routes, deps);
@@ -113,6 +126,8 @@ const operatorDocument = {
     { name: 'Chains', description: 'How far each chain has been read.' },
     { name: 'Providers', description: 'Accounts with fiat providers.' },
     { name: 'Reports', description: 'What came in.' },
+    { name: 'Rates', description: 'What coins are quoted at.' },
+    { name: 'Settings', description: 'The configuration in effect.' },
     { name: 'Users', description: 'Who signs in at the dashboard, and in which browsers.' },
     { name: 'Alerts', description: 'What needs an operator.' },
     { name: 'Audit', description: 'What operators changed.' },

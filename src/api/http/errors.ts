@@ -25,6 +25,8 @@ export const errorCodes = [
   'not_attachable',
   'not_cancellable',
   'not_capturable',
+  'not_ignorable',
+  'not_recordable',
   'not_refundable',
   'not_removable',
   'not_settleable',

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Deposit, DepositRole, OnchainPayment } from '../../core/payment.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
@@ -34,7 +35,7 @@ export async function attachToPayment(
 ): Promise<boolean> {
   const result = await trx
     .updateTable('deposits')
-    .set({ payment_id: to.paymentId, role: to.role })
+    .set({ payment_id: to.paymentId, role: to.role, ignored_at: null })
     .where('id', '=', id)
     .where('role', '=', 'unmatched')
     .where('payment_id', 'is', null)
@@ -58,12 +59,31 @@ export async function detachLost(trx: Trx, { id, network, token }: OnchainPaymen
     .execute();
 }
 
+/** Takes a deposit that is nobody's out of what waits for operators, or (null) puts it back. */
+export async function setIgnored(trx: Trx, id: number, at: number | null): Promise<void> {
+  await trx.updateTable('deposits').set({ ignored_at: at }).where('id', '=', id).execute();
+}
+
+/** Those of these deposits that operators ignore. */
+export async function findIgnored(db: Db, ids: readonly number[]): Promise<Set<number>> {
+  if (ids.length === 0) return new Set();
+  const rows = await db
+    .selectFrom('deposits')
+    .select('id')
+    .where('id', 'in', ids)
+    .where('role', '=', 'unmatched')
+    .where('ignored_at', 'is not', null)
+    .execute();
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** How many unmatched deposits wait for the operator. */
 export async function countUnmatchedDeposits(db: Db): Promise<number> {
   const row = await db
     .selectFrom('deposits')
     .select((eb) => eb.fn.countAll<number>().as('n'))
-    .where('role', '=', 'unmatched')
+    .where('role', '=', sql.lit('unmatched'))
+    .where('ignored_at', 'is', null)
     .executeTakeFirstOrThrow();
   return Number(row.n);
 }

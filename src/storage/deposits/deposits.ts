@@ -31,7 +31,8 @@ export const depositColumns = [
   'reported_by',
 ] as const;
 
-type Row = Selectable<Schema['deposits']>;
+/** Whether operators ignore one is nothing to the watchers. */
+type Row = Omit<Selectable<Schema['deposits']>, 'ignored_at'>;
 
 export async function insertDeposit(trx: Trx, deposit: Omit<Deposit, 'id'>): Promise<Deposit> {
   const [inserted] = await insertDeposits(trx, [deposit]);
@@ -276,7 +277,8 @@ export async function setDepositRole(trx: Trx, id: number, role: DepositRole): P
 }
 
 export type DepositFilter = {
-  role?: DepositRole;
+  /** `unmatched`: those that wait for an operator; `ignored`: the unmatched ones that do not. */
+  role?: DepositRole | 'ignored';
   merchantId?: string;
   limit: number;
   beforeId?: number;
@@ -292,7 +294,12 @@ export async function listDeposits(
     .select(depositColumns)
     .orderBy('id', 'desc')
     .limit(filter.limit + 1);
-  if (filter.role !== undefined) query = query.where('role', '=', filter.role);
+  if (filter.role === 'unmatched' || filter.role === 'ignored') {
+    // The database finds an index for a part of the rows only where it reads the condition itself.
+    query = query
+      .where('role', '=', sql.lit('unmatched'))
+      .where('ignored_at', filter.role === 'ignored' ? 'is not' : 'is', null);
+  } else if (filter.role !== undefined) query = query.where('role', '=', filter.role);
   if (filter.merchantId !== undefined) query = query.where('merchant_id', '=', filter.merchantId);
   if (filter.beforeId !== undefined) query = query.where('id', '<', filter.beforeId);
   const rows = await query.execute();

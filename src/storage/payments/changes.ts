@@ -73,3 +73,12 @@ export async function readChanges(db: Db, since: Marks | null): Promise<Changes>
       .map(([network]) => network),
   };
 }
+
+/** The id of the newest payment; 0 where there is none. Making one is no event. */
+export async function readLatestPaymentId(db: Db): Promise<number> {
+  const { last } = await db
+    .selectFrom('payments')
+    .select((of) => of.fn.max('id').as('last'))
+    .executeTakeFirstOrThrow();
+  return Number(last ?? 0);
+}

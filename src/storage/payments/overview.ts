@@ -1,5 +1,5 @@
-import { sql } from 'kysely';
 import type { Db } from '../schema.ts';
+import { sumReceived } from './report.ts';
 
 export type Overview = {
   /** Payments made in the span, and confirmed in it. */
@@ -12,8 +12,6 @@ export type Overview = {
 
 /** One day (UTC) and one currency. */
 export type DaySum = { day: string; currency: string; network: string; count: number; usdCents: number };
-
-const dayMs = 24 * 60 * 60 * 1000;
 
 /** For the median: more than this many of the latest change nothing that anybody sees. */
 const medianOf = 500;
@@ -58,34 +56,17 @@ export async function readOverview(
   };
 }
 
-/** What was confirmed on each day, the oldest first: from the index alone. */
+/** What was confirmed on each day, the oldest first. */
 export async function sumByDay(
   db: Db,
-  { merchantId, since, until }: { merchantId: string | null; since: number; until: number },
+  span: { merchantId: string | null; since: number; until: number },
 ): Promise<DaySum[]> {
-  const day = sql<number>`confirmed_at / ${sql.lit(dayMs)}`;
-  let query = db
-    .selectFrom('payments')
-    .select(({ fn }) => [
-      day.as('day'),
-      'network',
-      'currency',
-      fn.countAll<number>().as('n'),
-      fn.sum<number>('amount_usd_cents').as('cents'),
-    ])
-    .where('confirmed_at', '>=', since)
-    .where('confirmed_at', '<', until)
-    .where('status', '=', 'confirmed')
-    .groupBy([day, 'network', 'currency'])
-    .orderBy(day)
-    .orderBy('network')
-    .orderBy('currency');
-  if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
-  return (await query.execute()).map((row) => ({
-    day: new Date(Number(row.day) * dayMs).toISOString().slice(0, 10),
-    network: row.network,
-    currency: row.currency,
-    count: Number(row.n),
-    usdCents: Number(row.cents),
-  }));
+  const days = new Map<string, DaySum>();
+  for (const { day: begun, network, currency, count, usdCents } of await sumReceived(db, span)) {
+    const day = new Date(begun).toISOString().slice(0, 10);
+    const key = `${day} ${network} ${currency}`;
+    const sum = days.get(key) ?? { day, network, currency, count: 0, usdCents: 0 };
+    days.set(key, { ...sum, count: sum.count + count, usdCents: sum.usdCents + usdCents });
+  }
+  return [...days.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, sum]) => sum);
 }

@@ -1,7 +1,14 @@
 import { sql } from 'kysely';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
-import type { OnchainPayment, OnchainView, Payment, PaymentStatus, PaymentView } from '../../core/payment.ts';
+import type {
+  OnchainPayment,
+  OnchainView,
+  Payment,
+  PaymentReason,
+  PaymentStatus,
+  PaymentView,
+} from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { readPaymentDeposits } from '../deposits/shown.ts';
 import { listProviderPaymentsById } from '../providers/payments.ts';
@@ -82,6 +89,7 @@ export type PaymentFilter = {
   /** Null: every merchant's, for the operator. */
   merchantId: string | null;
   status?: PaymentStatus;
+  reason?: PaymentReason;
   network?: Network;
   currency?: Currency;
   externalOrderId?: string;
@@ -106,6 +114,7 @@ export async function listPayments(
     .limit(filter.limit + 1);
   if (filter.merchantId !== null) query = query.where('payments.merchant_id', '=', filter.merchantId);
   if (filter.status !== undefined) query = query.where('payments.status', '=', filter.status);
+  if (filter.reason !== undefined) query = query.where('payments.reason', '=', filter.reason);
   if (filter.network !== undefined) query = query.where('payments.network', '=', filter.network);
   if (filter.currency !== undefined) query = query.where('payments.currency', '=', filter.currency);
   if (filter.externalOrderId !== undefined) {

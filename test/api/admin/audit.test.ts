@@ -129,6 +129,8 @@ describeDecisions('the audit log', (openTestDb) => {
     const { payment_number } = made.body;
     const reason = 'the customer is known';
     const deposit = await addDeposit(api, shop.id);
+    await act('POST /deposits/{deposit_id}/ignore/', [String(deposit)], { reason });
+    await act('POST /deposits/{deposit_id}/unignore/', [String(deposit)], { reason });
     await act('POST /deposits/{deposit_id}/attach/', [String(deposit)], { payment_number, reason });
     const second = await api.send<{ payment_number: string }>('POST', '/api/v1/payments/', {
       key: shop.api_key,
@@ -142,6 +144,16 @@ describeDecisions('the audit log', (openTestDb) => {
       paymentId: await findPaymentId(api.db, second.body.payment_number),
     });
     await act('POST /payments/{payment_number}/accept/', [second.body.payment_number], { reason });
+    const third = await api.send<{ payment_number: string }>('POST', '/api/v1/payments/', {
+      key: shop.api_key,
+      json: order,
+    });
+    await act('POST /payments/{payment_number}/cancel/', [third.body.payment_number], { reason });
+    const sentBack = { amount: '5', to: evmAddress(4_000), tx_hash: 'e'.repeat(64), reason };
+    const refunds = 'POST /payments/{payment_number}/refunds/';
+    const refund = await act<{ id: number }>(refunds, [payment_number], sentBack);
+    const refundIds = [payment_number, String(refund.id)];
+    await act('DELETE /payments/{payment_number}/refunds/{refund_id}/', refundIds);
     const other = await act<{ id: string }>('POST /merchants/', [], { name: 'Added twice' });
     await act(`DELETE ${merchant}/`, [other.id]);
 

@@ -1,0 +1,165 @@
+import { steadyClock } from '../clock.ts';
+import type { BlockRef } from '../core/chain.ts';
+import { confirmationsAt } from '../core/confirmations.ts';
+import type { SentFinding, SentTransfer } from '../core/refund-record.ts';
+import { DepositdError, InvariantError } from '../errors.ts';
+import { readChain } from '../storage/chains/chains.ts';
+import { createOutages, type InclusionAnswer, inclusionOf } from './agreement/ask.ts';
+import { settledHeight } from './confirmations.ts';
+import { agreeOnLocation } from './recheck/find-transaction.ts';
+import type { ChainSource, InclusionQuery } from './source.ts';
+import type { WatcherDeps } from './watcher.ts';
+
+export type SentTransfers = {
+  /** Looks for a transfer with the nodes and by the rules of a confirmation. Records nothing. */
+  verify(transfer: SentTransfer, signal: AbortSignal): Promise<SentFinding>;
+};
+
+/** Transfers of one token to one recipient in one transaction that are looked at: the first ones. */
+const mostTransfers = 10;
+
+/** What one node says of it. `other`: what it moves there instead, if anything. */
+export type SentVote = { kind: 'has' } | { kind: 'denies'; other: bigint | null } | { kind: 'silent' };
+
+export type SentVerdict = 'verified' | 'mismatch' | 'not yet';
+
+/**
+ * Has a transfer been made, in a block that is final? A node that says so may lie or be mistaken, and so may one that
+ * denies it: both need a second node where there is one. The first row that fits decides:
+ *
+ *   has it              denies it                 waited for the others   verdict
+ *   two                 any                       any                     verified
+ *   the only node       –                         any                     verified
+ *   one                 nobody, others silent     yes                     verified
+ *   nobody              two, or the only node     any                     mismatch
+ *   else                                                                  not yet
+ */
+export function decideSent(votes: ReadonlyMap<string, SentVote>, waited: boolean): SentVerdict {
+  const count = (kind: SentVote['kind']) => [...votes.values()].filter((vote) => vote.kind === kind).length;
+  const [has, denies] = [count('has'), count('denies')];
+  const enough = Math.min(2, votes.size);
+  if (has > 0 && has >= enough) return 'verified';
+  if (has === 1 && denies === 0 && waited) return 'verified';
+  if (has === 0 && denies > 0 && denies >= enough) return 'mismatch';
+  return 'not yet';
+}
+
+export function createSentTransfers(
+  deps: Pick<WatcherDeps, 'db' | 'chain' | 'clock'> & { source: ChainSource },
+): SentTransfers {
+  const { db, chain, source } = deps;
+  const outages = createOutages(steadyClock(deps.clock), source, chain.secondNodeWaitSeconds * 1000);
+
+  async function look(transfer: SentTransfer, signal: AbortSignal): Promise<SentFinding> {
+    const state = await readChain(db, chain.network);
+    if (state === null) return notFound(`${chain.network} has not been read yet`);
+    if (source.locationsOfEach === undefined) return notFound(`the nodes of ${chain.network} cannot say`);
+    const location = agreeOnLocation(await source.locationsOfEach(transfer.txHash, signal));
+    switch (location.kind) {
+      case 'unknown':
+        return notFound(`no node of ${chain.network} knows the transaction`);
+      case 'pending':
+        return notFound('the transaction is in no block yet');
+      case 'disputed':
+        return notFound(`the nodes differ in its block (${location.said})`);
+      case 'silent':
+        return notFound(`no node could be asked: ${location.reason}`);
+      case 'mined':
+        break;
+      default:
+        return location satisfies never;
+    }
+    const { height, hash } = location.block;
+    if (height > settledHeight(state, chain)) return notFound(`block ${height} is not final yet`);
+    const block = (await source.blocksAt([height], signal)).get(height) ?? null;
+    if (block?.hash !== hash) return notFound(`block ${height} is on a fork, or was replaced just now`);
+
+    const queries = queriesOf(transfer, block);
+    const answers = await source.inclusionsOfEach(queries, signal);
+    const votes = new Map(
+      answers.map((answer) => {
+        const vote = voteOf(answer, queries, chain.requiredConfirmations);
+        outages.note(answer.host, vote.kind === 'silent');
+        return [answer.host, vote] as const;
+      }),
+    );
+    const others = [...votes].flatMap(([host, { kind }]) => (kind === 'has' ? [] : [host]));
+    switch (decideSent(votes, outages.haveLasted(others))) {
+      case 'verified':
+        return { kind: 'verified', block };
+      case 'mismatch':
+        return mismatch(location.failed, votes);
+      case 'not yet':
+        return notFound(`not enough nodes agree on it: ${describeVotes(votes)}`);
+      default:
+        throw new InvariantError('a transfer about which nothing was decided');
+    }
+  }
+
+  return {
+    async verify(transfer, signal) {
+      try {
+        return await look(transfer, signal);
+      } catch (error) {
+        if (error instanceof DepositdError && !(error instanceof InvariantError)) {
+          return notFound(`the nodes could not be asked: ${error.message}`);
+        }
+        if (signal.aborted) return notFound('the nodes did not answer in time');
+        throw error;
+      }
+    },
+  };
+}
+
+/** One for each transfer that the transaction may make there: a contract may pay in parts, or somebody else as well. */
+function queriesOf(transfer: SentTransfer, block: BlockRef): InclusionQuery[] {
+  // What a balance shows of the native coin is no more than one sum.
+  const count = transfer.token === 'native' ? 1 : mostTransfers;
+  return Array.from({ length: count }, (_, ordinal) => ({ ...transfer, ordinal, block }));
+}
+
+/** Only what a node has seen itself is its word: that nothing speaks against it is not enough. */
+function voteOf(
+  answer: InclusionAnswer,
+  queries: readonly InclusionQuery[],
+  requiredConfirmations: number,
+): SentVote {
+  let other: bigint | null = null;
+  let silent = false;
+  for (const query of queries) {
+    const inclusion = inclusionOf(answer, query);
+    const { hash, height } = query.block;
+    if (inclusion.kind === 'unknown' || inclusion.kind === 'doubtful') silent = true;
+    if (inclusion.kind !== 'included') continue;
+    const deep = confirmationsAt(inclusion.head, height) >= requiredConfirmations;
+    if (inclusion.block.hash !== hash || inclusion.weak === true || !deep) silent = true;
+    else if (inclusion.amount === query.amount) return { kind: 'has' };
+    else other ??= inclusion.amount;
+  }
+  return silent ? { kind: 'silent' } : { kind: 'denies', other };
+}
+
+function describeVotes(votes: ReadonlyMap<string, SentVote>): string {
+  const words = { has: 'has it', denies: 'denies it', silent: 'cannot say' };
+  return [...votes].map(([host, { kind }]) => `${host} ${words[kind]}`).join(', ');
+}
+
+function mismatch(failed: boolean, votes: ReadonlyMap<string, SentVote>): SentFinding {
+  if (failed) return { kind: 'mismatch', why: 'the transaction failed: it moved nothing' };
+  const other = [...votes.values()].some((vote) => vote.kind === 'denies' && vote.other !== null);
+  return {
+    kind: 'mismatch',
+    why: other
+      ? 'the transaction sends this address another amount'
+      : 'the transaction sends this address nothing in this coin',
+  };
+}
+
+function notFound(why: string): SentFinding {
+  return { kind: 'not_found', why };
+}
+
+/** Of whoever watches no such chain. */
+export function unwatched(network: string): SentFinding {
+  return notFound(`${network} is not read here`);
+}
