@@ -1,11 +1,11 @@
 import type { ChainConfig, Config } from '../config.ts';
 import { type AddressKey, parseAddress, writeAddress } from '../core/address.ts';
 import type { Asset } from '../core/assets.ts';
+import { encodeTokenCall } from '../core/erc20.ts';
 import { type Deposit, isOpen, type OnchainView } from '../core/payment.ts';
 import { CommandError } from '../errors.ts';
 import { remainingAmount } from '../present/payments.ts';
 import type { SandboxAct } from './sandbox.ts';
-import { encodeTransfer } from './wallets.ts';
 
 /** Asks the first node of a chain for something that only a node of a sandbox does. */
 export type AskNode = (chain: ChainConfig, method: string, params: readonly unknown[]) => Promise<unknown>;
@@ -101,7 +101,7 @@ function evmHands(chain: ChainConfig, ask: AskNode): Hands {
       const call =
         asset.token === 'native'
           ? { to, value: `0x${amount.toString(16)}` }
-          : { to: writeAddress('evm', asset.token), data: encodeTransfer(to, amount) };
+          : { to: writeAddress('evm', asset.token), data: encodeTokenCall('transfer', to, amount) };
       await ask(chain, 'eth_sendTransaction', [{ from, ...call }]);
     },
     async reorg(height) {

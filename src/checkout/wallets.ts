@@ -1,9 +1,7 @@
 import type { ChainConfig } from '../config.ts';
-import { keyOfHex, writeAddress } from '../core/address.ts';
+import { writeAddress } from '../core/address.ts';
+import { encodeTokenCall } from '../core/erc20.ts';
 import type { Instructions } from './view.ts';
-
-/** The first four bytes of the hash of `transfer(address,uint256)`. */
-const transferSelector = 'a9059cbb';
 
 /** What a page needs of a chain to make a transaction of it. */
 export type WalletChain = Pick<ChainConfig, 'family' | 'chainId'>;
@@ -23,7 +21,11 @@ export function walletRequest({ address, amount, asset }: Instructions, chain: W
         chain: `0x${chain.chainId.toString(16)}`,
         ...(asset.token === 'native'
           ? { to: address, value: `0x${amount.toString(16)}` }
-          : { to: writeAddress('evm', asset.token), value: '0x0', call: encodeTransfer(address, amount) }),
+          : {
+              to: writeAddress('evm', asset.token),
+              value: '0x0',
+              call: encodeTokenCall('transfer', address, amount),
+            }),
       };
     case 'tron':
       return {
@@ -36,12 +38,6 @@ export function walletRequest({ address, amount, asset }: Instructions, chain: W
     default:
       return chain.family satisfies never;
   }
-}
-
-/** The call `transfer(to, amount)` of an ERC-20 token: selector, then each argument in 32 bytes. */
-export function encodeTransfer(to: string, amount: bigint): string {
-  const word = (hex: string) => hex.padStart(64, '0');
-  return `0x${transferSelector}${word(keyOfHex(to))}${word(amount.toString(16))}`;
 }
 
 /** https://eips.ethereum.org/EIPS/eip-681: always with the chain, amounts in base units. Null on other chains. */

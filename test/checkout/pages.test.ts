@@ -8,8 +8,9 @@ import { checkoutStates, type Messages } from '../../src/checkout/languages/mess
 import { renderPayment } from '../../src/checkout/page.ts';
 import { presentStatus } from '../../src/checkout/status.ts';
 import { type Instructions, viewPayment } from '../../src/checkout/view.ts';
-import { encodeTransfer, paymentUri, walletLinks, walletRequest } from '../../src/checkout/wallets.ts';
+import { paymentUri, walletLinks, walletRequest } from '../../src/checkout/wallets.ts';
 import { type AddressKey, writeAddress } from '../../src/core/address.ts';
+import { encodeTokenCall } from '../../src/core/erc20.ts';
 import { testAssets, testFacts, testInstead, testPage, testPages } from '../support/checkout.ts';
 import { expiresAt, testPayment, tokenKey, usdt, usdtOnBsc } from '../support/payments.ts';
 
@@ -123,7 +124,7 @@ describe('the page of a payment', () => {
   test('asks for the rest of what was partly paid, and puts the rest into the codes and wallets', () => {
     const html = renderPayment(testPage(facts.partly_paid));
     expect(html).toContain('<span id="amount">30.000000</span>');
-    expect(html).toContain(encodeTransfer(testPayment().address, usdt(30)));
+    expect(html).toContain(encodeTokenCall('transfer', testPayment().address, usdt(30)));
   });
 
   test('never says expired once a transfer was seen: the network took it back', () => {
@@ -199,7 +200,7 @@ describe('wallets', () => {
         (amount, key) => {
           const to = `0x${key}` as const;
           const call = { abi: erc20Abi, functionName: 'transfer', args: [to, amount] } as const;
-          expect(encodeTransfer(to, amount)).toBe(encodeFunctionData(call));
+          expect(encodeTokenCall('transfer', to, amount)).toBe(encodeFunctionData(call));
         },
       ),
     );
@@ -212,7 +213,7 @@ describe('wallets', () => {
       chain: '0x38',
       to: '0x55d398326f99059fF775485246999027B3197955',
       value: '0x0',
-      call: encodeTransfer(address, 5n),
+      call: encodeTokenCall('transfer', address, 5n),
     });
     const native = { ...instructions, asset: { token: 'native', currency: 'native', decimals: 18 } as const };
     expect(walletRequest(native, evm)).toEqual({ family: 'evm', chain: '0x38', to: address, value: '0x5' });
@@ -265,9 +266,11 @@ describe('wallets', () => {
         );
         expect(made.transaction.raw_data.contract[0]?.parameter.value).toMatchObject({
           contract_address: `41${usdtOnTron.token}`,
-          data: encodeTransfer(`0x${key}`, amount).slice(2),
+          data: encodeTokenCall('transfer', `0x${key}`, amount).slice(2),
         });
-        expect(made.transaction.raw_data_hex).toContain(encodeTransfer(`0x${key}`, amount).slice(2));
+        expect(made.transaction.raw_data_hex).toContain(
+          encodeTokenCall('transfer', `0x${key}`, amount).slice(2),
+        );
         const native = of({ token: 'native', currency: 'native', decimals: 6 });
         const coins = await tronWeb.transactionBuilder.sendTrx(
           native.to ?? '',

@@ -4,7 +4,6 @@ import { decodeFunctionResult, encodeFunctionData } from 'viem';
 import { expect, test } from 'vitest';
 import { knownChains } from '../../src/core/chains/known.ts';
 
-import { tokenAbi } from '../../src/demo/token.ts';
 import { anvilForTest, type TestAnvil } from '../support/anvil.ts';
 import { describeRealData } from '../support/real-data.ts';
 import {
@@ -13,6 +12,7 @@ import {
   placeRealUsdc,
   placeRealUsdt,
   placeTokens,
+  tokenAbi,
   transferToken,
   transferTokenFrom,
 } from '../support/tokens.ts';

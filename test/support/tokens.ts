@@ -1,17 +1,22 @@
-import { encodeAbiParameters, keccak256, pad } from 'viem';
+import { encodeAbiParameters, encodeFunctionData, type Hex, keccak256, pad, parseAbi } from 'viem';
 import { knownChains } from '../../src/core/chains/known.ts';
 import type { KnownNetwork } from '../../src/core/networks.ts';
-
-import {
-  approveCall,
-  batchCall,
-  mintCall,
-  placeToken,
-  transferCall,
-  transferFromCall,
-} from '../../src/demo/token.ts';
+import { mintCall, placeToken, type TokenCall, transferCall } from '../../src/demo/token.ts';
 import type { TestAnvil } from './anvil.ts';
 import { readRealData } from './real-data.ts';
+
+/** What the demo's token knows, more than the demo asks of it. */
+export const tokenAbi = parseAbi([
+  'constructor(uint8 decimals)',
+  'function decimals() view returns (uint8)',
+  'function balanceOf(address owner) view returns (uint256)',
+  'function mint(address to, uint256 value)',
+  'function approve(address spender, uint256 value) returns (bool)',
+  'function transfer(address to, uint256 value) returns (bool)',
+  'function transferFrom(address from, address to, uint256 value) returns (bool)',
+  'function batch(address[] to, uint256[] values)',
+  'event Transfer(address indexed from, address indexed to, uint256 value)',
+]);
 
 export type TestTokens = { usdt: string; usdc: string; busd: string };
 
@@ -56,8 +61,15 @@ export async function transferTokenFrom(
   amount: bigint,
 ): Promise<string> {
   const [owner, spender] = anvil.accounts as [string, string];
-  await anvil.send(approveCall(token, spender, amount));
-  return anvil.send({ from: spender, ...transferFromCall(token, owner, to, amount) });
+  const approve = { functionName: 'approve', args: [spender as Hex, amount] } as const;
+  await anvil.send({ to: token, data: encodeFunctionData({ abi: tokenAbi, ...approve }) });
+  const transfer = { functionName: 'transferFrom', args: [owner as Hex, to as Hex, amount] } as const;
+  return anvil.send({ from: spender, to: token, data: encodeFunctionData({ abi: tokenAbi, ...transfer }) });
+}
+
+export function batchCall(token: string, transfers: readonly { to: string; amount: bigint }[]): TokenCall {
+  const args = [transfers.map(({ to }) => to as Hex), transfers.map(({ amount }) => amount)] as const;
+  return { to: token, data: encodeFunctionData({ abi: tokenAbi, functionName: 'batch', args }) };
 }
 
 /** Several transfers in one transaction. */

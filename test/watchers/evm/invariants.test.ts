@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BlockHash, BlockRef } from '../../../src/core/chain.ts';
-import { batchCall, mintCall } from '../../../src/demo/token.ts';
+import { mintCall } from '../../../src/demo/token.ts';
 import { readChain } from '../../../src/storage/chains/chains.ts';
 import { openDatabase } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
@@ -21,7 +21,7 @@ import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts
 import { blocksOf, type RpcRequest } from '../../support/faults.ts';
 import { silentLog } from '../../support/log.ts';
 import { addTestAddresses, addTestMerchant } from '../../support/payments.ts';
-import { placeTokens, transferToken } from '../../support/tokens.ts';
+import { batchCall, placeTokens, transferToken } from '../../support/tokens.ts';
 import { sendSigned, signTransaction } from '../../support/wallet.ts';
 
 /*

@@ -1,10 +1,10 @@
 import type { AddressKey } from '../../../src/core/address.ts';
 import type { BlockHash } from '../../../src/core/chain.ts';
-import { batchCall, transferCall } from '../../../src/demo/token.ts';
+import { transferCall } from '../../../src/demo/token.ts';
 import { type ContractChain, describeSource } from '../../contracts/source.ts';
 import { anvilForTest } from '../../support/anvil.ts';
 import { assetsOf, endpointOf, evmSourceForTest, keyOf, testClock } from '../../support/evm.ts';
-import { placeTokens } from '../../support/tokens.ts';
+import { batchCall, placeTokens } from '../../support/tokens.ts';
 
 describeSource('the EVM source', async (): Promise<ContractChain> => {
   const anvil = await anvilForTest();
