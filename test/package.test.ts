@@ -1,9 +1,20 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { productionPackages } from '../scripts/production-packages.ts';
 import { programVersion } from '../src/version.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -12,6 +23,7 @@ const run = promisify(execFile);
 /** The packed program, unpacked as an installation would be, beside nothing but its dependencies. */
 let home: string;
 let files: string[];
+let tarball: string;
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'depositd-package-'));
@@ -21,10 +33,11 @@ beforeAll(async () => {
     { filename: string; files: { path: string }[] },
   ];
   files = packed.files.map((file) => file.path);
+  tarball = join(home, packed.filename);
 
   const target = join(home, 'node_modules/depositd');
   mkdirSync(target, { recursive: true });
-  await run('tar', ['-xzf', join(home, packed.filename), '-C', target, '--strip-components=1']);
+  await run('tar', ['-xzf', tarball, '-C', target, '--strip-components=1']);
   const { dependencies, bin } = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>;
     bin: { depositd: string };
@@ -39,6 +52,14 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+/** Bytes of the files of a folder; of packages within packages nothing. */
+function sizeOf(folder: string): number {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const own = names.filter((name) => !/(^|\/)node_modules(\/|$)/.test(name));
+  const sizes = own.map((name) => statSync(join(folder, name))).map((at) => (at.isFile() ? at.size : 0));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
 
 /** By its shebang, with the Node that runs these tests. */
 async function depositd(...args: string[]): Promise<string> {
@@ -89,4 +110,59 @@ describe('the packed program', () => {
       data: [{ id: merchant.id }],
     });
   });
+
+  test('takes less than 60 MB with all that it depends on', () => {
+    const program = sizeOf(join(home, 'node_modules/depositd'));
+    const others = productionPackages().map(({ folder }) => sizeOf(folder));
+    const all = others.reduce((sum, size) => sum + size, program);
+    expect(all / 2 ** 20).toBeLessThan(60);
+  });
+
+  test('looks its nodes over where it is installed, and says what is wrong', async () => {
+    const config = join(home, 'config.json');
+    const chains = { bsc: { rpc: ['http://127.0.0.1:9/'] } };
+    writeFileSync(
+      config,
+      JSON.stringify({
+        publicUrl: 'https://pay.example.com',
+        database: 'sqlite:./other.db',
+        adminToken: 'a-token-of-the-package-test',
+        rates: { sources: ['fixed'], fixed: { usdt: '1', usdc: '1', busd: '1', bnb: '600' } },
+        chains,
+      }),
+    );
+    const refused = depositd('doctor', '-c', config).catch(
+      (error: { code: number; stdout: string }) => error,
+    );
+    expect(await refused).toMatchObject({ code: 1, stdout: expect.stringContaining('bsc') });
+  });
+
+  test('names all that is installed with it in its bill of materials', async () => {
+    const { stdout } = await run('npm', ['run', '--silent', 'sbom'], { cwd: root });
+    const { components } = JSON.parse(stdout) as { components: { name: string; version: string }[] };
+    const named = new Set(components.map(({ name, version }) => `${name}@${version}`));
+    const installed = productionPackages().map(({ name, version }) => `${name}@${version}`);
+    expect([...named].toSorted()).toEqual([...new Set(installed)].toSorted());
+  });
+
+  // Asks the registry, or what npm has kept of it.
+  test.skipIf(process.env.DEPOSITD_TEST_INSTALL !== '1')(
+    'is installed by npm, and runs',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'depositd-install-'));
+      try {
+        writeFileSync(join(folder, 'package.json'), '{"private":true}');
+        await run('npm', ['install', '--omit=dev', '--prefer-offline', '--no-audit', tarball], {
+          cwd: folder,
+        });
+        const program = join(folder, 'node_modules/.bin/depositd');
+        const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin` };
+        const { stdout } = await run(program, ['doctor', '--help'], { cwd: folder, env });
+        expect(stdout).toMatch(/^Usage: depositd doctor/);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    300_000,
+  );
 });
