@@ -124,6 +124,7 @@ const smallFiles: Record<string, string> = {
   'src/checkout/qr.ts': 'one library, and how its codes are drawn',
   'src/commands/demo.ts': 'one command, loaded when it is called',
   'src/demo/token-bytecode.ts': 'made by scripts/compile-contracts.ts',
+  'src/demo/token.ts': 'the tests and benchmarks pay with it too',
   'src/rates/binance.ts': 'one price source, as the others',
   'src/api/http/client-error.ts': 'what is answered before there is a request, apart from what routes answer',
   'src/api/http/discard.ts': 'a wait with a limit of its own, told apart from what errors say',
