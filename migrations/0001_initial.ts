@@ -558,7 +558,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       started_at ${int} not null,
       seen_at ${int} not null,
       stopped_at ${int},
-      prices text not null
+      prices text not null,
+      host text not null,
+      pid ${int} not null,
+      roles text not null,
+      configuration text not null
     )`,
 
     sql`create table alerts (

@@ -1,33 +1,32 @@
-import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { createFacts } from './alerts/facts.ts';
-import { type Alerts, alertEveryMs, createAlerts } from './alerts/run.ts';
-import { createAlertsOutbound, createWay } from './alerts/ways.ts';
+import { alertEveryMs } from './alerts/run.ts';
+import { createHealthServer } from './api/http/health-server.ts';
 import { createApi } from './api/http/server.ts';
 import { type Clock, within } from './clock.ts';
+import { fingerprintOf } from './config/fingerprint.ts';
 import type { Config } from './config.ts';
 import { formatRate } from './core/money.ts';
 import type { ChainFamily, Network } from './core/networks.ts';
 import type { VerifySent } from './core/refund-record.ts';
+import { everyRole, hasEveryRole, type Role } from './core/roles.ts';
+import { type Closers, openAlerts, openNotifier, openRates } from './daemon-parts.ts';
 import { CommandError, reasonOf } from './errors.ts';
+import { createHeartbeat } from './heartbeat.ts';
 import type { Logger } from './log.ts';
 import { type LoopOptions, runLoop } from './loop.ts';
-import { createMetrics, type Metrics, type RecheckFinding } from './metrics.ts';
+import { createMetrics, type RecheckFinding } from './metrics.ts';
 import { createSandboxNodes } from './nodes/sandbox.ts';
-import { createNotifier, type Notifier } from './notify/deliver.ts';
-import { openSecrets, type Secrets } from './notify/secrets.ts';
-import { createOutbound } from './outbound.ts';
+import { openSecrets } from './notify/secrets.ts';
 import { checkRefunds } from './payments/check-refunds.ts';
 import { createPayments } from './payments/create.ts';
 import { expireSessions } from './payments/sessions.ts';
 import { createPoolHealth } from './pool/health.ts';
 import { openProviders } from './providers/open.ts';
-import { coinsOf, createRates, type RatesService } from './rates/create.ts';
-import { createRateMetrics } from './rates/metrics.ts';
-import { isClockWrong } from './storage/chains/clock.ts';
-import { databaseTime, inTransaction, isPostgres, openDatabase } from './storage/database.ts';
+import type { RatesService } from './rates/create.ts';
+import { createSignals } from './signals.ts';
+import { openDatabase } from './storage/database.ts';
 import { createDatabaseClock } from './storage/database-clock.ts';
-import { heartbeatMs, type NotedPrice, noteDaemon, noteDaemonStopped } from './storage/operators/daemons.ts';
+import { heartbeatMs, type NotedPrice } from './storage/operators/daemons.ts';
 import { hasPaymentOf } from './storage/payments/payments.ts';
 import { forgetOnce, refreshStatistics } from './storage/retention.ts';
 import type { Db } from './storage/schema.ts';
@@ -38,6 +37,7 @@ import { firstLinkPath, onThisMachine } from './users/links.ts';
 import { programVersion } from './version.ts';
 import { type ChainWatch, watchChain } from './watchers/chain.ts';
 import { createCodeLook } from './watchers/code-look.ts';
+import { observeChain } from './watchers/observe.ts';
 import { chainsToWatch } from './watchers/retired-assets.ts';
 import { unwatched } from './watchers/sent-transfer.ts';
 import { createWatchlist, type TableWatchlist, usedLatelyMs } from './watchers/watchlist.ts';
@@ -52,11 +52,8 @@ export type Daemon = {
   stop(): Promise<void>;
 };
 
-/** `clock`: instead of the database's. */
-export type DaemonOptions = { log: Logger; clock?: Clock };
-
-/** What was opened is closed in reverse, also when the start fails halfway. */
-type Closers = (() => Promise<void> | void)[];
+/** `clock`: instead of the database's. `roles`: what this process does; by default everything. */
+export type DaemonOptions = { log: Logger; clock?: Clock; roles?: ReadonlySet<Role> };
 
 const hourMs = 60 * 60 * 1000;
 
@@ -76,21 +73,18 @@ const refundsEveryMs = 2_000;
 /** How far the time of this process may drift from the database's is what it drifts in this, ms. */
 const clockEveryMs = 10_000;
 
-/** How long the start waits for the first prices, ms. */
-const firstRatesMs = 1_000;
-
 /**
  * Builds every part in order and starts the loops: the only place where parts are wired together.
  *
  * @throws CommandError when the database or the port cannot be had.
  */
-export async function startDaemon(config: Config, { log, clock }: DaemonOptions): Promise<Daemon> {
+export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
   const closers: Closers = [];
   async function closeAll(): Promise<void> {
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
   }
   try {
-    const started = await start(config, log, clock, closers);
+    const started = await start(config, options, closers);
     let stopped: Promise<void> | null = null;
     return {
       ...started,
@@ -107,10 +101,13 @@ export async function startDaemon(config: Config, { log, clock }: DaemonOptions)
 
 async function start(
   config: Config,
-  log: Logger,
-  ownClock: Clock | undefined,
+  { log, clock: ownClock, roles = new Set(everyRole) }: DaemonOptions,
   closers: Closers,
 ): Promise<Omit<Daemon, 'stop'>> {
+  if (config.database.startsWith('sqlite:') && !hasEveryRole(roles))
+    throw new CommandError(
+      'a SQLite database belongs to one process, which has every role; leave out --roles, or take PostgreSQL ("depositd copy")',
+    );
   const claim = await claimDaemon(config.database);
   closers.push(() => claim.release());
   const db = await openDatabase(config.database);
@@ -129,13 +126,10 @@ async function start(
     closers.push(() => loop.stop());
   };
 
-  const chains = await chainsToWatch(db, config, { now: clock(), log });
-  const rates = createRates({ config: config.rates, coins: coinsOf(config.chains), clock, log });
-  closers.push(() => rates.close());
-  createRateMetrics(metrics.registry, rates);
-  // Whoever asks right after "ready" should get a price; sources that are slow are asked again by the loop.
-  await rates.refresh(AbortSignal.timeout(firstRatesMs));
-  keep({ name: 'rates', step: rates.refresh, delay: () => rates.intervalMs });
+  const needsChains = roles.has('watch') || roles.has('api');
+  const chains = needsChains ? await chainsToWatch(db, config, { now: clock(), log }) : [];
+  const rates = roles.has('api') ? await openRates(config, { metrics, clock, log }, closers) : null;
+  if (rates !== null) keep({ name: 'rates', step: rates.refresh, delay: () => rates.intervalMs });
   const { eventRetentionDays, retentionDays } = config.webhooks;
   const eventRetentionMs = Math.max(eventRetentionDays, retentionDays) * 24 * hourMs;
   const forget = () => forgetOnce(db, { now: clock(), eventRetentionMs });
@@ -145,19 +139,34 @@ async function start(
   keep({ name: 'clock', step: time.sync, delay: () => clockEveryMs });
   keep({ name: 'statistics', step: () => refreshStatistics(db), delay: () => 24 * hourMs });
 
-  const id = randomUUID();
-  const live = () => {
-    const beat = { id, version: programVersion(), prices: pricesOf(rates) };
-    return inTransaction(db, (trx) => noteDaemon(trx, beat, { clock }));
+  const configuration = fingerprintOf(config);
+  const prices = () => (rates === null ? [] : pricesOf(rates));
+  const heartbeat = createHeartbeat({ db, roles, configuration, prices, clock, log });
+  await heartbeat.step();
+  closers.push(heartbeat.stop);
+  keep({ name: 'heartbeat', step: heartbeat.step, delay: () => heartbeatMs });
+
+  const notifier = openNotifier(config, { db, secrets, metrics, clock, log }, closers);
+  if (roles.has('notify')) notifier.start();
+  const signals = createSignals({
+    db,
+    url: config.database,
+    log,
+    on: (signal) => {
+      // A process of another version may signal what we do not know.
+      const [what, name = ''] = signal.split(' ');
+      if (what === 'events') notifier.wake();
+      else if (what === 'payment') watches.get(name as Network)?.wake();
+      else if (what === 'provider') providers.wake(name);
+    },
+  });
+  closers.push(signals.stop);
+  const onEvents = () => {
+    notifier.wake();
+    signals.send('events');
   };
-  await live();
-  closers.push(() => inTransaction(db, (trx) => noteDaemonStopped(trx, id, { clock })).catch(() => {}));
-  keep({ name: 'heartbeat', step: live, delay: () => heartbeatMs });
 
-  const notifier = startNotifier(config, { db, secrets, metrics, clock, log }, closers);
-  const onEvents = () => notifier.wake();
-
-  const alerts = startAlerts(config, { db, rates, holder: id, clock, log }, closers);
+  const alerts = openAlerts(config, { db, rates, holder: heartbeat.id, clock, log }, closers);
   closers.push(() => alerts.stop());
   keep({ name: 'alerts', step: alerts.step, delay: () => alertEveryMs });
   const found = (network: Network, finding: RecheckFinding) => {
@@ -177,7 +186,7 @@ async function start(
   };
   const policy = { latePolicy: config.payments.late };
   for (const chain of chains) {
-    const chainWatch = watchChain({
+    const chainWatch = (roles.has('watch') ? watchChain : observeChain)({
       db,
       chain,
       watch: watchlistOf(chain.family),
@@ -186,6 +195,7 @@ async function start(
       log,
       onEvents,
       found,
+      holder: heartbeat.id,
       failed: metrics.loopFailed,
     });
     closers.push(() => chainWatch.stop());
@@ -195,25 +205,17 @@ async function start(
   const verify: VerifySent = async (network, transfer, signal) =>
     (await watches.get(network)?.verifySent(transfer, signal)) ?? unwatched(network);
   const refunds = (signal: AbortSignal) => checkRefunds({ db, clock, verify }, signal);
-  keep({ name: 'refunds', step: refunds, delay: () => refundsEveryMs });
+  if (roles.has('watch')) keep({ name: 'refunds', step: refunds, delay: () => refundsEveryMs });
 
-  const pools = createPoolHealth({
-    db,
-    clock,
-    log,
-    policy: config.payments,
-    chains: config.chains,
-    onEvents,
-  });
-  closers.push(() => pools.settled());
-  const wake = (network: Network) => watches.get(network)?.wake();
+  const wake = (network: Network) => {
+    watches.get(network)?.wake();
+    signals.send(`payment ${network}`);
+  };
   const untilRead = async (network: Network) => {
     const watch = watches.get(network);
     if (watch === undefined || (await within(watch.firstRead, 0))) return false;
     return within(watch.firstRead, firstReadMs);
   };
-  const payments = createPayments({ db, config, rates, pools, clock, wake, untilRead });
-
   const providers = await openProviders({
     db,
     config,
@@ -222,35 +224,48 @@ async function start(
     clock,
     log,
     onEvents,
+    woken: (name) => signals.send(`provider ${name}`),
     failed: metrics.loopFailed,
   });
   closers.push(() => providers.stop());
-  providers.start();
+  if (roles.has('providers')) providers.start();
+  signals.start();
 
   const sandbox = config.sandbox ? createSandboxNodes(Object.values(config.chains), clock) : null;
   if (sandbox !== null) closers.push(sandbox.close);
 
   let stopping = false;
-  const api = await createApi({
-    db,
-    config,
-    clock,
-    log,
-    rates,
-    rateStatus: rates.status,
-    payments,
-    providers: providers.desk,
-    registry: metrics.registry,
-    nodesOf,
-    lookUp: (network, request) =>
-      watches.get(network)?.lookUp(request) ?? Promise.resolve({ kind: 'unclear' }),
-    ...(sandbox === null ? {} : { askNode: sandbox.ask }),
-    secrets,
-    failed: metrics.loopFailed,
-    wakeNotifier: onEvents,
-    codeLook: createCodeLook({ config, clock }),
-    isStopping: () => stopping,
-  });
+  const isStopping = () => stopping;
+  const { registry, loopFailed: failed } = metrics;
+  const health = { db, config, clock, log, registry, rates, isStopping };
+  const createServer = async () => {
+    if (rates === null) return createHealthServer(health);
+    const pools = createPoolHealth({
+      db,
+      clock,
+      log,
+      policy: config.payments,
+      chains: config.chains,
+      onEvents,
+    });
+    closers.push(() => pools.settled());
+    return createApi({
+      ...health,
+      rates,
+      rateStatus: rates.status,
+      payments: createPayments({ db, config, rates, pools, clock, wake, untilRead }),
+      providers: providers.desk,
+      nodesOf,
+      lookUp: (network, request) =>
+        watches.get(network)?.lookUp(request) ?? Promise.resolve({ kind: 'unclear' }),
+      ...(sandbox === null ? {} : { askNode: sandbox.ask }),
+      secrets,
+      failed,
+      wakeNotifier: onEvents,
+      codeLook: createCodeLook({ config, clock }),
+    });
+  };
+  const api = await createServer();
   closers.push(() => api.close());
   await listen(api, config.listen);
   closers.push(() => {
@@ -260,7 +275,7 @@ async function start(
   const chainsRead = Promise.all([...watches.values()].map(({ firstRead }) => firstRead));
   const address = { host: config.listen.host, port };
   // Without an operator nobody can sign in.
-  const first = config.dashboard ? await makeFirstLink({ db, clock }) : null;
+  const first = config.dashboard && roles.has('api') ? await makeFirstLink({ db, clock }) : null;
   const firstLink = first === null ? null : onThisMachine(address, firstLinkPath(first));
   return { address, chainsRead, firstLink };
 }
@@ -282,54 +297,6 @@ function pricesOf(rates: RatesService): NotedPrice[] {
     sources: quote?.sources ?? [],
     reason,
   }));
-}
-
-function startAlerts(
-  config: Config,
-  parts: { db: Db; rates: RatesService; holder: string; clock: Clock; log: Logger },
-  closers: Closers,
-): Alerts {
-  const { db, clock, rates } = parts;
-  const outbound = createAlertsOutbound(config.alerts, `depositd/${programVersion()}`);
-  closers.push(() => outbound.close());
-  const ways = config.alerts.to.map((way) => createWay(way, outbound));
-  const facts = createFacts({ db, config, clock, timeOf: databaseTime, rates });
-  return createAlerts({ ...parts, config, ways, facts });
-}
-
-function startNotifier(
-  config: Config,
-  parts: { db: Db; secrets: Secrets; metrics: Metrics; clock: Clock; log: Logger },
-  closers: Closers,
-): Notifier {
-  const outbound = createOutbound({
-    allowHosts: config.webhooks.allowHosts,
-    userAgent: `depositd/${programVersion()}`,
-  });
-  closers.push(() => outbound.close());
-  const { db, secrets, metrics, clock, log } = parts;
-  const notifier = createNotifier({
-    db,
-    outbound,
-    secrets,
-    livemode: !config.sandbox,
-    headerPrefix: config.webhooks.headerPrefix,
-    clock,
-    log,
-    exclusive: !isPostgres(db),
-    retentionMs: config.webhooks.retentionDays * 24 * hourMs,
-    replayOnRecovery: config.webhooks.replayOnRecovery,
-    isClockKnownWrong: () => isClockWrong(db, clock),
-    observe: ({ verdict, record, eventAt }) => {
-      metrics.attemptEnded(verdict.kind, record.durationMs);
-      if (verdict.kind === 'delivered' && eventAt !== null)
-        metrics.eventDelivered(record.startedAt + record.durationMs - eventAt);
-    },
-    gaveUp: metrics.deliveryGivenUp,
-  });
-  notifier.start();
-  closers.push(() => notifier.stop());
-  return notifier;
 }
 
 async function listen(

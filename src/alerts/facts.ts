@@ -23,7 +23,8 @@ export type FactsDeps = {
   config: Pick<Config, 'chains' | 'payments' | 'providers' | 'dataFolder'>;
   clock: Clock;
   timeOf: DatabaseTime;
-  rates: Rates;
+  /** Null where this process asks for none. */
+  rates: Rates | null;
 };
 
 const dayMs = 24 * 3_600_000;
@@ -138,7 +139,7 @@ export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { 
         databaseTrouble: writeTrouble(db),
         chains: await readChainFacts(now),
         unpriced: [...coins]
-          .filter((coin) => rates.quote(coin) === null)
+          .filter((coin) => rates !== null && rates.quote(coin) === null)
           .map((coin) => ({ coin, reason: 'its sources are silent, too old, or disagree' })),
         pools,
         endpoints: await readEndpoints(),

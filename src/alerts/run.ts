@@ -32,6 +32,8 @@ export type AlertsDeps = {
   ways: readonly Way[];
   /** Of this process, by which others know it. */
   holder: string;
+  /** Whether this process may look; else it only writes down what it notes itself. By default it may. */
+  looks?: boolean;
   clock: Clock;
   log: Logger;
 };
@@ -46,7 +48,8 @@ export type Alerts = {
 };
 
 /** Of several processes on one database, one looks. */
-export function createAlerts({ db, config, facts, ways, holder, clock, log }: AlertsDeps): Alerts {
+export function createAlerts(deps: AlertsDeps): Alerts {
+  const { db, config, facts, ways, holder, looks = true, clock, log } = deps;
   const told = { ways, mute: config.alerts.mute, service: new URL(config.publicUrl).host };
   const lease = { name: 'alerts', holder };
   const notices = createNotices(told);
@@ -57,7 +60,7 @@ export function createAlerts({ db, config, facts, ways, holder, clock, log }: Al
   let outage: Alert | null = null;
 
   async function isLeader(): Promise<boolean> {
-    if (!isPostgres(db)) return true;
+    if (!looks || !isPostgres(db)) return looks;
     return inTransaction(db, (trx) => takeLease(trx, { ...lease, forMs: leaseMs }));
   }
 

@@ -4,6 +4,7 @@ import { eventTypes } from '../core/events.ts';
 import { textFault } from '../core/labels.ts';
 import { type Network, parseNetwork } from '../core/networks.ts';
 import { depositRoles, paymentStatuses } from '../core/payment.ts';
+import { parseRoles, type Role } from '../core/roles.ts';
 import { userRoles } from '../core/user.ts';
 import { CommandError, ConfigError, DepositdError, reasonOf } from '../errors.ts';
 import { programVersion } from '../version.ts';
@@ -41,11 +42,9 @@ export function createProgram(exitWith: (code: number) => void): Command {
     .showHelpAfterError('Add --help to see what there is.')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration.');
 
-  onConfig(
-    program,
-    'serve',
-    'Watch the chains, serve the API and deliver webhooks, until SIGTERM or SIGINT.',
-  ).action(async (options) => exitWith(await (await import('./serve.ts')).serve(options)));
+  onConfig(program, 'serve', 'Watch the chains, serve the API and deliver webhooks, until SIGTERM or SIGINT.')
+    .option('--roles <names>', 'only some of the work: api, watch, notify, providers; default all', readRoles)
+    .action(async (options) => exitWith(await (await import('./serve.ts')).serve(options)));
   onConfig(
     program,
     'init',
@@ -154,6 +153,12 @@ function readNetwork(text: string): Network {
   const network = parseNetwork(text);
   if (network === null) throw new InvalidArgumentError('expected the name of a chain in the configuration');
   return network;
+}
+
+function readRoles(text: string): ReadonlySet<Role> {
+  const read = parseRoles(text);
+  if ('roles' in read) return read.roles;
+  throw new InvalidArgumentError(read.fault);
 }
 
 function addAlertCommands(program: Command): void {

@@ -1,6 +1,7 @@
 import { within } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { secretsOf } from '../config/scrub.ts';
+import { everyRole, type Role } from '../core/roles.ts';
 import { type Daemon, firstReadMs, startDaemon } from '../daemon.ts';
 import { DepositdError } from '../errors.ts';
 import { createLogger, type Logger, logTo } from '../log.ts';
@@ -16,7 +17,7 @@ const stopWithinMs = 9_000;
 const interrupted = 130;
 
 /** Runs the daemon until SIGTERM or SIGINT; answers the exit code. */
-export async function serve(options: CommandOptions): Promise<number> {
+export async function serve(options: CommandOptions & { roles?: ReadonlySet<Role> }): Promise<number> {
   const config = loadConfig(options.config);
   const log = createLogger({
     level: config.log.level,
@@ -26,10 +27,14 @@ export async function serve(options: CommandOptions): Promise<number> {
   dieLoudly(log);
   const signal = firstSignal(log);
 
-  log.info({ version: programVersion(), node: process.version, pid: process.pid }, 'starting');
+  const roles = options.roles ?? new Set(everyRole);
+  log.info(
+    { version: programVersion(), node: process.version, pid: process.pid, roles: [...roles] },
+    'starting',
+  );
   let daemon: Daemon;
   try {
-    daemon = await startDaemon(config, { log });
+    daemon = await startDaemon(config, { log, roles });
   } catch (error) {
     log.fatal({ err: error }, 'not started');
     if (!(error instanceof DepositdError)) return 1;

@@ -1,5 +1,7 @@
 import { byUrgency } from '../alerts/catalog.ts';
+import { differingSections, fingerprintOf } from '../config/fingerprint.ts';
 import type { NodeStatus } from '../core/node.ts';
+import { everyRole } from '../core/roles.ts';
 import { CommandError } from '../errors.ts';
 import { describePools } from '../pool/status.ts';
 import { presentAlert } from '../present/alerts.ts';
@@ -7,6 +9,7 @@ import { presentChain } from '../present/chains.ts';
 import { presentPool } from '../present/pools.ts';
 import { timeOrNull } from '../present/values.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
+import { listChainLeaders } from '../storage/chains/leases.ts';
 import { listNodes } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
 import { databaseTime } from '../storage/database.ts';
@@ -59,7 +62,9 @@ async function readStatus({ config, db, clock }: Workplace) {
   const daemons = await listDaemons(db);
   const [last] = daemons;
   const running = daemons.filter((daemon) => isAlive(daemon, now));
-  const priced = running[0] ?? null;
+  const priced = running.find(({ roles }) => roles.includes('api')) ?? running[0] ?? null;
+  const configuration = fingerprintOf(config);
+  const leaders = await listChainLeaders(db);
   const alerts = (await listOpenAlerts(db)).filter(({ endedAt }) => endedAt === null);
   return {
     alerts: alerts.toSorted((a, b) => byUrgency(a.name, b.name)).map(presentAlert),
@@ -68,6 +73,18 @@ async function readStatus({ config, db, clock }: Workplace) {
       processes: running.length,
       version: priced?.version ?? null,
       last_seen_at: timeOrNull(last?.seenAt ?? null),
+      unserved_roles: everyRole.filter((role) => !running.some(({ roles }) => roles.includes(role))),
+      list: running.map((one) => ({
+        id: one.id,
+        host: one.host,
+        pid: one.pid,
+        version: one.version,
+        roles: one.roles,
+        started_at: timeOrNull(one.startedAt),
+        leads: leaders.filter(({ holder }) => holder === one.id).map(({ network }) => network),
+        // From the configuration that this command has read.
+        differing_configuration: differingSections(configuration, one.configuration),
+      })),
     },
     chains: configured.map((chain) => {
       const { network } = chain;
@@ -132,11 +149,13 @@ async function readWebhooks(db: Db) {
   });
 }
 
-function show({ alerts, chains, pools, prices, deliveries, webhooks, providers }: Status): void {
+function show(found: Status): void {
+  const { daemon, alerts, chains, pools, prices, deliveries, webhooks, providers } = found;
   if (alerts.length > 0) {
     showAlerts(alerts);
     print('');
   }
+  showProcesses(daemon);
   printTable(
     ['CHAIN', 'COMPLETE TO', 'RECHECKED TO', 'HEAD', 'PENDING PAYMENTS', 'STATE'],
     chains.map((chain) => [
@@ -206,6 +225,26 @@ function show({ alerts, chains, pools, prices, deliveries, webhooks, providers }
       one.last_error ?? one.trouble ?? 'ready',
     ]),
   );
+}
+
+/** One that does everything, by this configuration, is no news. */
+function showProcesses({ list, unserved_roles: unserved }: Status['daemon']): void {
+  const differing = list.filter(({ differing_configuration: sections }) => sections.length > 0);
+  if (list.length === 0 || (list.length === 1 && unserved.length + differing.length === 0)) return;
+  printTable(
+    ['PROCESS', 'ROLES', 'READS', 'VERSION', 'SINCE', 'CONFIGURATION'],
+    list.map(({ host, pid, roles, leads, version, started_at, differing_configuration: sections }) => [
+      `${pid} on ${host}`,
+      roles.join(', '),
+      leads.length === 0 ? '–' : leads.join(', '),
+      version,
+      started_at ?? '',
+      sections.length === 0 ? 'as here' : `differs in ${sections.join(', ')}`,
+    ]),
+  );
+  if (unserved.length > 0)
+    print(`no process has the role ${unserved.join(', nor ')}: depositd serve --roles`);
+  print('');
 }
 
 function showWebhooks(webhooks: Status['webhooks']): void {

@@ -18,6 +18,8 @@ export type ProvidersDeps = {
   clock: Clock;
   log: Logger;
   onEvents: () => void;
+  /** Told of a provider whose payments should be followed now, by whatever process does. */
+  woken?: (name: string) => void;
   /** Told of every step of a loop that threw. */
   failed?: (name: string) => void;
   sleep?: Sleep;
@@ -30,6 +32,8 @@ export type Providers = {
   bridges: readonly Bridge[];
   /** Begins to follow payments: one loop for each provider, so that one that is down stops only itself. */
   start(): void;
+  /** Another process has something to follow for a provider. */
+  wake(name: string): void;
   stop(): Promise<void>;
 };
 
@@ -57,7 +61,10 @@ export async function openProviders(deps: ProvidersDeps): Promise<Providers> {
     log.warn({ provider, open }, 'provider with open payments not configured');
   }
   const loops = new Map<Bridge, Loop>();
-  const wake = (bridge: Bridge) => loops.get(bridge)?.wake();
+  const wake = (bridge: Bridge) => {
+    loops.get(bridge)?.wake();
+    deps.woken?.(bridge.name);
+  };
   const settle = { db, clock, log, onEvents };
   return {
     desk: createProviderDesk(bridges, { ...settle, wake }),
@@ -69,6 +76,9 @@ export async function openProviders(deps: ProvidersDeps): Promise<Providers> {
         const loop = runLoop({ name: `provider ${bridge.name}`, step, delay: (ms) => ms, log, ...failed });
         loops.set(bridge, loop);
       }
+    },
+    wake(name) {
+      for (const [bridge, loop] of loops) if (bridge.name === name) loop.wake();
     },
     async stop() {
       await Promise.all([...loops.values()].map((loop) => loop.stop()));

@@ -76,6 +76,19 @@ function writingOf(db: Db): Writing {
   return writing;
 }
 
+const fences = new WeakMap<Db, (trx: Trx) => Promise<void>>();
+
+/**
+ * The same database for one who may write only for a time: each transaction first runs `fence`, and is rolled back when
+ * that throws.
+ */
+export function fencedBy(db: Db, fence: (trx: Trx) => Promise<void>): Db {
+  const fenced = db.withoutPlugins();
+  writings.set(fenced, writingOf(db));
+  fences.set(fenced, fence);
+  return fenced;
+}
+
 /** Why nothing can be written to the database, as far as this process has seen; null when something can. */
 export function writeTrouble(db: Db): string | null {
   return writingOf(db).health.trouble();
@@ -89,9 +102,11 @@ export function writeTrouble(db: Db): string | null {
  */
 export async function inTransaction<T>(db: Db, work: (trx: Trx) => Promise<T>): Promise<T> {
   const { health, together } = writingOf(db);
+  const fence = fences.get(db);
   let added = false;
-  const noted = (trx: Trx) => {
+  const noted = async (trx: Trx) => {
     added = false;
+    await fence?.(trx);
     return work(
       trx.withPlugin({
         transformQuery({ node }) {

@@ -1,4 +1,11 @@
-import { Kysely, PostgresDialect, PostgresDriver, type PostgresPool, type PostgresPoolClient } from 'kysely';
+import {
+  Kysely,
+  PostgresDialect,
+  PostgresDriver,
+  type PostgresPool,
+  type PostgresPoolClient,
+  sql,
+} from 'kysely';
 import pg from 'pg';
 import { parsePostgresUrl } from '../core/postgres-url.ts';
 import { CommandError } from '../errors.ts';
@@ -50,23 +57,14 @@ const keepAlive = { idleSeconds: 30, everySeconds: 10, count: 3 };
  * @throws CommandError when the URL, or a certificate that it names, cannot be read.
  */
 export function openPostgres(url: string, limits: Limits): Db {
-  const parsed = parsePostgresUrl(url);
-  if ('error' in parsed) throw new CommandError(`the database's URL cannot be used: ${parsed.error}`);
-  const { bare, tls } = parsed;
   // 64-bit integers arrive as text; ours are ids, heights and milliseconds, all far below 2^53.
   const types = {
     getTypeParser: ((oid: number, format?: 'text') =>
       oid === 20 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
   };
   const pool = new pg.Pool({
-    connectionString: bare,
-    ssl: tls === null ? false : tlsOptions(tls),
-    sslnegotiation: tls?.direct ? 'direct' : 'postgres',
+    ...connectionOptions(url, limits),
     max: 10,
-    connectionTimeoutMillis: limits.connect,
-    query_timeout: limits.answer,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: keepAlive.idleSeconds * 1000,
     types,
     // As statements: a pooler between us and the server refuses parameters of the session that it does not know.
     onConnect: (client) => client.query(sessionSettings(limits)) as unknown as undefined,
@@ -74,6 +72,51 @@ export function openPostgres(url: string, limits: Limits): Db {
   // An idle connection that breaks is replaced by the pool at the next query, which reports what matters.
   pool.on('error', () => {});
   return new Kysely<Schema>({ dialect: new FaultTolerantDialect({ pool: withoutBroken(pool) }) });
+}
+
+function connectionOptions(url: string, limits: Pick<Limits, 'connect' | 'answer'>): pg.ClientConfig {
+  const parsed = parsePostgresUrl(url);
+  if ('error' in parsed) throw new CommandError(`the database's URL cannot be used: ${parsed.error}`);
+  const { bare, tls } = parsed;
+  return {
+    connectionString: bare,
+    ssl: tls === null ? false : tlsOptions(tls),
+    sslnegotiation: tls?.direct ? 'direct' : 'postgres',
+    connectionTimeoutMillis: limits.connect,
+    query_timeout: limits.answer,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAlive.idleSeconds * 1000,
+  };
+}
+
+/**
+ * Listens to a channel of the server on a connection of its own. Whether anything ever arrives is for the caller to see: a
+ * pooler takes the statement too.
+ */
+export async function listenOn(
+  url: string,
+  channel: string,
+  heard: { on: (payload: string) => void; ended: () => void },
+): Promise<{ close(): Promise<void> }> {
+  const client = new pg.Client(connectionOptions(url, runningLimits));
+  // Both come when a connection breaks, and an error that nobody hears ends the process.
+  client.on('error', heard.ended);
+  client.on('end', heard.ended);
+  client.on('notification', ({ payload = '' }) => heard.on(payload));
+  const close = () => client.end().catch(() => {});
+  try {
+    await client.connect();
+    await client.query(`listen ${channel}`);
+    return { close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Tells whoever listens. Never within a transaction that does more: those that notify commit one after the other. */
+export async function notifyAll(db: Db, channel: string, payload: string): Promise<void> {
+  await sql`select pg_notify(${channel}, ${payload})`.execute(db);
 }
 
 function sessionSettings(limits: Limits): string {

@@ -509,6 +509,10 @@ export type Schema = {
     seen_at: number;
     stopped_at: number | null;
     prices: string;
+    host: string;
+    pid: number;
+    roles: string;
+    configuration: string;
   };
 
   /** Which of several processes does a job, see storage/chains/leases.ts. */

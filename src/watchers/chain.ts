@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { NodeStatus } from '../core/node.ts';
 import { type LoopOptions, runLoop } from '../loop.ts';
 import { createNodeNotes } from '../nodes/snapshot.ts';
+import { leaseOf } from '../storage/chains/leases.ts';
 import { hasOpenPayment } from '../storage/payments/payments.ts';
 import { listenForHeads } from './evm/new-heads.ts';
-import { createLeader } from './leader.ts';
+import { createLeader, LeaseLost } from './leader.ts';
 import { type Finding, lookUpTransaction } from './recheck/look-up.ts';
 import { createRecheck, type RecheckDeps } from './recheck/recheck.ts';
 import { createSentTransfers, type SentTransfers } from './sent-transfer.ts';
@@ -26,23 +28,40 @@ export type ChainWatch = {
   stop(): Promise<void>;
 };
 
+export type ChainWatchDeps = Omit<RecheckDeps, 'source'> &
+  Pick<LoopOptions<void>, 'failed'> & {
+    /** Of this process, by which others know it. */
+    holder?: string;
+  };
+
 /** How soon a follower asks whether it leads now, and an idle chain whether a payment was made elsewhere, ms. */
 const glanceMs = 1_000;
 
 /** Runs the watcher and the recheck of one chain in loops of their own, so that no chain ever waits for another. */
-export function watchChain(
-  deps: Omit<RecheckDeps, 'source'> & Pick<LoopOptions<void>, 'failed'>,
-): ChainWatch {
-  const { db, chain, clock, onEvents, failed = () => {} } = deps;
-  const log = deps.log.child({ network: chain.network });
-  const source = createSource({ chain, clock, log: deps.log });
+export function watchChain(given: ChainWatchDeps): ChainWatch {
+  const { chain, clock, onEvents, holder = randomUUID(), failed = () => {} } = given;
+  const log = given.log.child({ network: chain.network });
+  const source = createSource({ chain, clock, log: given.log });
+  const leader = createLeader({ db: given.db, name: leaseOf(chain.network), holder, log });
+  const { db } = leader;
+  const deps = { ...given, db };
   const watcher = createWatcher({ ...deps, source, log });
-  const leader = createLeader({ db, name: `chain ${chain.network}` });
   const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
   let steppedAt = 0;
   let leads = false;
   const firstRead = Promise.withResolvers<void>();
+
+  /** Work of the leader; null where another process has taken over meanwhile. */
+  async function whileLeading<T>(work: () => Promise<T>): Promise<T | null> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) throw error;
+      log.warn({ reason: error.message }, 'chain lease lost');
+      return null;
+    }
+  }
 
   async function step(signal: AbortSignal): Promise<void> {
     leads = await leader.leads();
@@ -56,11 +75,15 @@ export function watchChain(
     // A clock that was set back must not make it rest for as long.
     const resting = last.idle && steppedAt <= now && now < last.nextAt;
     if (resting && !(await hasOpenPayment(db, chain.network))) return;
-    const outcome = await watcher.step(signal);
+    const outcome = await whileLeading(() => watcher.step(signal));
+    if (outcome === null) {
+      last = { nextAt: clock() + glanceMs, idle: false };
+      return;
+    }
     if (outcome.kind !== 'failed') firstRead.resolve();
     last = outcome;
     steppedAt = clock();
-    await notes.note();
+    await whileLeading(notes.note);
   }
 
   const delay = () => Math.min(last.nextAt - clock(), last.idle ? glanceMs : Number.POSITIVE_INFINITY);
@@ -75,8 +98,10 @@ export function watchChain(
   const recheck = createRecheck({ ...deps, source, log, onEvents: onFound });
   const recheckLoop = runLoop<number>({
     name: 'recheck',
-    step: async (signal) =>
-      (await leader.leads()) ? (await recheck.step(signal)).nextAt : clock() + glanceMs,
+    step: async (signal) => {
+      const outcome = (await leader.leads()) ? await whileLeading(() => recheck.step(signal)) : null;
+      return outcome?.nextAt ?? clock() + glanceMs;
+    },
     delay: (nextAt) => nextAt - clock(),
     log,
     failed,
@@ -97,8 +122,8 @@ export function watchChain(
     },
     firstRead: firstRead.promise,
     endpoints: source.endpoints,
-    lookUp: (request) => lookUpTransaction({ ...deps, source, log, onEvents: onFound }, request),
-    verifySent: createSentTransfers({ ...deps, source }).verify,
+    lookUp: (request) => lookUpTransaction({ ...given, source, log, onEvents: onFound }, request),
+    verifySent: createSentTransfers({ ...given, source }).verify,
     async stop() {
       await Promise.all([heads.stop(), loop.stop(), recheckLoop.stop()]);
       await leader.resign();

@@ -112,6 +112,26 @@ describe('serve', () => {
     expect((await fetch(`${daemon.url}/healthz`)).status).toBe(200);
   });
 
+  test('on SQLite has every role: fewer are refused with the way out, and a misspelt one is wrong usage', async () => {
+    const home = commandHome({ ...offline, ...settings });
+    const some = await home.run('serve', '--roles', 'api,watch');
+    expect(some.code).toBe(1);
+    expect(some.stderr).toBe(
+      'depositd: a SQLite database belongs to one process, which has every role; leave out --roles, or take PostgreSQL ("depositd copy")\n',
+    );
+    for (const [roles, found] of [
+      ['api,watcher', '"watcher"'],
+      ['api,,notify', 'an empty name'],
+      ['', 'an empty name'],
+    ] as const) {
+      const { code, stdout, stderr } = await home.run('serve', '--roles', roles);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toContain(
+        `expected some of api, watch, notify, providers, with commas between them; found ${found}`,
+      );
+    }
+  });
+
   test('on a port that is taken ends with 1 and says so in one sentence', async () => {
     const home = await servingHome();
     const taken = Number(new URL((await home.start()).url).port);

@@ -40,6 +40,7 @@ const notRunHere: Readonly<Record<string, string>> = {
   'docs/operations.md sudo useradd': 'makes a user and files of the machine',
   'docs/operations.md sudo -u depositd depositd check-config': 'starts a service of systemd',
   'docs/operations.md docker build': 'needs Docker',
+  'docs/operations.md depositd serve --roles': 'run until stopped; test/e2e/processes.test.ts runs them',
   'docs/operations.md sudo systemctl stop depositd': 'stops the service; test/commands/copy.test.ts copies',
 };
 

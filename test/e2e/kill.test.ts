@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
 import type { List, PaymentBody } from '../support/api.ts';
+import { createRandom } from '../support/random.ts';
 import { type Scenario, startScenario } from '../support/scenario.ts';
 import { createStubbornly, expectNothingLostOrDoubled } from '../support/stubborn.ts';
 
@@ -13,17 +14,6 @@ beforeAll(async () => {
 /** `KILL_RUNS=300` looks for rarer moments. */
 const runs = Number(process.env.KILL_RUNS ?? 8);
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000);
-
-/** Repeatable random numbers from 0 up to 1 (mulberry32). */
-function createRandom(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 async function countPayments(): Promise<number> {
   let count = 0;

@@ -4,6 +4,7 @@ import { noteDaemon } from '../../src/storage/operators/daemons.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { findNextDueAt } from '../../src/storage/webhooks/queue.ts';
+import { beatOf } from '../support/beats.ts';
 import { describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { startLoopback } from '../support/loopback.ts';
@@ -55,9 +56,7 @@ async function openFailing(openTestDb: () => Promise<Db>) {
     }
   };
   const said = () =>
-    inTransaction(db, (trx) =>
-      noteDaemon(trx, { id: 'one', version: '1', prices: [] }, { clock: clock.now, timeOf: testTime }),
-    );
+    inTransaction(db, (trx) => noteDaemon(trx, beatOf('one'), { clock: clock.now, timeOf: testTime }));
   return { db, clock, shop, notifier, attempts, lines, open, setBack, live, passed, said };
 }
 

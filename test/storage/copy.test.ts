@@ -5,6 +5,7 @@ import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import { noteDaemon } from '../../src/storage/operators/daemons.ts';
 import { migrationLimits, openPostgres } from '../../src/storage/postgres.ts';
 import type { Db, Schema } from '../../src/storage/schema.ts';
+import { beatOf } from '../support/beats.ts';
 import { freshDatabaseUrl } from '../support/databases.ts';
 import { fillDatabase } from '../support/filled-database.ts';
 
@@ -208,9 +209,7 @@ test('a target that holds anything is refused, and stays as it is', async () => 
 test('a target that a daemon serves is refused, and two copies at once are one copy', async () => {
   const { source, target, copy } = await openBoth();
   await fillDatabase(source, { payments: 20, now: 1_800_000_000_000 });
-  await inTransaction(target, (trx) =>
-    noteDaemon(trx, { id: 'd', version: '1', prices: [] }, { clock: Date.now }),
-  );
+  await inTransaction(target, (trx) => noteDaemon(trx, beatOf('d'), { clock: Date.now }));
   await expect(copy()).rejects.toThrow('a daemon serves the target already');
   await sql`delete from daemons`.execute(target);
   const outcomes = await Promise.allSettled([copy(), copy()]);

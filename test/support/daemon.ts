@@ -67,8 +67,8 @@ export type DaemonHome = {
   remove(): Promise<void>;
 };
 
-/** `config` is written as it is; `${DEPOSITD_ADMIN_TOKEN}` in it is {@link adminToken}. */
-export function createDaemonHome(config: object): DaemonHome {
+/** `config` is written as it is; `${DEPOSITD_ADMIN_TOKEN}` in it is {@link adminToken}. `roles`: of its daemons; default all. */
+export function createDaemonHome(config: object, { roles }: { roles?: string } = {}): DaemonHome {
   const folder = mkdtempSync(join(scratchRoot(), 'depositd-home-'));
   const configPath = join(folder, 'config.json');
   writeFileSync(configPath, JSON.stringify(config, null, 2));
@@ -100,10 +100,11 @@ export function createDaemonHome(config: object): DaemonHome {
   }
 
   function launch(killAt?: KillAt): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> } {
+    const serve = roles === undefined ? ['serve'] : ['serve', '--roles', roles];
     const child =
       killAt === undefined
-        ? spawnCli(['serve'], [clockShift, fullDisk, liveMemory])
-        : spawnCli(['serve'], [clockShift, killAtCommit], {
+        ? spawnCli(serve, [clockShift, fullDisk, liveMemory])
+        : spawnCli(serve, [clockShift, killAtCommit], {
             DEPOSITD_TEST_KILL_AT_COMMIT: String(killAt.commit),
             DEPOSITD_TEST_KILL_SIDE: killAt.side,
           });

@@ -26,6 +26,8 @@ export type ScenarioOptions = {
   config?: { payments?: object; chains?: Partial<Record<EvmNetwork, object>> } & Record<string, unknown>;
   /** Addresses in each network's pool. Default 30. */
   addresses?: number;
+  /** Where the API is, instead of where the daemon that was started last is; null: there. */
+  url?: () => string | null;
   /** The finalized tag of both chains trails the head by twice this. Default 1. */
   slotsInAnEpoch?: number;
 };
@@ -134,7 +136,7 @@ async function build(options: ScenarioOptions, closers: (() => Promise<unknown>)
   const home = createDaemonHome(configuration(options.config ?? {}, database, bsc, ethereum));
   closers.push(home.remove);
   await home.start();
-  const baseUrl = () => home.current().url;
+  const baseUrl = () => options.url?.() ?? home.current().url;
 
   const receiver = await startReceiver({ clockOffsetMs: home.clockOffsetMs });
   closers.push(receiver.stop);

@@ -38,7 +38,8 @@ export type HealthRouteDeps = {
   /** For tests, whose time is their own. */
   timeOf?: DatabaseTime;
   registry: Registry;
-  rates: Rates;
+  /** Null where this process quotes no prices. */
+  rates: Rates | null;
   /** Whether the daemon is on its way down. */
   isStopping: () => boolean;
 };
@@ -129,7 +130,7 @@ async function findFaults({
     if (wrong !== null) late.push({ part: 'clock', reason: `${wrong} on ${chain.network}` });
   }
   const coins = new Set(configured.flatMap(({ assets }) => assets.map(({ coin }) => coin)));
-  const unpriced = new Set([...coins].filter((coin) => rates.quote(coin) === null));
+  const unpriced = new Set([...coins].filter((coin) => rates !== null && rates.quote(coin) === null));
   const reasons = [
     ...database,
     ...[...unavailable].map(([network, reason]) => ({ part: `chain:${network}`, reason })),

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import type { Role } from '../../core/roles.ts';
 import { type DatabaseTime, databaseTime } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
 
@@ -20,7 +21,16 @@ export type NotedDaemon = {
   /** When it was stopped in an orderly way; null: it was not. */
   stoppedAt: number | null;
   prices: readonly NotedPrice[];
+  /** The name of its machine. */
+  host: string;
+  pid: number;
+  roles: readonly Role[];
+  /** A hash for each section of its configuration that all must have in common. */
+  configuration: Readonly<Record<string, string>>;
 };
+
+/** What it tells of itself. */
+export type Beat = Omit<NotedDaemon, 'startedAt' | 'seenAt' | 'stoppedAt'>;
 
 /** How often a daemon says that it lives, ms. */
 export const heartbeatMs = 10_000;
@@ -41,15 +51,26 @@ type Timing = {
 /** Says that a daemon lives, and forgets those that ended long ago. */
 export async function noteDaemon(
   trx: Trx,
-  daemon: Pick<NotedDaemon, 'id' | 'version' | 'prices'>,
+  daemon: Beat,
   { clock, timeOf = databaseTime }: Timing,
 ): Promise<void> {
-  const { id, version } = daemon;
+  const { id, version, host, pid } = daemon;
   const seenAt = await timeOf(trx, clock);
   const prices = JSON.stringify(daemon.prices);
   await trx
     .insertInto('daemons')
-    .values({ id, version, started_at: seenAt, seen_at: seenAt, stopped_at: null, prices })
+    .values({
+      id,
+      version,
+      started_at: seenAt,
+      seen_at: seenAt,
+      stopped_at: null,
+      prices,
+      host,
+      pid,
+      roles: daemon.roles.join(' '),
+      configuration: JSON.stringify(daemon.configuration),
+    })
     .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: seenAt, prices }))
     .execute();
   await trx
@@ -71,7 +92,18 @@ export async function noteDaemonStopped(
 export async function listDaemons(db: Db): Promise<NotedDaemon[]> {
   const rows = await db
     .selectFrom('daemons')
-    .select(['id', 'version', 'started_at', 'seen_at', 'stopped_at', 'prices'])
+    .select([
+      'id',
+      'version',
+      'started_at',
+      'seen_at',
+      'stopped_at',
+      'prices',
+      'host',
+      'pid',
+      'roles',
+      'configuration',
+    ])
     .orderBy('seen_at', 'desc')
     .execute();
   return rows.map((row) => ({
@@ -81,6 +113,10 @@ export async function listDaemons(db: Db): Promise<NotedDaemon[]> {
     seenAt: row.seen_at,
     stoppedAt: row.stopped_at,
     prices: JSON.parse(row.prices) as NotedPrice[],
+    host: row.host,
+    pid: row.pid,
+    roles: row.roles.split(' ') as Role[],
+    configuration: JSON.parse(row.configuration) as NotedDaemon['configuration'],
   }));
 }
 

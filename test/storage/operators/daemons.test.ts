@@ -8,6 +8,7 @@ import {
   noteDaemon,
   noteDaemonStopped,
 } from '../../../src/storage/operators/daemons.ts';
+import { beatOf } from '../../support/beats.ts';
 import { describeDatabases } from '../../support/databases.ts';
 
 const at = 1_800_000_000_000;
@@ -18,7 +19,7 @@ describeDatabases('the heartbeat of daemons', (openTestDb) => {
   test('tells who is alive: not one that stopped, nor one that was silent for several beats', async () => {
     const db = await openTestDb();
     const beat = (id: string, seenAt: number) =>
-      inTransaction(db, (trx) => noteDaemon(trx, { id, version: '1', prices }, atTime(seenAt)));
+      inTransaction(db, (trx) => noteDaemon(trx, beatOf(id, prices), atTime(seenAt)));
     await beat('a', at);
     await beat('b', at);
     await beat('b', at + heartbeatMs);
@@ -42,7 +43,7 @@ describeDatabases('the heartbeat of daemons', (openTestDb) => {
       const [daemon] = await listDaemons(db);
       return daemon !== undefined && isAlive(daemon, await databaseTime(db, systemClock));
     };
-    await inTransaction(db, (trx) => noteDaemon(trx, { id: 'a', version: '1', prices }, { clock }));
+    await inTransaction(db, (trx) => noteDaemon(trx, beatOf('a', prices), { clock }));
     expect(await alive()).toBe(true);
     const [begun] = await listDaemons(db);
     await inTransaction(db, (trx) => noteDaemonStopped(trx, 'a', { clock }));

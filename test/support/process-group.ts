@@ -1,0 +1,97 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Role } from '../../src/core/roles.ts';
+import { createDaemonHome, type Daemon, type DaemonHome } from './daemon.ts';
+import type { LogLine } from './log.ts';
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
+
+/** What may happen to a process: it dies, it stands still, or its way to the database swallows everything. */
+export const disturbances = ['kill', 'pause', 'partition'] as const;
+
+export type Disturbance = (typeof disturbances)[number];
+
+export type Member = {
+  role: Role;
+  pid(): number;
+  url(): string;
+  /** Whether nothing is done to it just now. */
+  isSound(): boolean;
+  logs: readonly LogLine[];
+  /** Resolves when it works again. `until`: how long it stands still, or is cut off. */
+  disturb(how: Disturbance, until: Promise<unknown>): Promise<void>;
+};
+
+/** Several daemons on one PostgreSQL, as on several machines: each with a folder and a way to the database of its own. */
+export type ProcessGroup = { members: readonly Member[]; stop(): Promise<void> };
+
+/** Every other process reaches the database through `pooler`. */
+export async function startProcessGroup(
+  config: { database: string } & Record<string, unknown>,
+  roles: readonly string[],
+  pooler: { port: number },
+): Promise<ProcessGroup> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const direct = Number(new URL(config.database).port);
+
+  async function startMember(names: string, index: number): Promise<Member> {
+    const proxy = await startTcpProxy({ host: '127.0.0.1', port: index % 2 === 0 ? direct : pooler.port });
+    closers.push(proxy.close);
+    const database = config.database.replace(`:${direct}`, `:${proxy.port}`);
+    const home = createDaemonHome({ ...config, database }, { roles: names });
+    closers.push(home.remove);
+    return memberOf(home, proxy, names.split(',')[0] as Role, await home.start());
+  }
+
+  async function stop(): Promise<void> {
+    for (const close of closers.reverse()) await close();
+  }
+
+  try {
+    return { members: await Promise.all(roles.map(startMember)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function memberOf(home: DaemonHome, proxy: TcpProxy, role: Role, started: Daemon): Member {
+  let daemon = started;
+  let sound = true;
+  const disturb: Record<Disturbance, (until: Promise<unknown>) => Promise<void>> = {
+    kill: async () => {
+      await daemon.kill();
+      daemon = await home.start();
+    },
+    pause: async (until) => {
+      process.kill(daemon.pid, 'SIGSTOP');
+      await until;
+      process.kill(daemon.pid, 'SIGCONT');
+    },
+    partition: async (until) => {
+      proxy.blackHole();
+      await until;
+      proxy.heal();
+    },
+  };
+  return {
+    role,
+    pid: () => daemon.pid,
+    url: () => daemon.url,
+    isSound: () => sound,
+    logs: home.logs,
+    async disturb(how, until) {
+      sound = false;
+      await disturb[how](until);
+      // A balancer would not send it anything before it answers.
+      while ((await readiness(daemon.url)) !== 200) await setTimeout(50);
+      sound = true;
+    },
+  };
+}
+
+async function readiness(url: string): Promise<number> {
+  try {
+    return (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) })).status;
+  } catch {
+    return 0;
+  }
+}
