@@ -552,6 +552,23 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (network, rank)
     )`,
 
+    sql`create table node_usage (
+      network text not null,
+      host text not null,
+      day ${int} not null,
+      method text not null,
+      calls ${int} not null,
+      bytes ${int} not null,
+      primary key (day, network, host, method)
+    )`,
+
+    sql`create table slowed_chains (
+      network text primary key,
+      host text not null,
+      every_ms ${int} not null,
+      noted_at ${int} not null
+    )`,
+
     sql`create table daemons (
       id text primary key,
       version text not null,

@@ -88,9 +88,9 @@ export const alertCatalog: Readonly<Record<AlertName, AlertKind>> = {
   },
   node_quota: {
     severity: 'warn',
-    action: 'Take a larger plan, add a node, or raise pollSeconds, before it refuses.',
+    action: 'Take a larger plan, add a node, or raise pollSeconds: its chain is read more slowly now.',
     log: null,
-    metric: 'depositd_rpc_requests_total',
+    metric: 'depositd_rpc_calls_today',
     afterSeconds: 10 * minute,
   },
   clock_skew: {

@@ -1,11 +1,14 @@
 import { statfs } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
+import { dayMs, dayOf } from '../core/day.ts';
+import type { Network } from '../core/networks.ts';
 import { describePools } from '../pool/status.ts';
 import type { Rates } from '../rates/rates.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
 import { readClockSkews } from '../storage/chains/clock.ts';
 import { listNodes } from '../storage/chains/nodes.ts';
+import { listNodeUsage } from '../storage/chains/usage.ts';
 import { type DatabaseTime, writeTrouble } from '../storage/database.ts';
 import { listDeposits } from '../storage/deposits/deposits.ts';
 import { lastAuditAt } from '../storage/operators/audit.ts';
@@ -26,8 +29,6 @@ export type FactsDeps = {
   /** Null where this process asks for none. */
   rates: Rates | null;
 };
-
-const dayMs = 24 * 3_600_000;
 
 /** What happened is looked for so far back; far longer than from one look to the next, ms. */
 const lookBackMs = 5 * 60_000;
@@ -64,6 +65,11 @@ export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { 
   async function readChainFacts(now: number): Promise<Facts['chains']> {
     const states = await readChains(db);
     const nodes = await listNodes(db);
+    const usage = await listNodeUsage(db, dayOf(now));
+    const callsOf = (network: Network, host: string) =>
+      usage
+        .filter((row) => row.network === network && row.host === host)
+        .reduce((sum, { calls }) => sum + calls, 0);
     const skews = await readClockSkews(db, clock, timeOf);
     return Object.values(config.chains)
       .filter(({ enabled }) => enabled)
@@ -77,11 +83,11 @@ export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { 
           skewMs: skews.get(network) ?? null,
           nodes: nodes
             .filter((node) => node.network === network)
-            .map(({ host, state, lastError, asked }) => ({
+            .map(({ host, state, lastError }) => ({
               host,
               state,
               lastError,
-              requestsPerDay: paceOf(`${network} ${host}`, asked, now),
+              requestsPerDay: paceOf(`${network} ${host}`, callsOf(network, host), now),
               quotaPerDay: rpc.find(({ url }) => new URL(url).host === host)?.requestsPerDay ?? null,
             })),
         };

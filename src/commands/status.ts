@@ -1,6 +1,8 @@
 import { byUrgency } from '../alerts/catalog.ts';
 import { differingSections, fingerprintOf } from '../config/fingerprint.ts';
+import { dayOf } from '../core/day.ts';
 import type { NodeStatus } from '../core/node.ts';
+import { counted } from '../core/plural.ts';
 import { everyRole } from '../core/roles.ts';
 import { CommandError } from '../errors.ts';
 import { describePools } from '../pool/status.ts';
@@ -12,6 +14,7 @@ import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
 import { listChainLeaders } from '../storage/chains/leases.ts';
 import { listNodes } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
+import { listNodeUsage, listSlowedChains } from '../storage/chains/usage.ts';
 import { databaseTime } from '../storage/database.ts';
 import { listOpenAlerts } from '../storage/operators/alerts.ts';
 import { isAlive, listDaemons } from '../storage/operators/daemons.ts';
@@ -59,6 +62,8 @@ async function readStatus({ config, db, clock }: Workplace) {
     configured.map(({ network }) => network),
   );
   const nodes = await listNodes(db);
+  const usage = await listNodeUsage(db, dayOf(now));
+  const slowed = await listSlowedChains(db, now);
   const daemons = await listDaemons(db);
   const [last] = daemons;
   const running = daemons.filter((daemon) => isAlive(daemon, now));
@@ -91,7 +96,14 @@ async function readStatus({ config, db, clock }: Workplace) {
       const coverage = coverages.get(network) ?? null;
       const state = states.find((one) => one.network === network) ?? null;
       const reason = running.length === 0 ? 'no daemon reads it' : chainUnavailable(state, now);
-      const found = { state, coverage, reason, nodes: nodes.filter((node) => node.network === network) };
+      const found = {
+        state,
+        coverage,
+        reason,
+        nodes: nodes.filter((node) => node.network === network),
+        usage,
+        slowed: slowed.find((one) => one.network === network) ?? null,
+      };
       return {
         ...presentChain(chain, found),
         pending_payments: pending.find((one) => one.network === network)?.pending ?? 0,
@@ -270,7 +282,7 @@ function showNodes(chains: Status['chains']): void {
   const nodes = chains.flatMap((chain) => chain.nodes.map((node) => ({ network: chain.network, ...node })));
   if (nodes.length === 0) return;
   printTable(
-    ['NODES OF', 'HOST', 'HEAD', 'LAG', 'LATENCY', 'ANSWERED', 'STATE'],
+    ['NODES OF', 'HOST', 'HEAD', 'LAG', 'LATENCY', 'ANSWERED', 'CALLS TODAY', 'STATE'],
     nodes.map((node) => [
       node.network,
       node.host,
@@ -278,10 +290,26 @@ function showNodes(chains: Status['chains']): void {
       shown(node.lag),
       node.latency_ms === null ? '–' : `${node.latency_ms} ms`,
       node.answered_at ?? 'never',
+      callsToday(node.today),
       nodeState(node),
     ]),
   );
+  for (const { network, slowed } of chains)
+    if (slowed !== null)
+      print(
+        `${network} is read every ${counted(slowed.every_seconds, 'second')}, so that the quota of ${slowed.host} lasts until midnight (UTC)`,
+      );
   print('');
+}
+
+function callsToday({
+  calls,
+  calls_allowed: allowed,
+}: {
+  calls: number;
+  calls_allowed: number | null;
+}): string {
+  return allowed === null ? String(calls) : `${calls} of ${allowed}`;
 }
 
 function nodeState({

@@ -29,7 +29,7 @@ import {
 const requestsPerDay = wholeNumber(1, 1_000_000_000)
   .optional()
   .describe(
-    'What your plan with this node allows in a day. It is not held to that: at a pace that is more there is an alert (`node_quota`).',
+    'Calls that your plan with this node allows in a day; each of a batch counts. At a pace that is more the chain is read more slowly, at least once a minute, and there is an alert (`node_quota`).',
   );
 
 const endpointObject = section({

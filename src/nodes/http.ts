@@ -18,6 +18,8 @@ export type NodeHttpOptions = {
 export type NodeAnswer = {
   status: number;
   text: string;
+  /** As they came. */
+  bytes: number;
   /** What `Retry-After` asks for, in ms from now. */
   retryAfterMs: number | null;
 };
@@ -67,10 +69,11 @@ export function createNodeHttp(options: NodeHttpOptions): NodeHttp {
         body,
         signal: AbortSignal.any([signal, deadline]),
       });
-      const text = await readText(answer, options.maxBytes);
+      const { text, bytes } = await readText(answer, options.maxBytes);
       return {
         status: answer.statusCode,
         text,
+        bytes,
         retryAfterMs: parseRetryAfter(header(answer, 'retry-after'), options.clock()),
       };
     } catch (error) {
@@ -84,7 +87,10 @@ export function createNodeHttp(options: NodeHttpOptions): NodeHttp {
   return { post, close: () => pool.destroy() };
 }
 
-async function readText(answer: Dispatcher.ResponseData, maxBytes: number): Promise<string> {
+async function readText(
+  answer: Dispatcher.ResponseData,
+  maxBytes: number,
+): Promise<{ text: string; bytes: number }> {
   const chunks: Buffer[] = [];
   let size = 0;
   // Leaving the loop early closes the connection: the rest is not read.
@@ -94,9 +100,11 @@ async function readText(answer: Dispatcher.ResponseData, maxBytes: number): Prom
     if (size > maxBytes) throw tooMuch(maxBytes);
   }
   const bytes = Buffer.concat(chunks);
-  if (header(answer, 'content-encoding')?.toLowerCase() !== 'gzip') return bytes.toString('utf8');
+  if (header(answer, 'content-encoding')?.toLowerCase() !== 'gzip')
+    return { text: bytes.toString('utf8'), bytes: size };
   try {
-    return (await decompress(bytes, { maxOutputLength: maxBytes })).toString('utf8');
+    const text = (await decompress(bytes, { maxOutputLength: maxBytes })).toString('utf8');
+    return { text, bytes: size };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooMuch(maxBytes);
     throw unavailable('the answer is damaged', { cause: error });

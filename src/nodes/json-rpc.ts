@@ -7,6 +7,7 @@ import { type NodeError, unavailable } from './fault.ts';
 import { createNodeHttp, type NodeAnswer } from './http.ts';
 import { createRequestRate } from './rate-limit.ts';
 import { batchLimit, classifyRefusal } from './refusals.ts';
+import type { CountCall } from './usage.ts';
 
 export type RpcCall = { method: string; params: readonly unknown[] };
 
@@ -35,6 +36,8 @@ export type RpcClientOptions = {
   sleep: Sleep;
   timeoutMs?: number;
   maxBytes?: number;
+  /** Told of each call. */
+  count?: CountCall;
 };
 
 /** How long one request may take, ms. */
@@ -57,7 +60,7 @@ const confusedStatuses = new Set([200, 400, 404, 405, 415, 422, 500, 501]);
 const confusedCodes = new Set([0, -32600, -32603, -32700]);
 
 export function createRpcClient(options: RpcClientOptions): RpcClient {
-  const { endpoint, clock, sleep, timeoutMs = requestTimeoutMs, maxBytes = defaultMaxBytes } = options;
+  const { endpoint, clock, sleep, timeoutMs = requestTimeoutMs, maxBytes = defaultMaxBytes, count } = options;
   const http = createNodeHttp({ url: endpoint.url, headers: endpoint.headers, timeoutMs, maxBytes, clock });
   const rate = createRequestRate({ perSecond: endpoint.requestsPerSecond, clock, sleep });
   // Some nodes repeat the key they were given in what they complain about.
@@ -116,7 +119,16 @@ export function createRpcClient(options: RpcClientOptions): RpcClient {
       params,
     }));
     const startedAt = performance.now();
-    const answer = await http.post(JSON.stringify(calls.length === 1 ? requests[0] : requests), signal);
+    const body = JSON.stringify(calls.length === 1 ? requests[0] : requests);
+    let bytes = Buffer.byteLength(body);
+    let answer: NodeAnswer;
+    try {
+      answer = await http.post(body, signal);
+      bytes += answer.bytes;
+    } finally {
+      // Who sends a bill counts what was asked, answered or not.
+      for (const { method } of calls) count?.(method, Math.round(bytes / calls.length));
+    }
     const took = performance.now() - startedAt;
     latency = latency === null ? took : latency * 0.8 + took * 0.2;
     const posted = readPosted(answer, calls, firstId, clean);

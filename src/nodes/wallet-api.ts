@@ -7,6 +7,7 @@ import { NodeError, type NodeFault, unavailable } from './fault.ts';
 import { createNodeHttp, type NodeAnswer, type NodeHttp } from './http.ts';
 import { isRecord, secretsOf } from './json-rpc.ts';
 import { createRequestRate } from './rate-limit.ts';
+import type { CountCall } from './usage.ts';
 
 /**
  * Which state of the chain is asked: `wallet` is the head's, `walletsolidity` that of the last solid block. `simulated` is
@@ -27,7 +28,14 @@ export type WalletApi = {
   close(): Promise<void>;
 };
 
-export type WalletApiOptions = { endpoint: RpcEndpoint; clock: Clock; sleep: Sleep; timeoutMs?: number };
+export type WalletApiOptions = {
+  endpoint: RpcEndpoint;
+  clock: Clock;
+  sleep: Sleep;
+  timeoutMs?: number;
+  /** Told of each call. */
+  count?: CountCall;
+};
 
 /** A node that wants fewer requests answers late, not in other words: a second for each that it holds back. */
 const requestTimeoutMs = 20_000;
@@ -36,7 +44,7 @@ const requestTimeoutMs = 20_000;
 const maxBytes = 64 * 1024 * 1024;
 
 export function createWalletApi(options: WalletApiOptions): WalletApi {
-  const { endpoint, clock, sleep, timeoutMs = requestTimeoutMs } = options;
+  const { endpoint, clock, sleep, timeoutMs = requestTimeoutMs, count } = options;
   const http = (url: string) =>
     createNodeHttp({ url, headers: endpoint.headers, timeoutMs, maxBytes, clock });
   const wallet = http(endpoint.url);
@@ -51,7 +59,15 @@ export function createWalletApi(options: WalletApiOptions): WalletApi {
     async call(view, method, body, signal) {
       await rate.take(signal);
       const startedAt = performance.now();
-      const answer = await servers[view].post(JSON.stringify(body), signal, `/${view}/${method}`);
+      const text = JSON.stringify(body);
+      let bytes = Buffer.byteLength(text);
+      let answer: NodeAnswer;
+      try {
+        answer = await servers[view].post(text, signal, `/${view}/${method}`);
+        bytes += answer.bytes;
+      } finally {
+        count?.(method, bytes);
+      }
       const took = performance.now() - startedAt;
       latency = latency === null ? took : latency * 0.8 + took * 0.2;
       return readAnswer(answer, clean);

@@ -2,6 +2,7 @@ import type { ChainConfig } from '../config.ts';
 import type { NodeLimits, NodeStatus } from '../core/node.ts';
 import type { ChainState } from '../storage/chains/chains.ts';
 import type { Coverage } from '../storage/chains/recheck-marks.ts';
+import type { NodeUsage, SlowedChain } from '../storage/chains/usage.ts';
 import { isoTime, timeOrNull } from './values.ts';
 
 /*
@@ -14,9 +15,15 @@ export type ChainFound = {
   coverage: Coverage | null;
   reason: string | null;
   nodes: readonly NodeStatus[];
+  /** What they were asked today. */
+  usage: readonly NodeUsage[];
+  slowed: SlowedChain | null;
 };
 
-export function presentChain(chain: ChainConfig, { state, coverage, reason, nodes }: ChainFound) {
+export function presentChain(
+  chain: ChainConfig,
+  { state, coverage, reason, nodes, usage, slowed }: ChainFound,
+) {
   return {
     network: chain.network,
     chain: chain.name,
@@ -29,7 +36,15 @@ export function presentChain(chain: ChainConfig, { state, coverage, reason, node
     head: state?.head.height ?? null,
     finalized: state?.finalizedHeight ?? null,
     read_at: timeOrNull(state?.readAt ?? null),
-    nodes: nodes.map(presentNode),
+    nodes: nodes.map((node) => ({
+      ...presentNode(node),
+      today: presentToday(
+        chain,
+        node.host,
+        usage.filter((row) => row.network === chain.network && row.host === node.host),
+      ),
+    })),
+    slowed: slowed === null ? null : { host: slowed.host, every_seconds: Math.round(slowed.everyMs / 1000) },
   };
 }
 
@@ -63,6 +78,17 @@ function presentNode(node: NodeStatus) {
     latency_ms: node.latencyMs === null ? null : Math.round(node.latencyMs),
     backoff_until: timeOrNull(node.backoffUntil),
     last_error: node.lastError,
+  };
+}
+
+/** Since midnight (UTC). */
+function presentToday({ rpc }: ChainConfig, host: string, usage: readonly NodeUsage[]) {
+  const sum = (of: (row: NodeUsage) => number) => usage.reduce((all, row) => all + of(row), 0);
+  return {
+    calls: sum(({ calls }) => calls),
+    bytes: sum(({ bytes }) => bytes),
+    calls_allowed: rpc.find(({ url }) => new URL(url).host === host)?.requestsPerDay ?? null,
+    methods: usage.map(({ method, calls, bytes }) => ({ method, calls, bytes })),
   };
 }
 

@@ -42,6 +42,8 @@ const tables: Readonly<Record<Table, readonly string[]>> = {
   chain_scans: [],
   chain_rechecks: [],
   chain_nodes: [],
+  node_usage: [],
+  slowed_chains: [],
   daemons: [],
   alerts: [],
   leases: [],

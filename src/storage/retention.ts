@@ -3,6 +3,7 @@ import { noTransaction } from '../core/chain.ts';
 import { sessionIdleMs } from '../core/user.ts';
 import { readChains } from './chains/chains.ts';
 import { joinScansBefore } from './chains/scans.ts';
+import { pruneNodeUsage } from './chains/usage.ts';
 import { inTransaction, isPostgres } from './database.ts';
 import { pruneSessions } from './operators/user-sessions.ts';
 import { pruneLinks } from './operators/users.ts';
@@ -31,6 +32,9 @@ const scanRetentionMs = 30 * dayMs;
 /** Whoever watches addresses has taken in those that came back, ms. */
 const returnRetentionMs = 30 * dayMs;
 
+/** What nodes were asked is compared with their bills, ms. */
+const usageRetentionMs = 62 * dayMs;
+
 /** Nobody has the link of what a provider may have made then, ms. */
 const intentRetentionMs = 30 * dayMs;
 
@@ -53,6 +57,7 @@ export async function forgetOnce(
     (trx: Trx) => pruneReturns(trx, now - returnRetentionMs, atOnce),
     (trx: Trx) => pruneIntents(trx, now - intentRetentionMs, atOnce),
     (trx: Trx) => pruneInboundEvents(trx, now - inboundRetentionMs, atOnce),
+    (trx: Trx) => pruneNodeUsage(trx, Math.floor((now - usageRetentionMs) / dayMs)),
     (trx: Trx) => pruneLinks(trx, now, atOnce),
     (trx: Trx) => pruneSessions(trx, now - sessionIdleMs, atOnce),
   ];

@@ -501,6 +501,24 @@ export type Schema = {
     rechecked_at: number;
   };
 
+  /** What nodes were asked by day, see storage/chains/usage.ts. */
+  node_usage: {
+    network: string;
+    host: string;
+    day: number;
+    method: string;
+    calls: number;
+    bytes: number;
+  };
+
+  /** Chains that are read more slowly for the sake of a quota, see storage/chains/usage.ts. */
+  slowed_chains: {
+    network: string;
+    host: string;
+    every_ms: number;
+    noted_at: number;
+  };
+
   /** The processes that serve this database, see storage/operators/daemons.ts. */
   daemons: {
     id: string;

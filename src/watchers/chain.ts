@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { NodeStatus } from '../core/node.ts';
 import { type LoopOptions, runLoop } from '../loop.ts';
 import { createNodeNotes } from '../nodes/snapshot.ts';
+import { createUsageMeter } from '../nodes/usage.ts';
 import { leaseOf } from '../storage/chains/leases.ts';
 import { hasOpenPayment } from '../storage/payments/payments.ts';
+import { createBudget } from './budget.ts';
 import { listenForHeads } from './evm/new-heads.ts';
 import { createLeader, LeaseLost } from './leader.ts';
 import { type Finding, lookUpTransaction } from './recheck/look-up.ts';
@@ -41,11 +43,13 @@ const glanceMs = 1_000;
 export function watchChain(given: ChainWatchDeps): ChainWatch {
   const { chain, clock, onEvents, holder = randomUUID(), failed = () => {} } = given;
   const log = given.log.child({ network: chain.network });
-  const source = createSource({ chain, clock, log: given.log });
+  const meter = createUsageMeter(clock);
+  const source = createSource({ chain, clock, log: given.log, meter });
   const leader = createLeader({ db: given.db, name: leaseOf(chain.network), holder, log });
   const { db } = leader;
   const deps = { ...given, db };
   const watcher = createWatcher({ ...deps, source, log });
+  const budget = createBudget({ db, chain, meter, clock, log });
   const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
   let steppedAt = 0;
@@ -83,7 +87,13 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     if (outcome.kind !== 'failed') firstRead.resolve();
     last = outcome;
     steppedAt = clock();
+    budget.polled();
     await whileLeading(notes.note);
+    await whileLeading(budget.step);
+    const everyMs = budget.everyMs();
+    // Never while there is something to catch up with.
+    if (everyMs !== null && last.nextAt > steppedAt)
+      last = { ...last, nextAt: Math.max(last.nextAt, steppedAt + everyMs) };
   }
 
   const delay = () => Math.min(last.nextAt - clock(), last.idle ? glanceMs : Number.POSITIVE_INFINITY);
@@ -108,7 +118,7 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   });
   // A block is news only to who reads it, and while somebody waits for it.
   const onHead = () => {
-    if (leads && !last.idle) loop.wake();
+    if (leads && !last.idle && budget.everyMs() === null) loop.wake();
   };
   const heads = listenForHeads({ rpc: chain.rpc, onHead, log });
   return {

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config.ts';
+import { dayOf } from '../../core/day.ts';
 import type { Network } from '../../core/networks.ts';
 import type { NodeStatus } from '../../core/node.ts';
 import { presentChain } from '../../present/chains.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import { listNodes } from '../../storage/chains/nodes.ts';
 import { readCoverages } from '../../storage/chains/recheck-marks.ts';
+import { listNodeUsage, listSlowedChains } from '../../storage/chains/usage.ts';
 import { type DatabaseTime, databaseTime } from '../../storage/database.ts';
 import type { Db } from '../../storage/schema.ts';
 import {
@@ -43,6 +45,14 @@ const nodeSchema = z.object({
   latency_ms: countSchema.nullable(),
   backoff_until: timeSchema.nullable(),
   last_error: z.string().nullable(),
+  today: z
+    .object({
+      calls: countSchema.describe('Each call of a batch counts.'),
+      bytes: countSchema.describe('Both ways, as they were sent.'),
+      calls_allowed: countSchema.nullable().describe('By `requestsPerDay`; null: nobody said.'),
+      methods: z.array(z.object({ method: z.string(), calls: countSchema, bytes: countSchema })),
+    })
+    .describe('What it was asked since midnight (UTC), by all processes.'),
 });
 
 const rangeSchema = z.object({ from: countSchema, to: countSchema }).describe('Both ends included.');
@@ -81,6 +91,12 @@ const chainSchema = z.object({
   finalized: countSchema.nullable(),
   read_at: timeSchema.nullable(),
   nodes: z.array(nodeSchema),
+  slowed: z
+    .object({ host: z.string(), every_seconds: countSchema })
+    .nullable()
+    .describe(
+      'How seldom it is read, so that the quota of this node lasts until midnight; null: at full pace.',
+    ),
 });
 
 export type ChainRouteDeps = {
@@ -109,6 +125,8 @@ export function registerChainRoutes(api: Api, deps: ChainRouteDeps): void {
       const states = await readChains(db);
       const now = await timeOf(db, clock);
       const noted = await listNodes(db);
+      const usage = await listNodeUsage(db, dayOf(clock()));
+      const slowed = await listSlowedChains(db, clock());
       const configured = Object.values(config.chains);
       const coverages = await readCoverages(
         db,
@@ -122,6 +140,8 @@ export function registerChainRoutes(api: Api, deps: ChainRouteDeps): void {
           state,
           coverage: coverages.get(network) ?? null,
           reason: chainUnavailable(state, now),
+          usage,
+          slowed: slowed.find((one) => one.network === network) ?? null,
           nodes: nodesHere.length > 0 ? nodesHere : noted.filter((node) => node.network === network),
         });
       });

@@ -5,9 +5,11 @@ import { restPaceSeconds } from '../../config/chain.ts';
 import type { Config } from '../../config.ts';
 import { describeSkew, skewLimits } from '../../core/chain-time.ts';
 import type { Network } from '../../core/networks.ts';
+import { counted } from '../../core/plural.ts';
 import type { Rates } from '../../rates/rates.ts';
 import { chainDegraded, chainUnavailable, readChains } from '../../storage/chains/chains.ts';
 import { readClockSkews } from '../../storage/chains/clock.ts';
+import { listSlowedChains, type SlowedChain } from '../../storage/chains/usage.ts';
 import { type DatabaseTime, databaseTime, writeTrouble } from '../../storage/database.ts';
 import { hasOpenPayment } from '../../storage/payments/payments.ts';
 import { oldestAnswerAt } from '../../storage/providers/fetches.ts';
@@ -107,12 +109,17 @@ async function findFaults({
 }: HealthRouteDeps): Promise<{ reasons: Fault[]; degraded: Fault[] }> {
   if (isStopping()) return { reasons: [{ part: 'daemon', reason: 'stopping' }], degraded: [] };
   const read = await withinPatience(
-    Promise.all([readChains(db), timeOf(db, clock), readClockSkews(db, clock, timeOf)]),
+    Promise.all([
+      readChains(db),
+      timeOf(db, clock),
+      readClockSkews(db, clock, timeOf),
+      listSlowedChains(db, clock()),
+    ]),
   );
   const trouble = writeTrouble(db);
   if (read === null)
     return { reasons: [{ part: 'database', reason: trouble ?? 'does not answer' }], degraded: [] };
-  const [states, now, skews] = read;
+  const [states, now, skews, slowed] = read;
   const database = trouble === null ? [] : [{ part: 'database', reason: trouble }];
 
   const configured = Object.values(config.chains);
@@ -122,10 +129,13 @@ async function findFaults({
     const state = states.find(({ network }) => network === chain.network) ?? null;
     const reason = chainUnavailable(state, now);
     const open = (await withinPatience(hasOpenPayment(db, chain.network))) === true;
-    const paceMs = (open ? chain.pollSeconds : restPaceSeconds(chain)) * 1000;
+    const ownPaceMs = (open ? chain.pollSeconds : restPaceSeconds(chain)) * 1000;
+    const slow = slowed.find(({ network }) => network === chain.network);
+    const paceMs = Math.max(ownPaceMs, slow?.everyMs ?? 0);
     const lateness = state === null ? null : chainDegraded(state, paceMs, now);
     if (reason !== null) unavailable.set(chain.network, reason);
     else if (lateness !== null) late.push({ part: `chain:${chain.network}`, reason: lateness });
+    if (slow !== undefined) late.push({ part: `chain:${chain.network}`, reason: slowedReason(slow) });
     const wrong = describeSkew(skews.get(chain.network) ?? null, skewLimits.warnMs);
     if (wrong !== null) late.push({ part: 'clock', reason: `${wrong} on ${chain.network}` });
   }
@@ -144,6 +154,11 @@ async function findFaults({
   return payable && trouble === null
     ? { reasons: [], degraded: [...reasons, ...late] }
     : { reasons, degraded: [] };
+}
+
+function slowedReason({ host, everyMs }: SlowedChain): string {
+  const pace = counted(Math.round(everyMs / 1000), 'second');
+  return `it is read every ${pace}, so that the quota of ${host} lasts until midnight (UTC)`;
 }
 
 async function findProviderFaults(db: Db, names: readonly string[], now: number): Promise<Fault[]> {

@@ -8,6 +8,7 @@ import { type Sleep, systemSleep } from '../../loop.ts';
 import { createEndpoints, type Seen } from '../../nodes/failover.ts';
 import { behind, contradiction } from '../../nodes/fault.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
+import type { UsageMeter } from '../../nodes/usage.ts';
 import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { createVerification } from '../verification.ts';
@@ -31,11 +32,12 @@ export type EvmSourceOptions = {
   /** For tests: how long one request may take, ms. */
   timeoutMs?: number;
   sleep?: Sleep;
+  meter?: UsageMeter;
 };
 
 /** Reads a chain that speaks Ethereum's JSON-RPC. Every answer proves itself before it is believed. */
 export function createEvmSource(options: EvmSourceOptions): ChainSource {
-  const { chain, clock, timeoutMs, sleep = systemSleep } = options;
+  const { chain, clock, timeoutMs, sleep = systemSleep, meter } = options;
   const log = options.log.child({ network: chain.network });
   const tokens = chain.assets.flatMap(({ token }) =>
     token === 'native' ? [] : [writeAddress('evm', token)],
@@ -44,7 +46,13 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     chain.assets.flatMap(({ token, currency }) => (token === 'native' ? [] : [[token, currency] as const])),
   );
   const nodes = chain.rpc.map((endpoint) => {
-    const node = createEvmNode({ endpoint, clock, sleep, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+    const node = createEvmNode({
+      endpoint,
+      clock,
+      sleep,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(meter === undefined ? {} : { count: meter.counterOf(new URL(endpoint.url).host) }),
+    });
     return { host: node.host, node };
   });
   const context = { chain, tokens, currencies, rates: createRateAlarm(currencies.keys()) };

@@ -5,6 +5,7 @@ import type { Logger } from '../../log.ts';
 import { type Sleep, systemSleep } from '../../loop.ts';
 import { createEndpoints, type Seen } from '../../nodes/failover.ts';
 import { behind, NodeError } from '../../nodes/fault.ts';
+import type { UsageMeter } from '../../nodes/usage.ts';
 import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { createVerification } from '../verification.ts';
@@ -22,11 +23,12 @@ export type TronSourceOptions = {
   /** For tests: how long one request may take, ms. */
   timeoutMs?: number;
   sleep?: Sleep;
+  meter?: UsageMeter;
 };
 
 /** Reads TRON through the wallet API of java-tron. Every answer proves itself before it is believed. */
 export function createTronSource(options: TronSourceOptions): ChainSource {
-  const { chain, clock, timeoutMs, sleep = systemSleep } = options;
+  const { chain, clock, timeoutMs, sleep = systemSleep, meter } = options;
   const log = options.log.child({ network: chain.network });
   const currencies = new Map(
     chain.assets.flatMap(({ token, currency }) => (token === 'native' ? [] : [[token, currency] as const])),
@@ -37,6 +39,7 @@ export function createTronSource(options: TronSourceOptions): ChainSource {
       clock,
       sleep,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(meter === undefined ? {} : { count: meter.counterOf(new URL(endpoint.url).host) }),
     });
     return { host: node.host, node };
   });
