@@ -62,6 +62,7 @@ const mayImport: Record<string, string[]> = {
     'users',
     ...heart,
   ],
+  doctor: ['loop', 'outbound', 'providers', 'resolve', 'storage', 'target', 'version', ...ground],
   demo: ['core', 'config', 'errors', 'log'],
   commands: [
     'alerts',
@@ -70,6 +71,7 @@ const mayImport: Record<string, string[]> = {
     'present',
     'daemon',
     'demo',
+    'doctor',
     'nodes',
     'notify',
     'providers',

@@ -75,7 +75,8 @@ async function askNode(
   }
 }
 
-async function askPrices(
+/** Asks the price sources for every coin. */
+export async function askPrices(
   config: Config,
   clock: Clock,
 ): Promise<{ prices: OnlineReport['prices']; silentSources: OnlineReport['silent_sources'] }> {

@@ -1,14 +1,29 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
+import { createScrubber, secretsOf } from '../config/scrub.ts';
+import type { Config } from '../config.ts';
 import type { Network } from '../core/networks.ts';
 import { counted } from '../core/plural.ts';
+import { checkPostgres, checkSqlite } from '../doctor/database.ts';
+import type { Finding } from '../doctor/finding.ts';
+import { checkClock, checkDisk, checkFileSystem, checkLogSize } from '../doctor/machine.ts';
+import { checkPublicUrl } from '../doctor/public-url.ts';
+import { checkReceivers } from '../doctor/receivers.ts';
+import { checkProviders, judgePrices } from '../doctor/services.ts';
 import { CommandError } from '../errors.ts';
+import { openDatabase } from '../storage/database.ts';
+import { createDatabaseClock } from '../storage/database-clock.ts';
+import type { Db } from '../storage/schema.ts';
+import { listActiveUrls } from '../storage/webhooks/endpoints.ts';
 import type { Check, CheckName } from '../watchers/examination.ts';
 import { examineNode } from '../watchers/examine.ts';
+import { askPrices } from './check-online.ts';
 import { print, printJson, printTable } from './output.ts';
 import type { CommandOptions } from './workplace.ts';
 
-/** What a finding means for money, and what to do. */
+/** What a finding about a node means for money, and what to do. */
 const meanings: Record<CheckName, { money: string; todo: string }> = {
   chain: {
     money: 'nothing is read from it',
@@ -43,49 +58,126 @@ const meanings: Record<CheckName, { money: string; todo: string }> = {
 /** How long looking one node over may take, ms. */
 const patienceMs = 30_000;
 
+/** Web servers that tell the time, beside the nodes: those of the price sources. */
+const timeServers = ['https://api.coinbase.com', 'https://api.kraken.com', 'https://api.binance.com'];
+
 type Examined = { network: Network; host: string; checks: Check[] };
 
 /**
- * Looks each node of the configuration over, and says of whatever is wrong what it means for money and what to do.
+ * Looks over each node of the configuration, this machine, and all that money depends on beside them; says of whatever is
+ * wrong what it means for money and what to do. Works beside a running daemon or without one, and changes nothing.
  *
  * @throws CommandError where money would be lost or never confirmed.
  */
 export async function doctor(options: CommandOptions): Promise<void> {
-  const config = loadConfig(options.config);
-  const clock = systemClock;
+  const config = loadConfig(options.config, process.env, { adminToken: 'unused' });
+  const [nodes, findings] = await Promise.all([examineNodes(config), lookAround(config)]);
+  const bad =
+    nodes.flatMap(({ checks }) => checks.filter(({ outcome }) => outcome === 'danger')).length +
+    findings.filter(({ outcome }) => outcome === 'danger').length;
+  if (options.json)
+    printJson({
+      well: bad === 0,
+      nodes: nodes.map((node) => ({ ...node, checks: explained(node) })),
+      findings,
+    });
+  else show(nodes, findings);
+  if (bad > 0) throw new CommandError(`${counted(bad, 'finding')} that would cost money`);
+}
+
+function examineNodes(config: Config): Promise<Examined[]> {
   const asked = Object.values(config.chains).flatMap((chain) =>
     chain.rpc.map(async (endpoint): Promise<Examined> => {
       const signal = AbortSignal.timeout(patienceMs);
-      const checks = await examineNode(endpoint, { chain, clock, signal });
+      const checks = await examineNode(endpoint, { chain, clock: systemClock, signal });
       // The rest of the URL may be a key.
       return { network: chain.network, host: new URL(endpoint.url).host, checks };
     }),
   );
-  const nodes = await Promise.all(asked);
-  const bad = nodes.flatMap(({ checks }) => checks.filter(({ outcome }) => outcome === 'danger'));
-  if (options.json)
-    printJson({ well: bad.length === 0, nodes: nodes.map((node) => ({ ...node, checks: explained(node) })) });
-  else show(nodes);
-  if (bad.length > 0) throw new CommandError(`${counted(bad.length, 'finding')} that would cost money`);
+  return Promise.all(asked);
+}
+
+async function lookAround(config: Config): Promise<Finding[]> {
+  const clean = createScrubber(secretsOf(config));
+  const onInternet = config.rates.sources.some((source) => source !== 'fixed');
+  const nodes = Object.values(config.chains).flatMap(({ rpc }) => rpc.map(({ url }) => new URL(url).origin));
+  const tellers = [...nodes, ...(onInternet ? timeServers : [])];
+  const found = await Promise.all([
+    checkClock(systemClock, { urls: tellers, whose: 'this machine' }).then((finding) => [finding]),
+    lookAtStorage(config, tellers),
+    askPrices(config, systemClock).then(judgePrices),
+    checkProviders(config, systemClock),
+    config.sandbox ? [] : checkPublicUrl(config.publicUrl),
+  ]);
+  return found.flat().map((finding) => ({ ...finding, found: clean(finding.found) }));
+}
+
+/** The database, the disk that it is on, and the receivers that are written in it. */
+async function lookAtStorage(config: Config, tellers: readonly string[]): Promise<Finding[]> {
+  const { database, dataFolder } = config;
+  if (!database.startsWith('sqlite:')) {
+    const { db, finding } = await checkPostgres(database);
+    if (db === null) return [finding];
+    return using(db, async () => {
+      const { clock } = await createDatabaseClock(db);
+      const time = await checkClock(clock, { urls: tellers, whose: 'the database server' });
+      return [finding, time, ...(await lookAtReceivers(db, config))];
+    });
+  }
+  const path = database.slice('sqlite:'.length);
+  const folder = existsSync(dataFolder) ? dataFolder : dirname(dataFolder);
+  const whole = checkSqlite(path);
+  const log = checkLogSize(path);
+  const found = [
+    await checkDisk(folder),
+    await checkFileSystem(folder),
+    whole,
+    ...(log === null ? [] : [log]),
+  ];
+  // What is damaged is not opened for writing.
+  if (whole.outcome !== 'well') return found;
+  const db = await openDatabase(database);
+  return using(db, async () => [...found, ...(await lookAtReceivers(db, config))]);
+}
+
+async function using<T>(db: Db, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await db.destroy();
+  }
+}
+
+async function lookAtReceivers(db: Db, { webhooks }: Config): Promise<Finding[]> {
+  return checkReceivers(await listActiveUrls(db), { allowHosts: webhooks.allowHosts });
 }
 
 function explained({ checks }: Examined) {
   return checks.map((one) => ({ ...one, ...(one.outcome === 'well' ? {} : meanings[one.name]) }));
 }
 
-function show(nodes: readonly Examined[]): void {
+function show(nodes: readonly Examined[], findings: readonly Finding[]): void {
   printTable(
     ['CHAIN', 'NODE', 'CHECK', 'RESULT', 'FOUND'],
     nodes.flatMap(({ network, host, checks }) =>
       checks.map(({ name, outcome, found }) => [network, host, name, outcome, found]),
     ),
   );
+  print('');
+  printTable(
+    ['PART', 'OF', 'RESULT', 'FOUND'],
+    findings.map(({ part, subject, outcome, found }) => [part, subject, outcome, found]),
+  );
   for (const { network, host, checks } of nodes)
-    for (const { name, outcome, found } of checks) {
-      if (outcome === 'well') continue;
-      print('');
-      print(`${outcome}: ${network}, ${host}: ${found}`);
-      print(`  for money: ${meanings[name].money}`);
-      print(`  to do: ${meanings[name].todo}`);
-    }
+    for (const { name, outcome, found } of checks)
+      if (outcome !== 'well') explain(`${outcome}: ${network}, ${host}: ${found}`, meanings[name]);
+  for (const { part, subject, outcome, found, money = '', todo = '' } of findings)
+    if (outcome !== 'well') explain(`${outcome}: ${part}, ${subject}: ${found}`, { money, todo });
+}
+
+function explain(line: string, { money, todo }: { money: string; todo: string }): void {
+  print('');
+  print(line);
+  print(`  for money: ${money}`);
+  print(`  to do: ${todo}`);
 }

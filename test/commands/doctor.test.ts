@@ -4,7 +4,11 @@ import { startSimulatedTronNode } from '../support/tron/simulated-node.ts';
 import { chainIdOf } from '../support/tron/source.ts';
 import { commandHome, offline } from './support.ts';
 
-type Report = { well: boolean; nodes: { network: string; host: string; checks: Record<string, string>[] }[] };
+type Report = {
+  well: boolean;
+  findings: { part: string; subject: string; outcome: string }[];
+  nodes: { network: string; host: string; checks: Record<string, string>[] }[];
+};
 
 test('doctor says of each node what is wrong, what it means for money and what to do, and fails where it would cost money', async () => {
   const chain = createSimulatedTronChain({ clock: Date.now, finalityLag: 18, height: 40 });
@@ -13,13 +17,20 @@ test('doctor says of each node what is wrong, what it means for money and what t
   const tron = { rpc: [node.url], chainId: chainIdOf(chain) };
   const home = commandHome({
     ...offline,
+    publicUrl: 'http://127.0.0.1:1',
     rates: { sources: ['fixed'], fixed: { usdt: '1', trx: '0.3' } },
     chains: { tron },
   });
   const { code, stdout } = await home.run('doctor');
   expect(code).toBe(0);
   expect(stdout).toMatch(/^CHAIN +NODE +CHECK +RESULT +FOUND\n/);
-  expect(stdout.match(/ well /g)).toHaveLength(7);
+  const [ofNodes = '', around = ''] = stdout.split('\n\n');
+  expect(ofNodes.match(/ well /g)).toHaveLength(7);
+  expect(around).toMatch(/^PART +OF +RESULT +FOUND\n/);
+  // Nothing listens at its public URL, and the daemon has not made its database yet.
+  expect(around.match(/ warning /g)).toHaveLength(2);
+  expect(around).toMatch(/^clock +this machine +well +right, by 1 server$/m);
+  expect(stdout).toContain('  to do: start the daemon, which makes it');
 
   node.fault = ({ method }, answer) =>
     method === 'gettransactioninfobyblocknum' ? { ...answer, text: '{}' } : answer;
@@ -27,6 +38,8 @@ test('doctor says of each node what is wrong, what it means for money and what t
   expect(bad).toMatchObject({ code: 1, stderr: 'depositd: 2 findings that would cost money\n' });
   const report = JSON.parse(bad.stdout) as Report;
   expect(report.well).toBe(false);
+  const parts = report.findings.map(({ part }) => part);
+  expect(parts).toEqual(['clock', 'disk', 'file system', 'database', 'prices', 'prices', 'public URL']);
   expect(report.nodes[0]).toMatchObject({ network: 'tron', host: new URL(node.url).host });
   expect(report.nodes[0]?.checks.find(({ name }) => name === 'transfers')).toEqual({
     name: 'transfers',

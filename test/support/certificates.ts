@@ -9,7 +9,8 @@ export type Authority = { name: string; key: KeyObject; certificate: string };
 /** PEM texts, as a server reads them. */
 export type ServerCertificate = { certificate: string; key: string };
 
-export function createAuthority(name: string): Authority {
+/** Its own, or one that another authority vouches for. */
+export function createAuthority(name: string, by?: Authority): Authority {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const isAuthority = sequence(
     oid('551d13'),
@@ -17,10 +18,10 @@ export function createAuthority(name: string): Authority {
     octets(sequence(der(0x01, Buffer.of(0xff)))),
   );
   const certificate = issue({
-    issuer: name,
+    issuer: by?.name ?? name,
     subject: name,
     publicKey,
-    signer: privateKey,
+    signer: by?.key ?? privateKey,
     extensions: [isAuthority],
   });
   return { name, key: privateKey, certificate };

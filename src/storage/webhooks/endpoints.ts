@@ -133,6 +133,19 @@ export async function listEndpoints(db: Db, merchantId: string): Promise<Endpoin
   return rows.map(toEndpoint);
 }
 
+/** Where webhooks go now, of all merchants. */
+export async function listActiveUrls(db: Db): Promise<string[]> {
+  const rows = await db
+    .selectFrom('webhook_endpoints')
+    .select('url')
+    .distinct()
+    .where('active', '=', 1)
+    .where('deleted_at', 'is', null)
+    .orderBy('url')
+    .execute();
+  return rows.map(({ url }) => url);
+}
+
 /** Changes what is given. Null when there is no such endpoint. */
 export async function updateEndpoint(
   trx: Trx,

@@ -1,0 +1,57 @@
+import { request } from 'undici';
+import { reasonOf } from '../errors.ts';
+import { type Finding, findingsOf } from './finding.ts';
+
+const patienceMs = 8_000;
+const mostBytes = 64 * 1024;
+
+/** Asks `publicUrl` as the internet does: for what customers need, and for what should stay inside. */
+export async function checkPublicUrl(publicUrl: string): Promise<Finding[]> {
+  const subject = new URL(publicUrl).host;
+  const { well, warning, danger } = findingsOf('public URL', subject, {
+    money: 'customers cannot open the page that tells them what to pay',
+    todo: 'look at the reverse proxy, at DNS, and at "publicUrl"',
+  });
+  const open = { money: 'whoever has or guesses the token can change the addresses that are paid to' };
+  const inside = {
+    ...open,
+    todo: 'keep /admin/, /dashboard/ and /metrics inside (deploy/nginx.conf, deploy/Caddyfile)',
+  };
+  const served = await ask(`${publicUrl}/api/v1/schema/`);
+  if (served.kind === 'failure')
+    return [
+      warning(
+        `it cannot be reached from here: ${served.reason} (some networks cannot call their own address)`,
+      ),
+    ];
+  if (served.status !== 200 || !served.text.includes('"openapi"'))
+    return [danger(`something else answers there: HTTP ${served.status} for /api/v1/schema/`)];
+  const admin = await ask(`${publicUrl}/admin/v1/schema/`);
+  const metrics = await ask(`${publicUrl}/metrics`);
+  const findings = [well('it serves the API')];
+  // Ours asks for a token; a proxy that keeps it inside says 403 or 404 in words of its own.
+  if (admin.kind === 'answer' && isOurs(admin)) findings.push(warning('it serves /admin/', inside));
+  if (metrics.kind === 'answer' && metrics.text.includes('depositd_build_info'))
+    findings.push(warning('it serves /metrics', { ...inside, money: 'everybody sees how much is sold' }));
+  return findings;
+}
+
+type Answered = { kind: 'answer'; status: number; text: string };
+
+function isOurs({ status, text }: Answered): boolean {
+  return (status === 401 || status === 200) && /"(detail|openapi)"/.test(text);
+}
+
+async function ask(url: string): Promise<Answered | { kind: 'failure'; reason: string }> {
+  try {
+    const answer = await request(url, { signal: AbortSignal.timeout(patienceMs) });
+    let text = '';
+    for await (const chunk of answer.body) {
+      text += String(chunk);
+      if (text.length > mostBytes) break;
+    }
+    return { kind: 'answer', status: answer.statusCode, text };
+  } catch (error) {
+    return { kind: 'failure', reason: reasonOf(error) };
+  }
+}

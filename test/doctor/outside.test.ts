@@ -1,0 +1,151 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:tls';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { checkPublicUrl } from '../../src/doctor/public-url.ts';
+import { checkReceivers } from '../../src/doctor/receivers.ts';
+import { judgePrices } from '../../src/doctor/services.ts';
+import { type Authority, certify, createAuthority, type ServerCertificate } from '../support/certificates.ts';
+import { startDns } from '../support/dns.ts';
+import { startLoopback } from '../support/loopback.ts';
+
+const host = 'shop.example';
+const money = 'the shop does not hear that it was paid, and delivers nothing';
+
+let root: Authority;
+beforeAll(() => {
+  root = createAuthority('Root');
+});
+
+/** A receiver with this certificate, to which the name of a shop leads. */
+async function receiverWith({ certificate, key }: ServerCertificate) {
+  const server = createServer({ cert: certificate, key }, (socket) => socket.end());
+  server.on('tlsClientError', () => {});
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const dns = await startDns((name) => (name === host ? ['127.0.0.1'] : null));
+  const options = { allowHosts: ['127.0.0.1'], dnsServers: [dns.server], ca: [root.certificate] };
+  const [finding] = await checkReceivers([`https://${host}:${port}/hooks?key=secret`], options);
+  return { ...finding, port };
+}
+
+describe('a receiver of webhooks', () => {
+  test('with a good certificate is well', async () => {
+    const found = await receiverWith(certify(root, { hosts: [host], days: 60 }));
+    expect(found).toMatchObject({ subject: `${host}:${found.port}`, outcome: 'well' });
+  });
+
+  test('whose certificate has expired, or soon will, is found', async () => {
+    expect(await receiverWith(certify(root, { hosts: [host], days: -1 }))).toMatchObject({
+      outcome: 'danger',
+      found: expect.stringMatching(/^its certificate expired on \d{4}-\d\d-\d\d$/),
+      money,
+    });
+    expect(await receiverWith(certify(root, { hosts: [host], days: 5 }))).toMatchObject({
+      outcome: 'warning',
+      found: expect.stringMatching(/^its certificate expires in [45] days$/),
+    });
+  });
+
+  test('that sends no intermediate certificate is told apart from one of an authority that nobody knows', async () => {
+    const intermediate = createAuthority('Intermediate', root);
+    const leaf = certify(intermediate, { hosts: [host], days: 60 });
+    expect(await receiverWith(leaf)).toMatchObject({
+      outcome: 'danger',
+      found: expect.stringContaining('without the intermediate one'),
+    });
+    const chain = { ...leaf, certificate: leaf.certificate + intermediate.certificate };
+    expect(await receiverWith(chain)).toMatchObject({ outcome: 'well' });
+  });
+
+  test('whose certificate is for another name is found', async () => {
+    expect(await receiverWith(certify(root, { hosts: ['other.example'], days: 60 }))).toMatchObject({
+      outcome: 'danger',
+      found: expect.stringContaining('ERR_TLS_CERT_ALTNAME_INVALID'),
+    });
+  });
+
+  test('whose name leads to a private address, or nowhere, is found before anything is sent', async () => {
+    const dns = await startDns((name) => (name === host ? ['10.0.0.7'] : null));
+    const options = { allowHosts: [], dnsServers: [dns.server] };
+    const [inside, nowhere, literal] = await checkReceivers(
+      [`https://${host}/hooks`, 'https://gone.invalid/hooks', 'http://127.0.0.1:9/hooks'],
+      options,
+    );
+    expect(inside).toMatchObject({
+      outcome: 'danger',
+      found: 'nothing is sent there: it resolves to a refused address, 10.0.0.7 is a private address',
+      money,
+      todo: expect.stringContaining('webhooks.allowHosts'),
+    });
+    expect(nowhere).toMatchObject({
+      outcome: 'danger',
+      found: expect.stringContaining('cannot be resolved'),
+    });
+    expect(literal).toMatchObject({ outcome: 'danger', found: expect.stringContaining('this machine') });
+  });
+
+  test('that announces an IPv6 address at which nothing listens is found, and still reached', async () => {
+    const server = await startLoopback((_request, response) => response.end());
+    const dns = await startDns((name) => (name === host ? ['127.0.0.1', '::1'] : null));
+    const options = { allowHosts: ['127.0.0.1', '::1'], dnsServers: [dns.server] };
+    expect(await checkReceivers([`http://${host}:${server.port}/hooks`], options)).toMatchObject([
+      { outcome: 'warning', found: expect.stringMatching(/^its IPv6 address is announced and dead: /) },
+    ]);
+    expect(server.requests).toEqual([]);
+  });
+});
+
+describe('publicUrl', () => {
+  const serving = async (paths: Record<string, [status: number, text: string]>) => {
+    const { url } = await startLoopback(({ path }, response) => {
+      const [status, text] = paths[path] ?? [404, ''];
+      response.writeHead(status).end(text);
+    });
+    return checkPublicUrl(url);
+  };
+  const api = { '/api/v1/schema/': [200, '{"openapi":"3.1.0"}'] } as const;
+
+  test('that serves the API and keeps the rest inside is well', async () => {
+    expect(await serving({ ...api, '/admin/v1/schema/': [403, 'Forbidden'] })).toMatchObject([
+      { outcome: 'well', found: 'it serves the API' },
+    ]);
+  });
+
+  test('that serves /admin/ or /metrics is found', async () => {
+    const found = await serving({
+      ...api,
+      '/admin/v1/schema/': [401, '{"detail":"no token"}'],
+      '/metrics': [200, 'depositd_build_info{version="1"} 1'],
+    });
+    expect(found.slice(1)).toMatchObject([
+      { outcome: 'warning', found: 'it serves /admin/', todo: expect.stringContaining('deploy/nginx.conf') },
+      { outcome: 'warning', found: 'it serves /metrics' },
+    ]);
+  });
+
+  test('where something else answers is a danger, and one that cannot be reached may be so only from here', async () => {
+    expect(await serving({})).toMatchObject([
+      { outcome: 'danger', found: expect.stringContaining('HTTP 404') },
+    ]);
+    expect(await checkPublicUrl('http://127.0.0.1:1')).toMatchObject([
+      { outcome: 'warning', found: expect.stringContaining('cannot be reached from here') },
+    ]);
+  });
+});
+
+test('a coin without a price is a danger that names the silent sources, and one source alone a warning', () => {
+  const silentSources = [{ name: 'kraken', fault: 'no answer' }];
+  const of = (usd: string | null, sources: string[], fault: string | null = null) => {
+    return judgePrices({ prices: [{ coin: 'eth', usd, sources, fault }], silentSources })[0];
+  };
+  expect(of(null, [], 'every source is silent')).toMatchObject({
+    outcome: 'danger',
+    found: 'it has no price: every source is silent (kraken: no answer)',
+    money: 'no payment can be made in it',
+  });
+  expect(of('3000', ['binance'])).toMatchObject({ outcome: 'warning' });
+  expect(of('3000', ['binance', 'coinbase'])).toMatchObject({ outcome: 'well' });
+});
