@@ -134,10 +134,9 @@ const smallFiles: Record<string, string> = {
   'src/demo/token-bytecode.ts': 'made by scripts/compile-contracts.ts',
   'src/demo/token.ts': 'the tests and benchmarks pay with it too',
   'src/rates/binance.ts': 'one price source, as the others',
-  'src/api/http/client-error.ts': 'what is answered before there is a request, apart from what routes answer',
+  'src/api/http/health-server.ts': 'what a process without the API serves, beside the server that has it all',
   'src/api/http/discard.ts': 'a wait with a limit of its own, told apart from what errors say',
   'src/api/http/metrics.ts': 'what is counted of every request',
-  'src/api/http/missing-route.ts': '404 or 405, with the memory of all routes that it takes',
   'src/nodes/snapshot.ts': 'how nodes look, written down for other processes',
   'src/watchers/evm/location.ts': 'how two answers say together where a transaction is',
   'src/watchers/evm/calldata.ts': 'a scan of bytes that runs for each transaction',
@@ -268,6 +267,10 @@ describe('the source', () => {
     expect(files.filter((file) => !ofTheDemo(file)).toSorted()).toEqual([
       // The daemon's own port, for the checks of containers.
       'src/commands/health.ts',
+      // What the operator has configured, asked when the operator says so; of receivers each address is checked before.
+      'src/doctor/machine.ts',
+      'src/doctor/public-url.ts',
+      'src/doctor/receivers.ts',
       'src/nodes/http.ts',
       'src/outbound.ts',
       'src/watchers/evm/new-heads.ts',

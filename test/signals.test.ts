@@ -10,12 +10,13 @@ import { waitFor } from './support/wait.ts';
 
 const probeMs = { heard: 50, deaf: 50, patience: 300 };
 
-function processOn(url: string) {
+/** `listens`: where it listens, if not where it sends. */
+function processOn(url: string, listens = url) {
   const db = openPostgres(url, runningLimits);
   onTestFinished(() => db.destroy());
   const heard: Signal[] = [];
   const { log, lines } = captureLog();
-  const signals = createSignals({ db, url, log, on: (signal) => void heard.push(signal), probeMs });
+  const signals = createSignals({ db, url: listens, log, on: (signal) => void heard.push(signal), probeMs });
   onTestFinished(() => signals.stop());
   const said = () => lines.map(({ msg }) => msg);
   return { db, heard, signals, said };
@@ -45,7 +46,7 @@ test('a connection that ends, or dies without a word, is replaced, and what was 
   const { hostname, port } = new URL(url);
   const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
   onTestFinished(() => proxy.close());
-  const [one, other] = [processOn(url), processOn(url.replace(`:${port}`, `:${proxy.port}`))];
+  const [one, other] = [processOn(url), processOn(url, url.replace(`:${port}`, `:${proxy.port}`))];
   other.signals.start();
   await untilHeard(one, other, 'events');
   for (const [breaks, heals] of [

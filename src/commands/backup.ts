@@ -4,7 +4,8 @@ import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError, reasonOf } from '../errors.ts';
-import { backUp, type RowCounts, restoreBackup, verifyBackup } from '../storage/backup.ts';
+import { openSecrets } from '../notify/secrets.ts';
+import { backUp, originOf, type RowCounts, restoreBackup, verifyBackup } from '../storage/backup.ts';
 import type { OwnFile } from '../storage/backup-target.ts';
 import { inTransaction, openDatabase } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
@@ -54,8 +55,10 @@ async function noteBackup(path: string, counts: Record<string, number>): Promise
 export async function restore(file: string, options: CommandOptions & { check?: boolean }): Promise<void> {
   const config = readConfig(options);
   const path = sqlitePathOf(config, postgresRestore);
+  const verified = verifyBackup(file);
+  compareOrigin(file, config);
   if (options.check === true) {
-    const counts = verifyBackup(file);
+    const counts = verified;
     return tell(options, { file, tables: counts }, [`${file} can be restored: ${summary(counts)}`]);
   }
   const claim = await claimDaemon(config.database);
@@ -76,6 +79,26 @@ export async function restore(file: string, options: CommandOptions & { check?: 
     tell(options, { file, tables: counts, kept }, lines);
   } finally {
     claim.release();
+  }
+}
+
+/**
+ * A sandbox and a live service never stand in for each other. Another key may be one that was lost: then the rest is still worth
+ * restoring.
+ *
+ * @throws CommandError where money that is worth something would be mixed with money that is not.
+ */
+function compareOrigin(file: string, { sandbox, dataFolder, webhooks }: Config): void {
+  const { livemode, sealedSecret } = originOf(file);
+  if (livemode !== null && livemode === sandbox) {
+    const whose = livemode ? 'a live service' : 'a sandbox';
+    throw new CommandError(`${file} cannot be restored: it is a backup of ${whose}, and this is none`);
+  }
+  if (sealedSecret === null) return;
+  try {
+    openSecrets({ dataFolder, secretKey: webhooks.secretKey }, sealedSecret);
+  } catch (error) {
+    say(`Is it a backup of another database? The daemon will not start on it: ${reasonOf(error)}`);
   }
 }
 

@@ -15,6 +15,7 @@ import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { CommandError, reasonOf } from '../errors.ts';
 import { backupTarget, type OwnFile } from './backup-target.ts';
+import { newerThanUs } from './migrate.ts';
 import { applicationId, whyNotOpened } from './sqlite.ts';
 
 /** The rows of each table. */
@@ -87,6 +88,8 @@ export function verifyBackup(file: string): RowCounts {
     }
     const found = copy.pragma('integrity_check', { simple: true });
     if (found !== 'ok') throw new CommandError(`it is damaged: ${String(found)}`);
+    const newer = newerThanUs(migrationsOf(copy));
+    if (newer !== null) throw new CommandError(`it ${newer}`);
     if ((copy.pragma('foreign_key_check') as unknown[]).length > 0) {
       throw new CommandError('it is damaged: rows point to others that are not there');
     }
@@ -97,6 +100,29 @@ export function verifyBackup(file: string): RowCounts {
     throw new CommandError(`${file} cannot be restored: ${reason}`, { cause: error });
   } finally {
     copy?.close();
+  }
+}
+
+function migrationsOf(file: Sqlite.Database): string[] {
+  return file.prepare('select name from depositd_migrations order by name').pluck().all() as string[];
+}
+
+/** What tells whose backup it is: whether its payments are of a sandbox (null: it has none), and a secret of it as it was sealed. */
+export type Origin = { livemode: boolean | null; sealedSecret: string | null };
+
+/** Of a backup that is verified. */
+export function originOf(file: string): Origin {
+  const copy = new Sqlite(file, { readonly: true, fileMustExist: true });
+  try {
+    const first = (query: string) => copy.prepare(`${query} limit 1`).pluck().get() as unknown;
+    const livemode = first('select livemode from payments') ?? null;
+    const sealedSecret = first('select secret from webhook_endpoints where deleted_at is null') ?? null;
+    return {
+      livemode: livemode === null ? null : livemode === 1,
+      sealedSecret: sealedSecret === null ? null : String(sealedSecret),
+    };
+  } finally {
+    copy.close();
   }
 }
 

@@ -1,3 +1,4 @@
+import { PostgresAdapter, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import * as initial from '../../migrations/0001_initial.ts';
 import { CommandError } from '../errors.ts';
@@ -14,13 +15,23 @@ const migrations: Record<string, Migration> = {
  * @throws CommandError when the database was made by a newer version, or a migration fails.
  */
 export async function migrateToLatest(db: Db): Promise<void> {
+  // Most starts: and no lock that others wait for.
+  if (await isUpToDate(db)) return;
+  if (!isOnPostgres(db)) return migrate(db);
+  // Before anything is made: several processes may start for the first time.
+  await db.transaction().execute(async (trx) => {
+    await sql`select pg_advisory_xact_lock(${sql.lit(migrationLock)})`.execute(trx);
+    await migrate(trx);
+  });
+}
+
+async function migrate(db: Db): Promise<void> {
   const migrator = new Migrator({
     db,
     provider: { getMigrations: async () => migrations },
     migrationTableName: 'depositd_migrations',
     migrationLockTableName: 'depositd_migrations_lock',
   });
-  await refuseNewer(db);
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -28,12 +39,13 @@ export async function migrateToLatest(db: Db): Promise<void> {
   }
 }
 
-async function refuseNewer(db: Db): Promise<void> {
+/** @throws CommandError when it is not ours, or newer than this program. */
+async function isUpToDate(db: Db): Promise<boolean> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
   const names = tables.map((table) => table.name);
   if (!names.includes('depositd_migrations')) {
     // Views are the database's own affair (extensions, monitoring); a table means that somebody lives here.
-    if (tables.every((table) => table.isView)) return;
+    if (tables.every((table) => table.isView)) return false;
     throw new CommandError(
       'the database holds tables of another program; give depositd a database of its own',
     );
@@ -42,10 +54,21 @@ async function refuseNewer(db: Db): Promise<void> {
     .selectFrom('depositd_migrations')
     .select('name')
     .execute();
-  const unknown = applied.filter((row) => !(row.name in migrations));
-  if (unknown.length > 0) {
-    throw new CommandError(
-      `the database was written by a newer depositd (it has ${unknown.map((row) => row.name).join(', ')}); run that version or a later one`,
-    );
-  }
+  const newer = newerThanUs(applied.map(({ name }) => name));
+  if (newer !== null) throw new CommandError(`the database ${newer}`);
+  return Object.keys(migrations).every((name) => applied.some((one) => one.name === name));
+}
+
+/** Any number, the same in every version. */
+const migrationLock = 7_300;
+
+function isOnPostgres(db: Db): boolean {
+  return db.getExecutor().adapter instanceof PostgresAdapter;
+}
+
+/** Why a database to which these migrations were applied is not for this program, as a phrase; null when it is. */
+export function newerThanUs(applied: readonly string[]): string | null {
+  const unknown = applied.filter((name) => !(name in migrations));
+  if (unknown.length === 0) return null;
+  return `was written by a newer depositd (it has ${unknown.join(', ')}); run that version or a later one`;
 }

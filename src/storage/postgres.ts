@@ -1,5 +1,6 @@
 import {
   Kysely,
+  PostgresAdapter,
   PostgresDialect,
   PostgresDriver,
   type PostgresPool,
@@ -191,6 +192,20 @@ class FaultTolerantDialect extends PostgresDialect {
   override createDriver(): PostgresDriver {
     return new FaultTolerantDriver({ pool: this.#pool });
   }
+
+  override createAdapter(): PostgresAdapter {
+    return new SessionlessAdapter();
+  }
+}
+
+/**
+ * Kysely's lock lasts for a session, and so for ever behind a pooler that gives each transaction another one. Ours lasts for the
+ * transaction that migrates (migrate.ts).
+ */
+class SessionlessAdapter extends PostgresAdapter {
+  override async acquireMigrationLock(): Promise<void> {}
+
+  override async releaseMigrationLock(): Promise<void> {}
 }
 
 class FaultTolerantDriver extends PostgresDriver {

@@ -1,9 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
+  existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -13,11 +16,16 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { backUp, restoreBackup } from '../../src/storage/backup.ts';
+import { openDatabase } from '../../src/storage/database.ts';
 import { evmAddress } from '../support/addresses.ts';
+import { cli } from '../support/commands.ts';
+import { fillDatabase } from '../support/filled-database.ts';
+import { scratchRoot } from '../support/scratch.ts';
 import { commandHome, offline, onChain, readAudit } from './support.ts';
 
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
@@ -189,6 +197,84 @@ function contentOf(folder: string): Record<string, string> {
       .map((path) => [path, createHash('sha256').update(readFileSync(path)).digest('hex')]),
   );
 }
+
+test('a backup of a newer version, of a sandbox, or sealed with another key is told before anything is replaced', async () => {
+  const home = commandHome();
+  const at = (name: string) => join(home.folder, name);
+  const shop = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+  await home.run('webhook', 'add', '--merchant', shop.id, 'https://shop.example/hooks');
+  for (const name of ['newer.db', 'other.db']) expect((await home.run('backup', at(name))).code).toBe(0);
+  const newer = new Sqlite(at('newer.db'));
+  newer.exec("insert into depositd_migrations (name, timestamp) values ('9999_later', '2027')").close();
+  const before = contentOf(home.folder);
+  for (const args of [['--check'], []]) {
+    const { code, stderr } = await home.run('restore', ...args, at('newer.db'));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/cannot be restored: it was written by a newer depositd \(it has 9999_later\)/);
+  }
+  expect(contentOf(home.folder)).toEqual(before);
+
+  const other = commandHome();
+  const theirs = await other.runJson<{ id: string }>('merchant', 'add', 'Other shop');
+  await other.run('webhook', 'add', '--merchant', theirs.id, 'https://other.example/hooks');
+  const check = await other.run('restore', '--check', at('other.db'));
+  expect(check).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('Is it a backup of another database? The daemon will not start on it: '),
+  });
+
+  const live = await openDatabase(`sqlite:${at('depositd.db')}`);
+  await fillDatabase(live, { payments: 30, now: Date.now() });
+  await live.destroy();
+  expect((await home.run('backup', at('live.db'))).code).toBe(0);
+  const sandbox = commandHome({ ...offline, sandbox: true });
+  expect(await sandbox.run('restore', '--check', at('live.db'))).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('it is a backup of a live service, and this is none'),
+  });
+}, 150_000);
+
+test.runIf(process.platform === 'linux')(
+  'a backup for which there is no room leaves nothing behind, and the earlier one as it was',
+  async () => {
+    const home = commandHome();
+    const at = (name: string) => join(home.folder, name);
+    await home.run('merchant', 'add', 'Shop');
+    await home.run('backup', at('earlier.db'));
+    const before = contentOf(home.folder);
+    // No file may become larger than 16 KiB: what fails then fails as on a disk without room.
+    const limited = `trap '' XFSZ; ulimit -f 32; exec "$0" "$@"`;
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', limited, process.execPath, cli, 'backup', at('earlier.db'), '-c', home.configPath],
+      { encoding: 'utf8', env: { PATH: process.env.PATH, DEPOSITD_ADMIN_TOKEN: 'x' } },
+    );
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^depositd: no backup was made in [^\n]+\n$/);
+    expect(contentOf(home.folder)).toMatchObject(before);
+    const names = readdirSync(home.folder).filter((name) => !name.startsWith('depositd.db'));
+    expect(names.sort()).toEqual(['config.json', 'earlier.db']);
+  },
+  60_000,
+);
+
+const otherFileSystem = [tmpdir(), '/dev/shm', '/var/tmp'].find(
+  (folder) => existsSync(folder) && statSync(folder).dev !== statSync(scratchRoot()).dev,
+);
+
+test.runIf(otherFileSystem !== undefined)(
+  'a backup on another file system is made, and restored from there',
+  async () => {
+    const home = commandHome();
+    await home.run('merchant', 'add', 'Shop');
+    const folder = mkdtempSync(join(otherFileSystem as string, 'depositd-backup-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'backup.db');
+    expect((await home.run('backup', file)).code).toBe(0);
+    expect(readdirSync(folder)).toEqual(['backup.db']);
+    expect((await home.run('restore', file)).stdout).toContain('is restored: 1 merchant');
+  },
+);
 
 test('of PostgreSQL it is said which tools do it', async () => {
   const home = commandHome({ ...offline, database: 'postgres://me:hunter2hunter2@127.0.0.1:1/pay' });

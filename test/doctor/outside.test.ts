@@ -99,7 +99,7 @@ describe('a receiver of webhooks', () => {
 });
 
 describe('publicUrl', () => {
-  const serving = async (paths: Record<string, [status: number, text: string]>) => {
+  const serving = async (paths: Record<string, readonly [status: number, text: string]>) => {
     const { url } = await startLoopback(({ path }, response) => {
       const [status, text] = paths[path] ?? [404, ''];
       response.writeHead(status).end(text);

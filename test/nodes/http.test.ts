@@ -38,6 +38,7 @@ test('any status is an answer, with what it asks us to wait', async () => {
   expect(await client(node.url).post('{}', never)).toEqual({
     status: 429,
     text: 'slow down',
+    bytes: 9,
     retryAfterMs: 7000,
   });
 });
