@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { byteOrderMark, csvHeader, presentCsvRow } from '../present/payments-csv.ts';
 import { listPayments, type PaymentFilter } from '../storage/payments/views.ts';
 import type { Db } from '../storage/schema.ts';
@@ -20,5 +21,7 @@ export async function* exportPayments(
     });
     yield page.views.map((view) => presentCsvRow(view, separator)).join('');
     beforeId = page.nextId;
+    // A reader that takes all at once must not take the process from everybody else.
+    await setImmediate();
   }
 }

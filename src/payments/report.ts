@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { PaymentView } from '../core/payment.ts';
 import type { ReportPeriod, ReportRow } from '../core/report.ts';
 import {
@@ -116,6 +117,8 @@ async function* unusual(db: Db, span: ReportSpan): AsyncGenerator<PaymentView> {
       page.map(({ id }) => id),
     );
     yield* views.values();
+    // Others have their turn.
+    await setImmediate();
     after = page.at(-1) ?? null;
     if (page.length < atOnce || after === null) return;
   }

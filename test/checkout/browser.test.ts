@@ -4,8 +4,7 @@ import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import type { AxeResults } from 'axe-core';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import decodeQr from 'qr/decode.js';
+import type { Browser, Page } from 'playwright-core';
 import { encodeFunctionData, erc20Abi } from 'viem';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { renderNotice } from '../../src/checkout/document.ts';
@@ -25,6 +24,7 @@ import { testAssets, testBrand, testFacts, testPage, testPages } from '../suppor
 import { testConfig } from '../support/config.ts';
 import { openTestSqlite } from '../support/databases.ts';
 import { testDeposit, usdt } from '../support/payments.ts';
+import { readQr } from '../support/read-qr.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -205,28 +205,6 @@ test('the QR code holds the address and nothing else, in the light and in the da
     );
   }
 });
-
-async function readQr(context: BrowserContext, png: Buffer): Promise<string> {
-  const blank = await context.newPage();
-  const { width, height, dots } = await blank.evaluate(
-    async (url) => {
-      const image = new Image();
-      image.src = url;
-      await image.decode();
-      const canvas = new OffscreenCanvas(image.width, image.height);
-      const drawing = canvas.getContext('2d');
-      drawing?.drawImage(image, 0, 0);
-      const { data = [] } = drawing?.getImageData(0, 0, image.width, image.height) ?? {};
-      let dots = '';
-      for (let n = 0; n < data.length; n += 4) dots += (data[n] ?? 0) < 128 ? '1' : '0';
-      return { width: image.width, height: image.height, dots };
-    },
-    `data:image/png;base64,${png.toString('base64')}`,
-  );
-  await blank.close();
-  const data = Uint8Array.from([...dots].flatMap((dot) => [...Array(3).fill(dot === '1' ? 0 : 255), 255]));
-  return decodeQr({ width, height, data });
-}
 
 test('what is copied is the plain amount and the address, and the button says so', async () => {
   const shop = await openShop();

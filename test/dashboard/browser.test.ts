@@ -8,6 +8,7 @@ import { inTransaction } from '../../src/storage/database.ts';
 import { insertDeposit } from '../../src/storage/deposits/deposits.ts';
 import { findPaymentId } from '../../src/storage/payments/numbers.ts';
 import { makeFirstLink } from '../../src/users/accounts.ts';
+import { totpCode } from '../../src/users/totp.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { type ApiServer, openApiServer } from '../support/api-server.ts';
 import { openBrowser } from '../support/browser.ts';
@@ -15,6 +16,7 @@ import { desktop, openWindow, phone, signIn } from '../support/dashboard-page.ts
 import { openTestSqlite } from '../support/databases.ts';
 import { testDeposit } from '../support/payments.ts';
 import { firstOperator, goodPassword } from '../support/people.ts';
+import { readQr } from '../support/read-qr.ts';
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -181,6 +183,26 @@ test('a session that ends in the middle of a form is begun again over it, and no
   await page.getByText('pk_').first().waitFor();
   const merchants = await api.db.selectFrom('merchants').select('name').execute();
   expect(merchants).toEqual([{ name: 'Typed before' }]);
+  expect(faults).toEqual([]);
+}, 60_000);
+
+test('an authenticator app reads its key from the QR code, and the code that it shows turns it on', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  await firstOperator(api);
+  const { page, faults } = await openWindow(browser, { ...desktop, colorScheme: 'dark' });
+  await signIn(api, page);
+  await page.goto(`${api.url}/dashboard/#/account`);
+  await page.getByRole('button', { name: 'Set one up' }).click();
+  const code = page.getByRole('img', { name: 'QR code for your authenticator app' });
+  await code.waitFor();
+  const read = new URL(await readQr(page.context(), await code.screenshot()));
+  expect([read.protocol, read.host]).toEqual(['otpauth:', 'totp']);
+  const secret = read.searchParams.get('secret') ?? '';
+  await page.getByLabel('The code that it shows now').fill(totpCode(secret, Math.floor(api.now() / 30_000)));
+  await page.getByLabel('Your password').fill(goodPassword);
+  await page.getByRole('button', { name: 'Use it from now on' }).click();
+  await page.getByText('Keep these codes').waitFor();
+  expect(await page.locator('.codes li').count()).toBe(10);
   expect(faults).toEqual([]);
 }, 60_000);
 
