@@ -151,13 +151,15 @@ export type AlertWay =
 /** Who is told when something needs an operator. */
 export type AlertsConfig = { to: readonly AlertWay[]; mute: readonly AlertName[] };
 
+export type Listen = { host: string; port: number };
+
 /** The configuration as the program uses it: defaults filled in, `${NAME}` replaced, paths absolute. */
 export type Config = {
   /** Without a trailing slash. */
   publicUrl: string;
   /** Whether its money is worth nothing: for an integrator's own tests. */
   sandbox: boolean;
-  listen: { host: string; port: number };
+  listen: Listen;
   /** `sqlite:` with an absolute path, or `postgres://…`. */
   database: string;
   /** Where files beside the database live: the SQLite file's folder, or the configuration's. */
@@ -173,7 +175,12 @@ export type Config = {
   api: { requestsPerSecond: number };
   checkout: CheckoutConfig;
   alerts: AlertsConfig;
-  /** Whether /dashboard/ is served. */
-  dashboard: boolean;
+  /** Whether /dashboard/ is served; where it has a place of its own, /admin/v1/ is there too and nowhere else. */
+  dashboard: boolean | { listen: Listen };
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug'; format: 'auto' | 'json' | 'text' };
 };
+
+/** Where operators reach the daemon. */
+export function operatorsListen({ listen, dashboard }: Pick<Config, 'listen' | 'dashboard'>): Listen {
+  return typeof dashboard === 'object' ? dashboard.listen : listen;
+}

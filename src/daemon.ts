@@ -1,10 +1,12 @@
 import type { AddressInfo } from 'node:net';
 import { alertEveryMs } from './alerts/run.ts';
 import { createHealthServer } from './api/http/health-server.ts';
-import { createApi } from './api/http/server.ts';
+import { createRequestMetrics } from './api/http/metrics.ts';
+import { type ApiDeps, createApi } from './api/http/server.ts';
+import type { Api } from './api/routes.ts';
 import { type Clock, within } from './clock.ts';
 import { fingerprintOf } from './config/fingerprint.ts';
-import type { Config } from './config.ts';
+import type { Config, Listen } from './config.ts';
 import { formatRate } from './core/money.ts';
 import type { ChainFamily, Network } from './core/networks.ts';
 import type { VerifySent } from './core/refund-record.ts';
@@ -238,8 +240,9 @@ async function start(
   const isStopping = () => stopping;
   const { registry, loopFailed: failed } = metrics;
   const health = { db, config, clock, log, registry, rates, isStopping };
-  const createServer = async () => {
-    if (rates === null) return createHealthServer(health);
+  const createServers = async (): Promise<Server[]> => {
+    const everywhere = { at: config.listen, setting: 'listen' };
+    if (rates === null) return [{ ...everywhere, api: await createHealthServer(health) }];
     const pools = createPoolHealth({
       db,
       clock,
@@ -249,7 +252,7 @@ async function start(
       onEvents,
     });
     closers.push(() => pools.settled());
-    return createApi({
+    const apiDeps: ApiDeps = {
       ...health,
       rates,
       rateStatus: rates.status,
@@ -263,20 +266,29 @@ async function start(
       failed,
       wakeNotifier: onEvents,
       codeLook: createCodeLook({ config, clock }),
-    });
+    };
+    if (typeof config.dashboard !== 'object') return [{ ...everywhere, api: await createApi(apiDeps) }];
+    const requests = createRequestMetrics(registry);
+    const elsewhere = { at: config.dashboard.listen, setting: 'dashboard.listen' };
+    return [
+      { ...everywhere, api: await createApi(apiDeps, { audience: 'customers', requests }) },
+      { ...elsewhere, api: await createApi(apiDeps, { audience: 'operators', requests }) },
+    ];
   };
-  const api = await createServer();
-  closers.push(() => api.close());
-  await listen(api, config.listen);
+  const servers = await createServers();
+  const addresses: Listen[] = [];
+  for (const server of servers) {
+    closers.push(() => server.api.close());
+    addresses.push(await listen(server));
+  }
   closers.push(() => {
     stopping = true;
   });
-  const { port } = api.server.address() as AddressInfo;
+  const [address, operators = address] = addresses as [Listen, Listen?];
   const chainsRead = Promise.all([...watches.values()].map(({ firstRead }) => firstRead));
-  const address = { host: config.listen.host, port };
   // Without an operator nobody can sign in.
   const first = config.dashboard && roles.has('api') ? await makeFirstLink({ db, clock }) : null;
-  const firstLink = first === null ? null : onThisMachine(address, firstLinkPath(first));
+  const firstLink = first === null ? null : onThisMachine(operators, firstLinkPath(first));
   return { address, chainsRead, firstLink };
 }
 
@@ -299,16 +311,18 @@ function pricesOf(rates: RatesService): NotedPrice[] {
   }));
 }
 
-async function listen(
-  api: { listen(options: { host: string; port: number }): Promise<string> },
-  { host, port }: Config['listen'],
-): Promise<void> {
+/** What listens, and which setting says where. */
+type Server = { api: Api; at: Listen; setting: string };
+
+/** Returns where it does, now that a free port was picked for 0. */
+async function listen({ api, at: { host, port }, setting }: Server): Promise<Listen> {
   try {
     await api.listen({ host, port });
   } catch (error) {
     throw new CommandError(
-      `cannot listen on ${host}:${port} ("listen" in the configuration): ${reasonOf(error)}`,
+      `cannot listen on ${host}:${port} ("${setting}" in the configuration): ${reasonOf(error)}`,
       { cause: error },
     );
   }
+  return { host, port: (api.server.address() as AddressInfo).port };
 }

@@ -136,7 +136,6 @@ const smallFiles: Record<string, string> = {
   'src/rates/binance.ts': 'one price source, as the others',
   'src/api/http/health-server.ts': 'what a process without the API serves, beside the server that has it all',
   'src/api/http/discard.ts': 'a wait with a limit of its own, told apart from what errors say',
-  'src/api/http/metrics.ts': 'what is counted of every request',
   'src/nodes/snapshot.ts': 'how nodes look, written down for other processes',
   'src/watchers/evm/location.ts': 'how two answers say together where a transaction is',
   'src/watchers/evm/calldata.ts': 'a scan of bytes that runs for each transaction',

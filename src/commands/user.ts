@@ -1,3 +1,4 @@
+import { operatorsListen } from '../config.ts';
 import type { UserRole } from '../core/user.ts';
 import { CommandError } from '../errors.ts';
 import { presentUser } from '../present/users.ts';
@@ -83,7 +84,7 @@ function tell(
   { config }: Workplace,
   options: CommandOptions,
 ): void {
-  const link = onThisMachine(config.listen, passwordLinkPath(token));
+  const link = onThisMachine(operatorsListen(config), passwordLinkPath(token));
   if (options.json) {
     printJson({ ...presentUser(user), link });
     return;

@@ -116,6 +116,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     faults.push(...built.faults);
     if (built.chain !== null) chains[built.chain.network] = built.chain;
   }
+  faults.push(...listenFaults(file));
   const provided = providerConfigs(file.providers, chains);
   faults.push(...priceFaults(file, chains), ...fixedPriceFaults(file.rates), ...provided.faults);
   const sqlitePath = file.database.startsWith('sqlite:')
@@ -140,6 +141,12 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     log: file.log,
   };
   return { config, faults };
+}
+
+function listenFaults({ listen, dashboard }: ConfigFile): string[] {
+  if (typeof dashboard !== 'object' || dashboard.listen.port === 0) return [];
+  if (dashboard.listen.port !== listen.port || dashboard.listen.host !== listen.host) return [];
+  return ['dashboard.listen: is where "listen" is; give it another port'];
 }
 
 /** A coin has one price, whatever chain it is on; and a fixed one is of something. */

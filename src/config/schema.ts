@@ -473,9 +473,22 @@ export const configSchema = section({
   providers: providersSchema,
   alerts: alertsSchema,
   dashboard: z
-    .boolean({ error: 'true or false' })
+    .union(
+      [
+        z.boolean(),
+        z.strictObject({
+          listen: z.strictObject({
+            host: host.default('127.0.0.1').describe('As `listen.host`.'),
+            port: wholeNumber(0, 65_535).describe('Another than `listen.port`.'),
+          }),
+        }),
+      ],
+      { error: 'true, false, or an object with "listen"' },
+    )
     .default(true)
-    .describe('Whether the operator’s pages are served at `/dashboard/`.'),
+    .describe(
+      'Whether the operator’s pages are served at `/dashboard/`. With a `listen` of their own these pages and `/admin/v1/` are served there, and no more beside the pages of customers.',
+    ),
   log: section({
     level: oneOf(['fatal', 'error', 'warn', 'info', 'debug'])
       .default('info')

@@ -45,6 +45,29 @@ describe('serve', () => {
     expect(home.firstLinks).toHaveLength(1);
   });
 
+  test('serves operators where the configuration says, and nowhere else', async () => {
+    const port = await freePort();
+    const home = commandHome({ ...offline, ...settings, dashboard: { listen: { port } } });
+    const { url } = await home.start();
+    const own = `http://127.0.0.1:${port}`;
+    const statusOf = async (address: string) =>
+      (await fetch(address, { headers: { authorization: `Bearer ${adminToken}` } })).status;
+    expect(await waitFor('the link', async () => home.firstLinks[0] ?? null)).toContain(
+      `${own}/dashboard/#/setup/`,
+    );
+    for (const path of ['/dashboard/', '/admin/v1/merchants/', '/admin/v1/schema/']) {
+      expect([path, await statusOf(url + path), await statusOf(own + path)]).toEqual([path, 404, 200]);
+    }
+    for (const path of ['/api/v1/schema/', '/pay/some-token/', '/in/cards/']) {
+      expect([path, await statusOf(own + path)]).toEqual([path, 404]);
+    }
+    expect([await statusOf(`${url}/api/v1/schema/`), await statusOf(`${own}/healthz`)]).toEqual([200, 200]);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain(
+      'depositd_http_requests_total{method="GET",route="/admin/v1/merchants/",status="200"} 1',
+    );
+  });
+
   test.each(['SIGTERM', 'SIGINT'] as const)(
     'ends with 0 after %s, even while its node cannot be reached',
     async (signal) => {

@@ -43,6 +43,15 @@ describe('a configuration with ten mistakes', () => {
       'api.zebra: unknown key; expected one of requestsPerSecond',
     ]);
   });
+
+  test('wants another place for the dashboard than for customers, where it has one of its own', () => {
+    expect(faultsOf({ dashboard: { listen: { port: 8080 } } })).toEqual([
+      'dashboard.listen: is where "listen" is; give it another port',
+    ]);
+    expect(parse({ dashboard: { listen: { port: 8081 } } }).dashboard).toEqual({
+      listen: { host: '127.0.0.1', port: 8081 },
+    });
+  });
 });
 
 describe('the environment', () => {

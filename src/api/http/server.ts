@@ -18,8 +18,8 @@ import { bodyLimit, parseJsonBody } from './body.ts';
 import { answerClientError } from './client-error.ts';
 import { createErrorHandler, unsupportedMediaType } from './errors.ts';
 import { registerHealthRoutes } from './health.ts';
-import { createLimiter } from './limits.ts';
-import { countRequests } from './metrics.ts';
+import { createLimiter, type Limiter } from './limits.ts';
+import { countRequests, createRequestMetrics, type RequestMetrics } from './metrics.ts';
 import { createMissingRoute } from './missing-route.ts';
 import { refuseNul, validatorCompiler } from './validation.ts';
 
@@ -40,8 +40,18 @@ export type ApiDeps = MerchantApiDeps &
 /** A request, head and body, must have arrived within this time, ms. */
 const requestTimeoutMs = 30_000;
 
-/** Builds the HTTP server with all its routes; the caller lets it listen and closes it. */
-export async function createApi(deps: ApiDeps): Promise<Api> {
+export type ApiOptions = {
+  /** Whose routes it has. Each server also tells how the daemon is. */
+  audience?: 'everybody' | 'customers' | 'operators';
+  /** Where another server of the daemon counts too. */
+  requests?: RequestMetrics;
+};
+
+/** Builds an HTTP server with the routes of its audience; the caller lets it listen and closes it. */
+export async function createApi(
+  deps: ApiDeps,
+  { audience = 'everybody', requests = createRequestMetrics(deps.registry) }: ApiOptions = {},
+): Promise<Api> {
   const { config } = deps;
   const handleError = createErrorHandler(deps.log);
   const api: Api = Fastify({
@@ -72,7 +82,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   const missing = createMissingRoute(api);
   const limiter = createLimiter({ perSecond: config.api.requestsPerSecond, clock: deps.clock });
   api.decorateRequest('merchantId', '');
-  countRequests(api, deps.registry);
+  countRequests(api, requests);
 
   await api.register(helmet, {
     contentSecurityPolicy: {
@@ -96,14 +106,21 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   api.addHook('preValidation', refuseNul);
 
   await api.register(async (routes: Api) => registerHealthRoutes(routes, deps));
+  if (audience !== 'customers') await registerForOperators(api, deps, limiter);
+  if (audience !== 'operators') await registerForCustomers(api, deps, limiter);
+  return api;
+}
+
+async function registerForOperators(api: Api, deps: ApiDeps, limiter: Limiter): Promise<void> {
+  await api.register(async (routes: Api) => registerAdminApi(routes, deps, limiter), { prefix: '/admin/v1' });
+  if (deps.config.dashboard === false) return;
+  await api.register(async (routes: Api) => registerDashboardRoutes(routes, deps), { prefix: '/dashboard' });
+}
+
+async function registerForCustomers(api: Api, deps: ApiDeps, limiter: Limiter): Promise<void> {
   await api.register(async (routes: Api) => registerMerchantApi(routes, deps, limiter), {
     prefix: '/api/v1',
   });
-  await api.register(async (routes: Api) => registerAdminApi(routes, deps, limiter), { prefix: '/admin/v1' });
-  if (config.dashboard)
-    await api.register(async (routes: Api) => registerDashboardRoutes(routes, deps), {
-      prefix: '/dashboard',
-    });
   await api.register(async (routes: Api) => registerInboundRoutes(routes, deps, limiter), { prefix: '/in' });
   const readToken = createReadToken(deps);
   await api.register(async (routes: Api) => registerCheckoutRoutes(routes, deps, readToken), {
@@ -115,5 +132,4 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   await api.register(async (routes: Api) => registerChoiceRoutes(routes, deps, readToken), {
     prefix: '/checkout',
   });
-  return api;
 }
