@@ -3,8 +3,12 @@
  * rounds 9007199254740993 without a word.
  */
 
-/** A bare integer of 16 digits or more, or something in a text that looks like one: then each number is looked at. */
-const longInteger = /(?:^|[:[,])\s*-?\d{16}/;
+/*
+ * A bare integer of 2^53 or more, or something in a text that looks like one: then each number is looked at. Two patterns, of
+ * which the one for all of a text begins with a character: V8 takes six times as long where it may also begin anywhere.
+ */
+const longInteger = /[:[,]\s*-?(?:9\d{15}|\d{17})/;
+const longAlone = /^\s*-?\d{16}/;
 
 const integer = /^-?\d+$/;
 
@@ -14,7 +18,8 @@ const integer = /^-?\d+$/;
  * @throws SyntaxError
  */
 export function parseLossless(text: string): unknown {
-  return longInteger.test(text) ? JSON.parse(text, keepInteger as Reviver) : JSON.parse(text);
+  const isLong = longInteger.test(text) || longAlone.test(text);
+  return isLong ? JSON.parse(text, keepInteger as Reviver) : JSON.parse(text);
 }
 
 type Reviver = (this: unknown, key: string, value: unknown) => unknown;

@@ -20,8 +20,8 @@ import type { TableWatchlist } from './watchlist.ts';
  * How far the chain is final: when that is asked for, and when it is agreed upon.
  */
 
-/** How far the chain is final is asked for this often, ms, where nothing waits for it: one more call, no request. */
-const askedEveryMs = 15_000;
+/** How far the chain is final is asked for this often at least, ms, where nothing waits for it. */
+const askedEveryMs = 60_000;
 
 /** Where no address is in use, ms. */
 const restAskedEveryMs = 240_000;
@@ -29,7 +29,7 @@ const restAskedEveryMs = 240_000;
 /** Where no deposit waits for it, it is agreed upon this often at least, ms: nodes are behind by it. */
 const agreedEveryMs = 60_000;
 
-/** And so long before the next second reading begins, ms, or a quarter of the time between two of them. */
+/** Both so long before the next second reading begins, ms, or a quarter of the time between two of them. */
 const aheadOfRecheckMs = 10_000;
 
 /** While nodes do not agree on a deposit's block they are asked again after so long, ms, at first and at most. */
@@ -39,6 +39,8 @@ const longestPauseMs = 15_000;
 export type Finality = {
   /** Whether a poll should ask how far the chain is final; `rests`: no address is in use. */
   isAsked(state: Pick<ChainState, 'head'>, rests: boolean): Promise<boolean>;
+  /** Whether a deposit waits for nothing else. */
+  isAwaited(state: Pick<ChainState, 'head'>): Promise<boolean>;
   /** Raises the agreed finalized block up to what a node claims, where that is due. */
   raise(state: ChainState, claimed: number | null, signal: AbortSignal): Promise<Raised>;
 };
@@ -74,15 +76,21 @@ export function createFinality(deps: FinalityDeps): Finality {
   async function isAsked({ head }: Pick<ChainState, 'head'>, rests: boolean): Promise<boolean> {
     const rise = Math.max(1, head.height - (headBefore ?? head.height));
     headBefore = head.height;
-    const everyMs = rests ? restAskedEveryMs : askedEveryMs;
-    const due = steady() - askedAt >= everyMs || (!isAlone(source) && (await isDue()));
-    if (!due && !(await isWaitedFor(head.height + 2 * rise + 1))) return false;
+    const agrees = !isAlone(source) && (await isDue());
+    if (!agrees && !(await isAskedAgain(rests)) && !(await isAwaitedAt(head.height + 2 * rise + 1)))
+      return false;
     askedAt = steady();
     return true;
   }
 
+  async function isAskedAgain(rests: boolean): Promise<boolean> {
+    const passedMs = steady() - askedAt;
+    if (rests) return passedMs >= restAskedEveryMs;
+    return passedMs >= askedEveryMs || (await precedesRecheck(passedMs));
+  }
+
   /** Whether a deposit waits for nothing else once the head is at `height`. */
-  async function isWaitedFor(height: number): Promise<boolean> {
+  async function isAwaitedAt(height: number): Promise<boolean> {
     if (chain.finality === 'depth') return false;
     return hasSeenDeposit(db, network, deepEnoughHeight(height, chain.requiredConfirmations));
   }
@@ -107,7 +115,11 @@ export function createFinality(deps: FinalityDeps): Finality {
   /** Whether it should be agreed upon though no deposit waits for it. */
   async function isDue(): Promise<boolean> {
     const passedMs = steady() - agreedAt;
-    if (passedMs >= agreedEveryMs) return true;
+    return passedMs >= agreedEveryMs || (await precedesRecheck(passedMs));
+  }
+
+  /** Whether the next second reading is near, and what is `passedMs` old is of before the last one. */
+  async function precedesRecheck(passedMs: number): Promise<boolean> {
     const recheckMs = chain.recheckSeconds * 1000;
     if (chain.finality === 'depth' || passedMs < recheckMs / 2) return false;
     const mark = await readRecheckMark(db, network);
@@ -123,5 +135,5 @@ export function createFinality(deps: FinalityDeps): Finality {
     return findHighestSeen(db, network, { above: state.finalizedHeight ?? -1, upTo });
   }
 
-  return { isAsked, raise };
+  return { isAsked, isAwaited: ({ head }) => isAwaitedAt(head.height), raise };
 }

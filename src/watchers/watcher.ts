@@ -251,7 +251,9 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     finalityAlarm.note({ head: state.head, finalizedHeight });
     const completed = await confirmDeep(final.state, 'completing', signal);
     const confirmed = await confirmDeep(final.state, 'others', signal);
-    const more = completed || confirmed || committed.more;
+    // What was found just now may be deep enough, and how far the chain is final was not asked for because of that.
+    const unasked = recorded.length > 0 && span.finalizedHeight === null && (await finality.isAwaited(state));
+    const more = completed || confirmed || committed.more || unasked;
     const behind = state.head.height > state.cursor.height;
     const moved = !sameBlock(before.cursor, state.cursor);
     const pace = behind || more ? { nextAt: clock(), idle: false } : await paceOf();

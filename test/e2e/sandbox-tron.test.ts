@@ -4,15 +4,17 @@ import { type AddressKey, writeAddress } from '../../src/core/address.ts';
 import { startSimulatedTron } from '../../src/demo/tron/chain.ts';
 import { evmKey } from '../support/addresses.ts';
 import { createAdminApi, createApi, type PaymentBody } from '../support/api.ts';
-import { adminToken, createDaemonHome } from '../support/daemon.ts';
+import { adminToken, createDaemonHome, type DaemonHome } from '../support/daemon.ts';
 import { openPayerPages } from '../support/payer-page.ts';
 
 /* The wallet of a sandbox on the simulated TRON of the demo, which the real daemon reads. */
 
 async function openShop() {
-  const tron = await startSimulatedTron({ blockSeconds: 0.3 });
+  let home: DaemonHome | null = null;
+  const clock = () => Date.now() + (home?.clockOffsetMs() ?? 0);
+  const tron = await startSimulatedTron({ blockSeconds: 0.3, clock });
   onTestFinished(() => tron.stop());
-  const home = createDaemonHome({
+  home = createDaemonHome({
     publicUrl: 'https://pay.example.com',
     sandbox: true,
     listen: { host: '127.0.0.1', port: 0 },
@@ -43,6 +45,7 @@ async function openShop() {
   const pages = openPayerPages({ home });
   return {
     pages,
+    passTime: home.advanceClock,
     create: async () => {
       const made = await api.create({ amount_usd_cents: 5000, network: 'tron', currency: 'usdt' });
       expect(made.status, made.text).toBe(201);
@@ -57,8 +60,8 @@ async function openShop() {
   };
 }
 
-test('pays in full and in parts, too much, twice, in another token, and takes it off the chain again', async () => {
-  const { pages, create, press } = await openShop();
+test('pays in full and in parts, too much, twice, in another token, late, and takes it off the chain again', async () => {
+  const { pages, create, press, passTime } = await openShop();
   const [parts, more, twice, token, reorged] = [
     await create(),
     await create(),
@@ -85,4 +88,10 @@ test('pays in full and in parts, too much, twice, in another token, and takes it
   await pages.untilState(parts, 'paid', ({ received }) => received === '50.000000 USDT');
   await pages.untilState(more, 'overpaid', ({ received }) => received === '55.000000 USDT');
   await pages.untilState(twice, 'overpaid', ({ received }) => received === '100.000000 USDT');
+
+  const late = await create();
+  await passTime(1801);
+  await pages.untilState(late, 'expired');
+  await press(late, 'exact');
+  await pages.untilState(late, 'late', ({ received }) => received === '50.000000 USDT');
 });

@@ -485,6 +485,29 @@ describeDecisions('a deposit is confirmed', (openTestDb) => {
     expect(await world.deposits(payment)).toMatchObject([{ status: 'confirmed', reportedBy: 'node-0' }]);
   });
 
+  test('in the turn after it was found, with no wait, where nothing but finality was to be asked for', async () => {
+    const chain = { finality: 'finalized', requiredConfirmations: 1 } as const;
+    const world = await openWorld(await openTestDb(), { chain, scripted: { finalityLag: 0 } });
+    const { poll } = world.chain.source;
+    // As a node where that is a question of its own.
+    world.chain.source.poll = async (request) => {
+      const outcome = await poll(request);
+      if (outcome.kind !== 'span' || request.finality !== false) return outcome;
+      return { kind: 'span', span: { ...outcome.span, finalizedHeight: null } };
+    };
+    await world.read();
+    const payment = await world.create();
+    await world.step();
+    world.pay(payment);
+    world.mine(1);
+    let nextAt = 0;
+    while ((await world.deposits(payment)).length === 0) ({ nextAt } = await world.step());
+    expect(await world.status(payment)).toMatchObject({ status: 'pending' });
+    expect(nextAt).toBe(world.clock());
+    await world.step();
+    expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
+  });
+
   test('before dust that came earlier, when it completes its payment', async () => {
     const world = await openWorld(await openTestDb());
     await world.read();

@@ -31,7 +31,14 @@ const genesisMs = 1_529_891_469_000;
  * - `POST /simulated/reorg` `{"height": 1}` takes that block and those after it off, with what is in them, and makes one more
  *   in their place
  */
-export async function startSimulatedTron({ blockSeconds }: { blockSeconds: number }): Promise<DemoChain> {
+export async function startSimulatedTron({
+  blockSeconds,
+  clock = Date.now,
+}: {
+  blockSeconds: number;
+  /** Unix ms; for tests, whose time is their own. */
+  clock?: () => number;
+}): Promise<DemoChain> {
   const branch: SimulatedBlock[] = [];
   let waiting: SimulatedTx[] = [];
   let sent = 0;
@@ -53,7 +60,7 @@ export async function startSimulatedTron({ blockSeconds }: { blockSeconds: numbe
   }
 
   function mine(): void {
-    append(waiting, Date.now());
+    append(waiting, clock());
     waiting = [];
   }
 
@@ -71,7 +78,7 @@ export async function startSimulatedTron({ blockSeconds }: { blockSeconds: numbe
     if (!Number.isInteger(height) || Number(height) <= solidHeight())
       return answerWith({ Error: 'the block is solid' });
     const blocks = branch.splice(Number(height)).length;
-    for (let i = 0; i <= blocks; i++) append([], Date.now());
+    for (let i = 0; i <= blocks; i++) append([], clock());
     return answerWith({});
   }
 
@@ -89,7 +96,7 @@ export async function startSimulatedTron({ blockSeconds }: { blockSeconds: numbe
   }
 
   append([], genesisMs);
-  const since = Date.now() - firstBlocks * slotMs;
+  const since = clock() - firstBlocks * slotMs;
   for (let n = 1; n <= firstBlocks; n++) append([], since + n * slotMs);
   const node = await serveWalletApi(0, async (call, verb) => answer(call, verb));
   const timer = setInterval(mine, blockSeconds * 1000);

@@ -160,7 +160,7 @@ function hashedOf({ raw_data_hex, signature, ret }: PrintedTransaction): HashedT
   return {
     rawHex: raw_data_hex,
     signatures: signature as string[],
-    outcomes: [BigInt(number)],
+    outcomes: [number],
   };
 }
 

@@ -39,6 +39,9 @@ const patience = 5;
 /** Where there is nothing to read a second time, that is looked at again after so long, ms. */
 const nothingMs = 2_000;
 
+/** While reading is behind, the second reading leaves the nodes to it, but for one every so often, ms: it may be so for long. */
+const postponedMs = 10 * 60_000;
+
 /** Rechecks between two joinings of old scans. */
 const joinEvery = 64;
 
@@ -65,7 +68,7 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     const mark = await readRecheckMark(db, network);
     if (state === null || mark === null || state.stoppedReason !== null) return nothing(mark);
     const upTo = Math.min(settledHeight(state, chain), state.cursor.height);
-    if (mark.position.height >= upTo) return nothing(mark);
+    if (mark.position.height >= upTo || isPostponed(state, mark)) return nothing(mark);
     const { position, forks } = mark;
     if (passedAt !== `${forks} ${position.hash}`) passedOver.clear();
     passedAt = `${forks} ${position.hash}`;
@@ -98,6 +101,12 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     }
     const more = reading.span.to.height < upTo;
     return more ? { kind: 'rechecked', nextAt: clock() + chain.pollSeconds * 1000 } : later('rechecked');
+  }
+
+  function isPostponed({ head, cursor }: ChainState, { recheckedAt }: RecheckMark): boolean {
+    const agoMs = clock() - recheckedAt;
+    const isBehind = head.height - cursor.height > chain.requiredConfirmations;
+    return isBehind && agoMs >= 0 && agoMs < postponedMs;
   }
 
   /**

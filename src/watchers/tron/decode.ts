@@ -13,13 +13,29 @@ import { blockIdOf, type HashedTransaction, txTrieRootOf } from './hashes.ts';
 /** A header whose id is the hash of what it says. */
 export type Header = BlockRef & { parentHash: BlockHash; timeMs: number; txTrieRoot: string };
 
-/** A header and the transactions under it, unread but for their ids. */
-export type Block = Header & { transactions: readonly RawTransaction[] };
+/*
+ * Of a block as much is kept as may pay somebody: what was parsed for it is some hundred times as large, and goes at once.
+ */
+
+/** A header and the transactions under it. */
+export type Block = Header & { transactions: readonly Transaction[] };
 
 export type RawTransaction = Record<string, unknown> & { txID: TxHash };
 
+export type Transaction = {
+  txID: TxHash;
+  /** What its owner signed. Unread. */
+  rawHex: unknown;
+  contract: Contract | null;
+};
+
 /** What ran, and whether it succeeded, as a block's body tells it. */
-export type Contract = { type: string; value: Record<string, unknown>; succeeded: boolean };
+export type Contract = {
+  type: string;
+  succeeded: boolean;
+  /** What a `TransferContract` moves. */
+  transfer: { recipient: AddressKey | null; amount: bigint | null } | null;
+};
 
 /** What a transaction did. */
 export type Info = {
@@ -29,19 +45,40 @@ export type Info = {
   /** Null where the info tells none, as for everything but contract calls. */
   receiptResult: string | null;
   failed: boolean;
-  /** Unread. */
-  logs: readonly unknown[];
+  logs: readonly Log[];
   /** Unread; null where the info has none, as from a node that does not store them. */
   internals: readonly unknown[] | null;
 };
 
-const wordPattern = /^[0-9a-f]{64}$/;
+export type Log = {
+  /** The contract, as logs have it: without any prefix. */
+  address: unknown;
+  /** To whom, where it is a TRC-20 `Transfer`. */
+  recipient: AddressKey | null;
+  /** Unread. */
+  data: unknown;
+};
+
+/** `Transfer(address indexed from, address indexed to, uint256 value)`. */
+const transferTopic = 'ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef';
+
+/** An address fills the lower 20 bytes of a word; a token that puts more there does not mean an address. */
+const emptyHalf = '0'.repeat(24);
+
 const notHex = /[^0-9a-f]/;
 const addressPattern = /^41[0-9a-f]{40}$/;
 
-/** 32 bytes as 64 hex digits. */
+/** Of each character up to 127: 0 for a hex digit. */
+const strange = Uint8Array.from({ length: 128 }, (_, code) =>
+  Number(!'0123456789abcdef'.includes(String.fromCharCode(code))),
+);
+
+/** 32 bytes as 64 hex digits. By hand, as this runs twice for each transaction of a chain: a pattern takes three times as long. */
 export function isWord(value: unknown): value is string {
-  return typeof value === 'string' && wordPattern.test(value);
+  if (typeof value !== 'string' || value.length !== 64) return false;
+  let found = 0;
+  for (let at = 0; at < 64; at++) found |= strange[value.charCodeAt(at)] ?? 1;
+  return found === 0;
 }
 
 /** The key of an address as the wallet API prints it: `41` and 40 hex digits. */
@@ -95,7 +132,11 @@ export function readBlock(value: unknown): Block | null {
   // Of one that is of a form not known yet the hash is not known either: its id must be that of the info at its place.
   const known = hashed.filter((one) => one !== null);
   if (known.length === hashed.length && txTrieRootOf(known) !== header.txTrieRoot) return null;
-  return { ...header, transactions: read };
+  return { ...header, transactions: read.map(readTransaction) };
+}
+
+export function readTransaction(raw: RawTransaction): Transaction {
+  return { txID: raw.txID, rawHex: raw.raw_data_hex, contract: readContract(raw) };
 }
 
 function hasId(value: unknown): value is RawTransaction {
@@ -132,11 +173,12 @@ function readHashed({ raw_data_hex, signature = [], ret = [] }: RawTransaction):
 }
 
 /** Whatever else stands beside it may be what a server before the node has added: nobody knows what was hashed then. */
-function readOutcome(value: unknown): bigint | null {
+function readOutcome(value: unknown): number | null {
   if (!isRecord(value)) return null;
-  const { contractRet = 'DEFAULT', ...more } = value;
-  const number = contractResults.indexOf(contractRet as string);
-  return number < 0 || Object.keys(more).length > 0 ? null : BigInt(number);
+  const { contractRet } = value;
+  const known = contractRet === undefined ? 0 : 1;
+  const number = contractResults.indexOf((contractRet ?? 'DEFAULT') as string);
+  return number < 0 || Object.keys(value).length > known ? null : number;
 }
 
 /** The contract of a transaction, of which it has exactly one. */
@@ -147,7 +189,14 @@ export function readContract({ raw_data, ret }: RawTransaction): Contract | null
   if (!isRecord(only) || typeof only.type !== 'string' || !isRecord(value) || second !== undefined)
     return null;
   const [first] = Array.isArray(ret) ? (ret as unknown[]) : [];
-  return { type: only.type, value, succeeded: isRecord(first) && first.contractRet === 'SUCCESS' };
+  const isTransfer = only.type === 'TransferContract';
+  return {
+    type: only.type,
+    succeeded: isRecord(first) && first.contractRet === 'SUCCESS',
+    transfer: isTransfer
+      ? { recipient: readAddress(value.to_address), amount: readInt64(value.amount ?? 0) }
+      : null,
+  };
 }
 
 export function readInfo(value: unknown): Info | null {
@@ -166,13 +215,27 @@ export function readInfo(value: unknown): Info | null {
     receiptResult,
     // Whatever else may stand there one day is no success either.
     failed: value.result !== undefined && value.result !== 'SUCESS' && value.result !== 'SUCCESS',
-    logs: log as unknown[],
+    logs: (log as unknown[]).map(readLog),
     internals: internals as unknown[] | null,
   };
 }
 
+function readLog(value: unknown): Log {
+  if (!isRecord(value)) return { address: null, recipient: null, data: null };
+  const { address, topics, data } = value;
+  return { address, recipient: Array.isArray(topics) ? readRecipient(topics as unknown[]) : null, data };
+}
+
+/** Of a TRC-20 `Transfer`: topic 0, and exactly three topics. */
+function readRecipient(topics: readonly unknown[]): AddressKey | null {
+  const word = topics[2];
+  if (topics.length !== 3 || topics[0] !== transferTopic || !isWord(word)) return null;
+  return word.startsWith(emptyHalf) ? (word.slice(emptyHalf.length) as AddressKey) : null;
+}
+
 /** A height or a time in ms; 0 is not printed. */
 function readCount(value: unknown = 0): number | null {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value : null;
   const read = readInt64(value);
   return read !== null && read >= 0n && read <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(read) : null;
 }

@@ -4,7 +4,7 @@ import type { Currency } from '../../core/assets.ts';
 import { type BlockRef, noTransaction, type Transfer, type TxHash } from '../../core/chain.ts';
 import { behind, contradiction } from '../../nodes/fault.ts';
 import type { Inclusion, InclusionQuery, NodeHead, TxLocation } from '../source.ts';
-import { readContract, readInfo } from './decode.ts';
+import { readInfo } from './decode.ts';
 import type { TronNode } from './node.ts';
 import { readHeaderAt, readProven } from './read.ts';
 import { isCall, transfersOf } from './transfers.ts';
@@ -76,8 +76,7 @@ function judge(
   const transfer = found.get(placeOf(query));
   if (transfer !== undefined) return { kind: 'included', block: ref, amount: transfer.amount, head };
   const at = block.transactions.findIndex(({ txID }) => txID === txHash);
-  const transaction = block.transactions[at];
-  const contract = transaction === undefined ? null : readContract(transaction);
+  const contract = block.transactions[at]?.contract ?? null;
   // What contracts pay is kept only by nodes that are told to.
   const silent = query.token === 'native' && infos[at]?.internals === null;
   if (silent && contract?.succeeded === true && isCall(contract))

@@ -1,6 +1,7 @@
 import type { BlockHash } from '../../core/chain.ts';
+import { createRangeControl, type RangeControl } from '../../nodes/log-range.ts';
 import { createWalletApi, type WalletApi, type WalletApiOptions } from '../../nodes/wallet-api.ts';
-import { type Ahead, createAhead } from './ahead.ts';
+import { createPrefetch, type Prefetch } from './prefetch.ts';
 import { createSlots, type Slots } from './slots.ts';
 
 /** One node and what is known of it. */
@@ -8,10 +9,9 @@ export type TronNode = {
   /** Its host name, which may be logged. */
   host: string;
   api: WalletApi;
-  /** Most blocks asked for at once. */
-  width: number;
-  /** Blocks that were asked for before they were wanted. */
-  ahead: Ahead;
+  /** How many blocks are asked for at once. */
+  range: RangeControl;
+  prefetch: Prefetch;
   slots: Slots;
   /** The last block that it was seen to have, and when (Unix ms). */
   shown: { hash: BlockHash; at: number } | null;
@@ -24,19 +24,19 @@ export type TronNode = {
 };
 
 /** `getblockbylimitnext` gives up to a hundred; ten of full size are some four megabytes. */
-export const mostBlocks = 10;
+const mostBlocks = 10;
 
 export function createTronNode(options: WalletApiOptions): TronNode {
   const api = createWalletApi(options);
   const node: TronNode = {
     host: new URL(options.endpoint.url).host,
     api,
-    width: mostBlocks,
-    ahead: createAhead(),
+    range: createRangeControl(mostBlocks),
+    prefetch: createPrefetch(),
     slots: createSlots(),
     shown: null,
     solid: null,
-    forgetAhead: () => node.ahead.forget(),
+    forgetAhead: () => node.prefetch.forget(),
     latencyMs: api.latencyMs,
     limits: () => null,
     close: api.close,

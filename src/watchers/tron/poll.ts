@@ -7,7 +7,7 @@ import type { Capability } from '../../core/node.ts';
 import type { Seen } from '../../nodes/failover.ts';
 import { behind, contradiction } from '../../nodes/fault.ts';
 import type { PollOutcome, PollRequest, Span } from '../source.ts';
-import { type Header, readContract } from './decode.ts';
+import type { Header } from './decode.ts';
 import type { TronNode } from './node.ts';
 import { readHeaderAt, readLatest, readProvenFrom, readSolid, refOf } from './read.ts';
 import { isCall, type Search, transfersOf } from './transfers.ts';
@@ -28,12 +28,19 @@ export function needsOf(request: ReadRequest, { chain }: ReadContext): Capabilit
   return finality && chain.finality === 'finalized' ? ['logs', 'finalized'] : ['logs'];
 }
 
+/** What a catch-up reads, and writes down, in one go: what is written each time besides costs as much for one block as for many. */
+const rangesAtOnce = 2;
+
 /** Who has shown the cursor itself so lately, ms, and has nothing above it, still stands there. */
 const shownLatelyMs = 10_000;
 
+/** A chain that makes a block every three seconds has none above one that is not older than that, ms, or a few. */
+const newsMs = 10_000;
+
 /**
- * Reads on from the cursor, block by block: a body and its infos each, as many blocks as are known to exist, or the next
- * one. Every block names its parent, so that what is read stands on the cursor or the cursor does not stand.
+ * Reads on from the cursor, block by block: a body and its infos each, as many blocks as are known to exist. At the head, where
+ * nobody knows, the same request asks for all that may be there, and a short answer ends with the node's latest block. Every
+ * block names its parent, so that what is read stands on the cursor or the cursor does not stand.
  *
  * @throws NodeError when the node gave no answer that proves itself.
  */
@@ -45,13 +52,12 @@ export async function readSpan(
 ): Promise<PollOutcome> {
   const { cursor, head, below, signal, upTo = Number.POSITIVE_INFINITY } = request;
   const known = below?.upTo ?? head.height;
-  // The next block is asked for though nobody has shown it: where it is there, that costs no request of its own.
-  const wanted = below?.upTo ?? Math.min(upTo, Math.max(known, cursor.height + 1));
-  const count = Math.min(wanted - cursor.height, node.width);
-  const asksAhead = known <= cursor.height && request.showHead !== true;
-  if (asksAhead && node.slots.isTooEarly(cursor.hash, context.clock()))
+  const atHead = below === undefined && known <= cursor.height;
+  const wanted = Math.min(upTo, atHead ? Number.POSITIVE_INFINITY : known);
+  const count = Math.min(wanted - cursor.height, node.range.width() * (atHead ? 1 : rangesAtOnce));
+  if (atHead && node.slots.isTooEarly(cursor.hash, context.clock()))
     return nothingNew(node, request, context, cursor, seen);
-  const proven = count > 0 ? await readOrTake(node, request, count) : [];
+  const proven = count > 0 ? await readOrTake(node, request, { count, atHead }) : [];
   const [first] = proven;
   if (first === undefined) return standing(node, request, context, seen);
   if (first.block.parentHash !== cursor.hash) {
@@ -68,7 +74,8 @@ export async function readSpan(
   if (below === undefined && last.height > known) node.slots.note(last, context.clock());
   if (below !== undefined) await requireAnchor(node, below.anchor, last, signal);
   else if (last.height < Math.min(known, upTo)) askAhead(node, request, last);
-  const latest = await latestAfter(node, request, last, seen);
+  const isLatest = atHead && isShort(node, { count, given: proven.length }) && isNews(last, request, context);
+  const latest = await latestAfter(node, request, { last, isLatest }, seen);
   const transfers = proven.flatMap((one) => transfersOf(one, searchOf(request, context)));
   return {
     kind: 'span',
@@ -85,18 +92,32 @@ export async function readSpan(
   };
 }
 
-function readOrTake(node: TronNode, request: ReadRequest, count: number): Promise<ProvenBlock[]> {
-  const { cursor, below, signal } = request;
-  const ahead = below === undefined ? node.ahead.take(cursor.height + 1) : null;
-  return ahead ?? readProvenFrom(node, cursor.height + 1, count, signal);
+function readOrTake(
+  node: TronNode,
+  { cursor, below, signal }: ReadRequest,
+  { count, atHead }: { count: number; atHead: boolean },
+): Promise<ProvenBlock[]> {
+  const taken = below !== undefined || atHead ? null : node.prefetch.take(cursor.height + 1);
+  return taken ?? readProvenFrom(node, cursor.height + 1, count, signal);
+}
+
+/** Whether a node has no more blocks than it gave. Of one that gives single blocks alone nobody can say, but for their time. */
+function isShort(node: TronNode, { count, given }: { count: number; given: number }): boolean {
+  const width = node.range.width();
+  return width === 1 || given < Math.min(count, width);
+}
+
+/** Whether a block may be the latest by its time. Where the head is due, another one is asked for that instead. */
+function isNews({ timeMs }: Header, { showHead }: ReadRequest, { clock }: ReadContext): boolean {
+  return showHead !== true || clock() - timeMs < newsMs;
 }
 
 /** While these blocks are written down the next ones are on their way: only in a catch-up, and not up to the head, which moves. */
 function askAhead(node: TronNode, { head, upTo = head.height, signal }: ReadRequest, last: Header): void {
   const from = last.height + 1;
-  const count = Math.min(node.width, Math.min(head.height, upTo) - last.height);
+  const count = Math.min(node.range.width() * rangesAtOnce, Math.min(head.height, upTo) - last.height);
   if (from + count > head.height) return;
-  node.ahead.ask(from, (stop) => readProvenFrom(node, from, count, AbortSignal.any([signal, stop])));
+  node.prefetch.ask(from, (stop) => readProvenFrom(node, from, count, AbortSignal.any([signal, stop])));
 }
 
 /** The node has nothing above the cursor: that tells nothing new, or that it is behind, or that the cursor fell. */
@@ -111,7 +132,7 @@ async function standing(
   const { shown } = node;
   const lately = shown !== null && shown.hash === cursor.hash && context.clock() - shown.at < shownLatelyMs;
   const asked = request.upTo !== undefined && request.upTo <= cursor.height;
-  if (lately && !asked && request.showHead !== true && head.height <= cursor.height)
+  if (lately && !asked && head.height <= cursor.height)
     return nothingNew(node, request, context, cursor, seen);
   const latest = await readLatest(node, 'wallet', signal);
   seen({ head: latest.height });
@@ -121,6 +142,9 @@ async function standing(
     latest.height === cursor.height ? latest : await readHeaderAt(node, 'wallet', cursor.height, signal);
   if (at === null) throw behind(`it has no block ${cursor.height}, which was read before`);
   if (at.hash !== cursor.hash) return { kind: 'reorg' };
+  // What came a moment after it was asked for is asked for again, knowing that it is there: if not even then, it never may be.
+  if (!asked && head.height > cursor.height)
+    throw behind(`it does not show block ${cursor.height + 1}, though its latest is ${latest.height}`);
   node.shown = { hash: cursor.hash, at: context.clock() };
   return nothingNew(node, request, context, refOf(latest), seen);
 }
@@ -145,21 +169,15 @@ async function nothingNew(
   return { kind: 'span', span };
 }
 
-/** The node's own head, where that is wanted or cannot be far; else what is known of it. */
+/** The node's own head, where the blocks tell it, or it is wanted, or cannot be far; else what is known of it. */
 async function latestAfter(
   node: TronNode,
   { head, below, showHead, signal }: ReadRequest,
-  last: Header,
+  { last, isLatest }: { last: Header; isLatest: boolean },
   seen: Seen,
 ): Promise<BlockRef> {
-  if (below !== undefined) return head;
-  const atKnownHead = last.height === head.height;
-  if (showHead !== true && !atKnownHead) {
-    if (last.height < head.height) return head;
-    seen({ head: last.height });
-    return refOf(last);
-  }
-  const latest = await readLatest(node, 'wallet', signal);
+  if (below !== undefined || (last.height < head.height && showHead !== true)) return head;
+  const latest = isLatest ? last : await readLatest(node, 'wallet', signal);
   seen({ head: latest.height });
   // Another machine behind the same name may be a little behind: the block that was read is there all the same.
   const highest = latest.height < last.height ? last : latest;
@@ -232,10 +250,9 @@ function searchOf({ watch, native }: ReadRequest, { chain, currencies }: ReadCon
 /** Calls of which this node stores no internal transactions, or which made none: nobody can say which. */
 function withoutInternals(proven: readonly ProvenBlock[]): TxHash[] {
   return proven.flatMap(({ block, infos }) =>
-    block.transactions.flatMap((transaction, i) => {
-      const contract = readContract(transaction);
+    block.transactions.flatMap(({ txID, contract }, i) => {
       const silent = infos[i]?.internals === null && contract !== null && isCall(contract);
-      return silent ? [transaction.txID] : [];
+      return silent ? [txID] : [];
     }),
   );
 }

@@ -4,7 +4,7 @@ import { isRecord } from '../../nodes/json-rpc.ts';
 import type { View } from '../../nodes/wallet-api.ts';
 import type { NodeHead } from '../source.ts';
 import { type Block, type Header, readHeader } from './decode.ts';
-import { mostBlocks, type TronNode } from './node.ts';
+import type { TronNode } from './node.ts';
 import { isNothing, judgeBlock, judgeHeader, judgeInfos, type ProvenBlock } from './validate.ts';
 
 /*
@@ -46,21 +46,55 @@ export async function readProven(
   return block === null ? null : { block, infos: await readInfos(node, view, block, signal) };
 }
 
-/** Blocks from a height on, as many of `count` as the node has and gives at once, each the child of the one before. */
+/**
+ * Blocks from a height on, as many of `count` as the node has and gives, each the child of the one before: all of them are asked
+ * for at once, in ranges that the node serves, and their infos as they come.
+ */
 export async function readProvenFrom(
   node: TronNode,
   from: number,
   count: number,
   signal: AbortSignal,
 ): Promise<ProvenBlock[]> {
-  const blocks = await readBlocks(node, from, count, signal);
-  const proven: ProvenBlock[] = [];
-  for (let at = 0; at < blocks.length; at += infosAtOnce) {
-    const some = blocks.slice(at, at + infosAtOnce);
-    const infos = await Promise.all(some.map((block) => readInfos(node, 'wallet', block, signal)));
-    proven.push(...some.map((block, i) => ({ block, infos: infos[i] ?? [] })));
+  const stop = new AbortController();
+  const whileWanted = AbortSignal.any([signal, stop.signal]);
+  const readInfosOf = fewAtOnce(infosAtOnce, (block: Block) => readInfos(node, 'wallet', block, whileWanted));
+  const prove = async (block: Block) => ({ block, infos: await readInfosOf(block) });
+  const width = node.range.width();
+  const starts = Array.from({ length: Math.ceil(count / width) }, (_, i) => from + i * width);
+  const parts = starts.map(async (start) => {
+    const wanted = Math.min(width, from + count - start);
+    const blocks = await readBlocks(node, start, wanted, whileWanted);
+    return { isShort: blocks.length < wanted, proven: await Promise.all(blocks.map(prove)) };
+  });
+  try {
+    const proven: ProvenBlock[] = [];
+    for (const part of await Promise.all(parts)) {
+      proven.push(...part.proven);
+      if (part.isShort) break;
+    }
+    return proven;
+  } catch (error) {
+    stop.abort(error);
+    throw error;
   }
-  return proven;
+}
+
+/** Work of which only so much goes on at the same time, in the order in which it comes. */
+function fewAtOnce<A, T>(most: number, work: (of: A) => Promise<T>): (of: A) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (of) => {
+    if (running >= most) await new Promise<void>((go) => waiting.push(go));
+    else running += 1;
+    try {
+      return await work(of);
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
 }
 
 async function readBlocks(
@@ -69,34 +103,44 @@ async function readBlocks(
   count: number,
   signal: AbortSignal,
 ): Promise<Block[]> {
-  if (count === 1) {
-    const block = judgeBlock(await node.api.call('wallet', 'getblockbynum', { num: from }, signal), from);
-    return block === null ? [] : [block];
-  }
+  return count === 1 ? readBlock(node, from, signal) : readRange(node, from, count, signal);
+}
+
+async function readBlock(node: TronNode, height: number, signal: AbortSignal): Promise<Block[]> {
+  const block = judgeBlock(await node.api.call('wallet', 'getblockbynum', { num: height }, signal), height);
+  if (block === null) return [];
+  node.range.served(1, 0);
+  return [block];
+}
+
+async function readRange(node: TronNode, from: number, count: number, signal: AbortSignal): Promise<Block[]> {
   let answer: unknown;
   try {
     const range = { startNum: from, endNum: from + count };
     answer = await node.api.call('wallet', 'getblockbylimitnext', range, signal);
   } catch (error) {
-    const tooMuch =
-      error instanceof NodeError && (error.fault.kind === 'too-much' || isLate(error)) && count > 1;
-    if (!tooMuch) throw error;
-    node.width = Math.max(1, Math.floor(count / 2));
-    return readBlocks(node, from, node.width, signal);
+    if (!(error instanceof NodeError) || !isOfRange(error) || !node.range.refused(count, error.fault))
+      throw error;
+    // Who took too long gets a shorter question the next time: whether that helps nobody knows.
+    if (error.fault.kind === 'unavailable') throw error;
+    return readBlocks(node, from, Math.min(node.range.width(), count), signal);
   }
-  node.width = Math.min(mostBlocks, Math.max(node.width, count + 1));
   if (isNothing(answer)) return [];
   if (!isRecord(answer) || !Array.isArray(answer.block) || answer.block.length > count)
     throw contradiction(`its blocks from ${from} on are malformed`);
-  return (answer.block as unknown[]).map((value, i) => {
+  const blocks = (answer.block as unknown[]).map((value, i) => {
     const block = judgeBlock(value, from + i);
     if (block === null) throw contradiction(`its blocks from ${from} on are malformed`);
     return block;
   });
+  node.range.served(blocks.length, 0);
+  return blocks;
 }
 
-function isLate({ fault }: NodeError): boolean {
-  return fault.kind === 'unavailable' && fault.late === true;
+/** Whether fewer blocks may be served: it was too much for an answer, or for the time there is, or it serves single ones alone. */
+function isOfRange({ fault }: NodeError): boolean {
+  if (fault.kind === 'unavailable') return fault.late === true;
+  return fault.kind === 'too-much' || fault.kind === 'unsupported';
 }
 
 /** A block without transactions, which its header proves, has no infos either. */

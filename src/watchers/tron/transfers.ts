@@ -11,9 +11,9 @@ import {
   type Info,
   isHex,
   isWord,
-  type RawTransaction,
+  type Log,
   readAddress,
-  readContract,
+  type Transaction,
 } from './decode.ts';
 import { txIdOf } from './hashes.ts';
 import { onlyBytes, onlyVarint, readFields } from './protobuf.ts';
@@ -31,11 +31,6 @@ export type Search = {
 };
 
 type Match = Pick<Transfer, 'txHash' | 'token' | 'currency' | 'recipient' | 'amount' | 'logIndex'>;
-
-/** `Transfer(address indexed from, address indexed to, uint256 value)`. */
-export const transferTopic = 'ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef';
-
-const emptyHalf = '0'.repeat(24);
 
 /** Types of contracts that run code: for these a receipt must say that it went well. */
 const callTypes = new Set(['TriggerSmartContract', 'CreateSmartContract']);
@@ -55,12 +50,13 @@ export function transfersOf({ block, infos }: ProvenBlock, search: Search): Tran
   let logs = 0;
   for (const [i, transaction] of block.transactions.entries()) {
     const info = infos[i];
-    const contract = readContract(transaction);
+    const { contract } = transaction;
     if (info === undefined || contract === null || !succeeded(contract, info)) continue;
-    const found = matchesOf(transaction, contract, info, search, logs);
+    const before = matches.length;
+    if (contract.transfer !== null) matchTransfer(transaction, contract.transfer, search, matches);
+    else if (isCall(contract)) matchCall(info, search, logs, matches);
     logs += info.logs.length;
-    if (found.length > 0) requireSigned(transaction);
-    matches.push(...found);
+    if (matches.length > before) requireSigned(transaction);
   }
   const { height, hash, time } = block;
   return withOrdinals(matches).map((match) => ({
@@ -76,38 +72,31 @@ function succeeded(contract: Contract, { receiptResult, failed }: Info): boolean
   return isCall(contract) ? receiptResult === 'SUCCESS' : (receiptResult ?? 'SUCCESS') === 'SUCCESS';
 }
 
-function matchesOf(
-  transaction: RawTransaction,
-  contract: Contract,
-  info: Info,
-  search: Search,
-  firstLog: number,
-): Match[] {
-  const { txID: txHash } = transaction;
-  if (contract.type === 'TransferContract')
-    return search.native ? matchTransfer(transaction, contract, search) : [];
-  if (!isCall(contract)) return [];
-  const found = info.logs.flatMap((log, i) => matchLog(log, txHash, search, firstLog + i));
-  return search.native && search.internal ? [...found, ...matchInternals(info, search)] : found;
+/** A plain transfer of TRX, as its owner signed it. */
+function matchTransfer(
+  { txID, rawHex }: Transaction,
+  { recipient, amount }: NonNullable<Contract['transfer']>,
+  { watched, native }: Search,
+  matches: Match[],
+): void {
+  if (!native || recipient === null || !watched(recipient)) return;
+  const signed = signedTransfer(rawHex);
+  if (signed?.recipient !== recipient || signed.amount !== amount)
+    throw contradiction(`transaction ${txID} is not what its owner signed`);
+  if (amount !== null && amount > 0n) matches.push(coin(txID, recipient, amount));
 }
 
-/** A plain transfer of TRX, as its owner signed it. */
-function matchTransfer(transaction: RawTransaction, { value }: Contract, { watched }: Search): Match[] {
-  const recipient = readAddress(value.to_address);
-  if (recipient === null || !watched(recipient)) return [];
-  const amount = readInt64(value.amount ?? 0);
-  const signed = signedTransfer(transaction);
-  if (signed?.recipient !== recipient || signed.amount !== amount)
-    throw contradiction(`transaction ${transaction.txID} is not what its owner signed`);
-  if (amount === null || amount <= 0n) return [];
-  return [coin(transaction.txID, recipient, amount)];
+function matchCall(info: Info, search: Search, firstLog: number, matches: Match[]): void {
+  for (const [i, log] of info.logs.entries()) {
+    const match = matchLog(log, info.txHash, search, firstLog + i);
+    if (match !== null) matches.push(match);
+  }
+  if (search.native && search.internal) matches.push(...matchInternals(info, search));
 }
 
 /** `raw_data`: contract (11) { type (1) 1, parameter (2) { value (2): TransferContract { to (2), amount (3) } } }. */
-function signedTransfer({
-  raw_data_hex,
-}: RawTransaction): { recipient: AddressKey | null; amount: bigint | null } | null {
-  const raw = isHex(raw_data_hex) ? readFields(Buffer.from(raw_data_hex, 'hex')) : null;
+function signedTransfer(rawHex: unknown): { recipient: AddressKey | null; amount: bigint | null } | null {
+  const raw = isHex(rawHex) ? readFields(Buffer.from(rawHex, 'hex')) : null;
   const contract = within(raw, 11);
   if (contract === null || onlyVarint(contract, 1) !== 1n) return null;
   const transfer = within(within(contract, 2), 2);
@@ -121,25 +110,18 @@ function within(fields: ReturnType<typeof readFields>, number: number): ReturnTy
   return bytes === null ? null : readFields(bytes);
 }
 
-/** A TRC-20 `Transfer`: topic 0, exactly three topics, 32 bytes of data. Addresses in logs have no prefix at all. */
+/** A TRC-20 `Transfer` of 32 bytes of data. */
 function matchLog(
-  value: unknown,
+  { address, recipient, data }: Log,
   txHash: TxHash,
   { currencies, watched }: Search,
   logIndex: number,
-): Match[] {
-  if (!isRecord(value) || !Array.isArray(value.topics) || value.topics.length !== 3) return [];
-  const token = value.address as AddressKey;
-  const currency = currencies.get(token);
-  const [topic, , recipientWord] = value.topics as unknown[];
-  if (currency === undefined || topic !== transferTopic) return [];
-  // An address fills the lower 20 bytes; a token that puts more there does not mean an address.
-  if (typeof recipientWord !== 'string' || !recipientWord.startsWith(emptyHalf)) return [];
-  // Whatever else it may be, only keys are watched.
-  const recipient = recipientWord.slice(emptyHalf.length) as AddressKey;
-  if (!watched(recipient) || !isWord(value.data)) return [];
-  const amount = BigInt(`0x${value.data}`);
-  return amount === 0n ? [] : [{ txHash, token, currency, recipient, amount, logIndex }];
+): Match | null {
+  const token = address as AddressKey;
+  const currency = recipient === null ? undefined : currencies.get(token);
+  if (recipient === null || currency === undefined || !watched(recipient) || !isWord(data)) return null;
+  const amount = BigInt(`0x${data}`);
+  return amount === 0n ? null : { txHash, token, currency, recipient, amount, logIndex };
 }
 
 /** What a contract does when it pays: a call, a creation, or its end. Freezing and voting carry values too, and pay nobody. */
@@ -164,7 +146,7 @@ function coin(txHash: TxHash, recipient: AddressKey, amount: bigint): Match {
   return { txHash, token: 'native', currency: 'native', recipient, amount, logIndex: null };
 }
 
-function requireSigned({ txID, raw_data_hex }: RawTransaction): void {
-  if (!isHex(raw_data_hex) || txIdOf(raw_data_hex) !== txID)
+function requireSigned({ txID, rawHex }: Transaction): void {
+  if (!isHex(rawHex) || txIdOf(rawHex) !== txID)
     throw contradiction(`transaction ${txID} is not what its owner signed`);
 }

@@ -44,6 +44,18 @@ function rewritten(name: string, method: string, change: (body: never) => unknow
   };
 }
 
+/** The same of each block, however many are asked for. */
+function eachBlock(name: string, change: (block: Json) => unknown): TronIllness {
+  const all = (body: Json) => (Array.isArray(body.block) ? { block: body.block.map(change) } : body);
+  return {
+    name,
+    fault: (call, answer) => {
+      if (call.method === blocks) return rewrite(call, answer, change);
+      return call.method === ranges ? rewrite(call, answer, all) : answer;
+    },
+  };
+}
+
 function rewrite(_: Call, answer: Answer, change: (body: never) => unknown): Answer {
   if (answer.status !== 200) return answer;
   return { ...answer, text: print(change(parseLossless(answer.text) as never)) };
@@ -63,8 +75,11 @@ export const tronIllnesses: readonly TronIllness[] = [
   said('an exception', 200, '{"Error":"class java.lang.NullPointerException : null"}'),
   said('the words of a lite node', 200, 'this API is closed because this node is a lite fullnode', [
     blocks,
+    ranges,
     infos,
   ]),
+  said('single blocks alone', 404, '{"Error":"this API is unavailable due to config"}', [ranges]),
+  said('answers that are too large', 413, '', [ranges]),
   said('a web page', 200, '<html></html>'),
   said('502', 502, '<html></html>'),
   said('503 for infos', 503, '', [infos]),
@@ -79,8 +94,11 @@ export const tronIllnesses: readonly TronIllness[] = [
   rewritten('infos in another order', infos, (body: unknown) =>
     Array.isArray(body) ? body.toReversed() : body,
   ),
-  rewritten('blocks without their transactions', blocks, ({ transactions: _, ...block }: Json) => block),
-  rewritten('blocks of another hash', blocks, (block: Json) => ({ ...block, blockID: 'f0'.repeat(32) })),
+  eachBlock('blocks without their transactions', ({ transactions: _, ...block }: Json) => block),
+  eachBlock('blocks of another hash', (block: Json) => ({ ...block, blockID: 'f0'.repeat(32) })),
+  rewritten('fewer blocks than it has', ranges, (body: Json) =>
+    Array.isArray(body.block) ? { block: body.block.slice(0, 1) } : body,
+  ),
   {
     ...eachInfo('infos without logs', ({ log: _, ...info }) => info),
     lies: true,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Transfer } from '../../../src/core/chain.ts';
 import type { OnchainPayment } from '../../../src/core/payment.ts';
+import { readChain } from '../../../src/storage/chains/chains.ts';
 import { readCoverage, readRecheckMark } from '../../../src/storage/chains/recheck-marks.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
@@ -625,5 +626,30 @@ describeDecisions('a deposit that another node does not show', (openTestDb) => {
     expect(await world.recheck()).toBe('nothing');
     expect(await world.status(payment)).toMatchObject({ status: 'confirmed' });
     expect(world.findings).toEqual([]);
+  });
+});
+
+describeDecisions('While reading is behind the chain, a second reading', (openTestDb) => {
+  test('leaves the nodes to it, but for one every ten minutes', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 2, maxRange: 5 } });
+    await world.read();
+    world.mine(5);
+    await world.read();
+    await world.recheck();
+    const before = await recheckedTo(world);
+    world.mine(20);
+    await world.step();
+    await world.step();
+    expect((await readChain(world.db, world.network))?.cursor.height).toBeLessThan(
+      world.chain.head().height - 5,
+    );
+    expect(await world.recheck()).toBe('nothing');
+    expect(await recheckedTo(world)).toBe(before);
+    world.pass(600);
+    expect((await world.recheckStep()).kind).toBe('rechecked');
+    expect(await world.recheck()).toBe('nothing');
+    await world.read();
+    await world.recheck();
+    expect(await recheckedTo(world)).toBe(world.chain.head().height - 2);
   });
 });

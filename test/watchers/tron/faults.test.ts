@@ -192,12 +192,15 @@ describe('money, however it comes', () => {
   });
 });
 
-/** Changes what a node answers to a method, as JSON. */
+/** Changes what a node answers to a method, as JSON: of blocks each one, however many are asked for. */
 function rewrite(method: string, change: (body: never) => unknown): TronFault {
-  return (asked, answer) =>
-    asked.method === method && asked.view === 'wallet'
-      ? { ...answer, text: print(change(parseLossless(answer.text) as never)) }
-      : answer;
+  const all = (body: Json) => (Array.isArray(body.block) ? { block: body.block.map(change as never) } : body);
+  return (asked, answer) => {
+    const isRange = method === blocks && asked.method === ranges;
+    if (asked.view !== 'wallet' || (asked.method !== method && !isRange)) return answer;
+    const body = parseLossless(answer.text) as never;
+    return { ...answer, text: print(isRange ? all(body) : change(body)) };
+  };
 }
 
 function instead(
@@ -212,7 +215,8 @@ function instead(
 
 const blocks = 'getblockbynum';
 const infos = 'gettransactioninfobyblocknum';
-const reading = [blocks, infos, 'getblockbylimitnext'];
+const ranges = 'getblockbylimitnext';
+const reading = [blocks, infos, ranges];
 
 type Json = Record<string, unknown>;
 const eachInfo = (change: (info: Json) => Json) => rewrite(infos, (all: Json[]) => all.map(change));
@@ -275,13 +279,16 @@ describe('S3: an answer that does not prove itself moves no cursor, and another 
     bench.chain.send({ token: usdt, currency: 'usdt', recipient: alice, amount: 5n });
     bench.chain.send({ token: 'native', currency: 'native', recipient: alice, amount: 7n });
     const head = bench.chain.mine();
-    const request = pollOf({ cursor, head, watch, native: true });
-    const alone = tronSourceForTest(bench.chain, [first.url], { clock: bench.clock, timeoutMs: 300 });
     first.fault = fault;
-    expect(await alone.poll(request)).toMatchObject({ kind: 'failed' });
-    const { to, transfers } = spanOf(await bench.source.poll(request));
-    expect(to).toEqual(head);
-    expect(transfers.map(({ amount }) => amount)).toEqual([5n, 7n]);
+    // The block is known, or asked for by who is at the head.
+    for (const known of [head, cursor]) {
+      const request = pollOf({ cursor, head: known, watch, native: true });
+      const alone = tronSourceForTest(bench.chain, [first.url], { clock: bench.clock, timeoutMs: 300 });
+      expect(await alone.poll(request)).toMatchObject({ kind: 'failed' });
+      const { to, transfers } = spanOf(await bench.source.poll(request));
+      expect(to).toEqual(head);
+      expect(transfers.map(({ amount }) => amount)).toEqual([5n, 7n]);
+    }
   });
 
   test('a transfer that is not what its owner signed is refused', async () => {
@@ -361,18 +368,23 @@ describe('a node that is behind', () => {
     expect(await alone.poll(request)).toMatchObject({ kind: 'failed' });
   });
 
-  test('a hole right below its head is waited for', async () => {
-    const bench = await open();
+  test('a hole right below its head is waited for, and then another node is asked', async () => {
+    const bench = await open(2);
     const [node] = bench.nodes;
     if (node === undefined) throw new Error('no node');
     const cursor = bench.chain.head();
-    const next = bench.chain.mine();
-    bench.chain.mine();
-    node.fault = ({ method, body }, answer) =>
-      method === 'getblockbynum' && body.num === next.height ? { ...answer, text: '{}' } : answer;
+    bench.chain.mine(2);
+    node.fault = ({ method }, answer) => {
+      if (method === ranges) return { ...answer, text: '{"block":[]}' };
+      return method === blocks ? { ...answer, text: '{}' } : answer;
+    };
     const { to, head } = spanOf(await bench.source.poll(pollOf({ cursor, head: cursor, watch })));
     expect(to).toEqual(cursor);
     expect(head).toEqual(bench.chain.head());
+    const alone = tronSourceForTest(bench.chain, [node.url], { clock: bench.clock });
+    const request = pollOf({ cursor, head, watch });
+    expect(await alone.poll(request)).toMatchObject({ kind: 'failed' });
+    expect(spanOf(await bench.source.poll(request)).to).toEqual(head);
   });
 });
 
@@ -480,7 +492,7 @@ describe('what contracts paid', () => {
 });
 
 describe('L3: an address', () => {
-  test.each(['getblockbynum', infos])(
+  test.each([blocks, ranges, infos])(
     'that is locked while %s is under way misses nothing of the block',
     async (method) => {
       const bench = await open();
@@ -493,7 +505,8 @@ describe('L3: an address', () => {
         };
       const cursor = bench.chain.head();
       bench.chain.send({ token: usdt, currency: 'usdt', recipient: alice, amount: 5n });
-      const head = bench.chain.mine();
+      const mined = bench.chain.mine();
+      const head = method === ranges ? cursor : mined;
       const { transfers } = spanOf(await bench.source.poll(pollOf({ cursor, head, watch: growing })));
       expect(transfers.map(({ amount }) => amount)).toEqual([5n]);
     },
@@ -523,7 +536,78 @@ describe('E1, E4: what reading costs', () => {
     expect(costs).toEqual([2, 2, 2, 2, 2]);
     const before = node.calls.length;
     await bench.source.poll(pollOf({ cursor, head: cursor, watch: all, finality: false }));
-    expect(node.calls.slice(before).map(({ method }: Call) => method)).toEqual(['getblockbynum']);
+    expect(node.calls.slice(before).map(({ method }: Call) => method)).toEqual([ranges]);
+  });
+
+  test('at the head all blocks that are there come with one call, and with them which one is the latest', async () => {
+    const bench = await open();
+    const [node] = bench.nodes;
+    if (node === undefined) throw new Error('no node');
+    const cursor = bench.chain.head();
+    await bench.source.poll(pollOf({ cursor, head: cursor, watch, finality: false }));
+    const request = pollOf({ cursor, head: cursor, watch, finality: false, showHead: true });
+    for (const blocksMined of [3, 4]) {
+      bench.chain.mine(blocksMined);
+      const before = node.calls.length;
+      const { to, head } = spanOf(await bench.source.poll(request));
+      expect([to, head]).toEqual([bench.chain.head(), bench.chain.head()]);
+      const methods = node.calls.slice(before).map(({ method }) => method);
+      expect(methods.filter((method) => method !== infos)).toEqual([ranges]);
+    }
+    // As many as were asked for may not be all.
+    bench.chain.mine(8);
+    const { to, head } = spanOf(await bench.source.poll(request));
+    expect([to.height, head]).toEqual([cursor.height + 10, bench.chain.head()]);
+  });
+
+  test('of a node that gives less than it has the head is asked for when it is due', async () => {
+    const bench = await open();
+    const [node] = bench.nodes;
+    if (node === undefined) throw new Error('no node');
+    const cursor = bench.chain.head();
+    bench.chain.mine(5);
+    node.fault = rewrite(ranges, (body: Json) => ({ block: (body.block as unknown[]).slice(0, 1) }));
+    bench.clock.advance(20_000);
+    const request = pollOf({ cursor, head: cursor, watch, finality: false });
+    expect(spanOf(await bench.source.poll(request)).head.height).toBe(cursor.height + 1);
+    const due = { ...request, showHead: true };
+    expect(spanOf(await bench.source.poll(due)).head).toEqual(bench.chain.head());
+  });
+
+  test.each([
+    ['that serves no ranges', 404, '{"Error":"this API is unavailable due to config"}'],
+    ['of whose ranges the answers are too large', 413, ''],
+  ])('a node %s is read block by block', async (_what, status, text) => {
+    const bench = await open();
+    const [node] = bench.nodes;
+    if (node === undefined) throw new Error('no node');
+    let cursor = bench.chain.head();
+    const top = bench.chain.mine(4);
+    node.fault = instead(text, status, {}, [ranges]);
+    const read: number[] = [];
+    // At the head, and on the way there, two at a time.
+    for (const head of [cursor, top, top]) {
+      const { to } = spanOf(await bench.source.poll(pollOf({ cursor, head, watch, finality: false })));
+      read.push(to.height - cursor.height);
+      cursor = to;
+    }
+    expect(read).toEqual([1, 2, 1]);
+    expect(bench.source.endpoints()[0]?.lacks).toEqual([]);
+  });
+
+  test('a range that takes too long costs one time-out, and is shorter the next time', async () => {
+    const bench = await open(1, { timeoutMs: 200 });
+    const [node] = bench.nodes;
+    if (node === undefined) throw new Error('no node');
+    const cursor = bench.chain.head();
+    const head = bench.chain.mine(8);
+    node.fault = ({ method, body }, answer) =>
+      method === ranges && Number(body.endNum) - Number(body.startNum) > 5 ? ('hang' as never) : answer;
+    const request = pollOf({ cursor, head, watch, finality: false });
+    expect(await bench.source.poll(request)).toMatchObject({ kind: 'failed' });
+    expect(node.calls.filter(({ method }) => method === ranges)).toHaveLength(1);
+    bench.clock.advance(60_000);
+    expect(spanOf(await bench.source.poll(request)).to).toEqual(head);
   });
 
   test('E1: nothing is asked before the next block can be there, once it is known how soon that is', async () => {
@@ -586,10 +670,9 @@ describe('E1, E4: what reading costs', () => {
       cursor = span.to;
     }
     expect(found).toEqual(Array.from({ length: 45 }, (_, n) => BigInt(n + 1)));
-    const ranges = node.calls.filter(({ method }) => method === 'getblockbylimitnext');
-    expect(ranges.length).toBeLessThanOrEqual(5);
-    for (const { body } of ranges)
-      expect(Number(body.endNum) - Number(body.startNum)).toBeLessThanOrEqual(10);
+    const asked = node.calls.filter(({ method }) => method === ranges);
+    expect(asked.length).toBeLessThanOrEqual(5);
+    for (const { body } of asked) expect(Number(body.endNum) - Number(body.startNum)).toBeLessThanOrEqual(10);
     expect(node.calls.filter(({ method }) => method === infos)).toHaveLength(45);
     expect(most).toBe(4);
   });
