@@ -807,13 +807,14 @@ const receivedOnSqlite = [
     when ${sql.raw(becameAnother)} begin ${sql.raw(takeFromReceived)} ${sql.raw(addToReceived)} end`,
 ];
 
+// At the commit: whoever holds the row of a day waits for nothing any more, so that nobody waits for each other.
 const receivedOnPostgres = [
   sql`create function payment_received() returns trigger language plpgsql as
     $$ begin ${sql.raw(addToReceived)} return null; end $$`,
   sql`create function payment_received_otherwise() returns trigger language plpgsql as
     $$ begin ${sql.raw(takeFromReceived)} ${sql.raw(addToReceived)} return null; end $$`,
-  sql`create trigger received_sums_insert after insert on payments
+  sql`create constraint trigger received_sums_insert after insert on payments deferrable initially deferred
     for each row when (new.status = 'confirmed') execute function payment_received()`,
-  sql`create trigger received_sums_update after update of status, confirmed_at on payments
-    for each row when (${sql.raw(becameAnother)}) execute function payment_received_otherwise()`,
+  sql`create constraint trigger received_sums_update after update of status, confirmed_at on payments
+    deferrable initially deferred for each row when (${sql.raw(becameAnother)}) execute function payment_received_otherwise()`,
 ];

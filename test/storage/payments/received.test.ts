@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { inTransaction, serializeInserts } from '../../../src/storage/database.ts';
 import { sumReceived } from '../../../src/storage/payments/report.ts';
 import type { Db } from '../../../src/storage/schema.ts';
 import { describeDatabases } from '../../support/databases.ts';
@@ -110,5 +111,27 @@ describeDatabases('what was received', (openTestDb) => {
     }
     const all = await both(db, start, start + 10 * dayMs);
     expect([...all.kept.values()].reduce((sum, [count]) => sum + count, 0)).toBe(11);
+  });
+
+  test('is added up by two who confirm payments of the same days in opposite order, neither of whom waits for ever', async () => {
+    const db = await openTestDb();
+    await db.insertInto('merchants').values({ id: 'mer_1', name: 'A', created_at: 0 }).execute();
+    const ids = await Promise.all([0, 1, 2, 3].map(() => insert(db, {})));
+    const confirm = (first: number | undefined, second: number | undefined, days: readonly number[]) =>
+      inTransaction(db, async (trx) => {
+        for (const [n, id] of [first, second].entries()) {
+          const confirmed = { status: 'confirmed', confirmed_at: start + (days[n] ?? 0) * dayMs };
+          await trx
+            .updateTable('payments')
+            .set(confirmed)
+            .where('id', '=', id ?? 0)
+            .execute();
+          await serializeInserts(trx, 'events');
+        }
+      });
+    await Promise.all([confirm(ids[0], ids[1], [0, 1]), confirm(ids[2], ids[3], [1, 0])]);
+    const { counted, kept } = await both(db, start, start + 2 * dayMs);
+    expect(kept).toEqual(counted);
+    expect([...kept.values()].map(([count]) => count)).toEqual([2, 2]);
   });
 });
