@@ -34,7 +34,7 @@ const home = [
   '/payments/?limit=10',
   '/chains/',
   '/merchants/',
-  '/pool/',
+  '/merchants/mer_1/addresses/?limit=1',
   '/merchants/mer_1/webhooks/',
   '/payments/?status=confirmed&limit=1',
 ];
@@ -100,6 +100,7 @@ async function measure(path: string, { name, now, everyMs, payments }: Measured)
     for (const one of home) row(`\`${one}\``, await timed(() => server.get(one)));
     const deep = Math.floor(payments / 2);
     const others = [
+      '/pool/',
       `/payments/?cursor=id-${deep}`,
       `/payments/?status=failed`,
       `/deposits/?cursor=id-${deep}`,

@@ -1,10 +1,22 @@
+import { useEffect, useState } from 'preact/hooks';
 import { me } from '../api.ts';
 import { Bars } from '../bars.tsx';
 import { Shown, useLoad } from '../load.tsx';
 import { Badge, duration, Time, usd } from '../parts.tsx';
 import { link } from '../route.ts';
 import { PaymentTable } from './payments.tsx';
-import type { Alert, Chain, Deposit, Endpoint, List, Merchant, Overview, PaymentRow, Pool } from './types.ts';
+import type {
+  Address,
+  Alert,
+  Chain,
+  Deposit,
+  Endpoint,
+  List,
+  Merchant,
+  Overview,
+  PaymentRow,
+  Pool,
+} from './types.ts';
 
 /** What needs attention first, then what came in. */
 export function Home() {
@@ -132,27 +144,33 @@ function OwnAttention() {
 /** What a new service still lacks; gone when nothing is. */
 function Checklist() {
   const all = me.value?.role === 'operator';
-  const chains = useLoad<List<Chain>>(all ? '/chains/' : null);
-  const merchants = useLoad<List<Merchant>>(all ? '/merchants/' : null);
+  // What is done once is not looked at again.
+  const [over, setOver] = useState(false);
+  const chains = useLoad<List<Chain>>(all ? '/chains/' : null, !over);
+  const merchants = useLoad<List<Merchant>>(all ? '/merchants/' : null, !over);
   const shop = merchants.data?.data.find(({ removed_at }) => removed_at === null);
-  const pools = useLoad<List<Pool>>(all ? '/pool/' : null);
-  const hooks = useLoad<List<Endpoint>>(shop === undefined ? null : `/merchants/${shop.id}/webhooks/`);
-  const paid = useLoad<List<PaymentRow>>(all ? '/payments/?status=confirmed&limit=1' : null);
-  if (!all || chains.data === null || merchants.data === null || pools.data === null || paid.data === null)
-    return null;
-  if (shop !== undefined && hooks.data === null) return null;
+  const ofShop = shop === undefined ? null : `/merchants/${shop.id}`;
+  const addresses = useLoad<List<Address>>(ofShop === null ? null : `${ofShop}/addresses/?limit=1`, !over);
+  const hooks = useLoad<List<Endpoint>>(ofShop === null ? null : `${ofShop}/webhooks/`, !over);
+  const paid = useLoad<List<PaymentRow>>(all ? '/payments/?status=confirmed&limit=1' : null, !over);
+  const known = [chains, merchants, paid, ...(shop === undefined ? [] : [addresses, hooks])].every(
+    ({ data }) => data !== null,
+  );
+  const has = (list: List<unknown> | null) => (list?.data.length ?? 0) > 0;
   const steps = [
-    { done: chains.data.data.some(({ available }) => available), text: 'A chain is read', to: '#/chains' },
-    { done: shop !== undefined, text: 'A merchant, with an API key', to: '#/merchants' },
     {
-      done: pools.data.data.some(({ total }) => total > 0),
-      text: 'Addresses to be paid at',
-      to: '#/addresses',
+      done: chains.data?.data.some(({ available }) => available) === true,
+      text: 'A chain is read',
+      to: '#/chains',
     },
-    { done: (hooks.data?.data.length ?? 0) > 0, text: 'A webhook, which tells your shop', to: '#/webhooks' },
-    { done: paid.data.data.length > 0, text: 'A first payment that was paid', to: '#/payments' },
+    { done: shop !== undefined, text: 'A merchant, with an API key', to: '#/merchants' },
+    { done: has(addresses.data), text: 'Addresses to be paid at', to: '#/addresses' },
+    { done: has(hooks.data), text: 'A webhook, which tells your shop', to: '#/webhooks' },
+    { done: has(paid.data), text: 'A first payment that was paid', to: '#/payments' },
   ];
-  if (steps.every(({ done }) => done)) return null;
+  const done = known && steps.every((step) => step.done);
+  useEffect(() => setOver(done), [done]);
+  if (!all || !known || done) return null;
   return (
     <section aria-labelledby="steps">
       <h2 id="steps">To begin</h2>

@@ -153,6 +153,11 @@ function Timeline({ entries }: { entries: readonly TimelineEntry[] }) {
               </div>
             )}
             {entry.tx_hash !== null && <Copy text={entry.tx_hash} short />}
+            {entry.explorer_url !== null && (
+              <a href={entry.explorer_url} target="_blank" rel="noreferrer">
+                explorer
+              </a>
+            )}
             {entry.delivery_id !== null && (
               <a href={link(['webhooks'], { delivery: String(entry.delivery_id) })}>the attempts</a>
             )}

@@ -43,6 +43,7 @@ export type TimelineEntry = {
   title: string;
   detail: string;
   tx_hash: string | null;
+  explorer_url: string | null;
   network: string | null;
   delivery_id: number | null;
   actor: string | null;

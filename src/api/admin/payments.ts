@@ -5,6 +5,7 @@ import { paymentReasons } from '../../core/payment.ts';
 import { acceptPayment } from '../../payments/accept.ts';
 import { cancelPayment } from '../../payments/cancel.ts';
 import { searchPayments } from '../../payments/search.ts';
+import { transactionUrl } from '../../present/explorer.ts';
 import { lastActOn } from '../../present/last-act.ts';
 import { presentToOperator } from '../../present/payments.ts';
 import { presentTimeline, timelineKinds } from '../../present/timeline.ts';
@@ -46,6 +47,7 @@ const timelineEntrySchema = z.object({
   detail: z.string(),
   tx_hash: z.string().nullable(),
   network: networkSchema.nullable(),
+  explorer_url: z.string().nullable().describe('Where people look at the transaction.'),
   delivery_id: countSchema.nullable(),
   actor: z.string().nullable(),
 });
@@ -123,7 +125,13 @@ export function registerAdminPaymentRoutes(
       if (id === null) throw notFound();
       const view = await viewById(db, id);
       refuseForeign(request, view.payment.merchantId);
-      return { data: await presentTimeline(db, view) };
+      const entries = await presentTimeline(db, view);
+      return {
+        data: entries.map((entry) => ({
+          ...entry,
+          explorer_url: transactionUrl(config.chains, entry.network, entry.tx_hash),
+        })),
+      };
     },
   });
 

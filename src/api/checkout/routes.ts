@@ -5,11 +5,10 @@ import { createFeed } from '../../checkout/feed.ts';
 import { renderPayment } from '../../checkout/page.ts';
 import { type ReadDeps, readBrand, readFacts, readOffers } from '../../checkout/read.ts';
 import { presentStatus } from '../../checkout/status.ts';
-import { type CheckoutView, viewPayment } from '../../checkout/view.ts';
-import type { Config } from '../../config.ts';
-import { knownChain } from '../../core/chains/known.ts';
+import { viewPayment } from '../../checkout/view.ts';
 import type { PaymentView } from '../../core/payment.ts';
 import type { Logger } from '../../log.ts';
+import { transactionUrl } from '../../present/explorer.ts';
 import { findPaymentByToken } from '../../storage/payments/views.ts';
 import { notFound } from '../http/errors.ts';
 import type { Api } from '../routes.ts';
@@ -74,7 +73,7 @@ export async function registerCheckoutRoutes(
       now: facts.now,
       url: `${config.publicUrl}/pay/${paymentToken}`,
       chain: config.chains[network] ?? null,
-      explorerUrl: explorerUrl(view, config),
+      explorerUrl: transactionUrl(config.chains, view.network, view.txHash),
       settings: config.checkout,
       offers: await readOffers(deps, payment),
     });
@@ -98,13 +97,4 @@ export async function registerCheckoutRoutes(
     streamPayment(feed, payment.payment.id, reply);
     return reply;
   });
-}
-
-/** Null where the payment's chain is not the public one, which the explorer shows. */
-function explorerUrl({ network, txHash }: CheckoutView, { chains }: Config): string | null {
-  const known = knownChain(network);
-  if (known === null || txHash === '' || chains[network]?.chainId !== known.chainId) return null;
-  return known.family === 'tron'
-    ? `${known.explorer}/#/transaction/${txHash}`
-    : `${known.explorer}/tx/${txHash}`;
 }

@@ -66,6 +66,8 @@ describeDatabases('payments explained', (openTestDb) => {
     const told = body.data.map(({ kind, title }) => `${kind}: ${title}`);
     expect(told[0]).toBe('quote: 50.000000 usdt asked for');
     expect(told).toContain('deposit: 60.000000 usdt confirmed');
+    const found = body.data.find(({ kind }) => kind === 'deposit');
+    expect(found).toMatchObject({ explorer_url: `https://bscscan.com/tx/${txHash(1)}` });
     expect(told).toContain('event: payment.confirmed');
     expect(body.data.find(({ kind }) => kind === 'action')).toMatchObject({
       title: 'payment.accepted',
