@@ -64,8 +64,10 @@ function Inside({ user }: { user: Me }) {
   const seen = pages.filter((page) => page.for === 'all' || user.merchant_id === null);
   const current = seen.find(({ path }) => path === first);
   const Content = first === 'payments' && second !== undefined ? Payment : current?.page;
+  const [isOpen, setOpen] = useState(false);
   useEffect(() => {
     document.title = `${current?.title ?? 'Not here'} · depositd`;
+    setOpen(false);
   }, [current]);
   return (
     <>
@@ -74,7 +76,17 @@ function Inside({ user }: { user: Me }) {
       </button>
       <header>
         <strong>depositd</strong>
-        <nav aria-label="Pages">
+        {/* On a phone. */}
+        <button
+          type="button"
+          class="menu"
+          aria-expanded={isOpen}
+          aria-controls="pages"
+          onClick={() => setOpen(!isOpen)}
+        >
+          {current?.title ?? 'Pages'}
+        </button>
+        <nav id="pages" class={isOpen ? 'open' : undefined} aria-label="Pages">
           {seen.map(({ path, title }) => (
             <a key={path} href={`#/${path}`} aria-current={path === first ? 'page' : undefined}>
               {title}

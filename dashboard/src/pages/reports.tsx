@@ -67,7 +67,7 @@ export function Reports() {
           </label>
         )}
       </div>
-      {days.data !== null && <Bars days={days.data.data} />}
+      {days.data !== null && days.data.data.length > 0 && <Bars days={days.data.data} />}
       <Shown loaded={report}>
         {({ data }) => (
           <>

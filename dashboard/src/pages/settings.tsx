@@ -39,7 +39,7 @@ export function Settings() {
               rows={settings.filter(({ path, value }) => fits(`${path} ${value}`))}
               empty={<p>No setting is called so.</p>}
               columns={[
-                { title: 'Setting', cell: (one) => <code class="break">{one.path}</code> },
+                { title: 'Setting', cell: (one) => <code class="name break">{one.path}</code> },
                 { title: 'Value', cell: (one) => <bdi class="break">{one.value}</bdi> },
               ]}
             />
