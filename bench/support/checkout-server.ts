@@ -1,9 +1,8 @@
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { parseConfig } from '../../src/config/load.ts';
 import { startDaemon } from '../../src/daemon.ts';
 import { createLogger } from '../../src/log.ts';
-import type { Memory, Started } from '../checkout.ts';
+import { answerQuestions, tell } from './measured.ts';
 
 /* The daemon that bench/checkout.ts measures, in a process of its own that can collect its garbage when it is asked to. */
 
@@ -25,16 +24,15 @@ const config = parseConfig(
   folder,
   {},
 );
-const daemon = await startDaemon(config, { log: createLogger({ level: 'silent', write: () => {} }) });
-await daemon.chainsRead;
-
-process.on('message', async () => {
-  // What was let go in one round is found by the next.
-  for (let round = 0; round < 5; round++) {
-    (globalThis as { gc?: () => void }).gc?.();
-    await setTimeout(50);
-  }
-  const { heapUsed, rss } = process.memoryUsage();
-  process.send?.({ heapUsed, rss } satisfies Memory);
+const daemon = await startDaemon(config, {
+  log: createLogger({
+    level: 'info',
+    // A step that has found something is committed by then.
+    write: (line) => {
+      if (line.includes('"chain read"')) tell('committed', Date.now());
+    },
+  }),
 });
-process.send?.({ port: daemon.address.port } satisfies Started);
+await daemon.chainsRead;
+answerQuestions();
+tell('started', daemon.address.port);

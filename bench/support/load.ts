@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 
 export type LoadResult = {
   /** Answers a second. */
@@ -27,20 +28,51 @@ export async function load(options: {
   const begun = performance.now();
   await Promise.all(
     Array.from({ length: options.connections }, async () => {
-      const socket = await open(options.port);
-      const answers = readAnswers(socket);
+      const connection = await openConnection(options.port);
       while (next < options.total) {
         const sent = performance.now();
-        socket.write(options.request(next++));
-        const { value: status, done } = await answers.next();
-        if (done === true) throw new Error('the server closed a connection');
+        const status = await connection.ask(options.request(next++));
         latencies.push(performance.now() - sent);
         statuses[status] = (statuses[status] ?? 0) + 1;
       }
-      socket.destroy();
+      connection.close();
     }),
   );
   const seconds = (performance.now() - begun) / 1000;
+  return { rate: latencies.length / seconds, ...percentiles(latencies), statuses };
+}
+
+/**
+ * Sends `perSecond` requests a second for `seconds`, each on time whatever became of those before: on a connection that is
+ * free, else on a new one. Latencies are from when each was due, so that one that could not be sent yet is not flattered.
+ */
+export async function steadyLoad(options: {
+  port: number;
+  perSecond: number;
+  seconds: number;
+  request: (n: number) => Buffer;
+}): Promise<LoadResult> {
+  const { port, perSecond, seconds } = options;
+  const latencies: number[] = [];
+  const statuses: Record<number, number> = {};
+  const free: Connection[] = [];
+  const asked: Promise<void>[] = [];
+  const begun = performance.now();
+  const ask = async (n: number, due: number) => {
+    const connection = free.pop() ?? (await openConnection(port));
+    const status = await connection.ask(options.request(n));
+    latencies.push(performance.now() - due);
+    statuses[status] = (statuses[status] ?? 0) + 1;
+    free.push(connection);
+  };
+  for (let n = 0; n < perSecond * seconds; n++) {
+    const due = begun + (n * 1000) / perSecond;
+    const wait = due - performance.now();
+    if (wait > 0) await setTimeout(Math.ceil(wait));
+    asked.push(ask(n, due));
+  }
+  await Promise.all(asked);
+  for (const { close } of free) close();
   return { rate: latencies.length / seconds, ...percentiles(latencies), statuses };
 }
 
@@ -48,6 +80,26 @@ export function percentiles(latencies: readonly number[]): { p50: number; p99: n
   const sorted = latencies.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
   return { p50: at(0.5), p99: at(0.99), max: at(1) };
+}
+
+type Connection = {
+  /** Sends a request; the status of its answer. */
+  ask(request: Buffer): Promise<number>;
+  close(): void;
+};
+
+async function openConnection(port: number): Promise<Connection> {
+  const socket = await open(port);
+  const answers = readAnswers(socket);
+  return {
+    async ask(request) {
+      socket.write(request);
+      const { value: status, done } = await answers.next();
+      if (done === true) throw new Error('the server closed a connection');
+      return status;
+    },
+    close: () => void socket.destroy(),
+  };
 }
 
 function open(port: number): Promise<Socket> {
