@@ -18,16 +18,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       removed_at ${int}
     )`,
 
-    // How merchants show themselves to their payers. The logo is base64, found by its hash.
+    // How merchants show themselves to their payers. The logo is base64, found by its hash, and last: what comes after
+    // something long is read through it.
     sql`create table brands (
       merchant_id text primary key references merchants (id),
       display_name text not null default '',
-      logo text,
       logo_type text,
       logo_hash text,
       accent text,
       support_email text not null default '',
-      support_url text not null default ''
+      support_url text not null default '',
+      logo text
     )`,
     sql`create index brands_logo on brands (logo_hash) where logo_hash is not null`,
 

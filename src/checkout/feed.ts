@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Network } from '../core/networks.ts';
 import type { Logger } from '../log.ts';
 import { type Loop, runLoop } from '../loop.ts';
 import { type Changes, type Marks, readChanges } from '../storage/payments/changes.ts';
 import { viewsById } from '../storage/payments/views.ts';
-import { type ReadDeps, readFacts } from './read.ts';
+import { type ReadDeps, readFactsOf } from './read.ts';
 import { presentStatus, type Snapshot } from './status.ts';
 import { type CheckoutView, viewPayment } from './view.ts';
 
@@ -34,19 +35,21 @@ type Followed = {
   moves: Network | null;
   /** When what is shown changes by itself, Unix ms; null for never. */
   endsAt: number | null;
-  readAt: number;
+  /** When it is read anew though nothing points to it, and when it gives a sign of life, as `performance.now()`. */
+  rereadAt: number;
+  beatAt: number;
 };
 
 /** From a commit to those who are told of it. */
 const everyMs = 150;
 /** Between two signs of life of a stream. */
 const defaultHeartbeatMs = 15_000;
-/** A payment that nothing points to is read anew after this long: its chain may not be read any more. */
+/** A payment that nothing points to is read anew after this long at most: its chain may not be read any more. */
 const rereadMs = 30_000;
 /** Streams of one payment. */
 export const mostOfPayment = 3;
-/** Payments that are read in one go: others have their turn in between. */
-const atOnce = 100;
+/** Payments that are read in one go, which takes a few ms: everything else in the process has its turn in between. */
+const atOnce = 50;
 
 /**
  * Tells open pages what becomes of their payments. One loop looks for what has changed, however many follow: by the
@@ -66,10 +69,9 @@ export function createFeed(
   let marks: Marks | null = null;
   let loop: Loop | null = null;
   let stopped = false;
-  let beatAt = 0;
 
   function subscribe(paymentId: number, subscriber: Subscriber): (() => void) | null {
-    const own = followed.get(paymentId) ?? newlyFollowed(paymentId);
+    const own = followed.get(paymentId) ?? newlyFollowed(paymentId, heartbeatMs);
     if (stopped || streams >= deps.maxStreams || own.subscribers.size >= mostOfPayment) return null;
     followed.set(paymentId, own);
     own.subscribers.add(subscriber);
@@ -99,14 +101,25 @@ export function createFeed(
     }
     const first = marks === null;
     const changes = await readChanges(deps.db, marks);
-    const now = performance.now();
-    const due = [...followed.values()].filter((one) => first || isDue(one, changes, now, deps.clock()));
-    for (let n = 0; n < due.length && !signal.aborted; n += atOnce) await refresh(due.slice(n, n + atOnce));
+    const isDue = whatIsDue(changes, performance.now(), deps.clock());
+    const due = first ? [...followed.values()] : [...followed.values()].filter(isDue);
+    for (let n = 0; n < due.length; n += atOnce) {
+      if (signal.aborted) return;
+      await refresh(due.slice(n, n + atOnce));
+      // SQLite answers at once: nothing else would have its turn.
+      await setImmediate();
+    }
     // Only now: what failed on the way is looked at again.
     marks = changes.marks;
-    if (now - beatAt >= heartbeatMs) {
-      beatAt = now;
-      for (const one of followed.values()) for (const subscriber of one.subscribers) subscriber.beat();
+    beat(performance.now());
+  }
+
+  /** Each has its own time: at once, thousands would hold up everything else. */
+  function beat(now: number): void {
+    for (const own of followed.values()) {
+      if (now < own.beatAt) continue;
+      own.beatAt = now + heartbeatMs;
+      for (const subscriber of own.subscribers) subscriber.beat();
     }
   }
 
@@ -115,11 +128,14 @@ export function createFeed(
       deps.db,
       due.map(({ id }) => id),
     );
+    const facts = await readFactsOf(deps, [...views.values()]);
+    const byId = new Map(facts.map((one) => [one.payment.payment.id, one]));
     for (const own of due) {
-      const payment = views.get(own.id);
-      if (payment === undefined) continue;
-      const view = viewPayment(await readFacts(deps, payment));
-      own.readAt = performance.now();
+      const known = byId.get(own.id);
+      if (known === undefined) continue;
+      const { payment } = known;
+      const view = viewPayment(known);
+      own.rereadAt = performance.now() + spread(rereadMs);
       own.addressId = payment.kind === 'onchain' ? payment.payment.addressId : null;
       own.moves = movesWithItsChain(view) ? view.network : null;
       own.endsAt = view.endsAt;
@@ -150,7 +166,7 @@ export function createFeed(
   };
 }
 
-function newlyFollowed(id: number): Followed {
+function newlyFollowed(id: number, heartbeatMs: number): Followed {
   return {
     id,
     subscribers: new Set(),
@@ -158,16 +174,28 @@ function newlyFollowed(id: number): Followed {
     addressId: null,
     moves: null,
     endsAt: null,
-    readAt: 0,
+    rereadAt: 0,
+    beatAt: performance.now() + Math.random() * heartbeatMs,
   };
 }
 
-function isDue(own: Followed, changes: Changes, now: number, clock: number): boolean {
-  if (own.snapshot === null || now - own.readAt >= rereadMs) return true;
-  if (own.endsAt !== null && clock >= own.endsAt) return true;
-  if (changes.paymentIds.includes(own.id)) return true;
-  if (own.addressId !== null && changes.addressIds.includes(own.addressId)) return true;
-  return own.moves !== null && changes.networks.includes(own.moves);
+/** At most `ms`, and not the same for all that began together, as after a restart. */
+function spread(ms: number): number {
+  return ms * (0.5 + Math.random() / 2);
+}
+
+function whatIsDue(changes: Changes, now: number, clock: number): (own: Followed) => boolean {
+  const [payments, addresses, networks] = [
+    new Set(changes.paymentIds),
+    new Set(changes.addressIds),
+    new Set(changes.networks),
+  ];
+  return (own) => {
+    if (own.snapshot === null || now >= own.rereadAt) return true;
+    if (own.endsAt !== null && clock >= own.endsAt) return true;
+    if (payments.has(own.id) || (own.addressId !== null && addresses.has(own.addressId))) return true;
+    return own.moves !== null && networks.has(own.moves);
+  };
 }
 
 /** Whether each block changes what is shown. */

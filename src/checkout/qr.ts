@@ -1,20 +1,18 @@
 import { encode } from 'uqr';
 import { type Html, html } from './html.ts';
+import { bestMask } from './qr-mask.ts';
 
 /** Around the code, in modules: fewer than four and some scanners do not see it (ISO/IEC 18004). */
 const quietZone = 4;
 
 /**
  * A QR code as one path, level M. It holds the text and nothing else: a wallet that reads an address must not find anything
- * beside it. To find which of the eight masks a cheap scanner reads best takes most of the time of a whole page: that is
- * done for the code that everybody uses. All of them are right.
+ * beside it. The best of the eight masks is looked for where everybody uses the code. All of them are right.
  */
 export function qrCode(text: string, label: string, id: string, mask: 'best' | 'first' = 'best'): Html {
-  const { size, data } = encode(text, {
-    ecc: 'M',
-    border: 0,
-    ...(mask === 'best' ? {} : { maskPattern: 0 }),
-  });
+  const withMask = (maskPattern: number) => encode(text, { ecc: 'M', border: 0, maskPattern });
+  const first = withMask(0);
+  const { size, data } = mask === 'best' ? withMask(bestMask(first)) : first;
   const side = size + 2 * quietZone;
   return html`<svg class="qr" id=${id} viewBox=${`0 0 ${side} ${side}`} role="img" aria-label=${label} shape-rendering="crispEdges">
     <path fill="currentColor" d=${pathOf(data)} />

@@ -22,7 +22,7 @@ import {
 import { inTransaction, isPostgres } from '../../src/storage/database.ts';
 import { countUnmatchedDeposits } from '../../src/storage/deposits/attachments.ts';
 import { findDeposit, hasOrphanedNativeDeposit, listDeposits } from '../../src/storage/deposits/deposits.ts';
-import { listInstead } from '../../src/storage/deposits/instead.ts';
+import { listInstead, listInsteadOf } from '../../src/storage/deposits/instead.ts';
 import { listDepositsIn } from '../../src/storage/deposits/range.ts';
 import { listSums } from '../../src/storage/deposits/sums.ts';
 import { readTally } from '../../src/storage/deposits/tally.ts';
@@ -35,6 +35,7 @@ import {
 } from '../../src/storage/deposits/waiting.ts';
 import { listEndedAlerts, listOpenAlerts } from '../../src/storage/operators/alerts.ts';
 import { lastAuditAt } from '../../src/storage/operators/audit.ts';
+import { findShownBrand } from '../../src/storage/operators/brands.ts';
 import { readChanges } from '../../src/storage/payments/changes.ts';
 import { findIdempotencyKey } from '../../src/storage/payments/idempotency.ts';
 import { readOverview, sumByDay } from '../../src/storage/payments/overview.ts';
@@ -243,6 +244,9 @@ const hot: Hot = {
   'sessions: whose time is over': (trx) => lockOverdueSessions(trx, now, 100),
   'page: by token': (trx) => findPaymentByToken(trx, 'token-17'),
   'page: what came instead': async (trx) => listInstead(trx, await findPaymentById(trx, 17)),
+  'pages: what came instead': async (trx) =>
+    listInsteadOf(trx, [await findPaymentById(trx, 17), await findPaymentById(trx, 18)]),
+  'page: whose it is': (trx) => findShownBrand(trx, 'mer_1'),
   'page: what was taken back': (trx) => listSums(trx, 17),
   'page: between two blocks': (trx) => measureBlockSeconds(trx, bsc),
   'stream: first look': (trx) => readChanges(trx, null),

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { type AddressKey, familyOf, keyOfHex, parseAddress } from '../../core/address.ts';
 import { lockSlackMs } from '../../core/chain-time.ts';
 import type { Deposit, OnchainPayment } from '../../core/payment.ts';
@@ -16,7 +17,7 @@ export async function listInstead(db: Db, payment: OnchainPayment): Promise<Depo
   const rows = await db
     .selectFrom('deposits')
     .select(depositColumns)
-    .where('role', '=', 'unmatched')
+    .where('role', '=', sql.lit('unmatched'))
     .where('recipient', '=', key)
     .where('status', '<>', 'orphaned')
     .where('unmatched_reason', 'in', ['wrong_token', 'wrong_network'])
@@ -30,6 +31,40 @@ export async function listInstead(db: Db, payment: OnchainPayment): Promise<Depo
     if ((await findOwner(db, key, deposit)) === payment.id) own.push(deposit);
   }
   return own;
+}
+
+/**
+ * The same for many payments; those that nothing reached are not in it, which is nearly all of them: one read tells which
+ * addresses were sent something that is nobody's.
+ */
+export async function listInsteadOf(
+  db: Db,
+  payments: readonly OnchainPayment[],
+): Promise<ReadonlyMap<number, Deposit[]>> {
+  const all = new Map<number, Deposit[]>();
+  if (payments.length === 0) return all;
+  const reached = await db
+    .selectFrom('addresses')
+    .select('id')
+    .where(
+      'id',
+      'in',
+      payments.map(({ addressId }) => addressId),
+    )
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('deposits')
+          .select('deposits.id')
+          .whereRef('deposits.recipient', '=', 'addresses.address_key')
+          .where('deposits.role', '=', sql.lit('unmatched')),
+      ),
+    )
+    .execute();
+  const ids = new Set(reached.map(({ id }) => id));
+  for (const payment of payments) {
+    if (ids.has(payment.addressId)) all.set(payment.id, await listInstead(db, payment));
+  }
+  return all;
 }
 
 /** The payment that held an address when a transfer came, on its own chain if there was one, else the last that got it. */

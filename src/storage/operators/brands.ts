@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Db, Trx } from '../schema.ts';
+import type { Db, Schema, Trx } from '../schema.ts';
 
 /** A picture as it is served. */
 export type Logo = { type: 'image/png' | 'image/svg+xml'; bytes: Buffer };
@@ -30,16 +30,45 @@ const unbranded: MerchantBrand = {
 export async function findMerchantBrand(db: Db, merchantId: string): Promise<MerchantBrand> {
   const row = await db
     .selectFrom('brands')
-    .select(['display_name', 'logo_hash', 'accent', 'support_email', 'support_url'])
+    .select(brandColumns)
     .where('merchant_id', '=', merchantId)
     .executeTakeFirst();
-  if (row === undefined) return unbranded;
+  return row === undefined ? unbranded : toBrand(row);
+}
+
+/** As payers see it: by its own name where it has given no other. */
+export async function findShownBrand(db: Db, merchantId: string): Promise<MerchantBrand> {
+  const row = await db
+    .selectFrom('merchants')
+    .leftJoin('brands', 'brands.merchant_id', 'merchants.id')
+    .select(['merchants.name', ...brandColumns])
+    .where('merchants.id', '=', merchantId)
+    .executeTakeFirst();
+  const brand = row === undefined ? unbranded : toBrand(row);
+  return brand.displayName === '' ? { ...brand, displayName: row?.name ?? '' } : brand;
+}
+
+const brandColumns = [
+  'brands.display_name',
+  'brands.logo_hash',
+  'brands.accent',
+  'brands.support_email',
+  'brands.support_url',
+] as const;
+
+type BrandRow = Pick<
+  Schema['brands'],
+  'display_name' | 'logo_hash' | 'accent' | 'support_email' | 'support_url'
+>;
+
+/** Of a merchant that has none, all of them are null. */
+function toBrand(row: { [Column in keyof BrandRow]: BrandRow[Column] | null }): MerchantBrand {
   return {
-    displayName: row.display_name,
+    displayName: row.display_name ?? '',
     logoHash: row.logo_hash,
     accent: row.accent,
-    supportEmail: row.support_email,
-    supportUrl: row.support_url,
+    supportEmail: row.support_email ?? '',
+    supportUrl: row.support_url ?? '',
   };
 }
 

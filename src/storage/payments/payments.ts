@@ -146,6 +146,12 @@ export async function findPaymentById(db: Db, id: number): Promise<OnchainPaymen
   return toPayment(row);
 }
 
+/** Null where none has this token, or a provider is paid. */
+export async function findPaymentByTokenHash(db: Db, tokenHash: string): Promise<OnchainPayment | null> {
+  const row = await selectPayments(db).where('payments.token_hash', '=', tokenHash).executeTakeFirst();
+  return row === undefined ? null : toPayment(row);
+}
+
 export async function listPaymentsById(db: Db, ids: readonly number[]): Promise<OnchainPayment[]> {
   if (ids.length === 0) return [];
   const rows = await selectPayments(db).where('payments.id', 'in', ids).execute();

@@ -16,10 +16,10 @@ async function create(api: ApiServer, shop: TestMerchant): Promise<Made> {
 }
 
 /** A stream as a browser reads it. */
-async function listen(api: ApiServer, token: string) {
+async function listen(api: ApiServer, token: string, headers: Record<string, string> = {}) {
   const abort = new AbortController();
   onTestFinished(() => abort.abort());
-  const answer = await fetch(`${api.url}/pay/${token}/events`, { signal: abort.signal });
+  const answer = await fetch(`${api.url}/pay/${token}/events`, { signal: abort.signal, headers });
   const stream = {
     status: answer.status,
     headers: answer.headers,
@@ -80,6 +80,16 @@ describeDecisions('the events of a payment', (openTestDb) => {
   });
 });
 
+test('a stream that is taken up with an event id that is none begins with the snapshot of now', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  const { payment_token: token } = await create(api, await api.addMerchant());
+  for (const id of ['', '../../etc', 'x'.repeat(4000)]) {
+    const stream = await listen(api, token, { 'last-event-id': id });
+    await waitFor('the snapshot', () => stream.statuses().length === 1);
+    expect(stream.statuses()[0]?.state).toBe('waiting');
+  }
+});
+
 test('three pages may follow a payment, and a fourth when one has left', async () => {
   const api = await openApiServer(await openTestSqlite());
   const { payment_token: token } = await create(api, await api.addMerchant());
@@ -126,6 +136,40 @@ test('a stream shows that it lives, and a daemon that stops ends every one and b
   await feed.stop();
   expect(got.at(-1)).toBe('end');
   expect(feed.subscribe(1, subscriber)).toBeNull();
+});
+
+test('however many follow at once, others have their turn between reading them, and between their signs of life', async () => {
+  const many = 120;
+  const api = await openApiServer(await openTestSqlite());
+  const shop = await api.addMerchant();
+  await api.addAddresses(shop, 'bsc', many);
+  const json = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt' };
+  for (let n = 0; n < many; n++) await api.send('POST', '/api/v1/payments/', { key: shop.key, json });
+  const feed = createFeed({
+    db: api.db,
+    config: api.config,
+    clock: api.now,
+    log: silentLog,
+    maxStreams: many,
+    heartbeatMs: 1_000,
+  });
+  let turn = 0;
+  let next = setImmediate(function pass() {
+    turn += 1;
+    next = setImmediate(pass);
+  });
+  onTestFinished(() => clearImmediate(next));
+  const [read, beaten]: [number[], number[]] = [[], []];
+  for (let id = 1; id <= many; id++) {
+    feed.subscribe(id, { send: () => read.push(turn), beat: () => beaten.push(turn), end: () => {} });
+  }
+  await waitFor('all to be told', () => read.length === many);
+  await waitFor('a sign of life of each', () => beaten.length >= many);
+  const mostAtOnce = (turns: number[]) =>
+    Math.max(...[...Map.groupBy(turns, (one) => one).values()].map(({ length }) => length));
+  expect(mostAtOnce(read)).toBeLessThanOrEqual(50);
+  expect(mostAtOnce(beaten)).toBeLessThan(many);
+  await feed.stop();
 });
 
 test('a step of the streams that throws is counted, and tried again', async () => {
