@@ -54,7 +54,7 @@ function mainBlock(page: PaymentPage, words: Messages, told: StateMessages): Htm
       ${walletBlock(page, words)}
       ${helpBlock(page, words)}
     </div>
-    ${page.assets.sandbox && view.providerUrl === null ? sandboxPanel(new URL(page.url).pathname, view.network) : null}
+    ${page.assets.sandbox && view.providerUrl === null ? sandboxPanel(new URL(page.url).pathname, view.network, view.state) : null}
   </main>`;
 }
 

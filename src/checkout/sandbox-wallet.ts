@@ -13,9 +13,11 @@ export type AskNode = (chain: ChainConfig, method: string, params: readonly unkn
 /** What a wallet does on one chain. */
 type Hands = {
   send(asset: Asset, to: string, amount: bigint): Promise<void>;
-  /** Puts other blocks, empty ones, in the place of this one and those after it. */
+  /** Puts other blocks, empty ones, in the place of this one and those after it. @throws CommandError for final ones. */
   reorg(height: number): Promise<void>;
 };
+
+const isFinal = 'the transfer is final: its chain takes nothing back any more that has come so far';
 
 /** A reorg of an EVM chain takes no more blocks than this. */
 const deepestReorg = 64;
@@ -91,10 +93,11 @@ function tokensOf({ assets }: ChainConfig): Asset[] {
 
 /** Pays from the first account of the node, which must hold the coins and sign by itself, as anvil's do. */
 function evmHands(chain: ChainConfig, ask: AskNode): Hands {
-  async function headTime(): Promise<number> {
-    const head = (await ask(chain, 'eth_getBlockByNumber', ['latest', false])) as { timestamp: string };
-    return Number(head.timestamp);
+  async function block(tag: 'latest' | 'finalized') {
+    return (await ask(chain, 'eth_getBlockByNumber', [tag, false])) as { number: string; timestamp: string };
   }
+  const numberOf = async (tag: 'latest' | 'finalized') => Number((await block(tag)).number);
+  const headTime = async () => Number((await block('latest')).timestamp);
   return {
     async send(asset, to, amount) {
       const [from] = (await ask(chain, 'eth_accounts', [])) as string[];
@@ -105,7 +108,10 @@ function evmHands(chain: ChainConfig, ask: AskNode): Hands {
       await ask(chain, 'eth_sendTransaction', [{ from, ...call }]);
     },
     async reorg(height) {
-      const depth = Number(await ask(chain, 'eth_blockNumber', [])) - height + 1;
+      // The daemon would stop reading a chain that breaks what it called final.
+      if (chain.finality === 'finalized' && height <= (await numberOf('finalized')))
+        throw new CommandError(isFinal);
+      const depth = (await numberOf('latest')) - height + 1;
       if (depth > deepestReorg) throw new CommandError('the transfer is too deep in the chain for a reorg');
       const before = await headTime();
       await ask(chain, 'anvil_reorg', [Math.max(1, depth), []]);
@@ -130,6 +136,10 @@ function tronHands(chain: ChainConfig, ask: AskNode): Hands {
       };
       await ask(chain, 'send', [transfer]);
     },
-    reorg: async (height) => void (await ask(chain, 'reorg', [{ height }])),
+    async reorg(height) {
+      const solid = (await ask(chain, 'solid', [])) as { height: number };
+      if (height <= solid.height) throw new CommandError(isFinal);
+      await ask(chain, 'reorg', [{ height }]);
+    },
   };
 }

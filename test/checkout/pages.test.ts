@@ -1,17 +1,34 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { TronWeb } from 'tronweb';
+import { encode } from 'uqr';
 import { encodeFunctionData, erc20Abi } from 'viem';
 import { describe, expect, test } from 'vitest';
+import { renderChoice } from '../../src/checkout/choice-page.ts';
+import { renderNotice } from '../../src/checkout/document.ts';
+import { choiceMessages } from '../../src/checkout/languages/choice.ts';
 import { type Language, languageTags, messagesIn } from '../../src/checkout/languages/languages.ts';
+import { lookMessages } from '../../src/checkout/languages/look.ts';
 import { checkoutStates, type Messages } from '../../src/checkout/languages/messages.ts';
+import { type LookPage, renderLook } from '../../src/checkout/look-page.ts';
 import { renderPayment } from '../../src/checkout/page.ts';
+import { bestMask, withMask } from '../../src/checkout/qr-mask.ts';
 import { presentStatus } from '../../src/checkout/status.ts';
+import type { Verdict } from '../../src/checkout/verdict.ts';
 import { type Instructions, viewPayment } from '../../src/checkout/view.ts';
 import { paymentUri, walletLinks, walletRequest } from '../../src/checkout/wallets.ts';
 import { type AddressKey, writeAddress } from '../../src/core/address.ts';
 import { encodeTokenCall } from '../../src/core/erc20.ts';
-import { testAssets, testFacts, testInstead, testPage, testPages } from '../support/checkout.ts';
+import { evmAddress } from '../support/addresses.ts';
+import {
+  testAssets,
+  testBrand,
+  testChoice,
+  testFacts,
+  testInstead,
+  testPage,
+  testPages,
+} from '../support/checkout.ts';
 import { expiresAt, testPayment, tokenKey, usdt, usdtOnBsc } from '../support/payments.ts';
 
 const facts = testPages();
@@ -24,6 +41,52 @@ function textOf(html: string): string {
     .replaceAll('&#39;', "'")
     .replaceAll('&quot;', '"');
 }
+
+/** Every page that is not a payment's own. */
+function otherPages(language: Language): string[] {
+  const shell = { language, brand: testBrand, assets: testAssets };
+  const { notFound, tooMany, unavailable, badRequest } = messagesIn(language);
+  const { expired, cancelled, ...choice } = choiceMessages[language];
+  const outcomes: LookPage['outcome'][] = [
+    { outcome: 'not_one' },
+    { outcome: 'too_soon', nextAt: 20_000 },
+    ...verdicts.map((verdict) => ({ outcome: 'looked', verdict, nextAt: 20_000 }) as const),
+  ];
+  const alerts = [null, choice.failed, choice.paid, choice.tooMany, ...Object.values(choice.troubles)];
+  return [
+    ...[notFound, tooMany, unavailable, badRequest, expired, cancelled].map((notice) =>
+      renderNotice(shell, notice),
+    ),
+    renderNotice(shell, lookMessages[language].requote.refused),
+    ...outcomes.map((outcome) => renderLook({ ...shell, outcome, payPath: '/pay/token', now: 0 })),
+    ...alerts.map((alert) =>
+      renderChoice({
+        ...shell,
+        ...testChoice(),
+        paths: { form: '/checkout/token', pay: '/pay' },
+        embedOrigins: [],
+        alert,
+      }),
+    ),
+  ];
+}
+
+const verdicts: readonly Verdict[] = [
+  { kind: 'right', confirmations: 3, required: 15 },
+  { kind: 'another_network', network: 'ethereum' },
+  ...(
+    [
+      'late',
+      'too_little',
+      'unmined',
+      'another_token',
+      'another_recipient',
+      'failed',
+      'before',
+      'not_found',
+    ] as const
+  ).map((kind) => ({ kind })),
+];
 
 /** All texts of a language, as they read with the words of a page. */
 function textsOf(messages: Messages, words: Parameters<Messages['states']['paid']['text']>[0]): string[] {
@@ -87,6 +150,35 @@ describe('the page of a payment', () => {
       checkoutStates.map((state) => size(renderPayment(testPage(facts[state], { language })))),
     );
     expect(fixed + Math.max(...pages)).toBeLessThanOrEqual(14 * 1024);
+  });
+
+  test.each(languageTags.filter((tag) => tag !== 'en'))(
+    'of the choice, of a notice and of each answer to a form has no English text left in %s',
+    (language) => {
+      const lines = (pages: readonly string[]) =>
+        new Set(
+          pages.flatMap((page) =>
+            textOf(page)
+              .split('\n')
+              .map((line) => line.trim()),
+          ),
+        );
+      const english = lines(otherPages('en'));
+      const same = [...lines(otherPages(language))].filter(
+        (line) => english.has(line) && /\p{L}{2}/u.test(line),
+      );
+      // What has no language: names, amounts, and what is for the script.
+      const named =
+        /Blue Fox Books|USD[TC]|Tether|Circle|BNB Smart Chain|Ethereum \(|TRON \(|MonCash|^true$|^#?[\w-]*-\d+$/;
+      expect(same.filter((line) => !named.test(line))).toEqual([]);
+    },
+  );
+
+  test('of the choice and of each answer is at most 14 KB with its style and its script too', () => {
+    const size = (text: string) => gzipSync(text).length;
+    const fixed = size(testAssets.style.body) + size(testAssets.script.body);
+    const largest = Math.max(...languageTags.flatMap((language) => otherPages(language).map(size)));
+    expect(fixed + largest).toBeLessThanOrEqual(14 * 1024);
   });
 
   test('leads to the shop or a provider outside the frame that it may be in', () => {
@@ -184,6 +276,38 @@ describe('the page of a payment', () => {
     for (const attribute of [/rx="\d+"/, /fill="#[0-9a-f]{6}"/, />(.)<\/text>/]) {
       expect(attribute.exec(usdt[0] ?? '')?.[0]).not.toBe(attribute.exec(usdc[0] ?? '')?.[0]);
     }
+  });
+});
+
+describe('a QR code', () => {
+  const anyText = fc.stringMatching(/^[0-9a-zA-Z]{20,80}$/);
+
+  test('has under each mask the modules that the library gives it', () => {
+    fc.assert(
+      fc.property(anyText, fc.nat(7), fc.nat(7), (text, from, to) => {
+        const [code, other] = [from, to].map((maskPattern) =>
+          encode(text, { ecc: 'M', border: 0, maskPattern }),
+        );
+        const isData = code?.types.flat().map((type) => type === 0) ?? [];
+        const expected = other?.data
+          .flat()
+          .map(Number)
+          .filter((_, n) => isData[n]);
+        expect(code && [...withMask(code, to)].filter((_, n) => isData[n])).toEqual(expected);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('has the mask that the library finds best, or one that is hardly worse', () => {
+    let same = 0;
+    for (let n = 0; n < 40; n++) {
+      const text = evmAddress(n + 1);
+      const best = encode(text, { ecc: 'M', border: 0 }).maskPattern;
+      if (bestMask(encode(text, { ecc: 'M', border: 0, maskPattern: n % 8 })) === best) same += 1;
+    }
+    // What names the mask is a part of the code too, and not looked at here.
+    expect(same).toBeGreaterThan(16);
   });
 });
 

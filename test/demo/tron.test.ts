@@ -59,7 +59,10 @@ test('what is sent to the simulated TRON is read once, and a reorg takes it off 
 
   expect(await ask(`${chain.url}/simulated/reorg`, { height: found[0]?.block.height })).toEqual({});
   expect(await read()).toEqual([]);
-  expect(await ask(`${chain.url}/simulated/reorg`, { height: 20 })).toEqual({ Error: 'the block is solid' });
+  const { height: solid } = await ask(`${chain.url}/simulated/solid`, {});
+  expect(await ask(`${chain.url}/simulated/reorg`, { height: solid })).toEqual({
+    Error: 'the block is solid',
+  });
 });
 
 test('what is no transfer is refused, and changes nothing', async () => {

@@ -97,8 +97,10 @@ test('a stream goes on over a restart of the daemon, as a page takes it up again
   expect(text).toMatch(/"state":"waiting"[\s\S]*"state":"(seen|confirming)"[\s\S]*"state":"paid"/);
 });
 
-test('a page is shown while another process holds the write lock, and while its chain is not read', async () => {
+test('while another process holds the write lock a page is shown, a stream told, and a choice waits; while its chain is not read a page goes on', async () => {
   const payment = await shop.create('bsc', 'usdt');
+  const order = { amount_usd_cents: 5000 };
+  const session = await shop.api.post<{ checkout_url: string }>('/api/v1/checkout-sessions/', order);
   const holder = fork(join(import.meta.dirname, '../support/write-lock-holder.ts'), [
     join(shop.home.folder, 'depositd.db'),
   ]);
@@ -109,8 +111,22 @@ test('a page is shown while another process holds the write lock, and while its 
     200,
     expect.stringContaining(payment.assigned_address.slice(-6)),
   ]);
+  const stream = await fetch(`${pages.url(payment)}/events`);
+  const chosen = fetch(`${shop.home.current().url}${new URL(session.body.checkout_url).pathname}`, {
+    method: 'POST',
+    body: new URLSearchParams({ method: 'bsc/usdt' }),
+    redirect: 'manual',
+  });
+  const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let told = '';
+  while (!told.includes('"state":"waiting"')) told += (await reader?.read())?.value ?? '';
+  await reader?.cancel();
   holder.send('release');
   await once(holder, 'exit');
+  expect([(await chosen).status, (await chosen).headers.get('location')]).toEqual([
+    303,
+    expect.stringMatching(/^\/pay\//),
+  ]);
 
   shop.bsc.node.setReachable(false);
   await shop.passTime(150);

@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import pg from 'pg';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { messagesIn } from '../../src/checkout/languages/languages.ts';
 import { createPostgresDatabase } from '../support/databases.ts';
 import type { LogLine } from '../support/log.ts';
+import { openPayerPages } from '../support/payer-page.ts';
 import { type Scenario, startScenario } from '../support/scenario.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { waitFor } from '../support/wait.ts';
@@ -107,8 +109,30 @@ test('a database that is read-only after a failover is named by readyz, and goes
   await shop.until(payment, 'confirmed', (body) => body.status === 'confirmed');
 }, 90_000);
 
+test('the page of a payment waits while a table is locked for a moment, and is shown then', async () => {
+  const payment = await shop.create('bsc', 'usdt');
+  const other = new pg.Client({ connectionString: databaseUrl });
+  await other.connect();
+  onTestFinished(() => other.end());
+  await other.query('begin');
+  await other.query('lock table payments, onchain_payments in access exclusive mode');
+  const page = fetch(openPayerPages(shop).url(payment));
+  await waitFor('the page to wait for the lock', async () => {
+    const { rows } = await other.query('select 1 from pg_locks where not granted');
+    return rows.length > 0;
+  });
+  await other.query('rollback');
+  expect([(await page).status, await (await page).text()]).toEqual([
+    200,
+    expect.stringContaining(payment.assigned_address.slice(-6)),
+  ]);
+}, 30_000);
+
 test('connections on which nothing comes any more are given up, and seconds later everything goes on', async () => {
   const open = await shop.create('bsc', 'usdt');
+  const pages = openPayerPages(shop);
+  const stream = await fetch(`${pages.url(open)}/events`);
+  const told = stream.text();
   const from = shop.home.logs.length;
   proxy.blackHole();
   await waitFor('the loops to say so', () => {
@@ -118,6 +142,9 @@ test('connections on which nothing comes any more are given up, and seconds late
   const ready = await fetch(`${shop.home.current().url}/readyz`);
   expect(ready.status).toBe(503);
   expect((await fetch(`${shop.home.current().url}/healthz`)).status).toBe(200);
+  const page = await fetch(pages.url(open), { headers: { accept: 'text/html', 'accept-language': 'fr' } });
+  expect([page.status, page.headers.get('retry-after')]).toEqual([503, '5']);
+  expect(await page.text()).toContain(messagesIn('fr').unavailable.title);
 
   proxy.heal();
   const back = await seconds(() =>
@@ -129,5 +156,7 @@ test('connections on which nothing comes any more are given up, and seconds late
   expect(back).toBeLessThan(15);
   expect(await seconds(() => shop.payAndMine(open, 15))).toBeLessThan(15);
   await shop.until(open, 'confirmed', (body) => body.status === 'confirmed');
+  // The stream that was open all the while.
+  expect(await told).toContain('"state":"paid"');
   await confirmOn('ethereum');
 }, 120_000);

@@ -88,6 +88,8 @@ test('pays in full and in parts, too much, twice, in another token, late, and ta
   await pages.untilState(parts, 'paid', ({ received }) => received === '50.000000 USDT');
   await pages.untilState(more, 'overpaid', ({ received }) => received === '55.000000 USDT');
   await pages.untilState(twice, 'overpaid', ({ received }) => received === '100.000000 USDT');
+  const final = await press(parts, 'reorg');
+  expect([final.status, await final.text()]).toEqual([409, expect.stringContaining('The transfer is final')]);
 
   const late = await create();
   await passTime(1801);

@@ -31,6 +31,9 @@ test('pays exactly what is missing, and the payment is confirmed as one without 
   await pages.untilState(payment, 'paid', ({ received }) => received === '50.000000 USDT');
   const [webhook] = await shop.receiver.waitForEvent('payment.confirmed', payment.payment_number);
   expect(String(webhook?.body)).toContain('"livemode":false');
+  // The daemon would stop at a chain that takes back what it called final.
+  const final = await press(payment, 'reorg');
+  expect([final.status, await final.text()]).toEqual([409, expect.stringContaining('The transfer is final')]);
 });
 
 test('pays too little, then the rest', async () => {
@@ -75,6 +78,7 @@ test('pays late', async () => {
   await shop.passTime(1801);
   await shop.bsc.anvil.mine(17);
   await pages.untilState(payment, 'expired');
+  expect(await (await fetch(pages.url(payment))).text()).toContain('Pay late');
   await press(payment, 'exact');
   await pages.untilState(payment, 'late', ({ received }) => received === '50.000000 USDT');
 });
@@ -107,4 +111,25 @@ test('takes the last transfer off its chain again: before it is confirmed, after
   await press(done, 'reorg');
   await shop.ethereum.anvil.mine(2);
   await pages.untilState(done, 'reverted');
+});
+
+test('is pressed by its own page alone, and does what it names and nothing else', async () => {
+  const payment = await shop.create('bsc', 'usdt');
+  const post = async (body: string, headers: Record<string, string> = {}, token = payment.payment_token) => {
+    const type = { 'content-type': 'application/x-www-form-urlencoded' };
+    const url = `${shop.home.current().url}/pay/${token}/sandbox`;
+    const answer = await fetch(url, { method: 'POST', body, headers: { ...type, ...headers } });
+    return answer.status;
+  };
+  expect(await post('')).toBe(404);
+  expect(await post('act=everything')).toBe(404);
+  expect(await post('act=exact&act=less')).toBe(400);
+  expect(await post(`act=${'x'.repeat(1024 * 1024)}`)).toBe(413);
+  expect(await post('act=exact', { 'content-type': 'application/json' })).toBe(415);
+  expect(await post('act=exact', { 'sec-fetch-site': 'cross-site' })).toBe(403);
+  expect(await post('act=exact', { origin: 'https://evil.example' })).toBe(403);
+  expect(await post('act=exact', {}, 'A'.repeat(43))).toBe(404);
+  await shop.bsc.anvil.mine(1);
+  await shop.untilRead('bsc');
+  expect(await pages.statusOf(payment)).toMatchObject({ state: 'waiting', received: '0.000000 USDT' });
 });

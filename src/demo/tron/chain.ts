@@ -30,6 +30,7 @@ const genesisMs = 1_529_891_469_000;
  * - `POST /simulated/send` `{"token": "41…"|"native", "to": "41…", "amount": "…"}` (hex; base units), answers `{"txID"}`
  * - `POST /simulated/reorg` `{"height": 1}` takes that block and those after it off, with what is in them, and makes one more
  *   in their place
+ * - `POST /simulated/solid` answers `{"height": 1}`, the last block that stays
  */
 export async function startSimulatedTron({
   blockSeconds,
@@ -89,6 +90,7 @@ export async function startSimulatedTron({
         ? answerWith({ Error: 'not a transfer' })
         : answerWith({ txID: send(transfer) });
     }
+    if (call.view === 'simulated' && call.method === 'solid') return answerWith({ height: solidHeight() });
     if (call.view === 'simulated' && call.method === 'reorg') return reorg(call.body.height);
     const solid = solidHeight();
     const pending = (txId: string) => waiting.find(({ printed }) => printed.txID === txId) ?? null;

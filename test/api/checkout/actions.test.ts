@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { messagesIn } from '../../../src/checkout/languages/languages.ts';
 import { lookMessages } from '../../../src/checkout/languages/look.ts';
 import type { Finding } from '../../../src/checkout/verdict.ts';
 import type { PresentedPayment } from '../../../src/present/payments.ts';
@@ -64,6 +65,36 @@ describeDecisions('a form for a fresh quote', (openTestDb) => {
     ]);
     expect((await payment.requote({ 'sec-fetch-site': 'cross-site' })).status).toBe(403);
   });
+});
+
+test('a form for a fresh quote that is none is refused in the payer’s language, as where there is no price now; nothing is made', async () => {
+  const db = await openTestSqlite();
+  onTestFinished(() => db.destroy());
+  const api = await openApiServer(db);
+  const shop = await api.addMerchant();
+  await api.addAddresses(shop, 'bsc', 1);
+  const payment = await openPayment(api, shop);
+  await payment.expire();
+  const french = { ...form, 'accept-language': 'fr' };
+  const post = async (raw: string, headers = {}) => {
+    const answer = await api.send<string>('POST', `${payment.path}/requote`, {
+      raw,
+      headers: { ...french, ...headers },
+    });
+    expect(answer.headers.get('content-type')).toContain('text/html');
+    return [answer.status, /<h1>(.*?)<\/h1>/.exec(answer.text)?.[1]];
+  };
+  const { badRequest, unavailable } = messagesIn('fr');
+  expect(await post('a=1&a=2')).toEqual([400, badRequest.title]);
+  expect(await post(`a=${'x'.repeat(1024 * 1024)}`)).toEqual([413, badRequest.title]);
+  expect(await post('{}', { 'content-type': 'application/json' })).toEqual([415, badRequest.title]);
+  expect(await post('', { origin: 'https://evil.example' })).toEqual([403, badRequest.title]);
+  api.setRates({});
+  expect(await post('')).toEqual([503, unavailable.title]);
+  await api.setChain('bsc', { stoppedReason: 'a test' });
+  expect(await post('')).toEqual([503, unavailable.title]);
+  const { body } = await api.send<{ data: unknown[] }>('GET', '/api/v1/payments/', { key: shop.key });
+  expect(body.data).toHaveLength(1);
 });
 
 describe('a form for what is paid and not shown', () => {
