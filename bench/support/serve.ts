@@ -55,9 +55,10 @@ export function createHome(nodeUrl: string, chain: object = {}): Home {
   };
 }
 
-async function serve(configPath: string): Promise<Served> {
+/** Runs `depositd serve` with these arguments until it is ready. */
+export async function serve(configPath: string, args: readonly string[] = []): Promise<Served> {
   const begun = performance.now();
-  const child = spawn(process.execPath, [cli, 'serve', '-c', configPath], {
+  const child = spawn(process.execPath, [cli, 'serve', '-c', configPath, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { PATH: process.env.PATH },
   });

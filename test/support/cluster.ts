@@ -28,11 +28,14 @@ const identity = asRoot ? { uid: nobody, gid: nobody } : {};
 
 const templateName = 'template_migrated';
 
-/** Starts PostgreSQL from npm in a temporary folder on a free port. Nothing in it survives a crash, or needs to. */
-export async function startCluster(): Promise<Cluster> {
+/**
+ * Starts PostgreSQL from npm in a temporary folder on a free port. Nothing in it survives a crash, or needs to, unless it is
+ * `durable`: for measuring, on a disk, with the server's own settings.
+ */
+export async function startCluster({ durable = false } = {}): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'depositd-postgres-'));
   // Apart from the programs: a folder in memory may refuse to run any.
-  const data = mkdtempSync(join(scratchRoot(), 'depositd-postgres-data-'));
+  const data = mkdtempSync(join(durable ? tmpdir() : scratchRoot(), 'depositd-postgres-data-'));
   let server: ChildProcess | undefined;
   // An interrupted run gets no teardown.
   const removeAtExit = () => {
@@ -72,7 +75,7 @@ export async function startCluster(): Promise<Cluster> {
       '',
       '-h',
       '127.0.0.1',
-      ...settings.flatMap((setting) => ['-c', setting]),
+      ...(durable ? durableSettings : settings).flatMap((setting) => ['-c', setting]),
     ],
     { ...identity, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
   );
@@ -162,6 +165,8 @@ function removeFolder(folder: string): void {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
   }
 }
+
+const durableSettings = ['max_connections=300', 'shared_buffers=512MB', 'max_wal_size=4GB'];
 
 const settings = [
   'fsync=off',

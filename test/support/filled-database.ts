@@ -17,11 +17,17 @@ const pendingPayments = 20;
  */
 export async function fillDatabase(
   db: Db,
-  { payments, now, everyMs = 60_000 }: { payments: number; now: number; everyMs?: number },
+  {
+    payments,
+    now,
+    everyMs = 60_000,
+    addresses = 1_000,
+  }: { payments: number; now: number; everyMs?: number; addresses?: number },
 ): Promise<void> {
   const n = payments;
   /** Stands for the rows of one portion: no statement may take as long as the program allows a query. */
   const rows = '/* rows */';
+  const ofAddresses = '/* addresses */';
   const between = (first: number, last: number) =>
     `with recursive n(i) as (select ${first} union all select i + 1 from n where i < ${last})`;
   const hex = isPostgres(db)
@@ -42,7 +48,7 @@ export async function fillDatabase(
     `insert into merchants (id, name, created_at) values ('mer_1', 'Shop', 0), ('mer_2', 'Other', 0)`,
     `insert into webhook_endpoints (id, merchant_id, url, events, secret, created_at)
       values ('we_1', 'mer_1', 'https://shop.example/', '["payment.confirmed"]', 'sealed', 0)`,
-    `${between(1, 1000)} insert into addresses (merchant_id, network, address, address_key, source, created_at)
+    `${ofAddresses} insert into addresses (merchant_id, network, address, address_key, source, created_at)
       select 'mer_1', 'bsc', ${hex('i')}, ${hex('i')}, 'static', 0 from n`,
     `${rows} insert into checkout_sessions (session_id, merchant_id, status, price_amount, price_currency, amount_usd_cents,
         methods, external_order_id, customer_email, redirect_url, cancel_url, metadata, locale, token, token_hash,
@@ -60,15 +66,15 @@ export async function fillDatabase(
     `${rows} insert into onchain_payments (payment_id, network, coin, token, usd_per_coin, required_amount, dust_amount, required_confirmations, tier_confirmations, tier_amount, counted_amount, told_amount, reopened, address_id,
         address, lock_height, lock_hash, lock_time, lock_chain_time, block_time_limit, released_at)
       select i, ${network}, 'usdt', ${token}, '1', '5000', '5', 15, case when i % 2 = 0 then 2 else null end, case when i % 2 = 0 then '5000' else null end,
-        '5000', '0', 0, 1 + i % 1000, ${hex('1 + i % 1000')}, ${height}, '0xb', (${at}) / 1000,
+        '5000', '0', 0, 1 + i % ${addresses}, ${hex(`1 + i % ${addresses}`)}, ${height}, '0xb', (${at}) / 1000,
         (${at}) / 1000, (${at}) / 1000 + 1800, ${ended} from n`,
     `update addresses set locked_by = id where id in (select address_id from onchain_payments where released_at is null)`,
     `${rows} insert into deposits (network, tx_hash, token, currency, decimals, recipient, ordinal, amount, height,
         block_hash, block_time, log_index, status, role, merchant_id, address_id, payment_id, seen_at)
-      select ${network}, '0x' || ${hex('i')}, ${token}, ${currency}, 18, ${hex('1 + i % 1000')}, 0, '5000', ${height} + 5,
+      select ${network}, '0x' || ${hex('i')}, ${token}, ${currency}, 18, ${hex(`1 + i % ${addresses}`)}, 0, '5000', ${height} + 5,
         '0xb' || i, (${at}) / 1000 + 30, 1, case when i > ${n - pendingPayments} then 'seen' else 'confirmed' end,
         case when i = ${rare.late} then 'late' when i = ${rare.unmatched} then 'unmatched' else 'counted' end,
-        ${merchant}, 1 + i % 1000, i, ${at} + 35000 from n`,
+        ${merchant}, 1 + i % ${addresses}, i, ${at} + 35000 from n`,
     // On PostgreSQL no trigger is fired here.
     ...(isPostgres(db)
       ? [
@@ -109,10 +115,12 @@ export async function fillDatabase(
       }
     }
     for (const statement of statements) {
-      const end = statement.startsWith(rows) ? n : 1;
+      const marker = [rows, ofAddresses].find((one) => statement.startsWith(one));
+      const end = marker === undefined ? 1 : marker === rows ? n : addresses;
       for (let first = 1; first <= end; first += portion) {
-        const last = Math.min(n, first + portion - 1);
-        await sql.raw(statement.replace(rows, between(first, last))).execute(trx);
+        const last = Math.min(end, first + portion - 1);
+        const text = marker === undefined ? statement : statement.replace(marker, between(first, last));
+        await sql.raw(text).execute(trx);
       }
     }
   });
