@@ -6,7 +6,7 @@ import { behind, contradiction } from '../../nodes/fault.ts';
 import type { Inclusion, InclusionQuery, NodeHead, TxLocation } from '../source.ts';
 import { readInfo } from './decode.ts';
 import type { TronNode } from './node.ts';
-import { readHeaderAt, readProven } from './read.ts';
+import { fewAtOnce, infosAtOnce, readHeaderAt, readProven } from './read.ts';
 import { isCall, transfersOf } from './transfers.ts';
 import { isNothing, type ProvenBlock } from './validate.ts';
 
@@ -28,9 +28,9 @@ export async function lookAt(
   const looks: Looks = new Map();
   const viewOf = ({ byDepth }: InclusionQuery) =>
     chain.finality === 'finalized' && byDepth !== true ? 'walletsolidity' : 'wallet';
-  for (const here of Map.groupBy(queries, (query) => `${query.block.height} ${viewOf(query)}`).values()) {
+  const lookAtBlock = fewAtOnce(infosAtOnce, async (here: readonly InclusionQuery[]): Promise<void> => {
     const [first] = here;
-    if (first === undefined) continue;
+    if (first === undefined) return;
     const { height } = first.block;
     const view = viewOf(first);
     const solid = heads.finalized?.height ?? -1;
@@ -44,7 +44,9 @@ export async function lookAt(
       else if (proven === null) looks.set(query, unknown(`block ${height} is not solid yet`));
       else looks.set(query, judge(query, proven, found, heads.latest));
     }
-  }
+  });
+  const blocks = Map.groupBy(queries, (query) => `${query.block.height} ${viewOf(query)}`);
+  await Promise.all([...blocks.values()].map(lookAtBlock));
   return looks;
 }
 

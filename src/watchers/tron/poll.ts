@@ -114,10 +114,14 @@ function isNews({ timeMs }: Header, { showHead }: ReadRequest, { clock }: ReadCo
 
 /** While these blocks are written down the next ones are on their way: only in a catch-up, and not up to the head, which moves. */
 function askAhead(node: TronNode, { head, upTo = head.height, signal }: ReadRequest, last: Header): void {
-  const from = last.height + 1;
-  const count = Math.min(node.range.width() * rangesAtOnce, Math.min(head.height, upTo) - last.height);
-  if (from + count > head.height) return;
-  node.prefetch.ask(from, (stop) => readProvenFrom(node, from, count, AbortSignal.any([signal, stop])));
+  const wanted = {
+    from: last.height + 1,
+    upTo: Math.min(upTo, head.height - 1),
+    count: node.range.width() * rangesAtOnce,
+  };
+  node.prefetch.ask(wanted, ({ from, count, turn, signal: stop }) =>
+    readProvenFrom(node, from, count, AbortSignal.any([signal, stop]), turn),
+  );
 }
 
 /** The node has nothing above the cursor: that tells nothing new, or that it is behind, or that the cursor fell. */

@@ -13,7 +13,7 @@ import { isNothing, judgeBlock, judgeHeader, judgeInfos, type ProvenBlock } from
  */
 
 /** Infos asked for at the same time. */
-const infosAtOnce = 4;
+export const infosAtOnce = 4;
 
 /** A node's last block. */
 export async function readLatest(node: TronNode, view: View, signal: AbortSignal): Promise<Header> {
@@ -48,13 +48,14 @@ export async function readProven(
 
 /**
  * Blocks from a height on, as many of `count` as the node has and gives, each the child of the one before: all of them are asked
- * for at once, in ranges that the node serves, and their infos as they come.
+ * for at once, in ranges that the node serves, and their infos as they come, but not before it is their turn.
  */
 export async function readProvenFrom(
   node: TronNode,
   from: number,
   count: number,
   signal: AbortSignal,
+  turn?: Promise<void>,
 ): Promise<ProvenBlock[]> {
   const stop = new AbortController();
   const whileWanted = AbortSignal.any([signal, stop.signal]);
@@ -65,6 +66,7 @@ export async function readProvenFrom(
   const parts = starts.map(async (start) => {
     const wanted = Math.min(width, from + count - start);
     const blocks = await readBlocks(node, start, wanted, whileWanted);
+    await turn;
     return { isShort: blocks.length < wanted, proven: await Promise.all(blocks.map(prove)) };
   });
   try {
@@ -80,15 +82,20 @@ export async function readProvenFrom(
   }
 }
 
-/** Work of which only so much goes on at the same time, in the order in which it comes. */
-function fewAtOnce<A, T>(most: number, work: (of: A) => Promise<T>): (of: A) => Promise<T> {
+/** Work of which only so much goes on at the same time, in the order in which it comes; none is begun once some has failed. */
+export function fewAtOnce<A, T>(most: number, work: (of: A) => Promise<T>): (of: A) => Promise<T> {
   const waiting: (() => void)[] = [];
   let running = 0;
+  let failure: { error: unknown } | null = null;
   return async (of) => {
     if (running >= most) await new Promise<void>((go) => waiting.push(go));
     else running += 1;
     try {
+      if (failure !== null) throw failure.error;
       return await work(of);
+    } catch (error) {
+      failure ??= { error };
+      throw error;
     } finally {
       const next = waiting.shift();
       if (next === undefined) running -= 1;
