@@ -1,13 +1,14 @@
 import { steadyClock } from '../clock.ts';
 import type { BlockRef } from '../core/chain.ts';
 import { confirmationsAt } from '../core/confirmations.ts';
+import type { NodeAnswer } from '../core/node.ts';
 import type { SentFinding, SentTransfer } from '../core/refund-record.ts';
 import { DepositdError, InvariantError } from '../errors.ts';
 import { readChain } from '../storage/chains/chains.ts';
 import { createOutages, type InclusionAnswer, inclusionOf } from './agreement/ask.ts';
 import { settledHeight } from './confirmations.ts';
 import { agreeOnLocation } from './recheck/find-transaction.ts';
-import type { ChainSource, InclusionQuery } from './source.ts';
+import type { ChainSource, InclusionQuery, NodeHead } from './source.ts';
 import type { WatcherDeps } from './watcher.ts';
 
 export type SentTransfers = {
@@ -70,7 +71,8 @@ export function createSentTransfers(
         return location satisfies never;
     }
     const { height, hash } = location.block;
-    if (height > settledHeight(state, chain)) return notFound(`block ${height} is not final yet`);
+    const settled = height <= settledHeight(state, chain) || (await isFinalNow(height, signal));
+    if (!settled) return notFound(`block ${height} is not final yet`);
     const block = (await source.blocksAt([height], signal)).get(height) ?? null;
     if (block?.hash !== hash) return notFound(`block ${height} is on a fork, or was replaced just now`);
 
@@ -94,6 +96,21 @@ export function createSentTransfers(
       default:
         throw new InvariantError('a transfer about which nothing was decided');
     }
+  }
+
+  /** How far a chain at rest is final is asked seldom: two nodes, where there are two, can say it of this block now. */
+  async function isFinalNow(height: number, signal: AbortSignal): Promise<boolean> {
+    const needed = Math.min(2, new Set(source.endpoints().map(({ host }) => host)).size);
+    const isFinal = ({ latest, finalized }: NodeHead) =>
+      confirmationsAt(latest.height, height) >= chain.requiredConfirmations &&
+      (chain.finality === 'depth' || (finalized?.height ?? -1) >= height);
+    const enough = (answers: readonly NodeAnswer<NodeHead>[]) => {
+      const hosts = answers.flatMap((one) =>
+        one.kind === 'answered' && isFinal(one.value) ? [one.host] : [],
+      );
+      return new Set(hosts).size >= needed;
+    };
+    return enough(await source.headsOfEach(signal, enough));
   }
 
   return {
