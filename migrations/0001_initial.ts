@@ -79,6 +79,19 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index user_sessions_user on user_sessions (user_id, seen_at)`,
     sql`create index user_sessions_seen on user_sessions (seen_at)`,
 
+    // Keys in users' devices: the public halves.
+    sql`create table passkeys (
+      id text primary key,
+      user_id text not null references users (id),
+      name text not null,
+      rp_id text not null,
+      public_key text not null,
+      counter ${int} not null,
+      created_at ${int} not null,
+      used_at ${int}
+    )`,
+    sql`create index passkeys_user on passkeys (user_id)`,
+
     // Accounts from whose public key addresses are derived when none is free.
     sql`create table derived_pools (
       id ${id},

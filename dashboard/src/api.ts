@@ -72,7 +72,7 @@ async function request<T>(method: string, path: string, body?: object): Promise<
     if (response === null) throw new ApiError(0, { detail: 'The server cannot be reached.' });
     const answer = await response.json().catch(() => null);
     if (response.ok) return answer as T;
-    const expected = path === '/session/' || path === '/setup/';
+    const expected = ['/session/', '/setup/', '/session/passkey/'].includes(path);
     if (response.status !== 401 || expected || me.value == null) throw new ApiError(response.status, answer);
     ended.value = true;
     await again.promise;
@@ -90,6 +90,30 @@ export async function readMe(): Promise<void> {
 
 export async function signIn(credentials: { name: string; password: string; code?: string }): Promise<void> {
   take(await change<SignedIn>('POST', '/session/', credentials));
+}
+
+export const hasPasskeys =
+  'PublicKeyCredential' in window && 'parseRequestOptionsFromJSON' in PublicKeyCredential;
+
+export async function signInWithPasskey(): Promise<void> {
+  const asked = await change<PublicKeyCredentialRequestOptionsJSON>('POST', '/session/passkey/');
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(asked);
+  const credential = await signed(navigator.credentials.get({ publicKey }));
+  take(await change<SignedIn>('PUT', '/session/passkey/', { credential }));
+}
+
+export async function addPasskey(given: { name: string; password: string }): Promise<void> {
+  const asked = await change<PublicKeyCredentialCreationOptionsJSON>('POST', '/session/passkeys/');
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(asked);
+  const credential = await signed(navigator.credentials.create({ publicKey }));
+  await change('PUT', '/session/passkeys/', { ...given, credential });
+}
+
+/** What the device signed, as JSON. */
+async function signed(asking: Promise<Credential | null>): Promise<unknown> {
+  const credential = await asking.catch(() => null);
+  if (credential instanceof PublicKeyCredential) return credential.toJSON();
+  throw new ApiError(0, { detail: 'The device signed nothing: it was refused, or took too long.' });
 }
 
 export async function setUp(given: { link: string; name?: string; password: string }): Promise<void> {

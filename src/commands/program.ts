@@ -288,7 +288,7 @@ function addUserCommands(program: Command): void {
   onConfig(user, 'reset-password <name>', 'Print a link by which a user chooses a new password.', {
     json: true,
   })
-    .option('--without-totp', 'also take their authenticator app away, for a phone that is lost')
+    .option('--without-totp', 'also take their authenticator app and passkeys away, for a phone that is lost')
     .action(async (name, options) => (await import('./user.ts')).userResetPassword(name, options));
   onConfig(user, 'disable <name>', 'Disable a user for ever, and end their sessions.', {
     json: true,

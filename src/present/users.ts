@@ -1,3 +1,4 @@
+import type { Passkey } from '../storage/operators/passkeys.ts';
 import type { UserSession } from '../storage/operators/user-sessions.ts';
 import type { User } from '../storage/operators/users.ts';
 import { isoTime, timeOrNull } from './values.ts';
@@ -28,4 +29,8 @@ export function presentSession(session: UserSession, current: string | null) {
     created_at: isoTime(session.createdAt),
     seen_at: isoTime(session.seenAt),
   };
+}
+
+export function presentPasskey({ id, name, createdAt, usedAt }: Passkey) {
+  return { id, name, created_at: isoTime(createdAt), used_at: timeOrNull(usedAt) };
 }

@@ -18,6 +18,7 @@ const tables: Readonly<Record<Table, readonly string[]>> = {
   users: [],
   recovery_codes: [],
   user_links: [],
+  passkeys: [],
   user_sessions: [],
   derived_pools: [],
   addresses: [],

@@ -57,6 +57,21 @@ export type Schema = {
   /** What sets a password once; without a user: the first operator's. */
   user_links: { hash: string; user_id: string | null; expires_at: number };
 
+  /** Keys in users' devices: the public halves. */
+  passkeys: {
+    /** As the authenticator named it, base64url. */
+    id: string;
+    user_id: string;
+    name: string;
+    /** The host that it was made for. */
+    rp_id: string;
+    /** DER (SPKI), base64url. */
+    public_key: string;
+    counter: number;
+    created_at: number;
+    used_at: number | null;
+  };
+
   user_sessions: {
     id: string;
     /** SHA-256 of what the cookie holds. */

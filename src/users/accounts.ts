@@ -4,6 +4,7 @@ import { passwordFault, type UserRole, userNameFault } from '../core/user.ts';
 import { inTransaction } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { getMerchant } from '../storage/operators/merchants.ts';
+import { deletePasskeysOf } from '../storage/operators/passkeys.ts';
 import { endSessionsOf, type SignedIn } from '../storage/operators/user-sessions.ts';
 import {
   countOperators,
@@ -61,7 +62,7 @@ export async function addUser(
 
 /**
  * Makes a link by which a user chooses a new password; the old one is good until then. `withoutTotp` also takes the
- * authenticator app away, for a phone that is lost. Null: there is no such user, or they are disabled.
+ * authenticator app and the passkeys away, for a phone that is lost. Null: there is no such user, or they are disabled.
  */
 export async function resetPassword(
   { db, clock }: Deps,
@@ -71,7 +72,10 @@ export async function resetPassword(
     const user = await getUser(trx, userId);
     if (user === null || user.disabledAt !== null) return null;
     const at = clock();
-    if (withoutTotp) await setTotp(trx, userId, { sealed: null, step: 0, recoveryHashes: [] });
+    if (withoutTotp) {
+      await setTotp(trx, userId, { sealed: null, step: 0, recoveryHashes: [] });
+      await deletePasskeysOf(trx, userId);
+    }
     const detail = { name: user.name, ...(withoutTotp ? { second_factor: 'removed' } : {}) };
     await recordAudit(trx, { at, actor, action: 'user.password_reset', subject: userId, detail });
     return { user, token: await makeLink(trx, userId, at + linkMs) };

@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
-import { change, me, readMe } from '../api.ts';
+import { addPasskey, change, hasPasskeys, me, readMe } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
 import { Copy, Fault, Table, TextField, Time, useSubmit } from '../parts.tsx';
 import { QrCode } from '../qr-code.tsx';
-import type { List, Session } from './types.ts';
+import type { List, PasskeyRow, Session } from './types.ts';
 
 /** One's own password, authenticator app and sessions. */
 export function Account() {
@@ -13,6 +13,7 @@ export function Account() {
       <h1>Your account</h1>
       <Password done={sessions.reload} />
       <SecondFactor />
+      {hasPasskeys && <Passkeys />}
       <h2>Where you are signed in</h2>
       <Shown loaded={sessions}>
         {({ data }) => (
@@ -168,6 +169,78 @@ function SecondFactor() {
       <button type="submit" class={on ? '' : 'first'} disabled={busy}>
         {on ? 'Remove it' : begun === null ? 'Set one up' : 'Use it from now on'}
       </button>
+    </form>
+  );
+}
+
+function Passkeys() {
+  const passkeys = useLoad<List<PasskeyRow>>('/session/passkeys/', false);
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const [removing, setRemoving] = useState<string | null>(null);
+  const { busy, error, submit } = useSubmit(async () => {
+    if (removing === null) await addPasskey({ name, password });
+    else await change('POST', '/session/passkeys/remove/', { id: removing, password });
+    setName('');
+    setPassword('');
+    setRemoving(null);
+    passkeys.reload();
+  });
+  const rows = passkeys.data?.data ?? [];
+  return (
+    <form class="card" onSubmit={submit}>
+      <h2>Passkeys</h2>
+      <p>A key in your phone, computer or security key signs you in without a password.</p>
+      <Table
+        label="Passkeys"
+        rows={rows}
+        empty={<p>You have none.</p>}
+        columns={[
+          { title: 'Device', cell: (one) => <bdi>{one.name}</bdi> },
+          { title: 'Made', cell: (one) => <Time at={one.created_at} /> },
+          { title: 'Last used', cell: (one) => <Time at={one.used_at} /> },
+          {
+            title: 'Actions',
+            cell: (one) => (
+              <button type="button" onClick={() => setRemoving(one.id)}>
+                Remove
+              </button>
+            ),
+          },
+        ]}
+      />
+      {removing === null ? (
+        <TextField
+          label="Name of the device"
+          faults={error?.fields.name ?? error?.fields.credential}
+          required
+          maxLength={60}
+          value={name}
+          onValue={setName}
+        />
+      ) : (
+        <p role="status">
+          {rows.find(({ id }) => id === removing)?.name} will not sign you in any more. Your password removes
+          it.
+        </p>
+      )}
+      <Secret
+        label="The password you sign in with"
+        value={password}
+        set={setPassword}
+        faults={error?.fields.password}
+      />
+      <Fault error={error} />
+      <div class="actions">
+        <button type="submit" class={removing === null ? 'first' : ''} disabled={busy}>
+          {removing === null ? 'Add a passkey' : 'Remove the passkey'}
+        </button>
+        {removing !== null && (
+          <button type="button" onClick={() => setRemoving(null)}>
+            Back
+          </button>
+        )}
+      </div>
     </form>
   );
 }

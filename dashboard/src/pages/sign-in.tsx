@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { ApiError, me, readMe, setUp, signIn } from '../api.ts';
+import { ApiError, hasPasskeys, me, readMe, setUp, signIn, signInWithPasskey } from '../api.ts';
 import { Fault, Field, TextField, useSubmit } from '../parts.tsx';
 
 /** Asks for name and password, and for a code where the account has an authenticator app. */
@@ -16,6 +16,7 @@ export function SignIn({ name: known = '' }: { name?: string }) {
       setCoded(true);
     }
   });
+  const passkey = useSubmit(signInWithPasskey);
   return (
     <form class={known === '' ? 'card alone' : ''} onSubmit={submit}>
       {known === '' && <h1>depositd</h1>}
@@ -56,6 +57,12 @@ export function SignIn({ name: known = '' }: { name?: string }) {
       <button type="submit" class="first" disabled={busy}>
         {busy ? 'Signing in…' : 'Sign in'}
       </button>
+      {hasPasskeys && (
+        <button type="button" onClick={passkey.submit} disabled={passkey.busy}>
+          Use a passkey
+        </button>
+      )}
+      <Fault error={passkey.error} />
     </form>
   );
 }

@@ -302,3 +302,5 @@ export type Brand = {
   support_email: string;
   support_url: string;
 };
+
+export type PasskeyRow = { id: string; name: string; created_at: string; used_at: string | null };

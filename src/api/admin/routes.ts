@@ -24,6 +24,7 @@ import { registerDerivedPoolRoutes } from './derived-pools.ts';
 import { registerMerchantRoutes } from './merchants.ts';
 import { registerOpenRefundRoutes } from './open-refunds.ts';
 import { registerOverviewRoutes } from './overview.ts';
+import { registerPasskeyRoutes } from './passkeys.ts';
 import { registerAdminPaymentRoutes } from './payments.ts';
 import { registerPaymentExport } from './payments-export.ts';
 import { registerPoolRoutes } from './pool.ts';
@@ -34,7 +35,7 @@ import { registerReplayRoutes } from './replays.ts';
 import { registerReportRoutes } from './reports.ts';
 import { registerRetireRoutes } from './retire.ts';
 import { registerSecondFactorRoutes } from './second-factor.ts';
-import { registerSessionRoutes } from './session.ts';
+import { createBeginSession, registerSessionRoutes } from './session.ts';
 import { registerSettingRoutes } from './settings.ts';
 import { registerUserRoutes } from './users.ts';
 import { registerWebhookActions } from './webhook-actions.ts';
@@ -97,6 +98,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerChangeRoutes(routes, deps);
     registerSessionRoutes(routes, { ...deps, attempts });
     registerSecondFactorRoutes(routes, { ...deps, attempts });
+    registerPasskeyRoutes(routes, { ...deps, ...deps.secrets, attempts }, createBeginSession(deps.db).begin);
     registerUserRoutes(routes, deps);
     routes.route({
       method: 'GET',

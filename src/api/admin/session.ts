@@ -19,17 +19,15 @@ import { givenPassword, sessionSchema, userSchema } from './user-schemas.ts';
 
 const tags = ['Users'];
 
-const signedInSchema = z.object({
+export const signedInSchema = z.object({
   user: userSchema.nullable().describe('Null for the admin token.'),
   csrf_token: z.string().nullable().describe('To be sent as `X-CSRF-Token` with every change.'),
 });
 
-export type SessionDeps = { db: Db; clock: Clock; attempts: Attempts; secrets: { unseal: Unseal } };
+/** Answers who has just signed in, and sets their cookie. */
+export type BeginSession = ReturnType<typeof createBeginSession>['begin'];
 
-/** Signing in and out, and what users do with their own sessions and password. */
-export function registerSessionRoutes(api: Api, { db, clock, attempts, secrets }: SessionDeps): void {
-  const signing = { db, clock, attempts, unseal: secrets.unseal };
-
+export function createBeginSession(db: Db) {
   async function signedIn(session: SignedIn, token: string): Promise<z.output<typeof signedInSchema>> {
     const user = await getUser(db, session.userId);
     return { user: user === null ? null : presentUser(user), csrf_token: csrfTokenOf(token) };
@@ -45,6 +43,17 @@ export function registerSessionRoutes(api: Api, { db, clock, attempts, secrets }
     setCookie(request, reply, begun.token);
     return signedIn(begun.session, begun.token);
   }
+
+  return { begin, signedIn };
+}
+
+export type SessionDeps = { db: Db; clock: Clock; attempts: Attempts; secrets: { unseal: Unseal } };
+
+/** Signing in and out, and what users do with their own sessions and password. */
+export function registerSessionRoutes(api: Api, { db, clock, attempts, secrets }: SessionDeps): void {
+  const signing = { db, clock, attempts, unseal: secrets.unseal };
+
+  const { begin, signedIn } = createBeginSession(db);
 
   api.route({
     method: 'GET',

@@ -73,6 +73,7 @@ const answersShown = {
   'rates/': 'S.RateReport',
   'reports/received/': '{ data: S.Day[] }',
   'reports/sums/': '{ data: S.ReportRow[] }',
+  'session/passkeys/': 'S.List<S.PasskeyRow>',
   'sessions/': 'S.List<S.Session>',
   'settings/': 'S.SettingsReport',
   'users/': 'S.List<S.User>',
