@@ -15,20 +15,22 @@ export function qrCode(text: string, label: string, id: string, mask: 'best' | '
   const { size, data } = mask === 'best' ? withMask(bestMask(first)) : first;
   const side = size + 2 * quietZone;
   return html`<svg class="qr" id=${id} viewBox=${`0 0 ${side} ${side}`} role="img" aria-label=${label} shape-rendering="crispEdges">
-    <path fill="currentColor" d=${pathOf(data)} />
+    <path stroke="currentColor" d=${pathOf(data)} />
   </svg>`;
 }
 
-/** Each run of dark modules in a row is one stroke. */
+/** Each run of dark modules in a row is one stroke as high as a module, from the end of the one before it: half the bytes. */
 function pathOf(rows: readonly (readonly boolean[])[]): string {
   let path = '';
   rows.forEach((row, y) => {
+    let end = -1;
     for (let x = 0; x < row.length; x++) {
       if (!row[x]) continue;
       const start = x;
       while (row[x + 1]) x++;
-      const run = x - start + 1;
-      path += `M${start + quietZone} ${y + quietZone}h${run}v1h-${run}z`;
+      path += end === -1 ? `M${start + quietZone} ${y + quietZone}.5` : `m${start - end} 0`;
+      end = x + 1;
+      path += `h${end - start}`;
     }
   });
   return path;

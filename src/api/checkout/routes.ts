@@ -77,7 +77,8 @@ export async function registerCheckoutRoutes(
       settings: config.checkout,
       offers: await readOffers(deps, payment),
     });
-    return pageHeaders(reply, embedOrigins).send(page);
+    // As bytes, which are counted and written as they are: a text is read through for each.
+    return pageHeaders(reply, embedOrigins).send(Buffer.from(page));
   });
 
   api.get('/:token/status', async (request, reply) => {
