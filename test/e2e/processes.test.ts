@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { beforeAll, expect, test } from 'vitest';
 import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
 import type { Db } from '../../src/storage/schema.ts';
@@ -50,6 +51,7 @@ beforeAll(async () => {
     configPath = shop.home.configPath;
     const config = JSON.parse(readFileSync(configPath, 'utf8'));
     await shop.home.current().stop();
+    await limitSessions(database.url);
     const { hostname, port } = new URL(database.url);
     const pooler = await startTransactionPooler({ host: hostname, port: Number(port) });
     closers.push(pooler.close);
@@ -65,6 +67,20 @@ beforeAll(async () => {
     throw error;
   }
 }, 120_000);
+
+/** Behind a pooler in transaction mode no session has the limits that we set at its beginning (docs/operations.md). */
+async function limitSessions(url: string): Promise<void> {
+  const operator = new pg.Client({ connectionString: url });
+  await operator.connect();
+  const { lock, statement, idleInTransaction } = runningLimits;
+  const name = pg.escapeIdentifier(new URL(url).pathname.slice(1));
+  await operator.query(`alter database ${name} set lock_timeout = ${lock}`);
+  await operator.query(`alter database ${name} set statement_timeout = ${statement}`);
+  await operator.query(
+    `alter database ${name} set idle_in_transaction_session_timeout = ${idleInTransaction}`,
+  );
+  await operator.end();
+}
 
 function pick<T>(list: readonly T[]): T | undefined {
   return list[Math.floor(random() * list.length)];

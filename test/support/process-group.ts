@@ -16,7 +16,7 @@ export type Member = {
   /** Whether nothing is done to it just now. */
   isSound(): boolean;
   logs: readonly LogLine[];
-  /** Resolves when it works again. `until`: how long it stands still, or is cut off. */
+  /** Resolves when it goes on. `until`: how long it stands still, or is cut off. */
   disturb(how: Disturbance, until: Promise<unknown>): Promise<void>;
 };
 
@@ -30,6 +30,7 @@ export async function startProcessGroup(
   pooler: { port: number },
 ): Promise<ProcessGroup> {
   const closers: (() => Promise<unknown>)[] = [];
+  const stopping = new AbortController();
   const direct = Number(new URL(config.database).port);
 
   async function startMember(names: string, index: number): Promise<Member> {
@@ -38,10 +39,12 @@ export async function startProcessGroup(
     const database = config.database.replace(`:${direct}`, `:${proxy.port}`);
     const home = createDaemonHome({ ...config, database }, { roles: names });
     closers.push(home.remove);
-    return memberOf(home, proxy, names.split(',')[0] as Role, await home.start());
+    const role = names.split(',')[0] as Role;
+    return memberOf({ home, proxy, role, signal: stopping.signal }, await home.start());
   }
 
   async function stop(): Promise<void> {
+    stopping.abort();
     for (const close of closers.reverse()) await close();
   }
 
@@ -53,7 +56,10 @@ export async function startProcessGroup(
   }
 }
 
-function memberOf(home: DaemonHome, proxy: TcpProxy, role: Role, started: Daemon): Member {
+function memberOf(
+  { home, proxy, role, signal }: { home: DaemonHome; proxy: TcpProxy; role: Role; signal: AbortSignal },
+  started: Daemon,
+): Member {
   let daemon = started;
   let sound = true;
   const disturb: Record<Disturbance, (until: Promise<unknown>) => Promise<void>> = {
@@ -72,6 +78,14 @@ function memberOf(home: DaemonHome, proxy: TcpProxy, role: Role, started: Daemon
       proxy.heal();
     },
   };
+  async function untilReady(): Promise<boolean> {
+    while (!signal.aborted) {
+      if ((await readiness(daemon.url)) === 200) return true;
+      await setTimeout(100);
+    }
+    return false;
+  }
+
   return {
     role,
     pid: () => daemon.pid,
@@ -81,9 +95,10 @@ function memberOf(home: DaemonHome, proxy: TcpProxy, role: Role, started: Daemon
     async disturb(how, until) {
       sound = false;
       await disturb[how](until);
-      // A balancer would not send it anything before it answers.
-      while ((await readiness(daemon.url)) !== 200) await setTimeout(50);
-      sound = true;
+      // A balancer sends it nothing before it is ready, some half a minute after its database was away.
+      void untilReady().then((ready) => {
+        sound = ready;
+      });
     },
   };
 }

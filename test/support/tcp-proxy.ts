@@ -16,8 +16,8 @@ export type TcpProxy = {
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const pairs = new Set<{ sockets: Socket[]; dead: boolean }>();
   let holed = false;
-  const server = createServer((near) => {
-    const far = connect(target);
+  const server = createServer({ noDelay: true }, (near) => {
+    const far = connect({ ...target, noDelay: true });
     const pair = { sockets: [near, far], dead: holed };
     pairs.add(pair);
     for (const [from, to] of [

@@ -29,7 +29,7 @@ export async function startTransactionPooler(
   function open(): Promise<Buffer> {
     opened += 1;
     const greeted = Promise.withResolvers<Buffer>();
-    const socket = connect(target);
+    const socket = connect({ ...target, noDelay: true });
     sockets.add(socket);
     const server: Server = { socket, client: null, read: createFrames() };
     const hello: Buffer[] = [];
@@ -90,7 +90,8 @@ export async function startTransactionPooler(
     }
   }
 
-  const listener = createServer((socket) => {
+  // Messages are passed on one by one: waiting to fill packets would take longer than the server does.
+  const listener = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     const client: Client = { socket, server: null, waiting: [] };
     let begun = false;
