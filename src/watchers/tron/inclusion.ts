@@ -59,8 +59,13 @@ function transfersIn(
   const tokens = queries.flatMap(({ token }) => (token === 'native' ? [] : [token]));
   // Of which currency they are is known to whoever asks.
   const currencies = new Map<AddressKey, Currency>(tokens.map((token) => [token, 'usdt']));
-  const watched = (key: AddressKey) => recipients.has(key);
-  const transfers = transfersOf(proven, { network, currencies, watched, native: true, internal: true });
+  const transfers = transfersOf(proven, {
+    network,
+    currencies,
+    watch: recipients,
+    native: true,
+    internal: true,
+  });
   return new Map(transfers.map((transfer) => [placeOf(transfer), transfer]));
 }
 

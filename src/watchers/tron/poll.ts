@@ -245,7 +245,7 @@ function searchOf({ watch, native }: ReadRequest, { chain, currencies }: ReadCon
   return {
     network: chain.network,
     currencies,
-    watched: (key) => watch.has(key),
+    watch,
     native,
     internal: chain.internalTransfers,
   };

@@ -5,7 +5,7 @@ import type { View } from '../../nodes/wallet-api.ts';
 import type { NodeHead } from '../source.ts';
 import { type Block, type Header, readHeader } from './decode.ts';
 import type { TronNode } from './node.ts';
-import { isNothing, judgeBlock, judgeHeader, judgeInfos, type ProvenBlock } from './validate.ts';
+import { isNothing, judgeBlock, judgeHeader, judgeInfos, type ProvenBlock, proveBlock } from './validate.ts';
 
 /*
  * Questions to one node, and answers that prove themselves. No heights are left out of a request: java-tron takes a missing
@@ -43,7 +43,7 @@ export async function readProven(
   signal: AbortSignal,
 ): Promise<ProvenBlock | null> {
   const block = judgeBlock(await node.api.call(view, 'getblockbynum', { num: height }, signal), height);
-  return block === null ? null : { block, infos: await readInfos(node, view, block, signal) };
+  return block === null ? null : proveBlock(block, await readInfos(node, view, block, signal));
 }
 
 /**
@@ -60,7 +60,7 @@ export async function readProvenFrom(
   const stop = new AbortController();
   const whileWanted = AbortSignal.any([signal, stop.signal]);
   const readInfosOf = fewAtOnce(infosAtOnce, (block: Block) => readInfos(node, 'wallet', block, whileWanted));
-  const prove = async (block: Block) => ({ block, infos: await readInfosOf(block) });
+  const prove = async (block: Block) => proveBlock(block, await readInfosOf(block));
   const width = node.range.width();
   const starts = Array.from({ length: Math.ceil(count / width) }, (_, i) => from + i * width);
   const parts = starts.map(async (start) => {

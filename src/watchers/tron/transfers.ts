@@ -6,6 +6,7 @@ import type { Network } from '../../core/networks.ts';
 import { contradiction } from '../../nodes/fault.ts';
 import { isRecord } from '../../nodes/json-rpc.ts';
 import { withOrdinals } from '../evm/logs.ts';
+import type { Watchlist } from '../source.ts';
 import {
   type Contract,
   type Info,
@@ -24,7 +25,7 @@ export type Search = {
   network: Network;
   /** What the tokens of a chain are to us, by the key of their contract. */
   currencies: ReadonlyMap<AddressKey, Currency>;
-  watched: (key: AddressKey) => boolean;
+  watch: Pick<Watchlist, 'has' | 'hasAt'>;
   /** Whether transfers of the chain's own coin count, and those that contracts make. */
   native: boolean;
   internal: boolean;
@@ -45,7 +46,8 @@ export function isCall({ type }: Contract): boolean {
  *
  * @throws NodeError where a match is not in what the transaction's owner signed.
  */
-export function transfersOf({ block, infos }: ProvenBlock, search: Search): Transfer[] {
+export function transfersOf({ block, infos, payees }: ProvenBlock, search: Search): Transfer[] {
+  if (!paysAny(payees, search.watch)) return [];
   const matches: Match[] = [];
   let logs = 0;
   for (const [i, transaction] of block.transactions.entries()) {
@@ -66,6 +68,12 @@ export function transfersOf({ block, infos }: ProvenBlock, search: Search): Tran
   }));
 }
 
+function paysAny(payees: Uint8Array, watch: Search['watch']): boolean {
+  if (watch.hasAt === undefined) return true;
+  for (let at = 0; at < payees.length; at += 20) if (watch.hasAt(payees, at)) return true;
+  return false;
+}
+
 /** Three marks, of which each alone has been seen to be wrong or missing. */
 function succeeded(contract: Contract, { receiptResult, failed }: Info): boolean {
   if (!contract.succeeded || failed) return false;
@@ -76,10 +84,10 @@ function succeeded(contract: Contract, { receiptResult, failed }: Info): boolean
 function matchTransfer(
   { txID, rawHex }: Transaction,
   { recipient, amount }: NonNullable<Contract['transfer']>,
-  { watched, native }: Search,
+  { watch, native }: Search,
   matches: Match[],
 ): void {
-  if (!native || recipient === null || !watched(recipient)) return;
+  if (!native || recipient === null || !watch.has(recipient)) return;
   const signed = signedTransfer(rawHex);
   if (signed?.recipient !== recipient || signed.amount !== amount)
     throw contradiction(`transaction ${txID} is not what its owner signed`);
@@ -114,12 +122,12 @@ function within(fields: ReturnType<typeof readFields>, number: number): ReturnTy
 function matchLog(
   { address, recipient, data }: Log,
   txHash: TxHash,
-  { currencies, watched }: Search,
+  { currencies, watch }: Search,
   logIndex: number,
 ): Match | null {
   const token = address as AddressKey;
   const currency = recipient === null ? undefined : currencies.get(token);
-  if (recipient === null || currency === undefined || !watched(recipient) || !isWord(data)) return null;
+  if (recipient === null || currency === undefined || !watch.has(recipient) || !isWord(data)) return null;
   const amount = BigInt(`0x${data}`);
   return amount === 0n ? null : { txHash, token, currency, recipient, amount, logIndex };
 }
@@ -127,12 +135,12 @@ function matchLog(
 /** What a contract does when it pays: a call, a creation, or its end. Freezing and voting carry values too, and pay nobody. */
 const payingNotes = new Set(['call', 'create', 'suicide'].map((note) => Buffer.from(note).toString('hex')));
 
-function matchInternals({ txHash, internals }: Info, { watched }: Search): Match[] {
+function matchInternals({ txHash, internals }: Info, { watch }: Search): Match[] {
   return (internals ?? []).flatMap((value): Match[] => {
     if (!isRecord(value) || !payingNotes.has(value.note as string)) return [];
     if (value.rejected !== undefined && value.rejected !== false) return [];
     const recipient = readAddress(value.transferTo_address);
-    if (recipient === null || !watched(recipient) || !Array.isArray(value.callValueInfo)) return [];
+    if (recipient === null || !watch.has(recipient) || !Array.isArray(value.callValueInfo)) return [];
     return (value.callValueInfo as unknown[]).flatMap((info): Match[] => {
       // With a token's id the value is of a TRC-10 token.
       if (!isRecord(info) || info.tokenId !== undefined) return [];

@@ -1,7 +1,16 @@
+import type { AddressKey } from '../../core/address.ts';
 import type { BlockHash } from '../../core/chain.ts';
 import { behind, contradiction } from '../../nodes/fault.ts';
 import { isRecord } from '../../nodes/json-rpc.ts';
-import { type Block, type Header, type Info, readBlock, readHeader, readInfo } from './decode.ts';
+import {
+  type Block,
+  type Header,
+  type Info,
+  readAddress,
+  readBlock,
+  readHeader,
+  readInfo,
+} from './decode.ts';
 
 /*
  * What a node's answers about one block must prove before anything in them is believed. Pure. A node answers `{}` for
@@ -10,7 +19,12 @@ import { type Block, type Header, type Info, readBlock, readHeader, readInfo } f
  */
 
 /** A block whose body is the one that its header was made for, with what each of its transactions did. */
-export type ProvenBlock = { block: Block; infos: readonly Info[] };
+export type ProvenBlock = {
+  block: Block;
+  infos: readonly Info[];
+  /** 20 bytes of each key that any of them may pay: in most blocks none is ours, and nothing else has to be looked at. */
+  payees: Uint8Array;
+};
 
 /** `{}`: the node has no such block. */
 export function isNothing(answer: unknown): boolean {
@@ -65,6 +79,22 @@ export function judgeInfos(answer: unknown, block: Block): readonly Info[] {
       throw contradiction(`the infos of block ${height} are of another block`);
     return info;
   });
+}
+
+/** A block with the infos of its transactions. */
+export function proveBlock(block: Block, infos: readonly Info[]): ProvenBlock {
+  const keys: AddressKey[] = [];
+  const add = (key: AddressKey | null | undefined): void => {
+    if (key !== null && key !== undefined) keys.push(key);
+  };
+  for (const { contract } of block.transactions) add(contract?.transfer?.recipient);
+  for (const { logs, internals } of infos) {
+    for (const { recipient } of logs) add(recipient);
+    for (const value of internals ?? []) add(isRecord(value) ? readAddress(value.transferTo_address) : null);
+  }
+  const payees = Buffer.allocUnsafe(keys.length * 20);
+  for (const [i, key] of keys.entries()) payees.write(key, i * 20, 'hex');
+  return { block, infos, payees };
 }
 
 /** @throws NodeError where one of these is not the child of the one before. */

@@ -497,7 +497,13 @@ describe('L3: an address', () => {
     async (method) => {
       const bench = await open();
       const keys = new Set<AddressKey>();
-      const growing = { has: (key: AddressKey) => keys.has(key), size: 1, keys: () => keys.values() };
+      const growing = {
+        has: (key: AddressKey) => keys.has(key),
+        hasAt: (bytes: Uint8Array, at: number) =>
+          keys.has(Buffer.from(bytes.subarray(at, at + 20)).toString('hex') as AddressKey),
+        size: 1,
+        keys: () => keys.values(),
+      };
       for (const node of bench.nodes)
         node.fault = (asked, answer) => {
           if (asked.method === method) keys.add(alice);

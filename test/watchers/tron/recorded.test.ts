@@ -18,7 +18,13 @@ import {
 import { blockIdOf, txIdOf, txTrieRootOf } from '../../../src/watchers/tron/hashes.ts';
 import { onlyBytes, onlyVarint, readFields } from '../../../src/watchers/tron/protobuf.ts';
 import { type Search, transfersOf } from '../../../src/watchers/tron/transfers.ts';
-import { isNothing, judgeBlock, judgeChain, judgeInfos } from '../../../src/watchers/tron/validate.ts';
+import {
+  isNothing,
+  judgeBlock,
+  judgeChain,
+  judgeInfos,
+  proveBlock,
+} from '../../../src/watchers/tron/validate.ts';
 import { describeTronData, tronDataPath } from '../../support/real-data.ts';
 import {
   askedHeight,
@@ -123,7 +129,7 @@ const currencies = new Map<AddressKey, Currency>([
 const everybody: Search = {
   network: 'tron',
   currencies,
-  watched: (key) => people[key] !== undefined,
+  watch: { has: (key) => people[key] !== undefined },
   native: true,
   internal: true,
 };
@@ -250,8 +256,8 @@ describeTronData('what a real node answered', 'private-node', () => {
     const rows = readExchanges([file]);
     const block = rows.map((row) => readBlock(bodyOf(row))).find((one) => one !== null) as Block;
     for (const row of rows.filter(({ method }) => method === 'gettransactioninfobyblocknum')) {
-      const proven = { block, infos: judgeInfos(bodyOf(row), block) };
-      const found = transfersOf(proven, { ...everybody, watched: () => true });
+      const proven = proveBlock(block, judgeInfos(bodyOf(row), block));
+      const found = transfersOf(proven, { ...everybody, watch: { has: () => true } });
       expect(found.filter(({ currency }) => currency === 'native')).toHaveLength(trx);
       expect(found.filter(({ currency }) => currency === 'usdt')).toHaveLength(tokens);
       expect(new Set(found.map(({ txHash }) => txHash)).size).toBe(trx + tokens);
@@ -324,7 +330,7 @@ describeTronData('what a real node answered', 'private-node', () => {
       const [first] = scenarioBlocks.get(placeOf(exchange, askedHeight(exchange))) ?? [];
       if (first === undefined) return [];
       const { block } = first;
-      return transfersOf({ block, infos: judgeInfos(bodyOf(exchange), block) }, everybody);
+      return transfersOf(proveBlock(block, judgeInfos(bodyOf(exchange), block)), everybody);
     });
     const grouped = Map.groupBy(transfers, ({ txHash }) => txHash as string);
     return new Map([...grouped].map(([hash, all]) => [hash, all.map(describeTransfer)]));
@@ -356,8 +362,8 @@ describeTronData("what was recorded of TRON's main chain", 'untron-intents', () 
       hash: '',
       transactions: [readTransaction(transaction)],
     } as unknown as Block;
-    const search = { ...everybody, currencies: mainnet, watched: () => true };
-    return transfersOf({ block, infos: [info] }, search).map(
+    const search = { ...everybody, currencies: mainnet, watch: { has: () => true } };
+    return transfersOf(proveBlock(block, [info]), search).map(
       ({ currency, recipient, amount }) => `${currency} ${amount} ${recipient.slice(0, 8)}`,
     );
   }
