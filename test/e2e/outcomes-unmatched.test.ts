@@ -22,8 +22,9 @@ async function unmatchedOf(txHash: string): Promise<Listed> {
   return found;
 }
 
-/** How far a chain is final is learned one step after its blocks. */
+/** How far a chain is final is asked once a minute for what no payment waits for. */
 async function attachOnceSure(deposit: Listed, payment: PaymentBody) {
+  await shop.passTime(60);
   return waitFor('the deposit to be sure', async () => {
     const answer = await attach(deposit, payment);
     return !answer.body.error?.includes('awaits its confirmations') && answer;
