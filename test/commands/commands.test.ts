@@ -518,13 +518,21 @@ test('status tells what is read, what is free and what waits, before anything ha
   });
   expect(JSON.parse(stdout)).toEqual({
     alerts: [],
-    daemon: { running: false, processes: 0, version: null, last_seen_at: null },
+    daemon: {
+      running: false,
+      processes: 0,
+      list: [],
+      unserved_roles: ['api', 'watch', 'notify', 'providers'],
+      version: null,
+      last_seen_at: null,
+    },
     chains: [
       {
         network: 'bsc',
         chain: 'BNB Smart Chain',
         available: false,
         reason: 'no daemon reads it',
+        slowed: null,
         confirmations: 15,
         confirmation_tiers: [],
         cursor: null,
