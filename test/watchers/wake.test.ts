@@ -93,6 +93,23 @@ describeDecisions('a chain', (openTestDb) => {
     await chain.untilRead();
   });
 
+  test('whose node has used up its plan is read once a minute, says so, and hurries for no block', async () => {
+    const chain = await open(await openTestDb(), {
+      pollSeconds: 0.1,
+      idlePollSeconds: 0.1,
+      requestsPerDay: 1,
+    });
+    await waitFor('it to say so', () => chain.lines.some(({ msg }) => msg === 'polling slowed'));
+    // A step that had begun ends.
+    await waitFor('nothing to be asked, block after block', async () => {
+      chain.proxy.resetTraffic();
+      for (let blocks = 0; blocks < 3; blocks++) await chain.mineAndHear();
+      return chain.proxy.traffic().requests === 0;
+    });
+    const state = await readChain(chain.db, 'bsc');
+    expect(state?.cursor.height).toBeLessThan(await chain.anvil.height());
+  });
+
   test('stops with its websocket', async () => {
     const chain = await open(await openTestDb(), { pollSeconds: anHour, idlePollSeconds: anHour });
     await chain.stop();
@@ -103,15 +120,19 @@ describeDecisions('a chain', (openTestDb) => {
 });
 
 type Options = Partial<Pick<ChainConfig, 'pollSeconds' | 'idlePollSeconds'>> & {
+  requestsPerDay?: number;
   wsUrl?: (proxy: FaultProxy, anvil: TestAnvil) => string;
 };
 
 /** A merchant whose chain is being read, with the head known and nobody waiting. */
-async function open(db: Db, { wsUrl = webSocketOf, ...paces }: Options) {
+async function open(db: Db, { wsUrl = webSocketOf, requestsPerDay, ...paces }: Options) {
   const anvil = await anvilForTest();
   const { usdt } = await placeTokens(anvil, 'bsc');
   const proxy = await faultProxyForTest(anvil.url);
-  const endpoint = endpointOf(proxy.url, { wsUrl: wsUrl(proxy, anvil) });
+  const endpoint = endpointOf(proxy.url, {
+    wsUrl: wsUrl(proxy, anvil),
+    requestsPerDay: requestsPerDay ?? null,
+  });
   const chain = { ...chainConfig([endpoint]), recheckSeconds: 3600, ...paces };
   const config = testConfig({ chains: { bsc: chain } });
   const merchantId = await addTestMerchant(db);

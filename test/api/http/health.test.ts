@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Network } from '../../../src/core/networks.ts';
+import { noteFullPace, noteSlowed } from '../../../src/storage/chains/usage.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { openApiServer } from '../../support/api-server.ts';
 import { describeDecisions } from '../../support/databases.ts';
@@ -34,6 +36,21 @@ describeDecisions('health', (openTestDb) => {
       { part: 'chain:bsc', reason },
       { part: 'chain:ethereum', reason },
     ]);
+  });
+
+  test('readyz names a chain that is read more slowly for the sake of a quota, and takes that for its pace', async () => {
+    const db = await openTestDb();
+    const api = await openApiServer(db);
+    const degraded = async () => ((await api.send('GET', '/readyz')).body as { degraded: unknown }).degraded;
+    const slowed = { network: 'bsc' as Network, host: 'node.example', everyMs: 60_000 };
+    await inTransaction(db, (trx) => noteSlowed(trx, { ...slowed, notedAt: api.now() }));
+    const reason =
+      'it is read every 60 seconds, so that the quota of node.example lasts until midnight (UTC)';
+    expect(await degraded()).toEqual([{ part: 'chain:bsc', reason }]);
+    // Whoever reads it would have said so again.
+    api.advance(60);
+    await inTransaction(db, (trx) => noteFullPace(trx, slowed.network));
+    expect(await degraded()).toEqual([]);
   });
 
   test('readyz is 503 with every reason when no chain can be paid on', async () => {
