@@ -189,22 +189,36 @@ export async function listSessions(
   db: Db,
   filter: SessionFilter,
 ): Promise<{ views: SessionView[]; nextId: number | null }> {
+  const { status, limit } = filter;
+  const kinds = status === 'expired' ? (['expired', 'overdue'] as const) : [status];
+  const rows = [];
+  for (const kind of kinds) rows.push(...(await listOfKind(db, filter, kind)));
+  // Each kind comes in this order already.
+  if (kinds.length > 1) rows.sort((a, b) => b.created_at - a.created_at || b.id - a.id);
+  const page = rows.slice(0, limit);
+  const last = page.at(-1);
+  return {
+    views: await viewsOf(db, page.map(toSession)),
+    nextId: rows.length > limit && last !== undefined ? last.id : null,
+  };
+}
+
+/**
+ * Of one status as it is stored, or, `overdue`, those that have expired and are about to be stored so: asked for in one, they
+ * would be looked for among all of a merchant's sessions. One more than fit on a page.
+ */
+async function listOfKind(db: Db, filter: SessionFilter, kind: SessionStatus | 'overdue' | undefined) {
+  const { now } = filter;
   let query = selectSessions(db)
     .where('merchant_id', '=', filter.merchantId)
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
     .limit(filter.limit + 1);
-  const { status, now } = filter;
-  if (status !== undefined) {
+  if (kind !== undefined) query = query.where('status', '=', kind === 'overdue' ? 'open' : kind);
+  if (kind === 'overdue' || kind === 'open') {
     query = query.where((eb) => {
-      const overdue = eb.and([
-        eb('status', '=', 'open'),
-        eb('expires_at', '<=', now),
-        eb.not(eb.exists(openPayments(eb))),
-      ]);
-      if (status === 'open') return eb.and([eb('status', '=', 'open'), eb.not(overdue)]);
-      if (status === 'expired') return eb.or([eb('status', '=', 'expired'), overdue]);
-      return eb('status', '=', status);
+      const overdue = eb.and([eb('expires_at', '<=', now), eb.not(eb.exists(openPayments(eb)))]);
+      return kind === 'overdue' ? overdue : eb.not(overdue);
     });
   }
   if (filter.externalOrderId !== undefined) {
@@ -221,13 +235,7 @@ export async function listSessions(
       sql<boolean>`(checkout_sessions.created_at, checkout_sessions.id) < (${last}, ${filter.beforeId})`,
     );
   }
-  const rows = await query.execute();
-  const page = rows.slice(0, filter.limit);
-  const last = page.at(-1);
-  return {
-    views: await viewsOf(db, page.map(toSession)),
-    nextId: rows.length > filter.limit && last !== undefined ? last.id : null,
-  };
+  return query.execute();
 }
 
 function openPayments(eb: ExpressionBuilder<Schema, 'checkout_sessions'>) {
