@@ -190,11 +190,8 @@ export async function listSessions(
   filter: SessionFilter,
 ): Promise<{ views: SessionView[]; nextId: number | null }> {
   const { status, limit } = filter;
-  const kinds = status === 'expired' ? (['expired', 'overdue'] as const) : [status];
-  const rows = [];
-  for (const kind of kinds) rows.push(...(await listOfKind(db, filter, kind)));
-  // Each kind comes in this order already.
-  if (kinds.length > 1) rows.sort((a, b) => b.created_at - a.created_at || b.id - a.id);
+  const query = status === 'expired' ? expiredSessions(db, filter) : sessionsOfKind(db, filter, status);
+  const rows = await query.execute();
   const page = rows.slice(0, limit);
   const last = page.at(-1);
   return {
@@ -204,10 +201,23 @@ export async function listSessions(
 }
 
 /**
- * Of one status as it is stored, or, `overdue`, those that have expired and are about to be stored so: asked for in one, they
- * would be looked for among all of a merchant's sessions. One more than fit on a page.
+ * Those that are stored as expired and those that are about to be, each kind by its own index: asked for in one condition
+ * they would be looked for among all of a merchant's sessions. In one statement: one may become the other meanwhile.
  */
-async function listOfKind(db: Db, filter: SessionFilter, kind: SessionStatus | 'overdue' | undefined) {
+function expiredSessions(db: Db, filter: SessionFilter) {
+  const stored = sessionsOfKind(db, filter, 'expired').as('stored');
+  const overdue = sessionsOfKind(db, filter, 'overdue').as('overdue');
+  return db
+    .selectFrom(stored)
+    .selectAll()
+    .unionAll(db.selectFrom(overdue).selectAll())
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(filter.limit + 1);
+}
+
+/** Of one status as it is stored, or open and over (`overdue`): one more than fit on a page. */
+function sessionsOfKind(db: Db, filter: SessionFilter, kind: SessionStatus | 'overdue' | undefined) {
   const { now } = filter;
   let query = selectSessions(db)
     .where('merchant_id', '=', filter.merchantId)
@@ -235,7 +245,7 @@ async function listOfKind(db: Db, filter: SessionFilter, kind: SessionStatus | '
       sql<boolean>`(checkout_sessions.created_at, checkout_sessions.id) < (${last}, ${filter.beforeId})`,
     );
   }
-  return query.execute();
+  return query;
 }
 
 function openPayments(eb: ExpressionBuilder<Schema, 'checkout_sessions'>) {

@@ -154,6 +154,31 @@ describeDecisions('a checkout session', (openTestDb) => {
     expect((await list('external_order_id=nobody')).data).toEqual([]);
   });
 
+  test('is listed among the expired ones once, newest first, whether it is stored as expired or just over', async () => {
+    const api = await openApiServer(await openTestDb());
+    const shop = await api.addMerchant();
+    const ids: string[] = [];
+    for (const expires_in_seconds of [60, 300, 60, 300, 3600]) {
+      ids.unshift((await create(api, shop, { ...order, expires_in_seconds })).body.id);
+      api.advance(1);
+    }
+    api.advance(60);
+    expect(await expireSessions({ db: api.db, clock: api.now })).toEqual({ expired: 2, more: false });
+    api.advance(240);
+    const seen: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      type Page = { data: PresentedSession[]; next_cursor: string | null };
+      const page: { body: Page } = await api.send<Page>(
+        'GET',
+        `${path}?status=expired&limit=1${cursor === '' ? '' : `&cursor=${cursor}`}`,
+        { key: shop.key },
+      );
+      seen.push(...page.body.data.map(({ id }) => id));
+      cursor = page.body.next_cursor;
+    }
+    expect(seen).toEqual(ids.slice(1));
+  });
+
   test('reads as expired at once when its time is over, and is told of once', async () => {
     const api = await openApiServer(await openTestDb());
     const shop = await api.addMerchant();
