@@ -17,6 +17,11 @@ export type HeadFacts = {
   /** Others whose own head is near it, and others whose head is not. */
   near: number;
   far: number;
+  /**
+   * Whether the node itself, asked again beside the others, is near one of them by now: what it had shown was old, as after
+   * a pause of our own. Believed once in a row.
+   */
+  caughtUp: boolean;
   /** Whether all others have been silent for as long as a fact waits for a second node. */
   waited: boolean;
 };
@@ -27,16 +32,17 @@ export type HeadVerdict = 'use' | 'use alone' | 'reject' | 'wait';
  * May a head be used that our clock and the chain's pace do not explain? Confirmations are counted from it and the
  * chain's time is told by it. The first row that fits decides:
  *
- *   configured   near   far   waited   verdict
- *   one          –      –     –        use
- *   more         ≥ 1    any   –        use
- *   more         0      ≥ 1   –        reject: the node is wrong
- *   more         0      0     yes      use alone
- *   more         0      0     no       wait
+ *   configured   near   far   caught up   waited   verdict
+ *   one          –      –     –           –        use
+ *   more         ≥ 1    any   –           –        use
+ *   more         0      ≥ 1   yes         –        wait: the next reading shows it
+ *   more         0      ≥ 1   no          –        reject: the node is wrong
+ *   more         0      0     –           yes      use alone
+ *   more         0      0     –           no       wait
  */
-export function decideHead({ configured, near, far, waited }: HeadFacts): HeadVerdict {
+export function decideHead({ configured, near, far, caughtUp, waited }: HeadFacts): HeadVerdict {
   if (configured < 2 || near >= 1) return 'use';
-  if (far >= 1) return 'reject';
+  if (far >= 1) return caughtUp ? 'wait' : 'reject';
   return waited ? 'use alone' : 'wait';
 }
 
@@ -141,6 +147,8 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
   let skewAskedAt = Number.NEGATIVE_INFINITY;
   /** What was last decided about a head that trails, and whose it was. */
   let trailing: { host: string; use: HeadUse; at: number } | null = null;
+  /** Whose old head was excused last: one that shows old ones again and again is wrong. */
+  let excused: string | null = null;
 
   async function check(before: ChainState, shown: ShownBy, signal: AbortSignal): Promise<HeadUse> {
     const offset = shown.head.time * 1000 - shown.steadyAt;
@@ -193,8 +201,10 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
     const heads = await source.headsOfEach(signal, (shown) => nearOf(shown).near > 0);
     const { others, near } = nearOf(heads);
     const waited = others.length === 0 && haveWaited(host, heads);
-    const facts = { configured: heads.length, near, far: others.length - near, waited };
+    const caughtUp = excused !== host && near === 0 && hasCaughtUp(heads, others);
+    const facts = { configured: heads.length, near, far: others.length - near, caughtUp, waited };
     const verdict = decideHead(facts);
+    excused = caughtUp ? host : null;
     if (verdict === 'use alone') log.warn({ host, head: head.height }, 'head used without second node');
     if (verdict === 'reject') source.distrust(host, `${reason}: no other node has it`);
     return { verdict, reached: others.some((other) => other.height >= head.height - nearBlocks) };
@@ -203,6 +213,12 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
     function nearOf(shown: readonly NodeAnswer<NodeHead>[]): { others: BlockRef[]; near: number } {
       const others = shown.filter((answer) => answer.host !== host).flatMap(latestOf);
       return { others, near: others.filter((other) => isNear(head, other)).length };
+    }
+
+    function hasCaughtUp(shown: readonly NodeAnswer<NodeHead>[], others: readonly BlockRef[]): boolean {
+      const now = shown.filter((answer) => answer.host === host).flatMap(latestOf);
+      const later = others.filter(({ height, time }) => height >= head.height && time >= head.time);
+      return now.some((its) => later.some((other) => isNear(its, other)));
     }
   }
 
@@ -228,7 +244,8 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
     const answers = await source.blocksOfEach([height], signal, (shown) => othersOf(shown).near > 0);
     const { others, near } = othersOf(answers);
     const waited = others.length === 0 && haveWaited(host, answers);
-    const verdict = decideHead({ configured: answers.length, near, far: others.length - near, waited });
+    const facts = { configured: answers.length, near, far: others.length - near, caughtUp: false, waited };
+    const verdict = decideHead(facts);
     const second = others.find(
       (other, i) => others.findIndex((same) => same.hash === other.hash && same.time === other.time) < i,
     );
