@@ -162,6 +162,8 @@ export type Config = {
   listen: Listen;
   /** `sqlite:` with an absolute path, or `postgres://…`. */
   database: string;
+  /** The same PostgreSQL database without a pooler, for LISTEN; null: `database` is not behind one. */
+  databaseDirect: string | null;
   /** Where files beside the database live: the SQLite file's folder, or the configuration's. */
   dataFolder: string;
   adminToken: string;

@@ -152,7 +152,7 @@ async function start(
   if (roles.has('notify')) notifier.start();
   const signals = createSignals({
     db,
-    url: config.database,
+    url: config.databaseDirect ?? config.database,
     log,
     on: (signal) => {
       // A process of another version may signal what we do not know.

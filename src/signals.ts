@@ -20,6 +20,9 @@ export type Signals = {
 
 const channel = 'depositd';
 
+const silence =
+  'nothing came back: a pooler in transaction mode? databaseDirect must name this database without one';
+
 /** How long a signal may take to come back to us, ms. */
 const patienceMs = 3_000;
 
@@ -30,7 +33,7 @@ const deafEveryMs = 60_000;
 /**
  * Wakes the loops of other processes by LISTEN and NOTIFY. Only for speed: every loop also looks by itself, so that a signal
  * that is lost costs a second. A connection may have died silently, and a pooler in transaction mode takes LISTEN and delivers
- * nothing: so a signal is sent to ourselves now and then, over another connection.
+ * nothing: so a signal is sent to ourselves now and then, over another connection. `url`: where to listen.
  */
 export function createSignals(deps: {
   db: Db;
@@ -95,7 +98,7 @@ export function createSignals(deps: {
   function tell(arrived: boolean): void {
     toldDeaf = !arrived;
     if (arrived) log.info({}, 'database signals arrive again');
-    else log.warn({ reason: 'nothing came back: a pooler in transaction mode?' }, 'database signals missing');
+    else log.warn({ reason: silence }, 'database signals missing');
   }
 
   async function drop(): Promise<void> {

@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSignals, type Signal } from '../src/signals.ts';
 import { openPostgres, runningLimits } from '../src/storage/postgres.ts';
 import { freshDatabaseUrl } from './support/databases.ts';
 import { captureLog } from './support/log.ts';
+import { pgBouncer, startPgBouncer } from './support/pgbouncer.ts';
 import { startTcpProxy } from './support/tcp-proxy.ts';
 import { startTransactionPooler } from './support/transaction-pooler.ts';
 import { waitFor } from './support/wait.ts';
@@ -61,17 +62,46 @@ test('a connection that ends, or dies without a word, is replaced, and what was 
   }
 }, 60_000);
 
-test('a pooler in transaction mode, which delivers no signal, is noticed and told once, and sending goes on', async () => {
-  const url = await freshDatabaseUrl('PostgreSQL');
-  const { hostname, port } = new URL(url);
-  const pooler = await startTransactionPooler({ host: hostname, port: Number(port) }, { size: 3 });
-  onTestFinished(() => pooler.close());
-  const [pooled, direct] = [processOn(url.replace(`:${port}`, `:${pooler.port}`)), processOn(url)];
-  // A server connection that LISTEN was left with may deliver to whoever has it: here somebody else always does.
-  await sql`select 1`.execute(pooled.db);
-  pooled.signals.start();
-  direct.signals.start();
-  await waitFor('it to say so', () => pooled.said().includes('database signals missing'));
-  await untilHeard(pooled, direct, 'events');
-  expect(pooled.said().filter((msg) => msg === 'database signals missing')).toHaveLength(1);
+const poolers = [
+  { name: 'a pooler', start: startTransactionPooler, isHere: true },
+  { name: 'PgBouncer itself, where this machine has it', start: startPgBouncer, isHere: pgBouncer !== null },
+];
+
+describe.for(poolers.filter(({ isHere }) => isHere))('$name in transaction mode', ({ start }) => {
+  async function behindPooler(): Promise<{ pooled: string; url: string; port: number }> {
+    const url = await freshDatabaseUrl('PostgreSQL');
+    const { hostname, port } = new URL(url);
+    const pooler = await start({ host: hostname, port: Number(port) });
+    onTestFinished(() => pooler.close());
+    return { pooled: url.replace(`:${port}`, `:${pooler.port}`), url, port: Number(port) };
+  }
+
+  test('delivers no signal, which is noticed and told once, while sending goes on', async () => {
+    const { pooled: behind, url } = await behindPooler();
+    const [pooled, direct] = [processOn(behind), processOn(url)];
+    // A server connection that LISTEN was left with may deliver to whoever has it: here somebody else always does.
+    await sql`select 1`.execute(pooled.db);
+    pooled.signals.start();
+    direct.signals.start();
+    await waitFor('it to say so', () => pooled.said().includes('database signals missing'));
+    await untilHeard(pooled, direct, 'events');
+    expect(pooled.said().filter((msg) => msg === 'database signals missing')).toHaveLength(1);
+  });
+
+  test('delivers none, and processes that listen beside it hear each other, also after their connections broke', async () => {
+    const { pooled, url, port } = await behindPooler();
+    const proxy = await startTcpProxy({ host: '127.0.0.1', port });
+    onTestFinished(() => proxy.close());
+    const listens = url.replace(`:${port}`, `:${proxy.port}`);
+    const [one, other] = [processOn(pooled, listens), processOn(pooled, listens)];
+    one.signals.start();
+    other.signals.start();
+    await untilHeard(one, other, 'provider fourpay');
+    await untilHeard(other, one, 'provider fourpay');
+    proxy.cut();
+    other.heard.length = 0;
+    await waitFor('it to look by itself', () => other.heard.includes('events'));
+    await untilHeard(one, other, 'provider fourpay');
+    expect(other.said()).not.toContain('database signals missing');
+  });
 });

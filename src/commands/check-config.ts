@@ -20,8 +20,10 @@ import type { CommandOptions } from './workplace.ts';
 export async function checkConfig(options: CommandOptions & { online?: boolean }): Promise<void> {
   const config = readConfig(options);
   // A file that it names and cannot be read.
-  const tls = databaseTls(config.database);
-  if (tls !== null) tlsOptions(tls);
+  for (const url of [config.database, config.databaseDirect]) {
+    const tls = url === null ? null : databaseTls(url);
+    if (tls !== null) tlsOptions(tls);
+  }
   const online = options.online ? await checkOnline(config, systemClock) : null;
   if (options.json) {
     printJson({ valid: true, mistakes: [], ...(online === null ? {} : { online }) });
@@ -77,7 +79,10 @@ function summary(path: string, config: Config): string[] {
   return [
     `${path} is right`,
     `  listens on ${config.listen.host} port ${config.listen.port}, for customers ${config.publicUrl}`,
-    `  database ${createScrubber([])(config.database)}${describeTls(config.database)}`,
+    `  database ${describeDatabase(config.database)}`,
+    ...(config.databaseDirect === null
+      ? []
+      : [`  listens to it at ${describeDatabase(config.databaseDirect)}`]),
     ...chains,
     ...(isOpenToAll(config) ? [`  ${openToAll}`] : []),
   ];
@@ -89,6 +94,10 @@ const openToAll =
 function isOpenToAll({ publicUrl, sandbox }: Config): boolean {
   const { protocol, hostname } = new URL(publicUrl);
   return protocol === 'http:' && !sandbox && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
+}
+
+function describeDatabase(url: string): string {
+  return `${createScrubber([])(url)}${describeTls(url)}`;
 }
 
 /** Null also for SQLite. */

@@ -6,7 +6,7 @@ import { createScrubber, secretsOf } from '../config/scrub.ts';
 import type { Config } from '../config.ts';
 import type { Network } from '../core/networks.ts';
 import { counted } from '../core/plural.ts';
-import { checkPostgres, checkSqlite } from '../doctor/database.ts';
+import { checkPostgres, checkSignals, checkSqlite } from '../doctor/database.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { checkClock, checkDisk, checkFileSystem, checkLogSize } from '../doctor/machine.ts';
 import { checkPublicUrl } from '../doctor/public-url.ts';
@@ -121,7 +121,7 @@ async function lookAtStorage(config: Config, tellers: readonly string[]): Promis
     return using(db, async () => {
       const { clock } = await createDatabaseClock(db);
       const time = await checkClock(clock, { urls: tellers, whose: 'the database server' });
-      return [finding, time, ...(await lookAtReceivers(db, config))];
+      return [finding, await checkSignals(db, config), time, ...(await lookAtReceivers(db, config))];
     });
   }
   const path = database.slice('sqlite:'.length);

@@ -116,7 +116,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     faults.push(...built.faults);
     if (built.chain !== null) chains[built.chain.network] = built.chain;
   }
-  faults.push(...listenFaults(file));
+  faults.push(...listenFaults(file), ...directDatabaseFaults(file));
   const provided = providerConfigs(file.providers, chains);
   faults.push(...priceFaults(file, chains), ...fixedPriceFaults(file.rates), ...provided.faults);
   const sqlitePath = file.database.startsWith('sqlite:')
@@ -127,6 +127,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     sandbox: file.sandbox,
     listen: file.listen,
     database: sqlitePath === null ? file.database : `sqlite:${sqlitePath}`,
+    databaseDirect: file.databaseDirect ?? null,
     dataFolder: sqlitePath === null ? folder : dirname(sqlitePath),
     adminToken: file.adminToken,
     payments: file.payments,
@@ -147,6 +148,11 @@ function listenFaults({ listen, dashboard }: ConfigFile): string[] {
   if (typeof dashboard !== 'object' || dashboard.listen.port === 0) return [];
   if (dashboard.listen.port !== listen.port || dashboard.listen.host !== listen.host) return [];
   return ['dashboard.listen: is where "listen" is; give it another port'];
+}
+
+function directDatabaseFaults({ database, databaseDirect }: ConfigFile): string[] {
+  if (databaseDirect === undefined || !database.startsWith('sqlite:')) return [];
+  return ['databaseDirect: is for a PostgreSQL database behind a pooler; leave it out beside a SQLite file'];
 }
 
 /** A coin has one price, whatever chain it is on; and a fixed one is of something. */

@@ -10,6 +10,7 @@ import { providersSchema } from './providers.ts';
 import {
   adminToken,
   database,
+  directDatabase,
   headers,
   host,
   number,
@@ -286,6 +287,11 @@ export const configSchema = section({
   database: database
     .default('sqlite:./data/depositd.db')
     .describe('A SQLite file, relative to the folder of this configuration, or a PostgreSQL URL.'),
+  databaseDirect: directDatabase
+    .optional()
+    .describe(
+      'Where `database` is a pooler in transaction mode, such as PgBouncer: the postgres:// URL of the same database without it. One connection of each process listens there for what others did (LISTEN). Default: `database`.',
+    ),
   adminToken: adminToken.describe("The operator's password for /admin/v1/. Best taken from the environment."),
   payments: section({
     lifetimeSeconds: wholeNumber(5, 30 * 86_400)

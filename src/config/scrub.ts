@@ -48,7 +48,7 @@ export function secretsOf(config: Config): string[] {
     ...Object.values(config.providers).flatMap(({ secrets }) => secrets),
     ...(config.rates.fiat.openexchangeratesAppId === null ? [] : [config.rates.fiat.openexchangeratesAppId]),
     ...(config.webhooks.secretKey === null ? [] : [config.webhooks.secretKey]),
-    ...keysInUrl(config.database),
+    ...[config.database, config.databaseDirect].flatMap((url) => (url === null ? [] : keysInUrl(url))),
     ...secretsOfWays(config.alerts.to),
     ...config.alerts.to.flatMap((way) => keysInUrl(way.type === 'email' ? way.smtp : way.url)),
     ...endpoints.flatMap((endpoint) => [

@@ -52,10 +52,21 @@ export const database = z.string({ error: databaseExpected }).superRefine((value
 
 function databaseFault(value: string): string | null {
   if (/^sqlite:.+$/.test(value) && value !== 'sqlite::memory:') return null;
-  if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) return databaseExpected;
+  return postgresFault(value, databaseExpected);
+}
+
+function postgresFault(value: string, expected: string): string | null {
+  if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) return expected;
   const parsed = parsePostgresUrl(value);
   return 'error' in parsed ? `a URL that can be used: ${parsed.error}` : null;
 }
+
+const directExpected = 'the postgres:// URL of the database without its pooler';
+
+export const directDatabase = z.string({ error: directExpected }).superRefine((value, context) => {
+  const message = postgresFault(value, directExpected);
+  if (message !== null) context.addIssue({ code: 'custom', message });
+});
 
 export const host = text(
   'a host name or an IP address, without a port',

@@ -1,8 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
+import { within } from '../clock.ts';
+import type { Config } from '../config.ts';
 import { counted } from '../core/plural.ts';
 import { reasonOf } from '../errors.ts';
 import { openDatabase } from '../storage/database.ts';
+import { listenOn, notifyAll } from '../storage/postgres.ts';
+import { certificateFault } from '../storage/postgres-tls.ts';
 import type { Db } from '../storage/schema.ts';
 import { applicationId } from '../storage/sqlite.ts';
 import { type Finding, findingsOf } from './finding.ts';
@@ -52,5 +57,42 @@ export async function checkPostgres(url: string): Promise<{ db: Db | null; findi
     return { db, finding: tookMs > 3_000 ? warning(found, far) : well(found) };
   } catch (error) {
     return { db: null, finding: danger(reasonOf(error)) };
+  }
+}
+
+/** How long a signal may take from one session of the server to another, ms. */
+const signalPatienceMs = 2_000;
+
+/** Whether what one process tells reaches the others at once: through a pooler in transaction mode it does not. */
+export async function checkSignals(
+  db: Db,
+  { database, databaseDirect }: Pick<Config, 'database' | 'databaseDirect'>,
+  patienceMs = signalPatienceMs,
+): Promise<Finding> {
+  const url = databaseDirect ?? database;
+  const { well, warning } = findingsOf('database signals', new URL(url).host, {
+    money: 'none is lost; where several processes run, each hears of what others did half a second later',
+    todo:
+      databaseDirect === null
+        ? 'set "databaseDirect" to the URL of this database without its pooler'
+        : 'let "databaseDirect" name the same database as "database", without a pooler',
+  });
+  const heard = Promise.withResolvers<void>();
+  const payload = randomUUID();
+  const on = (said: string) => said === payload && heard.resolve();
+  try {
+    const listening = await listenOn(url, 'depositd_doctor', { on, ended: () => {} });
+    try {
+      await notifyAll(db, 'depositd_doctor', payload);
+      return (await within(heard.promise, patienceMs))
+        ? well('NOTIFY arrives')
+        : warning(
+            'NOTIFY does not arrive: there is a pooler in transaction mode on the way, or another database',
+          );
+    } finally {
+      await listening.close();
+    }
+  } catch (error) {
+    return warning(`nobody can listen: ${certificateFault(error) ?? reasonOf(error)}`);
   }
 }

@@ -5,7 +5,16 @@ import { reasonOf } from '../errors.ts';
  * hear of it. `warning`: one day, or more slowly.
  */
 export type Finding = {
-  part: 'clock' | 'disk' | 'file system' | 'database' | 'public URL' | 'webhooks' | 'prices' | 'provider';
+  part:
+    | 'clock'
+    | 'disk'
+    | 'file system'
+    | 'database'
+    | 'database signals'
+    | 'public URL'
+    | 'webhooks'
+    | 'prices'
+    | 'provider';
   /** What it is about: a host, a file, a coin. */
   subject: string;
   outcome: 'well' | 'warning' | 'danger';

@@ -19,6 +19,7 @@ export function presentSettings(config: Config): Setting[] {
     dashboard: config.dashboard,
     listen: config.listen,
     database: config.database,
+    databaseDirect: config.databaseDirect,
     payments: config.payments,
     rates: { ...shownRates, fiat: { sources: fiat.sources, maxAgeSeconds: fiat.maxAgeSeconds } },
     chains: Object.fromEntries(Object.entries(chains).map(([name, chain]) => [name, shownChain(chain)])),

@@ -290,6 +290,20 @@ describe('the database', () => {
     expect([config.database, config.dataFolder]).toEqual(['postgres://u:p@db/x', '/etc/depositd']);
   });
 
+  test('of which databaseDirect is the same without a pooler, is one of PostgreSQL', () => {
+    const database = 'postgres://u:p@pooler/x';
+    expect(parse({ database }).databaseDirect).toBeNull();
+    expect(parse({ database, databaseDirect: 'postgres://u:p@db/x' }).databaseDirect).toBe(
+      'postgres://u:p@db/x',
+    );
+    expect(faultsOf({ database, databaseDirect: 'sqlite:./pay.db' })).toEqual([
+      expect.stringMatching(/^databaseDirect: .*; expected the postgres:\/\/ URL of the database without/),
+    ]);
+    expect(faultsOf({ databaseDirect: 'postgres://u:p@db/x' })).toEqual([
+      'databaseDirect: is for a PostgreSQL database behind a pooler; leave it out beside a SQLite file',
+    ]);
+  });
+
   test.each(['mysql://h/db', 'pay.db', 'sqlite:', 'sqlite::memory:', ''])('%s is refused', (database) => {
     expect(faultsOf({ database })).toEqual([
       expect.stringMatching(
@@ -404,7 +418,8 @@ test('what must never be printed is known: token, passwords, sealing key, header
   const secretKey = '00112233445566778899aabbccddeeff'.repeat(2);
   const config = parse({
     webhooks: { secretKey },
-    database: 'postgres://u:database-password@db/x',
+    database: 'postgres://u:database-password@pooler/x',
+    databaseDirect: 'postgres://u:direct-password@db/x',
     chains: {
       bsc: {
         rpc: [
@@ -421,6 +436,7 @@ test('what must never be printed is known: token, passwords, sealing key, header
       minimal.adminToken,
       secretKey,
       'database-password',
+      'direct-password',
       'key-in-the-path-0123',
       'key-in-the-query-0123',
       'key-in-a-header',

@@ -12,7 +12,8 @@ function secretive(): Config {
   return {
     ...config,
     adminToken: 'secret-of-admin',
-    database: 'postgres://depositd:secret-of-db@db.example/depositd',
+    database: 'postgres://depositd:secret-of-db@pooler.example/depositd',
+    databaseDirect: 'postgres://depositd:secret-of-direct@db.example/depositd',
     webhooks: { ...config.webhooks, secretKey: 'secret-of-webhooks' },
     rates: { ...config.rates, fiat: { ...config.rates.fiat, openexchangeratesAppId: 'secret-of-rates' } },
     alerts: {
@@ -70,5 +71,6 @@ test('the settings in effect name every section, and nothing in them gives acces
   expect(value('providers.cards.merchants')).toBe('all');
   expect(value('webhooks.secretKey')).toBe('in the configuration');
   expect(value('alerts.to')).toContain('email to ops@b.example');
-  expect(value('database')).toContain('db.example');
+  expect(value('database')).toContain('pooler.example');
+  expect(value('databaseDirect')).toContain('db.example');
 });

@@ -77,6 +77,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     publicUrl: 'https://pay.example.com',
     listen: { host: '127.0.0.1', port: 0 },
     database: 'sqlite::memory:',
+    databaseDirect: null,
     dataFolder: '/nonexistent',
     adminToken: testAdminToken,
     alerts: { to: [], mute: [] },
