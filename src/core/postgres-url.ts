@@ -38,7 +38,7 @@ export function parsePostgresUrl(text: string): PostgresUrl | { error: string } 
   // Asks for what is done here in any case.
   take('uselibpqcompat');
 
-  const error = modeFault(mode, files.sslrootcert) ?? filesFault(files, mode);
+  const error = unkeptFault(take) ?? modeFault(mode, files.sslrootcert) ?? filesFault(files, mode);
   if (error !== null) return { error };
   if (negotiation !== 'postgres' && negotiation !== 'direct')
     return { error: 'its sslnegotiation is not known; expected postgres or direct' };
@@ -53,6 +53,31 @@ export function parsePostgresUrl(text: string): PostgresUrl | { error: string } 
     direct: negotiation === 'direct',
   };
   return { bare: url.href, tls };
+}
+
+/**
+ * What libpq would insist on and `pg` takes without a word, each with the values that insist on nothing. Whoever writes one of them
+ * believes to be protected by it.
+ */
+const unkept: Readonly<Record<string, readonly string[]>> = {
+  channel_binding: ['prefer', 'disable'],
+  gssencmode: ['prefer', 'disable'],
+  sslcertmode: ['allow', 'disable'],
+  require_auth: [''],
+  sslcrl: [''],
+  sslcrldir: [''],
+  sslpassword: [''],
+  ssl_min_protocol_version: ['', 'TLSv1', 'TLSv1.1', 'TLSv1.2'],
+  ssl_max_protocol_version: ['', 'TLSv1.3'],
+};
+
+function unkeptFault(take: (name: string) => string | null): string | null {
+  for (const [name, harmless] of Object.entries(unkept)) {
+    const value = take(name);
+    if (value !== null && !harmless.includes(value))
+      return `its ${name} would be ignored; leave it out, with sslmode=verify-full, which lets nobody else pretend to be the server`;
+  }
+  return null;
 }
 
 function modeFault(mode: string | null, rootCert: string | null): string | null {

@@ -20,6 +20,8 @@ describe('the URL of a PostgreSQL database', () => {
       '?sslmode=verify-full&sslcert=/c.pem&sslkey=/k.pem&sslnegotiation=direct',
       { checkHost: true, cert: '/c.pem', key: '/k.pem', direct: true },
     ],
+    ['?sslmode=verify-full&channel_binding=prefer', { checkAuthority: true, checkHost: true }],
+    ['?sslmode=verify-full&ssl_min_protocol_version=TLSv1.2', { checkAuthority: true, checkHost: true }],
   ])('means with "%s" what libpq means', (query, tls) => {
     const parsed = parsePostgresUrl(`${base}${query}`);
     expect(parsed).toMatchObject({ bare: base, tls });
@@ -39,6 +41,14 @@ describe('the URL of a PostgreSQL database', () => {
     ['?sslmode=require&sslrootcert=system', /needs sslmode=verify-full/],
     ['?sslmode=verify-full&sslcert=/c.pem', /needed together/],
     ['?sslmode=verify-full&sslnegotiation=plain', /sslnegotiation is not known/],
+    [
+      '?sslmode=require&channel_binding=require',
+      /channel_binding would be ignored; leave it out, with sslmode=verify-full/,
+    ],
+    ['?sslmode=verify-full&require_auth=scram-sha-256', /require_auth would be ignored/],
+    ['?sslmode=verify-full&sslcrl=/revoked.pem', /sslcrl would be ignored/],
+    ['?sslmode=verify-full&ssl_min_protocol_version=TLSv1.3', /ssl_min_protocol_version would be ignored/],
+    ['?gssencmode=require', /gssencmode would be ignored/],
   ])('is refused with "%s"', (query, error) => {
     expect(parsePostgresUrl(`${base}${query}`)).toEqual({ error: expect.stringMatching(error) });
   });
