@@ -33,10 +33,10 @@ export function Payments() {
           }}
         >
           <label class="wide">
-            <span class="hidden">Number, order, address or transaction</span>
+            <span class="hidden">Number, order, address, transaction or amount</span>
             <input
               type="search"
-              placeholder="Number, order, address or transaction"
+              placeholder="Number, order, address, transaction or amount"
               value={wanted}
               onInput={(event) => setWanted(event.currentTarget.value)}
             />

@@ -13,7 +13,7 @@ import { findPaymentId } from '../../storage/payments/numbers.ts';
 import { listPayments, viewById } from '../../storage/payments/views.ts';
 import type { Db } from '../../storage/schema.ts';
 import { encodeCursor } from '../http/cursors.ts';
-import { type ErrorCode, type HttpError, notFound, serviceError } from '../http/errors.ts';
+import { type ErrorCode, fieldError, type HttpError, notFound, serviceError } from '../http/errors.ts';
 import { paymentFilter, paymentListQuery } from '../merchant/payment-list.ts';
 import { isPaymentNumber } from '../merchant/payments.ts';
 import {
@@ -93,18 +93,23 @@ export function registerAdminPaymentRoutes(
       operationId: 'searchPayments',
       summary: 'The latest payments that a text names',
       description:
-        'A payment number, an address, a transaction, or an order id, whole; at most 50, the newest first.',
+        'A payment number, an address, a transaction, an order id, or an amount, whole; at most 50, the newest first. An amount is the price in dollars, or what was asked for or sent in a coin, exactly: `12.50`, `$12.50`, `0.02 bnb`, `1.234,50`. A point alone is the decimal point; `1,234` can be read in two ways and is refused, unless it is an order.',
       querystring: z.strictObject({ q: filledText(300, 'expected a text') }),
       response: { ...commonErrors, 200: listOf(operatorPaymentSchema) },
     },
     handler: async (request) => {
-      const found = await searchPayments(
-        db,
-        Object.keys(config.chains),
-        request.query.q,
-        request.onlyMerchant,
-      );
-      return { data: found.map(presentToOperator), next_cursor: null };
+      const { q } = request.query;
+      const found = await searchPayments(db, config.chains, q, request.onlyMerchant);
+      switch (found.kind) {
+        case 'found':
+          return { data: found.views.map(presentToOperator), next_cursor: null };
+        case 'ambiguous': {
+          const { either, or } = found;
+          throw fieldError('q', `may be ${either} or ${or}: write the one that is meant`);
+        }
+        default:
+          return found satisfies never;
+      }
     },
   });
 

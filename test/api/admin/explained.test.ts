@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { searchPayments } from '../../../src/payments/search.ts';
 import { csvCell } from '../../../src/present/payments-csv.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { insertDeposit } from '../../../src/storage/deposits/deposits.ts';
@@ -50,6 +51,42 @@ describeDatabases('payments explained', (openTestDb) => {
     expect(await search(txHash(1))).toEqual([paid.payment_number]);
     expect(await search(txHash(1).slice(2).toUpperCase())).toEqual([paid.payment_number]);
     expect(await search('nothing')).toEqual([]);
+  });
+
+  test('a payment is found by its price, by what was asked for and by what was sent, exactly, and by its merchant alone', async () => {
+    const api = await openApiServer(await openTestDb());
+    const { shop, paid, open } = await shopWithPaid(api);
+    const other = await api.addMerchant();
+    await api.addAddresses(other, 'bsc', 1);
+    const json = { amount_usd_cents: 5000, network: 'bsc', currency: 'usdt', external_order_id: '1,250' };
+    const theirs = (await api.send<Payment>('POST', '/api/v1/payments/', { key: other.key, json })).body;
+    const read = (q: string) =>
+      api.send<{ data: Payment[]; errors?: object }>(
+        'GET',
+        `/admin/v1/payments/search/?q=${encodeURIComponent(q)}`,
+        { admin: true },
+      );
+    const search = async (q: string) => (await read(q)).body.data.map((one) => one.payment_number);
+    const all = [paid, open, theirs].map((one) => one.payment_number).toSorted();
+    for (const q of ['50', '50.00', '50,00', '$50', '50 USD', '50 usdt'])
+      expect((await search(q)).toSorted()).toEqual(all);
+    // What was sent, not asked for.
+    expect(await search('60.0')).toEqual([paid.payment_number]);
+    for (const q of ['50.01', '50 bnb', '$60', '49.999999', '5000', '0', '9'.repeat(30)])
+      expect(await search(q)).toEqual([]);
+
+    // An order is called so, and nothing is left to be guessed.
+    expect(await search('1,250')).toEqual([theirs.payment_number]);
+    const { status, body } = await read('1,251');
+    expect({ status, body }).toEqual({
+      status: 400,
+      body: { errors: { q: ['may be 1251 or 1.251: write the one that is meant'] } },
+    });
+
+    const chains = api.config.chains;
+    const own = await searchPayments(api.db, chains, '50', other.id);
+    expect(own).toMatchObject({ kind: 'found', views: [{ payment: { merchantId: other.id } }] });
+    expect(shop.id).not.toBe(other.id);
   });
 
   test('a timeline tells the quote, the transfer, what was told and what an operator did, in order', async () => {
