@@ -1,4 +1,5 @@
 import type { AlertName } from './alerts/catalog.ts';
+import type { Origins } from './config/origins.ts';
 import type { Asset, Coin, CoinRate } from './core/assets.ts';
 import type { FeeClass } from './core/chains/known.ts';
 import type { ChainFamily, Finality, Network } from './core/networks.ts';
@@ -180,6 +181,8 @@ export type Config = {
   /** Whether /dashboard/ is served; where it has a place of its own, /admin/v1/ is there too and nowhere else. */
   dashboard: boolean | { listen: Listen };
   log: { level: 'fatal' | 'error' | 'warn' | 'info' | 'debug'; format: 'auto' | 'json' | 'text' };
+  /** Where each of these comes from, for people. */
+  origins: Origins;
 };
 
 /** Where operators reach the daemon. */

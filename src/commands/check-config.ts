@@ -6,6 +6,7 @@ import { formatAmount } from '../core/money.ts';
 import { counted } from '../core/plural.ts';
 import { type PostgresTls, parsePostgresUrl } from '../core/postgres-url.ts';
 import { CommandError, ConfigError } from '../errors.ts';
+import { presentSettings, type Setting } from '../present/settings.ts';
 import { tlsOptions } from '../storage/postgres-tls.ts';
 import { checkOnline, type OnlineReport } from './check-online.ts';
 import { print, printJson, printTable } from './output.ts';
@@ -17,7 +18,9 @@ import type { CommandOptions } from './workplace.ts';
  *
  * @throws CommandError when a chain has no node that serves it, or a coin no price.
  */
-export async function checkConfig(options: CommandOptions & { online?: boolean }): Promise<void> {
+export async function checkConfig(
+  options: CommandOptions & { online?: boolean; settings?: boolean },
+): Promise<void> {
   const config = readConfig(options);
   // A file that it names and cannot be read.
   for (const url of [config.database, config.databaseDirect]) {
@@ -25,10 +28,17 @@ export async function checkConfig(options: CommandOptions & { online?: boolean }
     if (tls !== null) tlsOptions(tls);
   }
   const online = options.online ? await checkOnline(config, systemClock) : null;
+  const settings = options.settings ? presentSettings(config) : null;
   if (options.json) {
-    printJson({ valid: true, mistakes: [], ...(online === null ? {} : { online }) });
+    printJson({
+      valid: true,
+      mistakes: [],
+      ...(settings === null ? {} : { settings }),
+      ...(online === null ? {} : { online }),
+    });
   } else {
     for (const line of summary(options.config, config)) print(line);
+    if (settings !== null) showSettings(settings);
     if (online !== null) showOnline(online);
   }
   if (online !== null && online.lacking !== null) throw new CommandError(online.lacking);
@@ -41,6 +51,18 @@ function readConfig(options: CommandOptions): Config {
     if (options.json && error instanceof ConfigError) printJson({ valid: false, mistakes: error.faults });
     throw error;
   }
+}
+
+function showSettings(settings: readonly Setting[]): void {
+  print('');
+  printTable(
+    ['SETTING', 'VALUE', 'FROM'],
+    settings.map(({ path, value, origin, variables }) => [
+      path,
+      value,
+      origin === 'environment' ? variables.join(', ') : origin,
+    ]),
+  );
 }
 
 function showOnline({ nodes, prices, silent_sources }: OnlineReport): void {

@@ -58,6 +58,7 @@ export function createProgram(exitWith: (code: number) => void): Command {
     json: true,
   })
     .option('--online', 'also ask its nodes and price sources')
+    .option('--settings', 'also list each value in effect, and whether file, environment or default says it')
     .action(async (options) => (await import('./check-config.ts')).checkConfig(options));
   onConfig(program, 'doctor', 'Look each node over, and say what is wrong, what it costs and what to do.', {
     json: true,

@@ -17,8 +17,8 @@ export type EnvironmentFault = { path: Path; message: string };
 export type Filled = {
   value: unknown;
   faults: EnvironmentFault[];
-  /** The formatted paths of strings that hold something from the environment: never shown. */
-  fromEnvironment: Set<string>;
+  /** The formatted paths of strings that hold something from the environment, which are never shown, and of which variables. */
+  fromEnvironment: Map<string, string[]>;
 };
 
 const placeholder = /\$\{([^}]*)\}/g;
@@ -29,7 +29,7 @@ export function fillFromEnvironment(
   env: Readonly<Record<string, string | undefined>>,
 ): Filled {
   const faults: EnvironmentFault[] = [];
-  const fromEnvironment = new Set<string>();
+  const fromEnvironment = new Map<string, string[]>();
 
   function fill(at: unknown, path: Path): unknown {
     if (typeof at === 'string') return fillText(at, path);
@@ -40,7 +40,8 @@ export function fillFromEnvironment(
 
   function fillText(text: string, path: Path): string {
     if (!text.includes('${')) return text;
-    fromEnvironment.add(formatPath(path));
+    const variables = [...text.matchAll(placeholder)].map(([, name = '']) => name);
+    fromEnvironment.set(formatPath(path), variables);
     return text.replace(placeholder, (whole, name: string) => {
       if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
         faults.push({

@@ -31,7 +31,7 @@ export type FaultContext = {
   /** The configuration with the environment filled in. */
   value: unknown;
   /** Formatted paths whose values came from the environment. */
-  fromEnvironment: ReadonlySet<string>;
+  fromEnvironment: ReadonlyMap<string, unknown>;
   /** The keys that could stand at a path. */
   knownKeys: (path: Path) => readonly string[];
 };

@@ -12,6 +12,7 @@ import { chainConfig } from './chain.ts';
 import { fillFromEnvironment, formatPath } from './environment.ts';
 import { closest, describeIssues } from './faults.ts';
 import { readJson } from './json.ts';
+import { type Origins, originsOf } from './origins.ts';
 import { providerConfigs } from './providers.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
 
@@ -52,7 +53,8 @@ export function parseConfig(
   const unset = new Set(filled.faults.map((fault) => formatPath(fault.path)));
   const parsed = configSchema.safeParse(filled.value);
   const issues = parsed.success ? [] : describeIssues(parsed.error.issues, { ...filled, knownKeys });
-  const built = parsed.success ? buildConfig(parsed.data, folder) : { faults: [] };
+  const origins = originsOf(json.value, filled.fromEnvironment);
+  const built = parsed.success ? buildConfig(parsed.data, folder, origins) : { faults: [] };
   const faults = [
     ...json.duplicates.map((key) => `${key}: stands twice; keep one`),
     ...filled.faults.map((fault) => `${formatPath(fault.path)}: ${fault.message}`),
@@ -107,7 +109,11 @@ function withUnusedToken(value: unknown): unknown {
   return { ...value, adminToken: randomBytes(32).toString('hex') };
 }
 
-function buildConfig(file: ConfigFile, folder: string): { config: Config; faults: string[] } {
+function buildConfig(
+  file: ConfigFile,
+  folder: string,
+  origins: Origins,
+): { config: Config; faults: string[] } {
   const faults: string[] = [];
   const chains: Config['chains'] = {};
   for (const [name, entry] of Object.entries(file.chains)) {
@@ -140,6 +146,7 @@ function buildConfig(file: ConfigFile, folder: string): { config: Config; faults
     alerts: alertsConfig(file.alerts),
     dashboard: file.dashboard,
     log: file.log,
+    origins,
   };
   return { config, faults };
 }

@@ -80,6 +80,22 @@ describe('a wrong configuration', () => {
     expect(stdout).not.toMatch(new RegExp(`hunter2|${adminToken}`));
   });
 
+  test('that is right is listed with --settings, each value with who said it and none that gives access', async () => {
+    const home = commandHome({ ...offline, database: 'postgres://me:hunter2@127.0.0.1:1/pay' });
+    const { stdout } = await home.run('check-config', '--settings');
+    expect(stdout).toMatch(/^database +postgres:\/\/127\.0\.0\.1:1\/… +file$/m);
+    expect(stdout).toMatch(/^payments\.late +flag +default$/m);
+    expect(stdout).toMatch(/^adminToken +\[hidden] +(file|[A-Z_]+)$/m);
+    expect(stdout).not.toMatch(new RegExp(`hunter2|${adminToken}`));
+    const json = await home.runJson<{ settings: object[] }>('check-config', '--settings');
+    expect(json.settings).toContainEqual({
+      path: 'payments.late',
+      value: 'flag',
+      origin: 'default',
+      variables: [],
+    });
+  });
+
   test('says so where customers would be shown addresses over a connection that anybody can change', async () => {
     const said = async (config: object) =>
       (await commandHome({ ...offline, ...config }).run('check-config')).stdout.includes('http://: whoever');

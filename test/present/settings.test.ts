@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
 import { secretsOf } from '../../src/config/scrub.ts';
 import type { Config } from '../../src/config.ts';
 import { presentSettings } from '../../src/present/settings.ts';
@@ -66,11 +67,59 @@ test('the settings in effect name every section, and nothing in them gives acces
   for (const secret of secretsOf(config)) if (secret !== '') expect(text).not.toContain(secret);
   const value = (path: string) => settings.find((one) => one.path === path)?.value;
   expect(value('payments.lifetimeSeconds')).toBe(String(config.payments.lifetimeSeconds));
-  expect(value('chains.bsc.nodes')).toBe('node.example');
-  expect(value('chains.bsc.assets')).toContain('usdt (0x');
+  expect(value('chains.bsc.rpc')).toBe('node.example');
+  expect(value('chains.bsc.tokens')).toContain('usdt (0x');
   expect(value('providers.cards.merchants')).toBe('all');
-  expect(value('webhooks.secretKey')).toBe('in the configuration');
+  expect(value('webhooks.secretKey')).toBe('[hidden]');
+  expect(value('providers.cards.key')).toBe('[hidden]');
   expect(value('alerts.to')).toContain('email to ops@b.example');
   expect(value('database')).toContain('pooler.example');
   expect(value('databaseDirect')).toContain('db.example');
+});
+
+const env = (name: string) => `$\{${name}}`;
+
+test('each setting in effect names who said it: the file, variables of the environment, or nobody', () => {
+  const file = {
+    adminToken: env('TOKEN'),
+    publicUrl: 'https://pay.example.com',
+    listen: { port: 8090 },
+    payments: { lifetimeSeconds: 900 },
+    chains: {
+      bsc: {
+        rpc: [
+          `https://node.example/${env('NODE_KEY')}`,
+          { url: 'https://two.example', headers: { x: env('OTHER_KEY') } },
+        ],
+        confirmations: 20,
+        tokens: { usdc: true },
+      },
+    },
+    alerts: { to: [{ type: 'ntfy', url: 'https://ntfy.example', topic: env('TOPIC') }] },
+  };
+  const set = {
+    TOKEN: 'secret-of-admin-0123456789abcdef0',
+    NODE_KEY: 'secret-of-node-0123456789',
+    OTHER_KEY: 'secret-of-header',
+    TOPIC: 'secret-of-topic',
+    UNUSED: 'secret-of-nobody',
+  };
+  const settings = presentSettings(parseConfig(JSON.stringify(file), '/srv', set));
+  expect(JSON.stringify(settings)).not.toContain('secret-of');
+  const origin = (path: string) => {
+    const one = settings.find((setting) => setting.path === path);
+    return one === undefined ? undefined : [one.origin, ...one.variables];
+  };
+  expect(origin('adminToken')).toEqual(['environment', 'TOKEN']);
+  expect(origin('publicUrl')).toEqual(['file']);
+  expect(origin('listen.port')).toEqual(['file']);
+  expect(origin('listen.host')).toEqual(['default']);
+  expect(origin('payments.lifetimeSeconds')).toEqual(['file']);
+  expect(origin('payments.late')).toEqual(['default']);
+  expect(origin('chains.bsc.rpc')).toEqual(['environment', 'NODE_KEY', 'OTHER_KEY']);
+  expect(origin('chains.bsc.confirmations')).toEqual(['file']);
+  expect(origin('chains.bsc.tokens')).toEqual(['file']);
+  expect(origin('chains.bsc.pollSeconds')).toEqual(['default']);
+  expect(origin('alerts.to')).toEqual(['environment', 'TOPIC']);
+  expect(origin('alerts.mute')).toEqual(['default']);
 });

@@ -114,6 +114,7 @@ export function testConfig(changes: Partial<Config> = {}): Config {
     },
     dashboard: true,
     log: { level: 'info', format: 'auto' },
+    origins: new Map(),
     ...changes,
   };
 }

@@ -36,11 +36,12 @@ export function Settings() {
             <TextField label="Find a setting" value={wanted} onValue={setWanted} />
             <Table
               label="Settings"
-              rows={settings.filter(({ path, value }) => fits(`${path} ${value}`))}
+              rows={settings.filter((one) => fits(`${one.path} ${one.value} ${originOf(one)}`))}
               empty={<p>No setting is called so.</p>}
               columns={[
                 { title: 'Setting', cell: (one) => <code class="name break">{one.path}</code> },
                 { title: 'Value', cell: (one) => <bdi class="break">{one.value}</bdi> },
+                { title: 'From', cell: (one) => <Origin one={one} /> },
               ]}
             />
           </>
@@ -48,4 +49,16 @@ export function Settings() {
       </Shown>
     </>
   );
+}
+
+type Setting = SettingsReport['settings'][number];
+
+function originOf({ origin, variables }: Setting): string {
+  return origin === 'environment' ? variables.join(', ') : origin;
+}
+
+/** Of the environment the names of its variables: their values are nobody's to see. */
+function Origin({ one }: { one: Setting }) {
+  if (one.origin === 'environment') return <code class="break">{originOf(one)}</code>;
+  return one.origin === 'default' ? <span class="quiet">default</span> : <>file</>;
 }

@@ -292,7 +292,7 @@ export type SettingsReport = {
   version: string;
   database: string;
   backup_at: string | null;
-  settings: { path: string; value: string }[];
+  settings: { path: string; value: string; origin: string; variables: string[] }[];
 };
 
 export type Brand = {

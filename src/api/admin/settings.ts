@@ -26,7 +26,16 @@ export function registerSettingRoutes(api: Api, { db, config }: { db: Db; config
           version: z.string(),
           database: z.enum(['SQLite', 'PostgreSQL']),
           backup_at: timeSchema.nullable().describe('When `depositd backup` last wrote one.'),
-          settings: z.array(z.object({ path: z.string(), value: z.string() })),
+          settings: z.array(
+            z.object({
+              path: z.string().describe('Its place in the configuration.'),
+              value: z.string(),
+              origin: z.enum(['file', 'environment', 'default']).describe('Who said so.'),
+              variables: z
+                .array(z.string())
+                .describe('The environment variables that are in it, or in a part of it.'),
+            }),
+          ),
         }),
       },
     },
