@@ -83,11 +83,14 @@ export function Table<T>({
   columns,
   rows,
   empty,
+  keyOf,
 }: {
   label: string;
   columns: readonly Column<T>[];
   rows: readonly T[];
   empty: ComponentChildren;
+  /** What was typed or opened in a row stays with it, wherever it stands. */
+  keyOf?: (row: T) => string | number;
 }) {
   if (rows.length === 0) return <div class="empty">{empty}</div>;
   return (
@@ -104,7 +107,7 @@ export function Table<T>({
       </thead>
       <tbody>
         {rows.map((row, at) => (
-          <tr key={at}>
+          <tr key={keyOf?.(row) ?? at}>
             {columns.map(({ title, cell, number }) => (
               <td key={title} data-title={title} class={number ? 'number' : ''}>
                 {cell(row)}

@@ -165,6 +165,43 @@ test('every page is readable by everybody, light and dark, and fits a phone, wit
   }
 }, 180_000);
 
+test('new rows announce themselves and move nothing until they are asked for, by the keyboard too', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  await firstOperator(api);
+  const shop = await api.addMerchant();
+  await api.addAddresses(shop, 'bsc', 8);
+  const first = await makePayment(api, shop.key);
+  const { page, faults } = await openWindow(browser);
+  await signIn(api, page);
+  await page.goto(`${api.url}/dashboard/#/payments`);
+  const numbers = () => page.locator('tbody tr td:first-child').allTextContents();
+  await soon(numbers).toEqual([first]);
+  const place = () => page.getByRole('link', { name: first }).boundingBox();
+  const before = await place();
+  const second = await makePayment(api, shop.key);
+  const announced = page.locator('[role=status]').getByRole('button');
+  await soon(() => announced.allTextContents()).toEqual(['1 new payment – show']);
+  const third = await makePayment(api, shop.key);
+  await soon(() => announced.allTextContents()).toEqual(['2 new payments – show']);
+  // What is read stands where it stood, and is kept up to date.
+  expect(await numbers()).toEqual([first]);
+  expect(await place()).toEqual(before);
+  expect(await violations(page)).toEqual([]);
+  await screenshot(page, 'new-rows');
+  await payHalf(api, shop.id, first);
+  await api.send('POST', `/admin/v1/payments/${first}/accept/`, { admin: true, json: { reason: 'known' } });
+  await page.locator('tbody').getByText('confirmed').waitFor();
+  expect(await numbers()).toEqual([first]);
+
+  await announced.focus();
+  await page.keyboard.press('Enter');
+  await soon(numbers).toEqual([third, second, first]);
+  await soon(() => announced.count()).toBe(0);
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe(third);
+  expect(faults).toEqual([]);
+}, 60_000);
+
 test('a session that ends in the middle of a form is begun again over it, and nothing typed is lost', async () => {
   const api = await openApiServer(await openTestSqlite());
   await firstOperator(api);

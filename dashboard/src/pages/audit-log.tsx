@@ -1,22 +1,23 @@
-import { Shown, useLoad } from '../load.tsx';
+import { ShownList, useList } from '../list.tsx';
 import { Table, Time } from '../parts.tsx';
 import { route } from '../route.ts';
 import { Pages } from './payments.tsx';
-import type { AuditEntry, List } from './types.ts';
+import type { AuditEntry } from './types.ts';
 
 /** Who changed what, and when. */
 export function AuditLog() {
   const cursor = route.value.query.get('cursor');
-  const entries = useLoad<List<AuditEntry>>(`/audit/${cursor === null ? '' : `?cursor=${cursor}`}`);
+  const entries = useList<AuditEntry>(`/audit/${cursor === null ? '' : `?cursor=${cursor}`}`, ({ id }) => id);
   return (
     <>
       <h1>Audit log</h1>
-      <Shown loaded={entries}>
+      <ShownList list={entries} name={['entry', 'entries']}>
         {({ data, next_cursor }) => (
           <>
             <Table
               label="Audit log"
               rows={data}
+              keyOf={({ id }) => id}
               empty={<p>Nobody has changed anything yet.</p>}
               columns={[
                 { title: 'When', cell: (one) => <Time at={one.at} /> },
@@ -29,7 +30,7 @@ export function AuditLog() {
             <Pages next={next_cursor} />
           </>
         )}
-      </Shown>
+      </ShownList>
     </>
   );
 }

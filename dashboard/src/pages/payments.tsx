@@ -1,11 +1,13 @@
 import { useState } from 'preact/hooks';
-import { Shown, useLoad } from '../load.tsx';
+import { ShownList, useList } from '../list.tsx';
 import { Badge, Table, Time, usd } from '../parts.tsx';
 import { ask, link, route } from '../route.ts';
-import type { List, PaymentRow } from './types.ts';
+import type { PaymentRow } from './types.ts';
 
 const reasons = ['underpaid', 'overpaid', 'late', 'reorged', 'declined', 'voided'];
 const statuses = ['pending', 'confirmed', 'expired', 'cancelled', 'failed'];
+
+const keyOf = (row: PaymentRow) => row.payment_number;
 
 /** Every payment, found by whatever somebody has of it. */
 export function Payments() {
@@ -18,8 +20,9 @@ export function Payments() {
   const { since, until } = { since: query.get('since') ?? '', until: query.get('until') ?? '' };
   if (since !== '') filter.set('created_after', `${since}T00:00:00Z`);
   if (until !== '') filter.set('created_before', `${until}T23:59:59Z`);
-  const loaded = useLoad<List<PaymentRow>>(
+  const loaded = useList<PaymentRow>(
     q === '' ? `/payments/?${filter}` : `/payments/search/?q=${encodeURIComponent(q)}`,
+    keyOf,
   );
   return (
     <>
@@ -90,7 +93,7 @@ export function Payments() {
           </label>
         </div>
       )}
-      <Shown loaded={loaded}>
+      <ShownList list={loaded} name={['payment', 'payments']}>
         {({ data, next_cursor }) => (
           <>
             <PaymentTable rows={data} />
@@ -98,7 +101,7 @@ export function Payments() {
             {q === '' && data.length > 0 && <Export filter={filter} />}
           </>
         )}
-      </Shown>
+      </ShownList>
     </>
   );
 }
@@ -141,6 +144,7 @@ export function PaymentTable({ rows }: { rows: readonly PaymentRow[] }) {
     <Table
       label="Payments"
       rows={rows}
+      keyOf={keyOf}
       empty={
         <p>No payment is here. Your shop makes them over the API; with a test payment you can try it.</p>
       }

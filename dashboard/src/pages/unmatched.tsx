@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
 import { change, me } from '../api.ts';
-import { Shown, useLoad } from '../load.tsx';
+import { ShownList, useList } from '../list.tsx';
 import { Act, Copy, Field, Table, Time } from '../parts.tsx';
 import { ask, link, route } from '../route.ts';
 import { Pages } from './payments.tsx';
-import type { Deposit, List } from './types.ts';
+import type { Deposit } from './types.ts';
 
 const reasons: Record<string, string> = {
   no_payment: 'no payment held the address',
@@ -19,8 +19,9 @@ export function Unmatched() {
   const { query } = route.value;
   const cursor = query.get('cursor');
   const status = query.get('status') === 'ignored' ? 'ignored' : 'unmatched';
-  const deposits = useLoad<List<Deposit>>(
+  const deposits = useList<Deposit>(
     `/deposits/?status=${status}${cursor === null ? '' : `&cursor=${cursor}`}`,
+    ({ id }) => id,
   );
   return (
     <>
@@ -34,12 +35,13 @@ export function Unmatched() {
           </select>
         </label>
       </div>
-      <Shown loaded={deposits}>
+      <ShownList list={deposits} name={['deposit', 'deposits']}>
         {({ data, next_cursor }) => (
           <>
             <Table
               label="Unmatched deposits"
               rows={data}
+              keyOf={({ id }) => id}
               empty={
                 <p>
                   {status === 'ignored' ? 'Nothing is ignored.' : 'All that came is explained by a payment.'}
@@ -72,8 +74,8 @@ export function Unmatched() {
                   cell: (one) =>
                     me.value?.role === 'operator' && (
                       <>
-                        <Attach deposit={one} done={deposits.reload} />
-                        <Ignore deposit={one} done={deposits.reload} />
+                        <Attach deposit={one} done={deposits.show} />
+                        <Ignore deposit={one} done={deposits.show} />
                       </>
                     ),
                 },
@@ -82,7 +84,7 @@ export function Unmatched() {
             <Pages next={next_cursor} />
           </>
         )}
-      </Shown>
+      </ShownList>
     </>
   );
 }

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { change } from '../api.ts';
+import { ShownList, useList } from '../list.tsx';
 import { Shown, useLoad } from '../load.tsx';
 import { MerchantChoice, mayChange, useMerchant } from '../merchant.tsx';
 import { Act, Badge, Copy, Fault, Table, TextField, Time, useSubmit } from '../parts.tsx';
@@ -18,7 +19,7 @@ export function Webhooks() {
   const endpoints = useLoad<List<Endpoint>>(id === null ? null : `/merchants/${id}/webhooks/`);
   const filter = new URLSearchParams(id === null ? {} : { merchant_id: id });
   for (const name of ['status', 'cursor']) if (query.has(name)) filter.set(name, query.get(name) ?? '');
-  const deliveries = useLoad<List<Delivery>>(id === null ? null : `/deliveries/?${filter}`);
+  const deliveries = useList<Delivery>(id === null ? null : `/deliveries/?${filter}`, ({ id }) => id);
   const opened = query.get('delivery');
   if (opened !== null) return <OneDelivery id={opened} />;
   if (id === null) return <NoMerchant title="Webhooks" />;
@@ -65,7 +66,7 @@ export function Webhooks() {
                         question="Sends webhook.test to this endpoint."
                         work={async () => {
                           await change('POST', `${shop}/${one.id}/test/`);
-                          deliveries.reload();
+                          deliveries.show();
                         }}
                       />
                       <Act
@@ -95,7 +96,7 @@ export function Webhooks() {
                         work={async () => {
                           const since = new Date(Date.now() - 7 * 86_400_000).toISOString();
                           await change('POST', '/deliveries/replay/', { endpoint_id: one.id, since });
-                          deliveries.reload();
+                          deliveries.show();
                         }}
                       />
                     </div>
@@ -128,12 +129,13 @@ export function Webhooks() {
           ))}
         </select>
       </label>
-      <Shown loaded={deliveries}>
+      <ShownList list={deliveries} name={['delivery', 'deliveries']}>
         {({ data, next_cursor }) => (
           <>
             <Table
               label="Deliveries"
               rows={data}
+              keyOf={({ id }) => id}
               empty={<p>Nothing was sent yet.</p>}
               columns={[
                 {
@@ -158,7 +160,7 @@ export function Webhooks() {
             <Pages next={next_cursor} />
           </>
         )}
-      </Shown>
+      </ShownList>
     </>
   );
 }
