@@ -50,6 +50,8 @@ export type Daemon = {
   chainsRead: Promise<unknown>;
   /** Where the first operator is made, for a quarter of an hour; null where there is one. */
   firstLink: string | null;
+  /** Resolves with the reason when a newer version has changed the database so that this one must end. */
+  outdated: Promise<string>;
   /** Lets running steps and deliveries end, then closes everything. May be called again. */
   stop(): Promise<void>;
 };
@@ -143,7 +145,16 @@ async function start(
 
   const configuration = fingerprintOf(config);
   const prices = () => (rates === null ? [] : pricesOf(rates));
-  const heartbeat = createHeartbeat({ db, roles, configuration, prices, clock, log });
+  const outdated = Promise.withResolvers<string>();
+  const heartbeat = createHeartbeat({
+    db,
+    roles,
+    configuration,
+    prices,
+    clock,
+    log,
+    outdated: outdated.resolve,
+  });
   await heartbeat.step();
   closers.push(heartbeat.stop);
   keep({ name: 'heartbeat', step: heartbeat.step, delay: () => heartbeatMs });
@@ -289,7 +300,7 @@ async function start(
   // Without an operator nobody can sign in.
   const first = config.dashboard && roles.has('api') ? await makeFirstLink({ db, clock }) : null;
   const firstLink = first === null ? null : onThisMachine(operators, firstLinkPath(first));
-  return { address, chainsRead, firstLink };
+  return { address, chainsRead, firstLink, outdated: outdated.promise };
 }
 
 /** What is worth something and what is not never stand in one database. */

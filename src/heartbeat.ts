@@ -5,6 +5,7 @@ import { differingSections, type Fingerprint } from './config/fingerprint.ts';
 import type { Role } from './core/roles.ts';
 import type { Logger } from './log.ts';
 import { databaseTime, inTransaction } from './storage/database.ts';
+import { listMigrations, newerThanUs, unknownMigrations } from './storage/migrate.ts';
 import {
   isAlive,
   listDaemons,
@@ -18,7 +19,7 @@ import { programVersion } from './version.ts';
 export type Heartbeat = {
   /** By which other processes know this one. */
   id: string;
-  /** Says that this process lives, and looks whether the others have the same configuration. */
+  /** Says that this process lives, and looks whether the others have the same configuration and version. */
   step(): Promise<void>;
   /** Says that it does not any more. */
   stop(): Promise<void>;
@@ -32,8 +33,10 @@ export function createHeartbeat(deps: {
   prices: () => readonly NotedPrice[];
   clock: Clock;
   log: Logger;
+  /** Told why the database is not for this program any more. */
+  outdated: (reason: string) => void;
 }): Heartbeat {
-  const { db, configuration, clock, log } = deps;
+  const { db, configuration, clock, log, outdated } = deps;
   const id = randomUUID();
   const own = {
     id,
@@ -45,6 +48,7 @@ export function createHeartbeat(deps: {
   };
   /** Those whose configuration was complained of, with what differs. */
   let told = new Map<string, string>();
+  let toldNewer = '';
 
   async function compare(): Promise<void> {
     const now = await databaseTime(db, clock);
@@ -60,12 +64,23 @@ export function createHeartbeat(deps: {
     told = found;
   }
 
+  /** A newer process may have changed the tables at any time. */
+  async function lookAtMigrations(): Promise<void> {
+    const applied = await listMigrations(db);
+    const reason = newerThanUs(applied);
+    if (reason !== null) return outdated(reason);
+    const newer = unknownMigrations(applied).join();
+    if (newer !== toldNewer) log.warn({ migrations: newer.split(',') }, 'database is newer');
+    toldNewer = newer;
+  }
+
   return {
     id,
     async step() {
       const beat = { ...own, prices: deps.prices() };
       await inTransaction(db, (trx) => noteDaemon(trx, beat, { clock }));
       await compare();
+      await lookAtMigrations();
     },
     stop: () => inTransaction(db, (trx) => noteDaemonStopped(trx, id, { clock })).catch(() => {}),
   };

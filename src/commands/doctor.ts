@@ -6,14 +6,14 @@ import { createScrubber, secretsOf } from '../config/scrub.ts';
 import type { Config } from '../config.ts';
 import type { Network } from '../core/networks.ts';
 import { counted } from '../core/plural.ts';
-import { checkPostgres, checkSignals, checkSqlite } from '../doctor/database.ts';
+import { checkPostgres, checkSignals, checkSqlite, olderTables } from '../doctor/database.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { checkClock, checkDisk, checkFileSystem, checkLogSize } from '../doctor/machine.ts';
 import { checkPublicUrl } from '../doctor/public-url.ts';
 import { checkReceivers } from '../doctor/receivers.ts';
 import { checkProviders, judgePrices } from '../doctor/services.ts';
 import { CommandError } from '../errors.ts';
-import { openDatabase } from '../storage/database.ts';
+import { openUnchanged } from '../storage/database.ts';
 import { createDatabaseClock } from '../storage/database-clock.ts';
 import type { Db } from '../storage/schema.ts';
 import { listActiveUrls } from '../storage/webhooks/endpoints.ts';
@@ -136,7 +136,8 @@ async function lookAtStorage(config: Config, tellers: readonly string[]): Promis
   ];
   // What is damaged is not opened for writing.
   if (whole.outcome !== 'well') return found;
-  const db = await openDatabase(database);
+  const db = await openUnchanged(database);
+  if (db === null) return [...found, olderTables(path)];
   return using(db, async () => [...found, ...(await lookAtReceivers(db, config))]);
 }
 

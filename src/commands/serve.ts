@@ -49,8 +49,10 @@ export async function serve(options: CommandOptions & { roles?: ReadonlySet<Role
     say(`No operator yet. Whoever opens this within 15 minutes becomes the first: ${daemon.firstLink}`);
   }
 
-  await signal;
-  return stop(daemon, log);
+  const outdated = await Promise.race([signal, daemon.outdated]);
+  if (outdated !== undefined) log.fatal({ reason: outdated }, 'database is too new');
+  const code = await stop(daemon, log);
+  return outdated === undefined ? code : 1;
 }
 
 async function stop(daemon: Daemon, log: Logger): Promise<number> {

@@ -5,7 +5,7 @@ import { within } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { counted } from '../core/plural.ts';
 import { reasonOf } from '../errors.ts';
-import { openDatabase } from '../storage/database.ts';
+import { openUnchanged } from '../storage/database.ts';
 import { listenOn, notifyAll } from '../storage/postgres.ts';
 import { certificateFault } from '../storage/postgres-tls.ts';
 import type { Db } from '../storage/schema.ts';
@@ -42,7 +42,13 @@ export function checkSqlite(path: string): Finding {
   }
 }
 
-/** Null where it cannot be opened; then the finding says why. */
+/** Before the first start, or the first of this version. */
+export function olderTables(subject: string): Finding {
+  const meaning = { money: 'none', todo: 'start the daemon, which brings them up to date' };
+  return findingsOf('database', subject, meaning).warning('its tables are not those of this version yet');
+}
+
+/** Null where it cannot be looked into; then the finding says why. */
 export async function checkPostgres(url: string): Promise<{ db: Db | null; finding: Finding }> {
   const { well, warning, danger } = findingsOf('database', new URL(url).host, {
     money: 'without it nothing is recorded: payments are neither made nor seen',
@@ -50,7 +56,8 @@ export async function checkPostgres(url: string): Promise<{ db: Db | null; findi
   });
   const startedAt = performance.now();
   try {
-    const db = await openDatabase(url);
+    const db = await openUnchanged(url);
+    if (db === null) return { db, finding: olderTables(new URL(url).host) };
     const tookMs = Math.round(performance.now() - startedAt);
     const found = `it answers, ${counted(tookMs, 'millisecond')} to connect`;
     const far = { money: 'everything takes longer', todo: 'put the daemon near the database' };

@@ -5,7 +5,9 @@ import { counted } from '../core/plural.ts';
 import { CommandError, InvariantError, reasonOf } from '../errors.ts';
 import type { RowCounts } from './backup.ts';
 import { databaseTime } from './database.ts';
+import { unknownMigrations } from './migrate.ts';
 import { isAlive, listDaemons } from './operators/daemons.ts';
+import { liftLimits } from './postgres.ts';
 import type { Db, Schema, Trx } from './schema.ts';
 
 type Table = keyof Schema;
@@ -65,8 +67,21 @@ function rowsOf(table: Table): string {
   return keptByTriggers.includes(table) ? `"${table}" where total > 0` : `"${table}"`;
 }
 
+/** Somebody may be looking into the new database, ms. */
+const lockWaitMs = 60_000;
+
 /** Rows in one statement: PostgreSQL takes 65,535 parameters in one. */
 const atOnce = 1_000;
+
+/** What a newer version added would be left behind. */
+function refuseNewer(source: Sqlite.Database): void {
+  const applied = source.prepare('select name from depositd_migrations').pluck().all() as string[];
+  const newer = unknownMigrations(applied);
+  if (newer.length > 0)
+    throw new CommandError(
+      `a newer depositd has worked on it (it has ${newer.join(', ')}); copy with that version`,
+    );
+}
 
 /** Rows read, and the sum of each column of amounts in digits. */
 type Tally = { rows: number; sums: Record<string, string> };
@@ -94,7 +109,9 @@ export async function copyToPostgres(
   try {
     // What another command wrote from now on would be missing in the copy.
     source.exec('begin immediate');
+    refuseNewer(source);
     return await target.transaction().execute(async (trx) => {
+      await liftLimits(trx, lockWaitMs);
       // What triggers write is compared before the end.
       await sql`set constraints all immediate`.execute(trx);
       await refuseUsed(trx);

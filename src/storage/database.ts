@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import { CommandError, reasonOf } from '../errors.ts';
 import { codeOf } from './faults.ts';
 import { createGroupCommit } from './group-commit.ts';
-import { migrateToLatest } from './migrate.ts';
+import { isUpToDate, migrateToLatest } from './migrate.ts';
 import { migrationLimits, openPostgres, runningLimits } from './postgres.ts';
 import { certificateFault } from './postgres-tls.ts';
 import type { Db, Trx } from './schema.ts';
@@ -27,10 +27,29 @@ export async function openDatabase(url: string): Promise<Db> {
     await unlimited.destroy();
     return openPostgres(url, runningLimits);
   } catch (error) {
-    if (error instanceof CommandError) throw error;
-    const reason = certificateFault(error) ?? reasonOf(error);
-    throw new CommandError(`cannot use the database ${nameOf(url)}: ${reason}`, { cause: error });
+    throw asCommandError(url, error);
   }
+}
+
+function asCommandError(url: string, error: unknown): CommandError {
+  if (error instanceof CommandError) return error;
+  const reason = certificateFault(error) ?? reasonOf(error);
+  return new CommandError(`cannot use the database ${nameOf(url)}: ${reason}`, { cause: error });
+}
+
+/** Opens it as it is; null where its tables are not those of this program yet. @throws CommandError as {@link openDatabase}. */
+export async function openUnchanged(url: string): Promise<Db | null> {
+  const db = url.startsWith('sqlite:')
+    ? openSqlite(url.slice('sqlite:'.length))
+    : openPostgres(url, runningLimits);
+  try {
+    if (await isUpToDate(db)) return db;
+  } catch (error) {
+    await db.destroy();
+    throw asCommandError(url, error);
+  }
+  await db.destroy();
+  return null;
 }
 
 async function migrated(db: Db): Promise<Db> {

@@ -14,7 +14,7 @@ import { isConnectionFault } from './faults.ts';
 import { tlsOptions } from './postgres-tls.ts';
 import type { Db, Schema } from './schema.ts';
 
-/** How long anything may take, ms; 0: as long as it likes. */
+/** How long anything may take, ms; `answer` 0: as long as it likes. */
 export type Limits = {
   /** Until a transaction whose process says nothing is rolled back: it may hold what all others wait for. */
   idleInTransaction: number;
@@ -40,13 +40,8 @@ export const runningLimits: Limits = {
   connect: 8_000,
 };
 
-export const migrationLimits: Limits = {
-  idleInTransaction: 60_000,
-  lock: 60_000,
-  statement: 0,
-  answer: 0,
-  connect: 10_000,
-};
+/** For migrations and the like, whose transactions lift those of the server ({@link liftLimits}). */
+export const migrationLimits: Limits = { ...runningLimits, answer: 0, connect: 10_000 };
 
 /** A server that hears nothing of us for a minute ends the session: a machine that is gone holds no connection. */
 const keepAlive = { idleSeconds: 30, everySeconds: 10, count: 3 };
@@ -118,6 +113,16 @@ export async function listenOn(
 /** Tells whoever listens. Never within a transaction that does more: those that notify commit one after the other. */
 export async function notifyAll(db: Db, channel: string, payload: string): Promise<void> {
   await sql`select pg_notify(${channel}, ${payload})`.execute(db);
+}
+
+/**
+ * Lets the statements of this transaction take as long as they like, and wait `lockMs` for a lock. For it alone: behind a pooler a
+ * setting of the session would stay with whoever gets the session next.
+ */
+export async function liftLimits(trx: Db, lockMs: number): Promise<void> {
+  await sql`set local statement_timeout = 0`.execute(trx);
+  await sql`set local idle_in_transaction_session_timeout = 60000`.execute(trx);
+  await sql`set local lock_timeout = ${sql.lit(lockMs)}`.execute(trx);
 }
 
 function sessionSettings(limits: Limits): string {

@@ -8,9 +8,10 @@ import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import type { PaymentBody } from '../support/api.ts';
 import { createPostgresDatabase } from '../support/databases.ts';
+import { expectPaidOnce, untilConfirmed } from '../support/paid-once.ts';
 import { type Disturbance, disturbances, type Member, startProcessGroup } from '../support/process-group.ts';
 import { createRandom } from '../support/random.ts';
-import { type EvmNetwork, expectedAmount, type Scenario, startScenario } from '../support/scenario.ts';
+import { type EvmNetwork, type Scenario, startScenario } from '../support/scenario.ts';
 import { createStubbornly } from '../support/stubborn.ts';
 import { startTransactionPooler } from '../support/transaction-pooler.ts';
 import { waitFor } from '../support/wait.ts';
@@ -124,56 +125,8 @@ async function buy(count: number): Promise<PaymentBody[]> {
   return made;
 }
 
-async function untilConfirmed(made: readonly PaymentBody[]): Promise<void> {
-  let open: string[] = [];
-  await waitFor(
-    'all to be confirmed',
-    async () => {
-      const numbers = made.map((payment) => payment.payment_number);
-      const rows = await db
-        .selectFrom('payments')
-        .select(['payment_number', 'status'])
-        .where('payment_number', 'in', numbers)
-        .execute();
-      open = rows.filter(({ status }) => status !== 'confirmed').map((row) => row.payment_number);
-      return open.length === 0;
-    },
-    { ...patience, describe: () => open },
-  );
-}
-
-/** Each payment was confirmed once, by its own transfer alone, and each of its events reached the receiver unchanged. */
 async function expectSums(): Promise<void> {
-  const deposits = await db
-    .selectFrom('deposits')
-    .select(['payment_id', 'amount', 'status'])
-    .where('status', '!=', 'orphaned')
-    .execute();
-  expect(deposits.every(({ status }) => status === 'confirmed')).toBe(true);
-  const sum = (amounts: readonly bigint[]) => amounts.reduce((total, amount) => total + amount, 0n);
-  expect(deposits).toHaveLength(payments.length);
-  expect(sum(deposits.map(({ amount }) => BigInt(amount)))).toBe(
-    sum(payments.map((one) => expectedAmount(one))),
-  );
-  expect(new Set(deposits.map((deposit) => deposit.payment_id)).size).toBe(payments.length);
-  const events = await shop.api.allEvents();
-  for (const { payment_number: number } of payments) {
-    const own = events.filter(({ body }) => body.payment_id === number);
-    expect(own.map(({ body }) => body.event)).toEqual(['payment.detected', 'payment.confirmed']);
-    for (const { id, body } of own) {
-      const requests = await waitFor(
-        `${body.event} of ${number}`,
-        () => {
-          const received = shop.receiver.received(body.event, number);
-          return received.length > 0 && received;
-        },
-        patience,
-      );
-      expect(requests.every(({ verified }) => verified)).toBe(true);
-      expect(new Set(requests.map(({ headers }) => headers['webhook-id']))).toEqual(new Set([id]));
-      expect(new Set(requests.map(({ body: bytes }) => bytes.toString())).size).toBe(1);
-    }
-  }
+  await expectPaidOnce(shop, db, payments);
   const bugs = members.flatMap(({ logs }) =>
     logs.filter(({ level }) => level === 'error' || level === 'fatal'),
   );
@@ -186,7 +139,7 @@ async function passClaims(): Promise<void> {
 }
 
 test('each process does its own part, and status tells who does what and whose configuration differs', async () => {
-  await untilConfirmed(await buy(2));
+  await untilConfirmed(db, await buy(2));
   const [bsc, ethereum] = await Promise.all(networks.map(leaderOf));
   expect([bsc?.role, ethereum?.role]).toEqual(['watch', 'watch']);
   const { daemon } = await shop.home.runJson<{
@@ -221,11 +174,11 @@ test(`one killed, one paused and one cut off lose nothing and double nothing (DE
   const takenOver = waitFor('another leader', async () => (await holderOf('bsc')) !== holder, patience).then(
     () => performance.now() - since,
   );
-  await untilConfirmed(await buy(6));
+  await untilConfirmed(db, await buy(6));
   expect(await takenOver).toBeLessThan(takeoverMs);
   over.resolve();
   // Who was paused wakes up in the middle of what it did.
-  await untilConfirmed(await buy(4));
+  await untilConfirmed(db, await buy(4));
   await Promise.all(disturbed);
   await passClaims();
   await expectSums();
@@ -245,7 +198,7 @@ test.runIf(minutes > 0)(
       );
       const bought = buy(4);
       await Promise.all(disturbed);
-      await untilConfirmed(await bought);
+      await untilConfirmed(db, await bought);
     }
     await passClaims();
     await expectSums();

@@ -3,15 +3,18 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Sqlite from 'better-sqlite3';
-import { type Insertable, sql } from 'kysely';
+import { type Insertable, type Kysely, sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import * as initial from '../../migrations/0001_initial.ts';
 import { CommandError } from '../../src/errors.ts';
 import { inTransaction, openDatabase, serializeInserts } from '../../src/storage/database.ts';
 import { isStorageFault } from '../../src/storage/faults.ts';
+import { isUpToDate, listMigrations, migrateToLatest } from '../../src/storage/migrate.ts';
 import { openPostgres } from '../../src/storage/postgres.ts';
 import type { Db, Schema, Trx } from '../../src/storage/schema.ts';
 import { describeDatabases, freshDatabaseUrl, testFolder } from '../support/databases.ts';
+import { waitFor } from '../support/wait.ts';
 
 async function open(url: string): Promise<Db> {
   const db = await openDatabase(url);
@@ -163,6 +166,23 @@ describeDatabases('a database', (openTestDb, kind) => {
     expect((await refusal(url)).message).toMatch(/newer depositd.*9999_later/);
   });
 
+  test('to which a newer version has only added is used, and what that version removed next is refused', async () => {
+    const url = await freshDatabaseUrl(kind);
+    const db = await openDatabase(url);
+    const label = async (trx: Kysely<unknown>) => {
+      await sql`alter table merchants add column label text`.execute(trx);
+    };
+    const newer = { '0001_initial': initial, '0002_labels_from_0001': { up: label } };
+    await migrateToLatest(db, newer);
+    await db.destroy();
+    const older = await open(url);
+    await inTransaction(older, addMerchantWithAddress);
+    const less = { ...newer, '0003_less_from_0002': { up: async () => {} } };
+    await migrateToLatest(older, less);
+    expect((await refusal(url)).message).toMatch(/newer depositd \(it has 0003_less_from_0002\)/);
+    expect(await isUpToDate(older, newer)).toBe(true);
+  });
+
   test('refuses a second live lock on one address by itself', async () => {
     const db = await openTestDb();
     const addressId = await inTransaction(db, addMerchantWithAddress);
@@ -295,6 +315,28 @@ describe('an SQLite database', () => {
 });
 
 describe('a PostgreSQL database', () => {
+  test('that daemons work on is migrated when it can be, and no statement of theirs waits until it gives up', async () => {
+    const url = await freshDatabaseUrl('PostgreSQL', { migrated: false });
+    const [db, theirs] = [await open(url), await open(url)];
+    const reader = new pg.Client({ connectionString: url });
+    await reader.connect();
+    onTestFinished(() => reader.end());
+    await reader.query('begin; select 1 from merchants');
+    const label = async (trx: Kysely<unknown>) => {
+      await sql`alter table merchants add column label text`.execute(trx);
+    };
+    const migrated = migrateToLatest(db, { '0001_initial': initial, '0002_labels_from_0001': { up: label } });
+    await waitFor('it to wait for the table', async () => {
+      const { rows } = await reader.query('select 1 from pg_locks where not granted');
+      return rows.length > 0;
+    });
+    // Behind the migration, which waits for the reader.
+    await theirs.selectFrom('merchants').select('id').execute();
+    await reader.query('commit');
+    await migrated;
+    expect(await listMigrations(db)).toEqual(['0001_initial', '0002_labels_from_0001']);
+  }, 30_000);
+
   test('with tables of another program is refused and left as it was', async () => {
     const url = await freshDatabaseUrl('PostgreSQL');
     const other = new pg.Client({ connectionString: url });

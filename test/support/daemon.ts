@@ -11,6 +11,7 @@ import { waitFor } from './wait.ts';
 const clockShift = join(import.meta.dirname, 'clock-shift.ts');
 const killAtCommit = join(import.meta.dirname, 'kill-at-commit.ts');
 const fullDisk = join(import.meta.dirname, 'full-disk.ts');
+const newerVersion = join(import.meta.dirname, 'newer-version.ts');
 const liveMemory = join(import.meta.dirname, 'live-memory.ts');
 
 export const adminToken = 'a-token-for-tests-only-0123456789';
@@ -37,7 +38,10 @@ export type DaemonHome = {
   /** Resolves when it is ready; throws with its last lines when it ends instead. */
   start(): Promise<Daemon>;
   /** Starts it without waiting for anything. `ready` rejects when it ends before. */
-  launch(killAt?: KillAt): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> };
+  launch(
+    killAt?: KillAt,
+    env?: Record<string, string>,
+  ): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> };
   /** Counts its commits from now on. It must have been launched with such a number. */
   killAt(killAt: KillAt): Promise<void>;
   /** The daemon started last; throws when none was. */
@@ -67,8 +71,15 @@ export type DaemonHome = {
   remove(): Promise<void>;
 };
 
-/** `config` is written as it is; `${DEPOSITD_ADMIN_TOKEN}` in it is {@link adminToken}. `roles`: of its daemons; default all. */
-export function createDaemonHome(config: object, { roles }: { roles?: string } = {}): DaemonHome {
+export type HomeOptions = {
+  /** Of its daemons; default all. */
+  roles?: string;
+  /** Its daemons are of the next version: see newer-version.ts. */
+  newer?: boolean;
+};
+
+/** `config` is written as it is; `${DEPOSITD_ADMIN_TOKEN}` in it is {@link adminToken}. */
+export function createDaemonHome(config: object, { roles, newer = false }: HomeOptions = {}): DaemonHome {
   const folder = mkdtempSync(join(scratchRoot(), 'depositd-home-'));
   const configPath = join(folder, 'config.json');
   writeFileSync(configPath, JSON.stringify(config, null, 2));
@@ -89,7 +100,8 @@ export function createDaemonHome(config: object, { roles }: { roles?: string } =
 
   function spawnCli(args: string[], preload: string[] = [], env: Record<string, string> = {}): ChildProcess {
     const imports = preload.flatMap((file) => ['--import', file]);
-    const child = spawn(process.execPath, [...imports, cli, ...args, '-c', configPath], {
+    const program = newer ? ['--import', newerVersion, cli] : [cli];
+    const child = spawn(process.execPath, [...imports, ...program, ...args, '-c', configPath], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe', ...(preload.length === 0 ? [] : (['ipc'] as const))],
       env: { ...env, ...environment(), ...compileCache },
@@ -99,11 +111,14 @@ export function createDaemonHome(config: object, { roles }: { roles?: string } =
     return child;
   }
 
-  function launch(killAt?: KillAt): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> } {
+  function launch(
+    killAt?: KillAt,
+    env: Record<string, string> = {},
+  ): { daemon: Omit<Daemon, 'url'>; ready: Promise<Daemon> } {
     const serve = roles === undefined ? ['serve'] : ['serve', '--roles', roles];
     const child =
       killAt === undefined
-        ? spawnCli(serve, [clockShift, fullDisk, liveMemory])
+        ? spawnCli(serve, [clockShift, fullDisk, liveMemory], env)
         : spawnCli(serve, [clockShift, killAtCommit], {
             DEPOSITD_TEST_KILL_AT_COMMIT: String(killAt.commit),
             DEPOSITD_TEST_KILL_SIDE: killAt.side,

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { checkSignals } from '../../src/doctor/database.ts';
+import { checkPostgres, checkSignals } from '../../src/doctor/database.ts';
 import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
 import { freshDatabaseUrl } from '../support/databases.ts';
 import { startTransactionPooler } from '../support/transaction-pooler.ts';
@@ -34,4 +34,18 @@ test('doctor says whether NOTIFY arrives, and behind a pooler names the setting 
     outcome: 'warning',
     found: expect.stringMatching(/^nobody can listen: nothing listens there/),
   });
+});
+
+test('doctor does not bring tables up to date, and says that they are not', async () => {
+  const url = await freshDatabaseUrl('PostgreSQL');
+  const { db, finding } = await checkPostgres(url);
+  expect(db).toBeNull();
+  expect(finding).toMatchObject({
+    outcome: 'warning',
+    found: 'its tables are not those of this version yet',
+    todo: 'start the daemon, which brings them up to date',
+  });
+  const empty = openPostgres(url, runningLimits);
+  onTestFinished(() => empty.destroy());
+  expect(await empty.introspection.getTables()).toEqual([]);
 });
