@@ -580,6 +580,37 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (day, network, host, method)
     )`,
 
+    // How it went, by interval, for whoever looks back some days.
+    sql`create table node_measurements (
+      network text not null,
+      at ${int} not null,
+      host text not null,
+      latency text not null,
+      failures text not null,
+      primary key (network, at, host)
+    )`,
+    sql`create index node_measurements_at on node_measurements (at)`,
+    sql`create table pool_measurements (
+      merchant_id text not null,
+      at ${int} not null,
+      network text not null,
+      currency text not null,
+      free ${int} not null,
+      held ${int} not null,
+      quarantined ${int} not null,
+      retired ${int} not null,
+      primary key (merchant_id, at, network, currency)
+    )`,
+    sql`create index pool_measurements_at on pool_measurements (at)`,
+    sql`create table endpoint_measurements (
+      endpoint_id text not null,
+      at ${int} not null,
+      succeeded ${int} not null,
+      failed ${int} not null,
+      primary key (endpoint_id, at)
+    )`,
+    sql`create index endpoint_measurements_at on endpoint_measurements (at)`,
+
     sql`create table slowed_chains (
       network text primary key,
       host text not null,

@@ -23,6 +23,7 @@ import { checkRefunds } from './payments/check-refunds.ts';
 import { createPayments } from './payments/create.ts';
 import { expireSessions } from './payments/sessions.ts';
 import { createPoolHealth } from './pool/health.ts';
+import { createPoolMeasuring, measurePoolsEveryMs } from './pool/measure.ts';
 import { openProviders } from './providers/open.ts';
 import type { RatesService } from './rates/create.ts';
 import { createSignals } from './signals.ts';
@@ -263,6 +264,8 @@ async function start(
       onEvents,
     });
     closers.push(() => pools.settled());
+    const measurePools = createPoolMeasuring({ db, policy: config.payments, clock });
+    keep({ name: 'pool measurements', step: measurePools, delay: () => measurePoolsEveryMs });
     const apiDeps: ApiDeps = {
       ...health,
       rates,

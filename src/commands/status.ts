@@ -1,8 +1,6 @@
 import { byUrgency } from '../alerts/catalog.ts';
 import { differingSections, fingerprintOf } from '../config/fingerprint.ts';
 import { dayOf } from '../core/day.ts';
-import type { NodeStatus } from '../core/node.ts';
-import { counted } from '../core/plural.ts';
 import { everyRole } from '../core/roles.ts';
 import { CommandError } from '../errors.ts';
 import { describePools } from '../pool/status.ts';
@@ -12,6 +10,7 @@ import { presentPool } from '../present/pools.ts';
 import { timeOrNull } from '../present/values.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
 import { listChainLeaders } from '../storage/chains/leases.ts';
+import { readLastHour } from '../storage/chains/node-measurements.ts';
 import { listNodes } from '../storage/chains/nodes.ts';
 import { readCoverages } from '../storage/chains/recheck-marks.ts';
 import { listNodeUsage, listSlowedChains } from '../storage/chains/usage.ts';
@@ -27,6 +26,7 @@ import { listTroubledEndpoints } from '../storage/webhooks/endpoints.ts';
 import { getDeliveryBacklog } from '../storage/webhooks/upkeep.ts';
 import { showAlerts } from './alert.ts';
 import { print, printJson, printTable } from './output.ts';
+import { showNodes, shown } from './status-nodes.ts';
 import { endpointState } from './webhook.ts';
 import { atWork, type CommandOptions, type Workplace } from './workplace.ts';
 
@@ -64,6 +64,7 @@ async function readStatus({ config, db, clock }: Workplace) {
   const nodes = await listNodes(db);
   const usage = await listNodeUsage(db, dayOf(now));
   const slowed = await listSlowedChains(db, now);
+  const measured = await readLastHour(db, configured, now);
   const daemons = await listDaemons(db);
   const [last] = daemons;
   const running = daemons.filter((daemon) => isAlive(daemon, now));
@@ -102,6 +103,7 @@ async function readStatus({ config, db, clock }: Workplace) {
         reason,
         nodes: nodes.filter((node) => node.network === network),
         usage,
+        measured: measured.get(network) ?? [],
         slowed: slowed.find((one) => one.network === network) ?? null,
       };
       return {
@@ -277,56 +279,8 @@ function showWebhooks(webhooks: Status['webhooks']): void {
   }
 }
 
-/** As the daemon found them. */
-function showNodes(chains: Status['chains']): void {
-  const nodes = chains.flatMap((chain) => chain.nodes.map((node) => ({ network: chain.network, ...node })));
-  if (nodes.length === 0) return;
-  printTable(
-    ['NODES OF', 'HOST', 'HEAD', 'LAG', 'LATENCY', 'ANSWERED', 'CALLS TODAY', 'STATE'],
-    nodes.map((node) => [
-      node.network,
-      node.host,
-      shown(node.head),
-      shown(node.lag),
-      node.latency_ms === null ? '–' : `${node.latency_ms} ms`,
-      node.answered_at ?? 'never',
-      callsToday(node.today),
-      nodeState(node),
-    ]),
-  );
-  for (const { network, slowed } of chains)
-    if (slowed !== null)
-      print(
-        `${network} is read every ${counted(slowed.every_seconds, 'second')}, so that the quota of ${slowed.host} lasts until midnight (UTC)`,
-      );
-  print('');
-}
-
-function callsToday({
-  calls,
-  calls_allowed: allowed,
-}: {
-  calls: number;
-  calls_allowed: number | null;
-}): string {
-  return allowed === null ? String(calls) : `${calls} of ${allowed}`;
-}
-
-function nodeState({
-  state,
-  lacks,
-  last_error: error,
-}: Pick<NodeStatus, 'state' | 'lacks'> & { last_error: string | null }): string {
-  if (state === 'limited') return `serves no ${lacks.join(', ')}`;
-  return state === 'ready' || error === null ? state : `${state}: ${error}`;
-}
-
 function showRange({ from, to }: { from: number; to: number }): string {
   return from === to ? String(from) : `${from} to ${to}`;
-}
-
-function shown(height: number | null | undefined): string {
-  return height === null || height === undefined ? '–' : String(height);
 }
 
 function poolState({ level, forecast }: Status['pools'][number]): string {

@@ -81,10 +81,10 @@ export async function webhookAdd(
 }
 
 export async function webhookList(options: MerchantOptions): Promise<void> {
-  await atWork(options, async ({ db }) => {
+  await atWork(options, async ({ db, clock }) => {
     const merchant = await requireMerchant(db, options.merchant);
     const endpoints = await listEndpoints(db, merchant.id);
-    const shown = await Promise.all(endpoints.map((one) => presentEndpoint(db, one)));
+    const shown = await Promise.all(endpoints.map((one) => presentEndpoint(db, one, clock())));
     if (options.json) return printJson({ data: shown });
     printTable(
       ['ID', 'STATE', 'URL', 'EVENTS', 'HEADERS'],
@@ -119,7 +119,8 @@ export async function webhookRotate(
     });
     if (rotated === null) throw noEndpoint(id);
     const { endpoint, secret } = rotated;
-    if (options.json) return printJson({ ...(await presentEndpoint(workplace.db, endpoint)), secret });
+    if (options.json)
+      return printJson({ ...(await presentEndpoint(workplace.db, endpoint, workplace.clock())), secret });
     print(`secret  ${secret}`);
     const { previousSecretUntil } = endpoint;
     const until =
@@ -165,7 +166,7 @@ export async function webhookEnable(id: string, options: CommandOptions): Promis
       await auditEndpoint(trx, 'enabled', enabled, { at, actor });
       return { endpoint: enabled, kept: await countKept(trx, id) };
     });
-    if (options.json) return printJson(await presentEndpoint(db, endpoint));
+    if (options.json) return printJson(await presentEndpoint(db, endpoint, clock()));
     print(`enabled ${id}`);
     if (kept.since !== null) say(keptSentence(id, kept.count, isoTime(kept.since)));
   });
@@ -198,7 +199,7 @@ async function change(
       await auditEndpoint(trx, verb, before, { at, actor });
       return (await getEndpoint(trx, id)) ?? before;
     });
-    if (options.json) return printJson(await presentEndpoint(db, endpoint));
+    if (options.json) return printJson(await presentEndpoint(db, endpoint, clock()));
     print(`${verb.replace('_', ' ')} ${id}`);
   });
 }

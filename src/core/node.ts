@@ -5,6 +5,13 @@ export type Capability = 'logs' | 'finalized' | 'receipts' | 'traces';
 export type NodeState = 'ready' | 'limited' | 'distrusted' | 'backoff' | 'wrong chain';
 
 /**
+ * How a node failed, as it is counted: no answer in time; too many requests; down or unreachable; does not serve what was
+ * asked; has not got there yet; says what cannot be true.
+ */
+export const nodeFailures = ['timeout', 'rate_limited', 'unavailable', 'refused', 'behind', 'wrong'] as const;
+export type NodeFailure = (typeof nodeFailures)[number];
+
+/**
  * What one node says, each asked by itself. It is silent when it is down, behind, backing off, or does not serve what was
  * asked: that is no word for or against anything. `late`: the others had settled the question before it answered, which is
  * not even a word about that node.

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts';
-import type { Capability, Enough, NodeAnswer, NodeStatus } from '../core/node.ts';
+import type { Capability, Enough, NodeAnswer, NodeFailure, NodeStatus } from '../core/node.ts';
 import { RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { backoffMs, distrustMs, lackMs, longestAloneMs } from './backoff.ts';
-import { NodeError } from './fault.ts';
+import { failureOf, NodeError } from './fault.ts';
 import {
   availableAt,
   type Endpoint,
@@ -25,6 +25,8 @@ export type EndpointsOptions<N extends Node> = {
   identify: (node: N, signal: AbortSignal) => Promise<void>;
   clock: Clock;
   log: Logger;
+  /** Told of each failure, for measurements. */
+  failed?: (host: string, failure: NodeFailure) => void;
 };
 
 export type AskOptions<N> = {
@@ -87,7 +89,7 @@ export class NoNodeError extends RpcError {
 const lastingBehind = 3;
 
 export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): Endpoints<N> {
-  const { identify, clock, log } = options;
+  const { identify, clock, log, failed = () => {} } = options;
   const endpoints = options.nodes.map(({ host, node }, rank) => newEndpoint(host, node, rank));
   /** The one that the chain is read from. */
   let current = endpoints[0];
@@ -235,6 +237,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     const { fault } = error;
     endpoint.failed += 1;
     endpoint.lastError = error.message;
+    failed(endpoint.host, failureOf(fault));
     if (fault.kind === 'lacks') {
       limit(endpoint, fault.what, error.message);
       return;
@@ -264,6 +267,7 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     endpoint.distrustedUntil = clock() + distrustMs(endpoint.failures);
     endpoint.failed += 1;
     endpoint.lastError = reason;
+    failed(endpoint.host, 'wrong');
     const fields = { host: endpoint.host, reason, distrusted_ms: endpoint.distrustedUntil - clock() };
     log[known ? 'debug' : 'warn'](fields, 'rpc endpoint failed');
   }

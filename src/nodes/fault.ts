@@ -1,4 +1,4 @@
-import type { Capability } from '../core/node.ts';
+import type { Capability, NodeFailure } from '../core/node.ts';
 import { RpcError } from '../errors.ts';
 
 /** What is to be done about a node that gave no usable answer. */
@@ -56,4 +56,27 @@ export function lacks(what: Capability, refusal: NodeError): NodeError {
 
 export function unavailable(message: string, options?: ErrorOptions): NodeError {
   return new NodeError({ kind: 'unavailable', retryAfterMs: null }, message, options);
+}
+
+/** As what a fault is counted. */
+export function failureOf(fault: NodeFault): NodeFailure {
+  switch (fault.kind) {
+    case 'unavailable':
+      if (fault.late === true) return 'timeout';
+      return fault.throttled === true ? 'rate_limited' : 'unavailable';
+    case 'behind':
+      return 'behind';
+    case 'contradiction':
+    case 'wrong-chain':
+      return 'wrong';
+    case 'too-wide':
+    case 'too-much':
+    case 'filter-too-long':
+    case 'unsupported':
+    case 'lacks':
+    case 'reverted':
+      return 'refused';
+    default:
+      return fault satisfies never;
+  }
 }

@@ -38,6 +38,8 @@ export type RpcClientOptions = {
   maxBytes?: number;
   /** Told of each call. */
   count?: CountCall;
+  /** Told how long each answer took, ms. */
+  answered?: (ms: number) => void;
 };
 
 /** How long one request may take, ms. */
@@ -60,7 +62,8 @@ const confusedStatuses = new Set([200, 400, 404, 405, 415, 422, 500, 501]);
 const confusedCodes = new Set([0, -32600, -32603, -32700]);
 
 export function createRpcClient(options: RpcClientOptions): RpcClient {
-  const { endpoint, clock, sleep, timeoutMs = requestTimeoutMs, maxBytes = defaultMaxBytes, count } = options;
+  const { endpoint, clock, sleep, timeoutMs = requestTimeoutMs, maxBytes = defaultMaxBytes } = options;
+  const { count, answered } = options;
   const http = createNodeHttp({ url: endpoint.url, headers: endpoint.headers, timeoutMs, maxBytes, clock });
   const rate = createRequestRate({ perSecond: endpoint.requestsPerSecond, clock, sleep });
   // Some nodes repeat the key they were given in what they complain about.
@@ -131,6 +134,7 @@ export function createRpcClient(options: RpcClientOptions): RpcClient {
     }
     const took = performance.now() - startedAt;
     latency = latency === null ? took : latency * 0.8 + took * 0.2;
+    answered?.(took);
     const posted = readPosted(answer, calls, firstId, clean);
     // Thousands of logs take long to parse, and as long again to judge: others have their turn in between.
     if (answer.text.length > largeAnswer) await setImmediate();

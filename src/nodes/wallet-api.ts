@@ -35,6 +35,8 @@ export type WalletApiOptions = {
   timeoutMs?: number;
   /** Told of each call. */
   count?: CountCall;
+  /** Told how long each answer took, ms. */
+  answered?: (ms: number) => void;
 };
 
 /** A node that wants fewer requests answers late, not in other words: a second for each that it holds back. */
@@ -44,7 +46,7 @@ const requestTimeoutMs = 20_000;
 const maxBytes = 64 * 1024 * 1024;
 
 export function createWalletApi(options: WalletApiOptions): WalletApi {
-  const { endpoint, clock, sleep, timeoutMs = requestTimeoutMs, count } = options;
+  const { endpoint, clock, sleep, timeoutMs = requestTimeoutMs, count, answered } = options;
   const http = (url: string) =>
     createNodeHttp({ url, headers: endpoint.headers, timeoutMs, maxBytes, clock });
   const wallet = http(endpoint.url);
@@ -70,6 +72,7 @@ export function createWalletApi(options: WalletApiOptions): WalletApi {
       }
       const took = performance.now() - startedAt;
       latency = latency === null ? took : latency * 0.8 + took * 0.2;
+      answered?.(took);
       return readAnswer(answer, clean);
     },
     latencyMs: () => latency,

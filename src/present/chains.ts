@@ -1,8 +1,10 @@
 import type { ChainConfig } from '../config.ts';
+import type { NodeMeasurement } from '../core/measurement.ts';
 import type { NodeLimits, NodeStatus } from '../core/node.ts';
 import type { ChainState } from '../storage/chains/chains.ts';
 import type { Coverage } from '../storage/chains/recheck-marks.ts';
 import type { NodeUsage, SlowedChain } from '../storage/chains/usage.ts';
+import { presentNodeMeasurements } from './measurements.ts';
 import { isoTime, timeOrNull } from './values.ts';
 
 /*
@@ -18,11 +20,13 @@ export type ChainFound = {
   /** What they were asked today. */
   usage: readonly NodeUsage[];
   slowed: SlowedChain | null;
+  /** How they answered in the last hour. */
+  measured: readonly NodeMeasurement[];
 };
 
 export function presentChain(
   chain: ChainConfig,
-  { state, coverage, reason, nodes, usage, slowed }: ChainFound,
+  { state, coverage, reason, nodes, usage, slowed, measured }: ChainFound,
 ) {
   return {
     network: chain.network,
@@ -38,6 +42,7 @@ export function presentChain(
     read_at: timeOrNull(state?.readAt ?? null),
     nodes: nodes.map((node) => ({
       ...presentNode(node),
+      last_hour: presentNodeMeasurements(measured.filter(({ host }) => host === node.host)),
       today: presentToday(
         chain,
         node.host,

@@ -1,17 +1,20 @@
+import { dayMs } from '../core/day.ts';
 import type { Db } from '../storage/schema.ts';
 import { countKept, countRejected } from '../storage/webhooks/counts.ts';
 import type { Delivery, DeliveryAttempt } from '../storage/webhooks/deliveries.ts';
 import type { Endpoint } from '../storage/webhooks/endpoints.ts';
+import { oldestPendingAt, sumAttempts } from '../storage/webhooks/measurements.ts';
 import { isoTime, timeOrNull } from './values.ts';
 
 /*
  * The JSON of webhook endpoints and deliveries, for the operator's API and the commands alike.
  */
 
-/** An endpoint with what must be looked up about it. Never with its secret, and of its headers the names. */
-export async function presentEndpoint(db: Db, endpoint: Endpoint) {
+/** An endpoint with what must be looked up about it at `now` (Unix ms). Never with its secret, and of its headers the names. */
+export async function presentEndpoint(db: Db, endpoint: Endpoint, now: number) {
   const { id, rotatedAt } = endpoint;
   const kept = await countKept(db, id);
+  const lastDay = await sumAttempts(db, id, now - dayMs);
   return {
     id,
     url: endpoint.url,
@@ -26,6 +29,8 @@ export async function presentEndpoint(db: Db, endpoint: Endpoint) {
     rejected_since_rotation: rotatedAt === null ? null : await countRejected(db, id, rotatedAt),
     kept: kept.count,
     kept_since: timeOrNull(kept.since),
+    last_day: lastDay,
+    oldest_pending_at: timeOrNull(await oldestPendingAt(db, id)),
     created_at: isoTime(endpoint.createdAt),
   };
 }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { noTransaction } from '../core/chain.ts';
+import { measurementDays } from '../core/measurement.ts';
 import { sessionIdleMs } from '../core/user.ts';
 import { readChains } from './chains/chains.ts';
 import { joinScansBefore } from './chains/scans.ts';
@@ -58,6 +59,9 @@ export async function forgetOnce(
     (trx: Trx) => pruneIntents(trx, now - intentRetentionMs, atOnce),
     (trx: Trx) => pruneInboundEvents(trx, now - inboundRetentionMs, atOnce),
     (trx: Trx) => pruneNodeUsage(trx, Math.floor((now - usageRetentionMs) / dayMs)),
+    ...measurements.map(
+      (table) => (trx: Trx) => pruneMeasurements(trx, table, now - measurementDays * dayMs, atOnce),
+    ),
     (trx: Trx) => pruneLinks(trx, now, atOnce),
     (trx: Trx) => pruneSessions(trx, now - sessionIdleMs, atOnce),
   ];
@@ -133,4 +137,21 @@ async function pruneReturns(trx: Trx, before: number, limit: number): Promise<nu
     .limit(limit);
   const result = await trx.deleteFrom('address_returns').where('id', 'in', old).executeTakeFirst();
   return Number(result.numDeletedRows);
+}
+
+const measurements = ['node_measurements', 'pool_measurements', 'endpoint_measurements'] as const;
+
+/** Deletes what was measured before `before` (Unix ms). */
+async function pruneMeasurements(
+  trx: Trx,
+  table: (typeof measurements)[number],
+  before: number,
+  limit: number,
+): Promise<number> {
+  const old = sql`from ${sql.table(table)} where at < ${before} order by at limit ${limit}`;
+  const pruning = isPostgres(trx)
+    ? sql`delete from ${sql.table(table)} where ctid = any(array(select ctid ${old}))`
+    : sql`delete from ${sql.table(table)} where rowid in (select rowid ${old})`;
+  const result = await pruning.execute(trx);
+  return Number(result.numAffectedRows ?? 0);
 }

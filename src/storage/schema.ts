@@ -526,6 +526,32 @@ export type Schema = {
     bytes: number;
   };
 
+  /** How nodes answered in each interval, see core/measurement.ts. */
+  node_measurements: {
+    network: string;
+    at: number;
+    host: string;
+    /** JSON array, see core/histogram.ts. */
+    latency: string;
+    /** JSON object: how often it failed, by class. */
+    failures: string;
+  };
+
+  /** How each pool stood in each interval. Empty `currency`: as in `addresses`. */
+  pool_measurements: {
+    merchant_id: string;
+    at: number;
+    network: string;
+    currency: string;
+    free: number;
+    held: number;
+    quarantined: number;
+    retired: number;
+  };
+
+  /** Webhook attempts that ended in each interval. */
+  endpoint_measurements: { endpoint_id: string; at: number; succeeded: number; failed: number };
+
   /** Chains that are read more slowly for the sake of a quota, see storage/chains/usage.ts. */
   slowed_chains: {
     network: string;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { NodeStatus } from '../core/node.ts';
 import { type LoopOptions, runLoop } from '../loop.ts';
+import { createMeasurementNotes, createNodeMeter } from '../nodes/measurements.ts';
 import { createNodeNotes } from '../nodes/snapshot.ts';
 import { createUsageMeter } from '../nodes/usage.ts';
 import { leaseOf } from '../storage/chains/leases.ts';
@@ -44,13 +45,15 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   const { chain, clock, onEvents, holder = randomUUID(), failed = () => {} } = given;
   const log = given.log.child({ network: chain.network });
   const meter = createUsageMeter(clock);
-  const source = createSource({ chain, clock, log: given.log, meter });
+  const measure = createNodeMeter(clock);
+  const source = createSource({ chain, clock, log: given.log, meter, measure });
   const leader = createLeader({ db: given.db, name: leaseOf(chain.network), holder, log });
   const { db } = leader;
   const deps = { ...given, db };
   const watcher = createWatcher({ ...deps, source, log });
   const budget = createBudget({ db, chain, meter, clock, log });
   const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });
+  const measurements = createMeasurementNotes({ db, network: chain.network, measure, clock });
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
   let steppedAt = 0;
   let leads = false;
@@ -90,6 +93,7 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     budget.polled();
     await whileLeading(notes.note);
     await whileLeading(budget.step);
+    await whileLeading(measurements.note);
     const everyMs = budget.everyMs();
     // Never while there is something to catch up with.
     if (everyMs !== null && last.nextAt > steppedAt)

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
 import type { Logger } from '../log.ts';
+import type { NodeMeter } from '../nodes/measurements.ts';
 import type { UsageMeter } from '../nodes/usage.ts';
 import { createEvmSource } from './evm/source.ts';
 import type { ChainSource } from './source.ts';
@@ -13,6 +14,8 @@ export function createSource(deps: {
   log: Logger;
   /** Counts what the nodes are asked. */
   meter?: UsageMeter;
+  /** Measures how they answer. */
+  measure?: NodeMeter;
 }): ChainSource {
   const { family } = deps.chain;
   switch (family) {

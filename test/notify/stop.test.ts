@@ -62,6 +62,12 @@ describeDecisions('a notifier that stops', (openTestDb) => {
       { error: 'interrupted' },
       { status: 200 },
     ]);
+    // That we were interrupted says nothing about the endpoint.
+    const counts = await shop.db
+      .selectFrom('endpoint_measurements')
+      .select(['succeeded', 'failed'])
+      .execute();
+    expect(counts).toEqual([{ succeeded: 1, failed: 0 }]);
   });
 
   test('may be asked twice, and before it was started', async () => {

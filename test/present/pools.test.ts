@@ -17,6 +17,14 @@ test('a pool’s forecast and a node’s latency are shown with no more digits t
     answeredAt: null,
     backoffUntil: null,
   } as NodeStatus;
-  const found = { state: null, coverage: null, reason: null, nodes: [node], usage: [], slowed: null };
+  const found = {
+    state: null,
+    coverage: null,
+    reason: null,
+    nodes: [node],
+    usage: [],
+    slowed: null,
+    measured: [],
+  };
   expect(presentChain(testChain('bsc'), found).nodes).toMatchObject([{ latency_ms: 2 }]);
 });

@@ -35,7 +35,7 @@ import { lastAuditAt } from '../../src/storage/operators/audit.ts';
 import { findShownBrand } from '../../src/storage/operators/brands.ts';
 import { readChanges } from '../../src/storage/payments/changes.ts';
 import { findIdempotencyKey } from '../../src/storage/payments/idempotency.ts';
-import { readOverview, sumByDay } from '../../src/storage/payments/overview.ts';
+import { listPaymentTimes, readOverview, sumByDay } from '../../src/storage/payments/overview.ts';
 import {
   findLatestPaymentAt,
   findPaymentById,
@@ -81,6 +81,7 @@ import {
 import { countByState, countKept, countRejected } from '../../src/storage/webhooks/counts.ts';
 import { listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { appendEvent, listEvents, listRevertedSince } from '../../src/storage/webhooks/events.ts';
+import { oldestPendingAt } from '../../src/storage/webhooks/measurements.ts';
 import { claimDueDeliveries, findDueEndpoints, findNextDueAt } from '../../src/storage/webhooks/queue.ts';
 import { enqueueRecovery, findOldestExhausted, listRecovering } from '../../src/storage/webhooks/recovery.ts';
 import { enqueueMissed, enqueueReplays } from '../../src/storage/webhooks/replays.ts';
@@ -209,6 +210,11 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
       sumByDay(trx, { merchantId: null, since: now - 50 * 60_000, until: now }),
     'operator: received in 30 days, by day': (trx) =>
       sumByDay(trx, { merchantId: null, since: now - 30 * 86_400_000, until: now }),
+    'operator: times of payments': (trx) =>
+      listPaymentTimes(trx, { merchantId: null, since: now - 30 * 86_400_000, until: now, limit: 100 }),
+    'operator: times of payments of a merchant': (trx) =>
+      listPaymentTimes(trx, { merchantId: 'mer_2', since: 0, until: now, limit: 100 }),
+    'operator: oldest pending': (trx) => oldestPendingAt(trx, 'we_1'),
     'operator: search of an order': (trx) => findByOrder(trx, ['mer_1', 'mer_2'], 'order-17'),
     'operator: search of an address': (trx) => findByAddress(trx, [`${'0'.repeat(38)}17` as AddressKey]),
     'operator: search of a transaction': (trx) => findByTransaction(trx, ['bsc', 'ethereum'], ['0x17']),

@@ -6,6 +6,7 @@ import type { Network } from '../../core/networks.ts';
 import type { NodeStatus } from '../../core/node.ts';
 import { presentChain } from '../../present/chains.ts';
 import { chainUnavailable, readChains } from '../../storage/chains/chains.ts';
+import { readLastHour } from '../../storage/chains/node-measurements.ts';
 import { listNodes } from '../../storage/chains/nodes.ts';
 import { readCoverages } from '../../storage/chains/recheck-marks.ts';
 import { listNodeUsage, listSlowedChains } from '../../storage/chains/usage.ts';
@@ -20,6 +21,25 @@ import {
   timeSchema,
 } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
+
+/** How a node answered in some time. */
+export const nodeMeasurementSchema = z.object({
+  answers: countSchema,
+  p50_ms: countSchema
+    .nullable()
+    .describe('Half of the answers took no longer, to some 20 %; null: there was none.'),
+  p95_ms: countSchema.nullable().describe('19 of 20 answers took no longer.'),
+  failures: z
+    .object({
+      timeout: countSchema.describe('No answer in time.'),
+      rate_limited: countSchema.describe('It wanted fewer requests.'),
+      unavailable: countSchema.describe('It was down, overloaded, or not reached.'),
+      refused: countSchema.describe('It does not serve what was asked, or not so much at once.'),
+      behind: countSchema.describe('It had not got there yet.'),
+      wrong: countSchema.describe('What it said cannot be true, or belongs to another chain.'),
+    })
+    .describe('Units of work that failed, mostly one request each, by reason.'),
+});
 
 const nodeSchema = z.object({
   host: z.string(),
@@ -45,6 +65,7 @@ const nodeSchema = z.object({
   latency_ms: countSchema.nullable(),
   backoff_until: timeSchema.nullable(),
   last_error: z.string().nullable(),
+  last_hour: nodeMeasurementSchema.describe('How it answered in the last hour.'),
   today: z
     .object({
       calls: countSchema.describe('Each call of a batch counts.'),
@@ -132,6 +153,7 @@ export function registerChainRoutes(api: Api, deps: ChainRouteDeps): void {
         db,
         configured.map(({ network }) => network),
       );
+      const measured = await readLastHour(db, configured, clock());
       const data = configured.map((chain) => {
         const { network } = chain;
         const state = states.find((candidate) => candidate.network === network) ?? null;
@@ -141,6 +163,7 @@ export function registerChainRoutes(api: Api, deps: ChainRouteDeps): void {
           coverage: coverages.get(network) ?? null,
           reason: chainUnavailable(state, now),
           usage,
+          measured: measured.get(network) ?? [],
           slowed: slowed.find((one) => one.network === network) ?? null,
           nodes: nodesHere.length > 0 ? nodesHere : noted.filter((node) => node.network === network),
         });

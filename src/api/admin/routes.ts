@@ -21,6 +21,7 @@ import { type ChangeRouteDeps, registerChangeRoutes } from './changes.ts';
 import { registerDeliveryRoutes } from './deliveries.ts';
 import { registerDepositRoutes } from './deposits.ts';
 import { registerDerivedPoolRoutes } from './derived-pools.ts';
+import { registerMeasurementRoutes } from './measurements.ts';
 import { registerMerchantRoutes } from './merchants.ts';
 import { registerOpenRefundRoutes } from './open-refunds.ts';
 import { registerOverviewRoutes } from './overview.ts';
@@ -73,6 +74,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
   const attempts = createAttempts(deps.clock);
   await api.register(async (routes: Api) => {
     registerMerchantRoutes(routes, deps);
+    registerMeasurementRoutes(routes, deps);
     registerBrandRoutes(routes, deps);
     registerAddressRoutes(routes, deps);
     registerRetireRoutes(routes, deps);

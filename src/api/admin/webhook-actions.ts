@@ -71,7 +71,7 @@ export function registerWebhookActions(api: Api, deps: WebhookRouteDeps): void {
         if (result === null) throw notFound();
         return { result, detail: {} };
       });
-      return presentEndpoint(deps.db, finished);
+      return presentEndpoint(deps.db, finished, deps.clock());
     },
   });
 

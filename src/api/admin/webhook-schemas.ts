@@ -29,6 +29,14 @@ export const endpointSchema = z
     kept_since: timeSchema
       .nullable()
       .describe('When the oldest of them was queued: a replay from there sends all.'),
+    last_day: z
+      .object({ succeeded: countSchema, failed: countSchema })
+      .describe('Attempts that ended in the last 24 hours.'),
+    oldest_pending_at: timeSchema
+      .nullable()
+      .describe(
+        'When the oldest delivery was made that still waits to be sent, or sent again; null: none does.',
+      ),
     created_at: timeSchema,
   })
   .meta({ id: 'WebhookEndpoint' });

@@ -80,7 +80,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
       const merchant = await requireMerchant(db, request.params.merchant_id);
       const endpoints = await listEndpoints(db, merchant.id);
       return {
-        data: await Promise.all(endpoints.map((one) => presentEndpoint(db, one))),
+        data: await Promise.all(endpoints.map((one) => presentEndpoint(db, one, clock()))),
         next_cursor: null,
       };
     },
@@ -160,7 +160,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         const { events, active: on } = result;
         return { result, detail: { host: new URL(result.url).host, events, active: on } };
       });
-      return presentEndpoint(db, changed);
+      return presentEndpoint(db, changed, clock());
     },
   });
 
@@ -180,7 +180,7 @@ export function registerWebhookRoutes(api: Api, deps: WebhookRouteDeps): void {
         await deleteEndpoint(trx, endpoint.id, at);
         return { result: { ...endpoint, active: false }, detail: {} };
       });
-      return presentEndpoint(db, deleted);
+      return presentEndpoint(db, deleted, clock());
     },
   });
 }

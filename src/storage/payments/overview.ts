@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Db } from '../schema.ts';
 import { sumReceived } from './report.ts';
 
@@ -69,4 +70,30 @@ export async function sumByDay(
     days.set(key, { ...sum, count: sum.count + count, usdCents: sum.usdCents + usdCents });
   }
   return [...days.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, sum]) => sum);
+}
+
+/**
+ * How long payments took from being made to being confirmed, ms: of those made in the span [since, until), Unix ms, the
+ * last `limit`. A span costs as much as are answered, however many payments there are.
+ */
+export async function listPaymentTimes(
+  db: Db,
+  {
+    merchantId,
+    since,
+    until,
+    limit,
+  }: { merchantId: string | null; since: number; until: number; limit: number },
+): Promise<number[]> {
+  let query = db
+    .selectFrom('payments')
+    .select(sql<number>`confirmed_at - created_at`.as('took'))
+    .where('status', '=', 'confirmed')
+    .where('confirmed_at', 'is not', null)
+    .where('created_at', '>=', since)
+    .where('created_at', '<', until)
+    .orderBy('created_at', 'desc')
+    .limit(limit);
+  if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
+  return (await query.execute()).map(({ took }) => Number(took));
 }

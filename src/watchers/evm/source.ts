@@ -8,6 +8,7 @@ import { type Sleep, systemSleep } from '../../loop.ts';
 import { createEndpoints, type Seen } from '../../nodes/failover.ts';
 import { behind, contradiction } from '../../nodes/fault.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
+import type { NodeMeter } from '../../nodes/measurements.ts';
 import type { UsageMeter } from '../../nodes/usage.ts';
 import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
@@ -33,11 +34,12 @@ export type EvmSourceOptions = {
   timeoutMs?: number;
   sleep?: Sleep;
   meter?: UsageMeter;
+  measure?: NodeMeter;
 };
 
 /** Reads a chain that speaks Ethereum's JSON-RPC. Every answer proves itself before it is believed. */
 export function createEvmSource(options: EvmSourceOptions): ChainSource {
-  const { chain, clock, timeoutMs, sleep = systemSleep, meter } = options;
+  const { chain, clock, timeoutMs, sleep = systemSleep, meter, measure } = options;
   const log = options.log.child({ network: chain.network });
   const tokens = chain.assets.flatMap(({ token }) =>
     token === 'native' ? [] : [writeAddress('evm', token)],
@@ -46,14 +48,16 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     chain.assets.flatMap(({ token, currency }) => (token === 'native' ? [] : [[token, currency] as const])),
   );
   const nodes = chain.rpc.map((endpoint) => {
+    const { host } = new URL(endpoint.url);
     const node = createEvmNode({
       endpoint,
       clock,
       sleep,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(meter === undefined ? {} : { count: meter.counterOf(new URL(endpoint.url).host) }),
+      ...(meter === undefined ? {} : { count: meter.counterOf(host) }),
+      ...(measure === undefined ? {} : { answered: (ms: number) => measure.answered(host, ms) }),
     });
-    return { host: node.host, node };
+    return { host, node };
   });
   const context = { chain, tokens, currencies, rates: createRateAlarm(currencies.keys()) };
   const verification = createVerification<EvmNode>({
@@ -64,7 +68,13 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   /** No node below this is believed. */
   let finalizedHeight = 0;
 
-  const endpoints = createEndpoints<EvmNode>({ nodes, identify: verification.identify, clock, log });
+  const endpoints = createEndpoints<EvmNode>({
+    nodes,
+    identify: verification.identify,
+    clock,
+    log,
+    ...(measure === undefined ? {} : { failed: measure.failed }),
+  });
   const tracer = createTracer({ endpoints, network: chain.network });
   const offered = () => endpoints.status().some((node) => !node.lacks.includes('traces'));
   const contractPayments = createContractPayments({ tracer, offered, clock, log });

@@ -5,6 +5,7 @@ import type { Logger } from '../../log.ts';
 import { type Sleep, systemSleep } from '../../loop.ts';
 import { createEndpoints, type Seen } from '../../nodes/failover.ts';
 import { behind, NodeError } from '../../nodes/fault.ts';
+import type { NodeMeter } from '../../nodes/measurements.ts';
 import type { UsageMeter } from '../../nodes/usage.ts';
 import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
@@ -24,24 +25,27 @@ export type TronSourceOptions = {
   timeoutMs?: number;
   sleep?: Sleep;
   meter?: UsageMeter;
+  measure?: NodeMeter;
 };
 
 /** Reads TRON through the wallet API of java-tron. Every answer proves itself before it is believed. */
 export function createTronSource(options: TronSourceOptions): ChainSource {
-  const { chain, clock, timeoutMs, sleep = systemSleep, meter } = options;
+  const { chain, clock, timeoutMs, sleep = systemSleep, meter, measure } = options;
   const log = options.log.child({ network: chain.network });
   const currencies = new Map(
     chain.assets.flatMap(({ token, currency }) => (token === 'native' ? [] : [[token, currency] as const])),
   );
   const nodes = chain.rpc.map((endpoint) => {
+    const { host } = new URL(endpoint.url);
     const node = createTronNode({
       endpoint,
       clock,
       sleep,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(meter === undefined ? {} : { count: meter.counterOf(new URL(endpoint.url).host) }),
+      ...(meter === undefined ? {} : { count: meter.counterOf(host) }),
+      ...(measure === undefined ? {} : { answered: (ms: number) => measure.answered(host, ms) }),
     });
-    return { host: node.host, node };
+    return { host, node };
   });
   const context = { chain, currencies, clock };
   const verification = createVerification<TronNode>({
@@ -53,7 +57,13 @@ export function createTronSource(options: TronSourceOptions): ChainSource {
   let finalizedHeight = 0;
   let warned = false;
 
-  const endpoints = createEndpoints<TronNode>({ nodes, identify: verification.identify, clock, log });
+  const endpoints = createEndpoints<TronNode>({
+    nodes,
+    identify: verification.identify,
+    clock,
+    log,
+    ...(measure === undefined ? {} : { failed: measure.failed }),
+  });
   const readOn = createPoll<TronNode, PollOutcome>({
     endpoints,
     chain,
