@@ -87,6 +87,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       rp_id text not null,
       public_key text not null,
       counter ${int} not null,
+      challenge_at ${int} not null,
       created_at ${int} not null,
       used_at ${int}
     )`,

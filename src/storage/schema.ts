@@ -68,6 +68,8 @@ export type Schema = {
     /** DER (SPKI), base64url. */
     public_key: string;
     counter: number;
+    /** When the last challenge was made that it has answered. */
+    challenge_at: number;
     created_at: number;
     used_at: number | null;
   };

@@ -45,28 +45,19 @@ const mostPasskeys = 20;
 export type Passkeys = ReturnType<typeof createPasskeys>;
 
 export function createPasskeys({ db, clock, attempts, seal, unseal }: PasskeyDeps) {
-  /** Challenges that were answered, until they would be over: none is answered twice. */
-  const answered = new Map<string, number>();
-
-  /** Nothing is kept of one that nobody answers: it carries its own end, sealed. */
+  /** Nothing is kept of one that nobody answers: it carries the time when it was made, sealed. */
   function newChallenge(subject: string): string {
-    return seal(`${clock() + challengeMs} ${randomBytes(16).toString('hex')}`, subject);
+    return seal(`${clock()} ${randomBytes(16).toString('hex')}`, subject);
   }
 
-  function isOpen(challenge: string, subject: string): boolean {
-    if (answered.has(challenge)) return false;
+  /** When it was made; null when its time is over, or it is none of ours. */
+  function madeAt(challenge: string, subject: string): number | null {
     try {
-      const [end = ''] = unseal(Buffer.from(challenge, 'base64url').toString(), subject).split(' ');
-      return clock() < Number(end);
+      const [at = ''] = unseal(Buffer.from(challenge, 'base64url').toString(), subject).split(' ');
+      return clock() < Number(at) + challengeMs ? Number(at) : null;
     } catch {
-      return false;
+      return null;
     }
-  }
-
-  function take(challenge: string): void {
-    const now = clock();
-    for (const [known, end] of answered) if (end <= now) answered.delete(known);
-    answered.set(challenge, now + challengeMs);
   }
 
   /** What a browser hands to a device to make a passkey. */
@@ -101,11 +92,11 @@ export function createPasskeys({ db, clock, attempts, seal, unseal }: PasskeyDep
     const made = readNewKey(given.credential, {
       origin,
       rpId,
-      isChallenge: (text) => isOpen(text, addingOf(userId)),
+      isChallenge: (text) => madeAt(text, addingOf(userId)) !== null,
     });
     if (made === null) return refusedKey('this was not made for here; try again');
-    const { id, publicKey, counter, challenge } = made;
-    take(challenge);
+    const { id, publicKey, counter } = made;
+    const now = clock();
     const passkey: Passkey = {
       id,
       userId,
@@ -113,7 +104,8 @@ export function createPasskeys({ db, clock, attempts, seal, unseal }: PasskeyDep
       rpId,
       publicKey,
       counter,
-      createdAt: clock(),
+      challengeAt: now,
+      createdAt: now,
       usedAt: null,
     };
     const added = await inTransaction(db, async (trx) => {
@@ -160,12 +152,12 @@ export function createPasskeys({ db, clock, attempts, seal, unseal }: PasskeyDep
     return attempts.count(account, given.address, async (attempt) => {
       const signed = await findSigner(given.credential, place);
       if (signed === null) return { outcome: 'refused' };
-      const { passkey, counter } = signed;
+      const { passkey, counter, challengeAt } = signed;
       const begun = await inTransaction(db, async (trx) => {
         const user = await getUser(trx, passkey.userId);
         const at = clock();
         if (user === null || user.disabledAt !== null) return null;
-        if (!(await notePasskeyUse(trx, passkey, { counter, at }))) return null;
+        if (!(await notePasskeyUse(trx, passkey, { counter, challengeAt, at }))) return null;
         const detail = { address: given.address, second_factor: 'passkey' };
         const by = { at, actor: actorOf(user.name), subject: user.id };
         await recordAudit(trx, { ...by, action: 'user.signed_in', detail });
@@ -181,15 +173,15 @@ export function createPasskeys({ db, clock, attempts, seal, unseal }: PasskeyDep
   async function findSigner(
     credential: unknown,
     { origin, rpId }: Place,
-  ): Promise<{ passkey: Passkey; counter: number } | null> {
+  ): Promise<{ passkey: Passkey; counter: number; challengeAt: number } | null> {
     const id = idOf(credential);
     const passkey = id === null ? null : await findPasskey(db, id);
     if (passkey === null || passkey.rpId !== rpId) return null;
-    const isChallenge = (text: string) => isOpen(text, signingIn);
+    const isChallenge = (text: string) => madeAt(text, signingIn) !== null;
     const signed = checkSignature(credential, passkey, { origin, rpId, isChallenge });
-    if (signed === null) return null;
-    take(signed.challenge);
-    return { passkey, counter: signed.counter };
+    const challengeAt = signed === null ? null : madeAt(signed.challenge, signingIn);
+    if (signed === null || challengeAt === null) return null;
+    return { passkey, counter: signed.counter, challengeAt };
   }
 
   return { beginAdding, add, remove, beginSignIn, signIn };

@@ -43,7 +43,7 @@ const clientData = z.object({
   crossOrigin: z.boolean().optional(),
 });
 
-export type NewKey = { id: string; publicKey: string; counter: number; challenge: string };
+export type NewKey = { id: string; publicKey: string; counter: number };
 
 /** A public key that a device has made for this page. The key is DER (SPKI), base64url. */
 export function readNewKey(credential: unknown, expected: Expected): NewKey | null {
@@ -54,7 +54,7 @@ export function readNewKey(credential: unknown, expected: Expected): NewKey | nu
   const data = readAuthenticatorData(response.authenticatorData, expected.rpId);
   if (challenge === null || data === null || data.credentialId !== id) return null;
   if (keyOf(response.publicKey) === null) return null;
-  return { id, publicKey: response.publicKey.toString('base64url'), counter: data.counter, challenge };
+  return { id, publicKey: response.publicKey.toString('base64url'), counter: data.counter };
 }
 
 /** The id of the passkey that claims to have signed. */

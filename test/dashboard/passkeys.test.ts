@@ -72,6 +72,7 @@ test('a passkey made with the password signs in without it, once for each signat
   await page.getByRole('cell', { name: 'My phone' }).waitFor();
 
   await page.getByRole('button', { name: 'Sign out' }).click();
+  api.advance(1);
   await page.getByRole('button', { name: 'Use a passkey' }).click();
   await page.getByRole('heading', { name: 'Your account' }).waitFor();
   await page.getByText('ada', { exact: false }).first().waitFor();

@@ -1,68 +1,13 @@
-import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { checkSignature, type Expected, idOf, readNewKey } from '../../src/users/webauthn.ts';
+import { createDevice, spki, type Told } from '../support/passkey-device.ts';
 
-const challenge = Buffer.from('a challenge of ours').toString('base64url');
-const here: Expected = {
-  origin: 'https://pay.example.com',
-  rpId: 'pay.example.com',
-  isChallenge: (text) => text === challenge,
-};
-const id = Buffer.from('the key of this device').toString('base64url');
-
-const sha256 = (data: Buffer) => createHash('sha256').update(data).digest();
-const text = (data: Buffer) => data.toString('base64url');
-
-type Told = {
-  type?: string;
-  origin?: string;
-  challenge?: string;
-  crossOrigin?: boolean;
-  rpId?: string;
-  flags?: number;
-  counter?: number;
-};
-
-function clientDataOf(type: string, told: Told): Buffer {
-  const { origin = here.origin, crossOrigin = false } = told;
-  return Buffer.from(
-    JSON.stringify({ type: told.type ?? type, challenge: told.challenge ?? challenge, origin, crossOrigin }),
-  );
-}
-
-function authenticatorDataOf({ rpId = here.rpId, flags = 0x05, counter = 7 }: Told, key?: Buffer): Buffer {
-  const head = Buffer.alloc(37);
-  sha256(Buffer.from(rpId)).copy(head);
-  head[32] = flags | (key === undefined ? 0 : 0x40);
-  head.writeUInt32BE(counter, 33);
-  if (key === undefined) return head;
-  const length = Buffer.alloc(2);
-  length.writeUInt16BE(key.length);
-  return Buffer.concat([head, Buffer.alloc(16), length, key, Buffer.from('a COSE key')]);
-}
-
-/** What a device signs for a page. */
-function assertionOf(key: KeyObject, told: Told = {}) {
-  const clientData = clientDataOf('webauthn.get', told);
-  const data = authenticatorDataOf(told);
-  const digest = key.asymmetricKeyType === 'ed25519' ? null : 'sha256';
-  const signature = sign(digest, Buffer.concat([data, sha256(clientData)]), key);
-  return {
-    id,
-    rawId: id,
-    type: 'public-key',
-    clientExtensionResults: {},
-    response: {
-      clientDataJSON: text(clientData),
-      authenticatorData: text(data),
-      signature: text(signature),
-      userHandle: 'dXNyXzE',
-    },
-  };
-}
-
-const spki = (key: KeyObject) => text(key.export({ type: 'spki', format: 'der' }));
+const device = createDevice('pay.example.com', 'the key of this device');
+const { id, challenge } = device;
+const here: Expected = { ...device, isChallenge: (text) => text === challenge };
+const assertionOf = (key: KeyObject, told: Told = {}) => device.assertionOf(key, told);
 
 const pairs = {
   ES256: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
@@ -96,10 +41,10 @@ test.each([
 test('a signature of another key, over something else, or under another id is refused', () => {
   const right = assertionOf(privateKey);
   const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const changed = authenticatorDataOf({ counter: 8 });
+  const changed = device.authenticatorDataOf({ counter: 8 });
   for (const credential of [
     assertionOf(stranger.privateKey),
-    { ...right, response: { ...right.response, authenticatorData: text(changed) } },
+    { ...right, response: { ...right.response, authenticatorData: changed.toString('base64url') } },
     { ...right, response: { ...right.response, signature: 'AAAA' } },
     { ...right, id: 'b3RoZXI' },
     { ...right, type: 'password' },
@@ -112,20 +57,13 @@ test('a signature of another key, over something else, or under another id is re
 
 test('a new key is read for this page alone, and only if it is strong', () => {
   const credentialOf = (told: Told, key = spki(publicKey), named = id) => ({
+    ...device.creationOf(key, told),
     id: named,
-    type: 'public-key',
-    response: {
-      clientDataJSON: text(clientDataOf('webauthn.create', told)),
-      authenticatorData: text(authenticatorDataOf(told, Buffer.from(id, 'base64url'))),
-      publicKey: key,
-      attestationObject: 'oA',
-    },
   });
   expect(readNewKey(credentialOf({}), here)).toEqual({
     id,
     publicKey: spki(publicKey),
     counter: 7,
-    challenge,
   });
   const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey;
   const odd = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey;

@@ -13,11 +13,23 @@ export type Passkey = {
   publicKey: string;
   /** Signatures that it has made, where it counts them. */
   counter: number;
+  /** When the last challenge was made that it has answered: none that is older is taken. */
+  challengeAt: number;
   createdAt: number;
   usedAt: number | null;
 };
 
-const columns = ['id', 'user_id', 'name', 'rp_id', 'public_key', 'counter', 'created_at', 'used_at'] as const;
+const columns = [
+  'id',
+  'user_id',
+  'name',
+  'rp_id',
+  'public_key',
+  'counter',
+  'challenge_at',
+  'created_at',
+  'used_at',
+] as const;
 
 /** False when there is one of that id. */
 export async function insertPasskey(trx: Trx, passkey: Passkey): Promise<boolean> {
@@ -30,6 +42,7 @@ export async function insertPasskey(trx: Trx, passkey: Passkey): Promise<boolean
       rp_id: passkey.rpId,
       public_key: passkey.publicKey,
       counter: passkey.counter,
+      challenge_at: passkey.challengeAt,
       created_at: passkey.createdAt,
       used_at: passkey.usedAt,
     })
@@ -56,17 +69,18 @@ export async function listPasskeys(db: Db, userId: string): Promise<Passkey[]> {
   return rows.map(toPasskey);
 }
 
-/** False when another signature was taken since it was read. */
+/** False when this challenge or a later one was answered before, or another signature was taken since it was read. */
 export async function notePasskeyUse(
   trx: Trx,
   { id, counter }: Pick<Passkey, 'id' | 'counter'>,
-  used: { counter: number; at: number },
+  used: { counter: number; challengeAt: number; at: number },
 ): Promise<boolean> {
   const result = await trx
     .updateTable('passkeys')
-    .set({ counter: used.counter, used_at: used.at })
+    .set({ counter: used.counter, challenge_at: used.challengeAt, used_at: used.at })
     .where('id', '=', id)
     .where('counter', '=', counter)
+    .where('challenge_at', '<', used.challengeAt)
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;
 }
@@ -93,6 +107,7 @@ function toPasskey(row: Selectable<Schema['passkeys']>): Passkey {
     rpId: row.rp_id,
     publicKey: row.public_key,
     counter: row.counter,
+    challengeAt: row.challenge_at,
     createdAt: row.created_at,
     usedAt: row.used_at,
   };
