@@ -279,7 +279,7 @@ async function start(
       secrets,
       failed,
       wakeNotifier: onEvents,
-      codeLook: createCodeLook({ config, clock }),
+      codeLook: createCodeLook({ config, clock, meterOf: (network) => watches.get(network)?.meter }),
     };
     if (typeof config.dashboard !== 'object') return [{ ...everywhere, api: await createApi(apiDeps) }];
     const requests = createRequestMetrics(registry);

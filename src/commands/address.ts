@@ -9,6 +9,7 @@ import { type AddressImportSummary, checkAndAddAddresses } from '../pool/import.
 import { presentAddress } from '../present/pools.ts';
 import { listAddresses, type PoolAddress } from '../storage/pool/addresses.ts';
 import { createCodeLook } from '../watchers/code-look.ts';
+import { createUsageMeters } from '../watchers/usage-notes.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { showProgress } from './progress.ts';
 import {
@@ -109,7 +110,8 @@ async function addRows(
   rows: readonly AddressRow[],
 ): Promise<AddressImportSummary> {
   const merchant = await requireMerchantInUse(workplace.db, options.merchant);
-  const codeLook = createCodeLook(workplace);
+  const meters = createUsageMeters(workplace.clock);
+  const codeLook = createCodeLook({ ...workplace, meterOf: meters.meterOf });
   const progress = showProgress(options.dryRun === true ? 'checking addresses' : 'adding addresses');
   try {
     return await checkAndAddAddresses(
@@ -126,6 +128,7 @@ async function addRows(
     );
   } finally {
     progress.end();
+    await meters.noteLast(workplace.db);
   }
 }
 

@@ -3,8 +3,10 @@ import type { Network } from '../core/networks.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { createLogger, logTo } from '../log.ts';
+import { createUsageMeter } from '../nodes/usage.ts';
 import { acceptFork, type OverrideDeps, setCursor } from '../watchers/override.ts';
 import { createSource } from '../watchers/sources.ts';
+import { keepNotingUsage } from '../watchers/usage-notes.ts';
 import { print, printJson } from './output.ts';
 import { actor, atWork, type CommandOptions, type Workplace } from './workplace.ts';
 
@@ -78,7 +80,9 @@ async function withSource<T>(
   const chain = config.chains[network];
   if (chain === undefined) throw new CommandError(`${network} is not configured`);
   const log = createLogger({ level: 'warn', ...logTo(2, config.log.format), secrets: secretsOf(config) });
-  const source = createSource({ chain, clock, log });
+  const meter = createUsageMeter(clock);
+  const source = createSource({ chain, clock, log, meter });
+  const usage = keepNotingUsage({ db, network, meter, log });
   try {
     await source.verify(AbortSignal.timeout(timeoutMs));
     return await work({
@@ -90,5 +94,6 @@ async function withSource<T>(
     });
   } finally {
     await source.close();
+    await usage.stop();
   }
 }

@@ -19,6 +19,7 @@ import type { Db } from '../storage/schema.ts';
 import { listActiveUrls } from '../storage/webhooks/endpoints.ts';
 import type { Check, CheckName } from '../watchers/examination.ts';
 import { examineNode } from '../watchers/examine.ts';
+import { createUsageMeters } from '../watchers/usage-notes.ts';
 import { askPrices } from './check-online.ts';
 import { print, printJson, printTable } from './output.ts';
 import type { CommandOptions } from './workplace.ts';
@@ -61,17 +62,21 @@ const patienceMs = 30_000;
 /** Web servers that tell the time, beside the nodes: those of the price sources. */
 const timeServers = ['https://api.coinbase.com', 'https://api.kraken.com', 'https://api.binance.com'];
 
+type UsageMeters = ReturnType<typeof createUsageMeters>;
 type Examined = { network: Network; host: string; checks: Check[] };
 
 /**
  * Looks over each node of the configuration, this machine, and all that money depends on beside them; says of whatever is
- * wrong what it means for money and what to do. Works beside a running daemon or without one, and changes nothing.
+ * wrong what it means for money and what to do. Works beside a running daemon or without one, and changes nothing but the count of
+ * what the nodes were asked.
  *
  * @throws CommandError where money would be lost or never confirmed.
  */
 export async function doctor(options: CommandOptions): Promise<void> {
   const config = loadConfig(options.config, process.env, { adminToken: 'unused' });
-  const [nodes, findings] = await Promise.all([examineNodes(config), lookAround(config)]);
+  const meters = createUsageMeters(systemClock);
+  const [nodes, findings] = await Promise.all([examineNodes(config, meters), lookAround(config)]);
+  await noteAsked(config, findings, meters);
   const bad =
     nodes.flatMap(({ checks }) => checks.filter(({ outcome }) => outcome === 'danger')).length +
     findings.filter(({ outcome }) => outcome === 'danger').length;
@@ -85,16 +90,28 @@ export async function doctor(options: CommandOptions): Promise<void> {
   if (bad > 0) throw new CommandError(`${counted(bad, 'finding')} that would cost money`);
 }
 
-function examineNodes(config: Config): Promise<Examined[]> {
+function examineNodes(config: Config, meters: UsageMeters): Promise<Examined[]> {
   const asked = Object.values(config.chains).flatMap((chain) =>
     chain.rpc.map(async (endpoint): Promise<Examined> => {
       const signal = AbortSignal.timeout(patienceMs);
-      const checks = await examineNode(endpoint, { chain, clock: systemClock, signal });
+      const meter = meters.meterOf(chain.network);
+      const checks = await examineNode(endpoint, { chain, clock: systemClock, signal, meter });
       // The rest of the URL may be a key.
       return { network: chain.network, host: new URL(endpoint.url).host, checks };
     }),
   );
   return Promise.all(asked);
+}
+
+/** Where the database is well, and has the tables of this version. */
+async function noteAsked(
+  { database }: Config,
+  findings: readonly Finding[],
+  meters: UsageMeters,
+): Promise<void> {
+  if (!findings.some(({ part, outcome }) => part === 'database' && outcome === 'well')) return;
+  const db = await openUnchanged(database).catch(() => null);
+  if (db !== null) await using(db, () => meters.noteLast(db));
 }
 
 async function lookAround(config: Config): Promise<Finding[]> {

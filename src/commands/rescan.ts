@@ -5,6 +5,7 @@ import type { Deposit } from '../core/payment.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { createLogger, logTo } from '../log.ts';
+import { createUsageMeter } from '../nodes/usage.ts';
 import { presentDeposits } from '../present/deposits.ts';
 import { showAmount } from '../present/values.ts';
 import { inTransaction } from '../storage/database.ts';
@@ -15,6 +16,7 @@ import { rescanTransaction } from '../watchers/recheck/find-transaction.ts';
 import { type RescanDeps, type RescanReport, rescan } from '../watchers/recheck/rescan.ts';
 import { chainsToWatch } from '../watchers/retired-assets.ts';
 import { createSource } from '../watchers/sources.ts';
+import { keepNotingUsage } from '../watchers/usage-notes.ts';
 import { createWatchlist } from '../watchers/watchlist.ts';
 import { print, printJson, printTable, say } from './output.ts';
 import { showProgress, tellProgress } from './progress.ts';
@@ -84,7 +86,9 @@ async function onChain<T>(
   const watched = await chainsToWatch(db, config, { now: clock(), log });
   const chain = watched.find((one) => one.network === network);
   if (chain === undefined) throw new CommandError(`${network} is not configured`);
-  const source = createSource({ chain, clock, log });
+  const meter = createUsageMeter(clock);
+  const source = createSource({ chain, clock, log, meter });
+  const usage = keepNotingUsage({ db, network, meter, log });
   const interrupt = new AbortController();
   const onSignal = () =>
     interrupt.abort(new CommandError('interrupted; what was found until then is recorded'));
@@ -96,6 +100,7 @@ async function onChain<T>(
   } finally {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
     await source.close();
+    await usage.stop();
   }
 }
 

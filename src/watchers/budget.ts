@@ -3,9 +3,10 @@ import type { ChainConfig } from '../config.ts';
 import { dayMs, dayOf } from '../core/day.ts';
 import type { Logger } from '../log.ts';
 import type { UsageMeter } from '../nodes/usage.ts';
-import { addNodeUsage, listNodeUsage, noteFullPace, noteSlowed } from '../storage/chains/usage.ts';
+import { listNodeUsage, noteFullPace, noteSlowed } from '../storage/chains/usage.ts';
 import { inTransaction } from '../storage/database.ts';
 import type { Db } from '../storage/schema.ts';
+import { noteUsage } from './usage-notes.ts';
 
 /*
  * What the plans of nodes allow in a day (`requestsPerDay`). A plan that is used up stops the chain until midnight: so it is
@@ -26,8 +27,9 @@ export type Spending = {
   quota: number;
   /** Calls of this day. */
   spent: number;
-  /** Calls and polls of the last hour, and how much of that hour was seen. */
+  /** Calls and polls of the last hour, and how much of that hour was seen; `others`: calls by other processes. */
   calls: number;
+  others: number;
   polls: number;
   seenMs: number;
   /** Until the day ends. */
@@ -54,15 +56,21 @@ const noteEveryMs = 15_000;
 const windowMs = 3_600_000;
 
 /** The least time between two polls with which a quota lasts until the day ends, ms; null: any. */
-export function decidePace({ quota, spent, calls, polls, seenMs, leftMs, slowed }: Spending): number | null {
+export function decidePace(spending: Spending): number | null {
+  const { quota, spent, calls, others, polls, seenMs, leftMs, slowed } = spending;
   const left = quota * (1 - reserve) - spent;
   if (left <= 0) return slowestMs;
   if (seenMs < leastSeenMs || polls === 0) return null;
-  const expected = spent + (calls / seenMs) * leftMs;
+  // What payers and operators look up elsewhere goes on, whatever our pace.
+  const spentByOthers = (others / seenMs) * leftMs;
+  const expected = spent + spentByOthers + (calls / seenMs) * leftMs;
   if (expected <= quota * (slowed ? 1 - relief : 1)) return null;
-  const mostPolls = left / (calls / polls);
-  return Math.min(slowestMs, Math.ceil(leftMs / mostPolls));
+  const mostPolls = (left - spentByOthers) / (calls / polls);
+  return mostPolls <= 0 ? slowestMs : Math.min(slowestMs, Math.ceil(leftMs / mostPolls));
 }
+
+/** By host. */
+type Calls = ReadonlyMap<string, number>;
 
 /** Looks at the day's calls of each node of a chain, by whatever process they were made. */
 export function createBudget(deps: {
@@ -79,36 +87,33 @@ export function createBudget(deps: {
   for (const { url, requestsPerDay } of chain.rpc)
     if (requestsPerDay !== null) quotas.set(new URL(url).host, requestsPerDay);
   /** What was seen in the last hour, oldest first. */
-  let seen: { at: number; polls: number; calls: ReadonlyMap<string, number> }[] = [];
+  let seen: { at: number; polls: number; calls: Calls; others: Calls }[] = [];
+  let spentBefore: { day: number; calls: Calls } | null = null;
   const begunAt = steady();
   let polls = 0;
   let notedAt = Number.NEGATIVE_INFINITY;
   let slowed: { host: string; everyMs: number } | null = null;
-
-  /** What was asked since the last time, by host. */
-  async function writeDown(): Promise<Map<string, number>> {
-    const rows = meter.take();
-    try {
-      await inTransaction(db, (trx) =>
-        addNodeUsage(
-          trx,
-          rows.map((row) => ({ network, ...row })),
-        ),
-      );
-    } catch (error) {
-      meter.putBack(rows);
-      throw error;
-    }
-    const calls = new Map<string, number>();
-    for (const { host, calls: more } of rows) calls.set(host, (calls.get(host) ?? 0) + more);
-    return calls;
-  }
 
   async function spentToday(now: number): Promise<Map<string, number>> {
     const spent = new Map<string, number>();
     for (const row of await listNodeUsage(db, dayOf(now)))
       if (row.network === network) spent.set(row.host, (spent.get(row.host) ?? 0) + row.calls);
     return spent;
+  }
+
+  /** Since the last time. */
+  function askedByOthers(spent: Calls, own: Calls, now: number): Calls {
+    const day = dayOf(now);
+    const before = spentBefore?.day === day ? spentBefore.calls : new Map<string, number>();
+    const isFirst = spentBefore === null;
+    spentBefore = { day, calls: spent };
+    if (isFirst) return new Map();
+    return new Map(
+      [...spent].map(([host, calls]) => [
+        host,
+        Math.max(0, calls - (before.get(host) ?? 0) - (own.get(host) ?? 0)),
+      ]),
+    );
   }
 
   /** The node whose quota leaves the slowest pace. */
@@ -120,6 +125,7 @@ export function createBudget(deps: {
         quota,
         spent: spent.get(host) ?? 0,
         calls: sum((one) => one.calls.get(host) ?? 0),
+        others: sum((one) => one.others.get(host) ?? 0),
         polls: sum((one) => one.polls),
         seenMs: Math.min(windowMs, steady() - begunAt),
         leftMs: dayMs - (now % dayMs),
@@ -163,12 +169,13 @@ export function createBudget(deps: {
       if (steady() - notedAt < noteEveryMs) return;
       const at = steady();
       const now = clock();
-      const calls = await writeDown();
-      seen = [...seen.filter((one) => at - one.at < windowMs), { at, polls, calls }];
-      polls = 0;
+      const calls = await noteUsage({ db, network, meter });
       notedAt = at;
       if (quotas.size === 0) return;
       const spent = await spentToday(now);
+      const others = askedByOthers(spent, calls, now);
+      seen = [...seen.filter((one) => at - one.at < windowMs), { at, polls, calls, others }];
+      polls = 0;
       await settle(decide(spent, now), spent, now);
     },
     everyMs: () => slowed?.everyMs ?? null,

@@ -3,7 +3,7 @@ import type { NodeStatus } from '../core/node.ts';
 import { type LoopOptions, runLoop } from '../loop.ts';
 import { createMeasurementNotes, createNodeMeter } from '../nodes/measurements.ts';
 import { createNodeNotes } from '../nodes/snapshot.ts';
-import { createUsageMeter } from '../nodes/usage.ts';
+import { createUsageMeter, type UsageMeter } from '../nodes/usage.ts';
 import { leaseOf } from '../storage/chains/leases.ts';
 import { hasOpenPayment } from '../storage/payments/payments.ts';
 import { createBudget } from './budget.ts';
@@ -13,6 +13,7 @@ import { type Finding, lookUpTransaction } from './recheck/look-up.ts';
 import { createRecheck, type RecheckDeps } from './recheck/recheck.ts';
 import { createSentTransfers, type SentTransfers } from './sent-transfer.ts';
 import { createSource } from './sources.ts';
+import { noteLastUsage, noteUsage } from './usage-notes.ts';
 import { createWatcher, type StepOutcome } from './watcher.ts';
 
 /** One chain being watched. */
@@ -23,6 +24,8 @@ export type ChainWatch = {
   firstRead: Promise<void>;
   /** What each node looks like now. */
   endpoints(): NodeStatus[];
+  /** Counts what else the nodes are asked. */
+  meter: UsageMeter;
   /** Looks for a transaction that a payer names, with the nodes and by the rules of the watcher. */
   lookUp(request: Parameters<typeof lookUpTransaction>[1]): Promise<Finding>;
   /** Looks for a transfer to anybody, in the same way. */
@@ -49,6 +52,8 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   const source = createSource({ chain, clock, log: given.log, meter, measure });
   const leader = createLeader({ db: given.db, name: leaseOf(chain.network), holder, log });
   const { db } = leader;
+  // Counting needs no lease.
+  const asked = { db: given.db, network: chain.network, meter };
   const deps = { ...given, db };
   const watcher = createWatcher({ ...deps, source, log });
   const budget = createBudget({ db, chain, meter, clock, log });
@@ -75,6 +80,7 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     if (!leads) {
       firstRead.resolve();
       last = { nextAt: clock() + glanceMs, idle: false };
+      await noteUsage(asked);
       return;
     }
     // Another process may have made a payment: an idle chain glances at the database, not at a node.
@@ -136,12 +142,14 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     },
     firstRead: firstRead.promise,
     endpoints: source.endpoints,
+    meter,
     lookUp: (request) => lookUpTransaction({ ...given, source, log, onEvents: onFound }, request),
     verifySent: createSentTransfers({ ...given, source }).verify,
     async stop() {
       await Promise.all([heads.stop(), loop.stop(), recheckLoop.stop()]);
       await leader.resign();
       await source.close();
+      await noteLastUsage(asked);
     },
   };
 }

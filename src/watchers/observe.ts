@@ -1,10 +1,12 @@
 import { runLoop } from '../loop.ts';
+import { createUsageMeter } from '../nodes/usage.ts';
 import { chainUnavailable, readChain } from '../storage/chains/chains.ts';
 import { databaseTime } from '../storage/database.ts';
 import type { ChainWatch, ChainWatchDeps } from './chain.ts';
 import { lookUpTransaction } from './recheck/look-up.ts';
 import { createSentTransfers } from './sent-transfer.ts';
 import { createSource } from './sources.ts';
+import { keepNotingUsage } from './usage-notes.ts';
 
 /** How soon it is noticed that another process reads the chain, ms. */
 const glanceMs = 500;
@@ -13,7 +15,9 @@ const glanceMs = 500;
 export function observeChain(deps: ChainWatchDeps): ChainWatch {
   const { db, chain, clock, timeOf = databaseTime } = deps;
   const log = deps.log.child({ network: chain.network });
-  const source = createSource({ chain, clock, log: deps.log });
+  const meter = createUsageMeter(clock);
+  const source = createSource({ chain, clock, log: deps.log, meter });
+  const usage = keepNotingUsage({ db, network: chain.network, meter, log });
   const firstRead = Promise.withResolvers<void>();
 
   async function step(): Promise<void> {
@@ -34,11 +38,13 @@ export function observeChain(deps: ChainWatchDeps): ChainWatch {
     wake: () => {},
     firstRead: firstRead.promise,
     endpoints: () => [],
+    meter,
     lookUp: (request) => lookUpTransaction({ ...deps, source, log }, request),
     verifySent: createSentTransfers({ ...deps, source }).verify,
     async stop() {
       await loop.stop();
       await source.close();
+      await usage.stop();
     },
   };
 }

@@ -1,4 +1,9 @@
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { dayOf } from '../../src/core/day.ts';
+import { listNodeUsage } from '../../src/storage/chains/usage.ts';
+import { openDatabase } from '../../src/storage/database.ts';
+import type { DaemonHome } from '../support/daemon.ts';
 import { createSimulatedTronChain } from '../support/tron/simulated-chain.ts';
 import { startSimulatedTronNode } from '../support/tron/simulated-node.ts';
 import { chainIdOf } from '../support/tron/source.ts';
@@ -9,6 +14,13 @@ type Report = {
   findings: { part: string; subject: string; outcome: string }[];
   nodes: { network: string; host: string; checks: Record<string, string>[] }[];
 };
+
+async function callsNoted(home: DaemonHome): Promise<number> {
+  const db = await openDatabase(`sqlite:${join(home.folder, 'depositd.db')}`);
+  const usage = await listNodeUsage(db, dayOf(Date.now()));
+  await db.destroy();
+  return usage.reduce((sum, { calls }) => sum + calls, 0);
+}
 
 test('doctor says of each node what is wrong, what it means for money and what to do, and fails where it would cost money', async () => {
   const chain = createSimulatedTronChain({ clock: Date.now, finalityLag: 18, height: 40 });
@@ -31,6 +43,13 @@ test('doctor says of each node what is wrong, what it means for money and what t
   expect(around.match(/ warning /g)).toHaveLength(2);
   expect(around).toMatch(/^clock +this machine +well +right, by 1 server$/m);
   expect(stdout).toContain('  to do: start the daemon, which makes it');
+
+  // What it asks counts with what daemons ask the node.
+  await home.runJson('merchant', 'add', 'Shop');
+  node.calls.length = 0;
+  expect((await home.run('doctor')).code).toBe(0);
+  // All but the question what time it is, for which its web server is enough.
+  expect(await callsNoted(home)).toBe(node.calls.length - 1);
 
   node.fault = ({ method }, answer) =>
     method === 'gettransactioninfobyblocknum' ? { ...answer, text: '{}' } : answer;

@@ -15,6 +15,18 @@ type Report = {
 
 type StatusOfChains = { chains: { coverage: { from: number } }[] };
 
+/** Of the node at `url`, on any day. */
+async function callsNoted({ folder }: { folder: string }, url: string): Promise<number> {
+  const db = await openDatabase(`sqlite:${join(folder, 'depositd.db')}`);
+  const rows = await db
+    .selectFrom('node_usage')
+    .select('calls')
+    .where('host', '=', new URL(url).host)
+    .execute();
+  await db.destroy();
+  return rows.reduce((sum, { calls }) => sum + calls, 0);
+}
+
 describe('rescan', () => {
   test('beside a running daemon finds what was hidden and what was deleted, once, and tells both ways', async () => {
     const shop = await openLoneChain({
@@ -80,6 +92,13 @@ describe('rescan', () => {
       { detail: { new: 0 } },
       { detail: { new: 2 } },
     ]);
+
+    // What it asks counts with what the daemon asked.
+    await home.current().stop();
+    const before = await callsNoted(home, shop.proxy.url);
+    shop.proxy.resetTraffic();
+    await home.runJson(...range);
+    expect((await callsNoted(home, shop.proxy.url)) - before).toBe(shop.proxy.traffic().calls);
   }, 60_000);
 
   test('finds the payment of a transaction, and says in a line what else became of one', async () => {

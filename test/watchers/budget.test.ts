@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { Network } from '../../src/core/networks.ts';
 import { createUsageMeter } from '../../src/nodes/usage.ts';
 import { listNodeUsage, listSlowedChains } from '../../src/storage/chains/usage.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createBudget, decidePace, slowestMs } from '../../src/watchers/budget.ts';
+import { noteUsage } from '../../src/watchers/usage-notes.ts';
 import { testChain } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
@@ -70,6 +72,19 @@ describeDatabases('the quota of a node', (openTestDb) => {
     expect(chain.budget.everyMs()).toBe(slowestMs);
   });
 
+  test('that an API process helps to spend slows polling too', async () => {
+    const db = await openTestDb();
+    const chain = openChain(db, 300_000, midnight);
+    const lookUps = createUsageMeter(chain.clock);
+    const count = lookUps.counterOf(host);
+    for (let minutes = 5; minutes <= 20; minutes += 5) {
+      await chain.pollUntil(midnight + minutes * 60_000);
+      for (let n = 0; n < 2_000; n++) count('eth_getTransactionByHash', 100);
+      await noteUsage({ db, network: 'bsc' as Network, meter: lookUps });
+    }
+    expect(chain.lines).toMatchObject([{ msg: 'polling slowed', host }]);
+  });
+
   test('that lasts changes nothing', async () => {
     const db = await openTestDb();
     const chain = openChain(db, 300_000, midnight);
@@ -85,6 +100,7 @@ describe('the pace that a quota leaves', () => {
     quota: 100_000,
     spent: 50_000,
     calls: 3_600,
+    others: 0,
     polls: 1_200,
     seenMs: hourMs,
     leftMs: 12 * hourMs,
@@ -99,6 +115,14 @@ describe('the pace that a quota leaves', () => {
   test('is given back only when it is well below what is left', () => {
     expect(decidePace({ ...spending, calls: 3_500, slowed: true })).not.toBeNull();
     expect(decidePace({ ...spending, calls: 3_000, slowed: true })).toBeNull();
+  });
+
+  test('has room for what other processes look up, at their pace of the last hour', () => {
+    // 12 hours at 300 calls an hour: 3,600 of the 45,000 that are left.
+    expect(decidePace({ ...spending, others: 300, calls: 4_200, polls: 1_400 })).toBe(
+      Math.ceil((12 * hourMs) / ((45_000 - 3_600) / 3)),
+    );
+    expect(decidePace({ ...spending, others: 100_000 })).toBe(slowestMs);
   });
 
   test('is not judged by a few minutes', () => {

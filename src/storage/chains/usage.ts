@@ -15,8 +15,11 @@ export type NodeUsage = {
 export type SlowedChain = { network: Network; host: string; everyMs: number; notedAt: number };
 
 /** Adds to what is known. */
-export async function addNodeUsage(trx: Trx, rows: readonly NodeUsage[]): Promise<void> {
-  if (rows.length === 0) return;
+export async function addNodeUsage(trx: Trx, added: readonly NodeUsage[]): Promise<void> {
+  if (added.length === 0) return;
+  // In one order, so that processes which add to the same rows wait for each other instead of locking each other out.
+  const keyOf = ({ network, host, day, method }: NodeUsage) => `${day} ${network} ${host} ${method}`;
+  const rows = added.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   await trx
     .insertInto('node_usage')
     .values(

@@ -3,6 +3,7 @@ import type { ChainConfig, RpcEndpoint } from '../../config.ts';
 import type { Address } from '../../core/address.ts';
 import { systemSleep } from '../../loop.ts';
 import { createRpcClient } from '../../nodes/json-rpc.ts';
+import type { CountCall } from '../../nodes/usage.ts';
 import type { CodeAnswer } from '../../pool/contracts.ts';
 import { getCode } from './calls.ts';
 import { readChainId, resultOf } from './preflight.ts';
@@ -18,9 +19,9 @@ export async function readCodes(
   endpoint: RpcEndpoint,
   chain: ChainConfig,
   addresses: readonly Address[],
-  { clock, signal }: { clock: Clock; signal: AbortSignal },
+  { signal, ...asking }: { clock: Clock; signal: AbortSignal; count?: CountCall },
 ): Promise<CodeAnswer> {
-  const client = createRpcClient({ endpoint, clock, sleep: systemSleep, timeoutMs: requestTimeoutMs });
+  const client = createRpcClient({ endpoint, ...asking, sleep: systemSleep, timeoutMs: requestTimeoutMs });
   try {
     const chainId = await readChainId(client, signal);
     if (chainId !== chain.chainId) return { unchecked: `a node of chain ${chainId}, not ${chain.chainId}` };

@@ -3,6 +3,7 @@ import type { ChainConfig, RpcEndpoint } from '../../config.ts';
 import { type Address, parseAddress } from '../../core/address.ts';
 import { systemSleep } from '../../loop.ts';
 import { isRecord } from '../../nodes/json-rpc.ts';
+import type { CountCall } from '../../nodes/usage.ts';
 import type { CodeAnswer } from '../../pool/contracts.ts';
 import { createTronNode } from './node.ts';
 import { readChainId } from './preflight.ts';
@@ -19,9 +20,9 @@ export async function readContracts(
   endpoint: RpcEndpoint,
   chain: ChainConfig,
   addresses: readonly Address[],
-  { clock, signal }: { clock: Clock; signal: AbortSignal },
+  { signal, ...asking }: { clock: Clock; signal: AbortSignal; count?: CountCall },
 ): Promise<CodeAnswer> {
-  const node = createTronNode({ endpoint, clock, sleep: systemSleep, timeoutMs: requestTimeoutMs });
+  const node = createTronNode({ endpoint, ...asking, sleep: systemSleep, timeoutMs: requestTimeoutMs });
   const isContract = async (address: Address): Promise<boolean> => {
     const parsed = parseAddress('tron', address);
     if ('error' in parsed) return false;

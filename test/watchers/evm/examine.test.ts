@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ChainConfig } from '../../../src/config.ts';
 import type { AddressKey } from '../../../src/core/address.ts';
+import { createUsageMeter } from '../../../src/nodes/usage.ts';
 import type { CheckName } from '../../../src/watchers/examination.ts';
 import { examineNode } from '../../../src/watchers/examine.ts';
 import { testChain } from '../../support/config.ts';
@@ -29,7 +30,12 @@ async function open(): Promise<Bench> {
 /** What is not well, by its check. */
 async function ill({ clock, proxy, config }: Bench): Promise<Partial<Record<CheckName, string>>> {
   const signal = new AbortController().signal;
-  const checks = await examineNode(endpointOf(proxy.url), { chain: config, clock, signal });
+  const checks = await examineNode(endpointOf(proxy.url), {
+    chain: config,
+    clock,
+    signal,
+    meter: createUsageMeter(clock),
+  });
   const bad = checks.filter(({ outcome }) => outcome !== 'well');
   return Object.fromEntries(bad.map(({ name, outcome, found }) => [name, `${outcome}: ${found}`]));
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ChainConfig } from '../../../src/config.ts';
 import { print } from '../../../src/demo/tron/encode.ts';
 import { word } from '../../../src/demo/tron/transactions.ts';
+import { createUsageMeter } from '../../../src/nodes/usage.ts';
 import type { CheckName } from '../../../src/watchers/examination.ts';
 import { examineNode } from '../../../src/watchers/examine.ts';
 import { testChain } from '../../support/config.ts';
@@ -22,7 +23,12 @@ async function open(): Promise<Bench> {
 /** What is not well, by its check. */
 async function ill({ clock, node, config }: Bench): Promise<Partial<Record<CheckName, string>>> {
   const signal = new AbortController().signal;
-  const checks = await examineNode(endpointOf(node.url), { chain: config, clock, signal });
+  const checks = await examineNode(endpointOf(node.url), {
+    chain: config,
+    clock,
+    signal,
+    meter: createUsageMeter(clock),
+  });
   const bad = checks.filter(({ outcome }) => outcome !== 'well');
   return Object.fromEntries(bad.map(({ name, outcome, found }) => [name, `${outcome}: ${found}`]));
 }
@@ -38,7 +44,12 @@ describe('looking over a node of TRON', () => {
     expect(await ill(bench)).toEqual({});
     const { clock, config, node } = bench;
     const signal = new AbortController().signal;
-    const checks = await examineNode(endpointOf(node.url), { chain: config, clock, signal });
+    const checks = await examineNode(endpointOf(node.url), {
+      chain: config,
+      clock,
+      signal,
+      meter: createUsageMeter(clock),
+    });
     expect(checks.map(({ name }) => name)).toEqual([
       'chain',
       'head',
