@@ -28,6 +28,8 @@ export type ScenarioOptions = {
   addresses?: number;
   /** Where the API is, instead of where the daemon that was started last is; null: there. */
   url?: () => string | null;
+  /** What the plans of the nodes allow in a day. */
+  requestsPerDay?: number;
   /** The finalized tag of both chains trails the head by twice this. Default 1. */
   slotsInAnEpoch?: number;
 };
@@ -133,7 +135,7 @@ async function build(options: ScenarioOptions, closers: (() => Promise<unknown>)
     closers.push(postgres.remove);
     database = postgres.url;
   }
-  const home = createDaemonHome(configuration(options.config ?? {}, database, bsc, ethereum));
+  const home = createDaemonHome(configuration(options, database, bsc, ethereum));
   closers.push(home.remove);
   await home.start();
   const baseUrl = () => options.url?.() ?? home.current().url;
@@ -273,11 +275,14 @@ async function build(options: ScenarioOptions, closers: (() => Promise<unknown>)
 }
 
 function configuration(
-  { chains = {}, ...sections }: NonNullable<ScenarioOptions['config']>,
+  { config: { chains = {}, ...sections } = {}, requestsPerDay }: ScenarioOptions,
   database: string,
   bsc: TestChain,
   ethereum: TestChain,
 ): object {
+  const nodesOf = ({ node: { url } }: TestChain) => [
+    requestsPerDay === undefined ? url : { url, requestsPerDay },
+  ];
   const fast = { pollSeconds: 0.1, idlePollSeconds: 0.1 };
   return {
     publicUrl: 'https://pay.example.com',
@@ -287,8 +292,8 @@ function configuration(
     adminToken: '${DEPOSITD_ADMIN_TOKEN}',
     rates: { sources: ['fixed'], fixed: { usdt: '1', usdc: '1', busd: '1', bnb: '612.50', eth: '3000' } },
     chains: {
-      bsc: { rpc: [bsc.node.url], ...fast, ...chains.bsc },
-      ethereum: { rpc: [ethereum.node.url], ...fast, ...chains.ethereum },
+      bsc: { rpc: nodesOf(bsc), ...fast, ...chains.bsc },
+      ethereum: { rpc: nodesOf(ethereum), ...fast, ...chains.ethereum },
     },
     webhooks: { allowHosts: ['127.0.0.1'] },
     ...sections,
