@@ -4,9 +4,14 @@ import { gzipSync } from 'node:zlib';
 import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { emptyHistogram, withValue } from '../../src/core/histogram.ts';
+import { intervalOf, measurementMs, type NodeMeasurement } from '../../src/core/measurement.ts';
+import { addNodeMeasurements } from '../../src/storage/chains/node-measurements.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { insertDeposit } from '../../src/storage/deposits/deposits.ts';
 import { findPaymentId } from '../../src/storage/payments/numbers.ts';
+import { insertPoolMeasurements } from '../../src/storage/pool/measurements.ts';
+import { addEndpointMeasurements } from '../../src/storage/webhooks/measurements.ts';
 import { makeFirstLink } from '../../src/users/accounts.ts';
 import { totpCode } from '../../src/users/totp.ts';
 import { evmAddress } from '../support/addresses.ts';
@@ -67,11 +72,12 @@ const pages = [
   'account',
 ];
 
-async function violations(page: Page): Promise<string[]> {
+async function violations(page: Page, within = 'html'): Promise<string[]> {
   // The pages of one window are one document.
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axeSource);
-  const results = await page.evaluate(() =>
-    (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
+  const results = await page.evaluate(
+    (part) => (globalThis as unknown as { axe: { run(part: string): Promise<AxeResults> } }).axe.run(part),
+    within,
   );
   return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
 }
@@ -299,6 +305,93 @@ test('everything is reached by the keyboard alone', async () => {
   await page.keyboard.press('Escape');
   await soon(() => page.getByRole('dialog').count()).toBe(0);
 }, 60_000);
+
+/** A day of measurements with a bad hour, and payments of some days. */
+async function measureDay(api: ApiServer): Promise<void> {
+  const shop = await api.addMerchant();
+  await api.addAddresses(shop, 'bsc', 60);
+  const path = `/admin/v1/merchants/${shop.id}/webhooks/`;
+  const json = { url: 'https://shop.example/hook' };
+  const hook = await api.send<{ id: string }>('POST', path, { admin: true, json });
+  const last = intervalOf(api.now());
+  await inTransaction(api.db, async (trx) => {
+    for (let n = 143; n >= 0; n--) {
+      const at = last - n * measurementMs;
+      // It was not running for a while.
+      if (n > 60 && n < 72) continue;
+      const slow = n > 20 && n < 27 ? 12 : 1;
+      const latencyOf = (ms: number) =>
+        [1, 1, 1, 1.2, 1.4, 2.5].map((times) => times * ms * slow).reduce(withValue, emptyHistogram);
+      const failures: NodeMeasurement['failures'] = slow > 1 ? { timeout: 9 - (n % 3), behind: n % 4 } : {};
+      await addNodeMeasurements(trx, 'bsc', [
+        { host: 'node.example', at, latency: latencyOf(60 + 20 * Math.sin(n / 9)), failures },
+        { host: 'other.example', at, latency: latencyOf(150 + n), failures: {} },
+      ]);
+      const held = Math.round(25 + 20 * Math.sin(n / 23));
+      const pool = { merchantId: shop.id, network: 'bsc', currency: null, retired: 2 } as const;
+      await insertPoolMeasurements(trx, [{ ...pool, at, held, quarantined: 5, free: 55 - held }]);
+      const succeeded = 40 + Math.round(30 * Math.sin(n / 23));
+      const counts = { succeeded, failed: slow > 1 ? 17 : 0 };
+      await addEndpointMeasurements(trx, [{ endpointId: hook.body.id, at, ...counts }]);
+    }
+  });
+  const day = 24 * 3_600_000;
+  for (let n = 0; n < 20; n++) {
+    const number = await makePayment(api, shop.key);
+    const created_at = api.now() - n * day - n * 3_600_000;
+    const paid = { status: 'confirmed', created_at, confirmed_at: created_at + (40 + 17 * (n % 7)) * 1000 };
+    await api.db.updateTable('payments').set(paid).where('payment_number', '=', number).execute();
+  }
+}
+
+test('plots are drawn under the policy, from colours of the page, and are told as tables', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  await firstOperator(api);
+  await measureDay(api);
+  const month = '?since=2026-05-01&until=2026-05-24';
+  const plots: [page: string, label: string, row: RegExp][] = [
+    ['', 'Received in the last 30 days', /\$\d+\.\d\d/],
+    ['chains', 'How long nodes of BNB Smart Chain took to answer', /\d ms.*\d ms/],
+    ['chains', 'How often nodes of BNB Smart Chain failed', /[6-9]/],
+    ['addresses', 'Addresses of bsc', /\d/],
+    ['webhooks', 'Attempts to send webhooks', /\d/],
+    [`reports${month}`, 'How long payments took from being made to being confirmed', /\d+ s/],
+  ];
+  for (const options of [
+    { ...phone, colorScheme: 'dark' as const },
+    { ...desktop, colorScheme: 'light' as const },
+  ]) {
+    const { page, faults } = await openWindow(browser, options);
+    await page.clock.setFixedTime(api.now());
+    await signIn(api, page);
+    for (const [path, label, row] of plots) {
+      await page.goto(`${api.url}/dashboard/#/${path}`);
+      const plot = page.locator('.plot', { hasText: label });
+      await plot.locator('canvas').waitFor();
+      // As many points of another colour than the ground's as a line has.
+      await soon(() => plot.locator('canvas').evaluate(countColoured)).toBeGreaterThan(200);
+      const { width } = options.viewport;
+      await screenshot(page, `plot-${plots.findIndex((one) => one[1] === label)}-${width}`);
+      if (width !== phone.viewport.width) continue;
+      await plot.getByText('As a table').click();
+      await plot.locator('tbody tr', { hasText: row }).first().waitFor();
+      expect([path, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([path, width]);
+      expect([path, await violations(page, '.plot')]).toEqual([path, []]);
+    }
+    expect(faults).toEqual([]);
+  }
+}, 90_000);
+
+function countColoured(canvas: Element): number {
+  const drawn = canvas as HTMLCanvasElement;
+  const pixels = drawn.getContext('2d')?.getImageData(0, 0, drawn.width, drawn.height).data ?? [];
+  let count = 0;
+  for (let i = 0; i < pixels.length; i += 4) {
+    const [red = 0, green = 0, blue = 0, seen = 0] = pixels.slice(i, i + 4);
+    if (seen > 0 && Math.max(red, green, blue) - Math.min(red, green, blue) > 60) count += 1;
+  }
+  return count;
+}
 
 test('the pages are small, are in nobody’s frame, and load nothing from elsewhere', async () => {
   const api = await openApiServer(await openTestSqlite());

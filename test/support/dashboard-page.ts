@@ -12,7 +12,8 @@ export async function openWindow(
   browser: Browser,
   options: Parameters<Browser['newContext']>[0] = desktop,
 ): Promise<Window> {
-  const context = await browser.newContext(options);
+  // As every browser that people use tells one; of the system here it would be none.
+  const context = await browser.newContext({ locale: 'en-GB', ...options });
   onTestFinished(() => context.close());
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);

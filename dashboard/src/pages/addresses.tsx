@@ -5,6 +5,7 @@ import { MerchantChoice, mayChange, useMerchant } from '../merchant.tsx';
 import { Badge, Copy, duration, Fault, Field, Table, useSubmit } from '../parts.tsx';
 import { route } from '../route.ts';
 import { Pages } from './payments.tsx';
+import { PoolPlot, RangeChoice } from './plots.tsx';
 import type { Address, List, Pool } from './types.ts';
 
 type Added = {
@@ -63,6 +64,8 @@ export function Addresses() {
           />
         )}
       </Shown>
+      <RangeChoice />
+      <PoolPlot key={id} merchantId={id} />
       {mayChange() && <AddAddresses key={id} merchantId={id} done={reload} />}
       <h2>All addresses</h2>
       <Shown loaded={list}>

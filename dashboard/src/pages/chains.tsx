@@ -1,6 +1,7 @@
 import { Shown, useLoad } from '../load.tsx';
 import { Badge, duration, Table, Time } from '../parts.tsx';
-import type { Chain, List } from './types.ts';
+import { failureNames, NodePlots, RangeChoice } from './plots.tsx';
+import type { Chain, List, Node } from './types.ts';
 
 /** How far each chain is read, and what its nodes are like. */
 export function Chains() {
@@ -11,6 +12,7 @@ export function Chains() {
       <Shown loaded={chains}>
         {({ data }) => (
           <>
+            <RangeChoice />
             {data.map((chain) => (
               <One key={chain.network} chain={chain} />
             ))}
@@ -81,11 +83,8 @@ function One({ chain }: { chain: Chain }) {
           { title: 'State', cell: (node) => <Badge>{node.state}</Badge> },
           { title: 'Head', number: true, cell: (node) => node.head ?? '–' },
           { title: 'Lag', number: true, cell: (node) => node.lag ?? '–' },
-          {
-            title: 'Latency',
-            number: true,
-            cell: (node) => (node.latency_ms === null ? '–' : `${node.latency_ms} ms`),
-          },
+          { title: 'Answers within', number: true, cell: ({ last_hour }) => latencyOf(last_hour) },
+          { title: 'Failed', cell: ({ last_hour }) => failuresOf(last_hour) },
           { title: 'Answered', cell: (node) => <Time at={node.answered_at} /> },
           {
             title: 'Last fault',
@@ -93,6 +92,27 @@ function One({ chain }: { chain: Chain }) {
           },
         ]}
       />
+      {chain.nodes.length > 0 && (
+        <p class="quiet">
+          Within what time half and 95 % of the answers of the last hour came, and how often nodes failed in
+          it.
+        </p>
+      )}
+      <NodePlots network={chain.network} chain={chain.chain} />
     </section>
+  );
+}
+
+type LastHour = Node['last_hour'];
+
+function latencyOf({ p50_ms: p50, p95_ms: p95 }: LastHour): string {
+  return p50 === null ? '–' : `${p50} / ${p95} ms`;
+}
+
+function failuresOf({ failures }: LastHour): string {
+  const some = Object.entries(failures).filter(([, count]) => count > 0);
+  return (
+    some.map(([kind, count]) => `${count} ${failureNames[kind as keyof LastHour['failures']]}`).join(', ') ||
+    '–'
   );
 }

@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { me } from '../api.ts';
-import { Bars } from '../bars.tsx';
 import { Shown, useLoad } from '../load.tsx';
 import { Badge, duration, Time, usd } from '../parts.tsx';
+import { lastDays, Received } from '../received.tsx';
 import { link } from '../route.ts';
 import { PaymentTable } from './payments.tsx';
 import type {
@@ -56,7 +56,12 @@ export function Home() {
                   <dd>{median_seconds_to_paid === null ? '–' : duration(median_seconds_to_paid)}</dd>
                 </div>
               </dl>
-              <Bars days={days} />
+              <Received
+                rows={days}
+                span={lastDays(30)}
+                label="Received in the last 30 days"
+                empty="Nothing was received in the last 30 days."
+              />
             </>
           )}
         </Shown>

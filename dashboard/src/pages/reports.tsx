@@ -1,9 +1,15 @@
 import { me } from '../api.ts';
-import { Bars } from '../bars.tsx';
 import { Shown, useLoad } from '../load.tsx';
 import { type Column, Table, usd } from '../parts.tsx';
+import { Received } from '../received.tsx';
 import { ask, route } from '../route.ts';
-import type { Day, ReportRow } from './types.ts';
+import { PaymentTimes } from './plots.tsx';
+import type { ReportRow } from './types.ts';
+
+const periods = ['day', 'week', 'month'] as const;
+
+/** The times of payments are told of a month at most. */
+const longestMs = 31 * 86_400_000;
 
 /** What was received, what it cost and what was unusual about it, by day, week or month. */
 export function Reports() {
@@ -12,14 +18,11 @@ export function Reports() {
   const before = new Date(Date.now() - 29 * 86_400_000).toISOString().slice(0, 10);
   const since = query.get('since') ?? before;
   const until = query.get('until') ?? today;
-  const by = query.get('by') ?? 'day';
+  const by = periods.find((period) => period === query.get('by')) ?? 'day';
   const perMerchant = query.get('per') === 'merchant';
   const end = new Date(Date.parse(`${until}T00:00:00Z`) + 86_400_000).toISOString();
   const span = new URLSearchParams({ since: `${since}T00:00:00Z`, until: end });
-  const days = useLoad<{ data: Day[] }>(
-    until === today && since === before ? `/reports/received/?${span}` : null,
-    false,
-  );
+  const asked = { since: Date.parse(`${since}T00:00:00Z`), until: Date.parse(end) };
   const filter = new URLSearchParams(span);
   filter.set('by', by);
   filter.set('per_merchant', String(perMerchant));
@@ -67,10 +70,19 @@ export function Reports() {
           </label>
         )}
       </div>
-      {days.data !== null && days.data.data.length > 0 && <Bars days={days.data.data} />}
       <Shown loaded={report}>
         {({ data }) => (
           <>
+            {data.length > 0 && (
+              <Received
+                rows={data.map((row) => ({ ...row, day: row.from }))}
+                span={asked}
+                by={by}
+                label={`Received by ${by}`}
+                empty=""
+              />
+            )}
+            {data.length > 0 && asked.until - asked.since <= longestMs && <PaymentTimes span={asked} />}
             <Table
               label="Received"
               rows={data}
@@ -78,7 +90,7 @@ export function Reports() {
               columns={[
                 {
                   title: by === 'day' ? 'Day (UTC)' : by === 'week' ? 'Week from' : 'Month',
-                  cell: (row) => (by === 'month' ? row.from.slice(0, 7) : row.from),
+                  cell: (row) => <span class="name">{by === 'month' ? row.from.slice(0, 7) : row.from}</span>,
                 },
                 ...(perMerchant ? [merchant] : []),
                 { title: 'Asset', cell: (row) => `${row.currency} · ${row.network}` },

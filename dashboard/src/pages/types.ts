@@ -91,7 +91,11 @@ export type Node = {
   state: string;
   head: number | null;
   lag: number | null;
-  latency_ms: number | null;
+  last_hour: {
+    p50_ms: number | null;
+    p95_ms: number | null;
+    failures: Record<'timeout' | 'rate_limited' | 'unavailable' | 'refused' | 'behind' | 'wrong', number>;
+  };
   answered_at: string | null;
   lacks: string[];
   last_error: string | null;
@@ -126,6 +130,8 @@ export type Endpoint = {
   failing_since: string | null;
   previous_secret_until: string | null;
   kept: number;
+  last_day: { succeeded: number; failed: number };
+  oldest_pending_at: string | null;
 };
 
 export type Delivery = {

@@ -7,6 +7,7 @@ import { Act, Badge, Copy, Fault, Table, TextField, Time, useSubmit } from '../p
 import { ask, link, route } from '../route.ts';
 import { NoMerchant } from './addresses.tsx';
 import { Pages } from './payments.tsx';
+import { RangeChoice, WebhookPlot } from './plots.tsx';
 import type { Attempt, Delivery, Endpoint, List } from './types.ts';
 
 const states = ['pending', 'sending', 'delivered', 'failed', 'cancelled'];
@@ -55,6 +56,15 @@ export function Webhooks() {
                   </>
                 ),
               },
+              {
+                title: '24 hours',
+                number: true,
+                cell: ({ last_day: { succeeded, failed } }) =>
+                  succeeded + failed === 0
+                    ? '–'
+                    : `${Math.floor((100 * succeeded) / (succeeded + failed))} % of ${succeeded + failed}`,
+              },
+              { title: 'Oldest waits since', cell: (one) => <Time at={one.oldest_pending_at} /> },
               { title: 'Kept', number: true, cell: (one) => one.kept },
               {
                 title: 'Actions',
@@ -106,6 +116,8 @@ export function Webhooks() {
           />
         )}
       </Shown>
+      <RangeChoice />
+      <WebhookPlot key={id} merchantId={id} />
       {mayChange() && (
         <AddEndpoint
           key={id}
