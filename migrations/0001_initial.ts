@@ -548,6 +548,26 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       rechecked_at ${int} not null
     )`,
 
+    // What operators have had read again. One at a time for each chain.
+    sql`create table rescans (
+      id ${id},
+      network text not null,
+      from_height ${int} not null,
+      to_height ${int} not null check (to_height >= from_height),
+      native ${int} not null check (native in (0, 1)),
+      status text not null check (status in ('waiting', 'running', 'done', 'failed', 'cancelled')),
+      reached ${int} not null,
+      actor text not null,
+      cancelled_by text,
+      error text,
+      findings text not null,
+      created_at ${int} not null,
+      started_at ${int},
+      ended_at ${int}
+    )`,
+    sql`create index rescans_network on rescans (network, id)`,
+    sql`create unique index rescans_open on rescans (network) where status in ('waiting', 'running')`,
+
     // For whoever cannot ask the process that reads the chain; not a record of anything.
     sql`create table chain_nodes (
       network text not null,

@@ -171,6 +171,7 @@ async function start(
       const [what, name = ''] = signal.split(' ');
       if (what === 'events') notifier.wake();
       else if (what === 'payment') watches.get(name as Network)?.wake();
+      else if (what === 'rescan') watches.get(name as Network)?.wakeRescan();
       else if (what === 'provider') providers.wake(name);
     },
   });
@@ -225,6 +226,10 @@ async function start(
     watches.get(network)?.wake();
     signals.send(`payment ${network}`);
   };
+  const rescanAsked = (network: Network) => {
+    watches.get(network)?.wakeRescan();
+    signals.send(`rescan ${network}`);
+  };
   const untilRead = async (network: Network) => {
     const watch = watches.get(network);
     if (watch === undefined || (await within(watch.firstRead, 0))) return false;
@@ -273,6 +278,7 @@ async function start(
       payments: createPayments({ db, config, rates, pools, clock, wake, untilRead }),
       providers: providers.desk,
       nodesOf,
+      rescanAsked,
       lookUp: (network, request) =>
         watches.get(network)?.lookUp(request) ?? Promise.resolve({ kind: 'unclear' }),
       ...(sandbox === null ? {} : { askNode: sandbox.ask }),

@@ -7,8 +7,8 @@ import { isPostgres } from './storage/database.ts';
 import { listenOn, notifyAll } from './storage/postgres.ts';
 import type { Db } from './storage/schema.ts';
 
-/** What happened in one process that others wait for: webhooks were queued, a payment was made on a chain, a provider told something. */
-export type Signal = 'events' | `payment ${Network}` | `provider ${string}`;
+/** What happened in one process that others wait for: webhooks were queued, a payment was made on a chain, blocks are to be read again, a provider told something. */
+export type Signal = 'events' | `payment ${Network}` | `rescan ${Network}` | `provider ${string}`;
 
 export type Signals = {
   /** Tells the other processes, once what happened is committed. */

@@ -7,6 +7,7 @@ const tones: Record<string, 'good' | 'warn' | 'bad' | 'calm'> = {
   confirmed: 'good',
   verified: 'good',
   delivered: 'good',
+  done: 'good',
   ready: 'good',
   ok: 'good',
   free: 'good',

@@ -44,6 +44,7 @@ const tables: Readonly<Record<Table, readonly string[]>> = {
   chain_anchors: [],
   chain_scans: [],
   chain_rechecks: [],
+  rescans: [],
   chain_nodes: [],
   node_usage: [],
   node_measurements: [],

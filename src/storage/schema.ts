@@ -518,6 +518,25 @@ export type Schema = {
     rechecked_at: number;
   };
 
+  /** What operators have had read again, see core/rescan.ts. */
+  rescans: {
+    id: Generated<number>;
+    network: string;
+    from_height: number;
+    to_height: number;
+    native: number;
+    status: string;
+    reached: number;
+    actor: string;
+    cancelled_by: string | null;
+    error: string | null;
+    /** JSON object. */
+    findings: string;
+    created_at: number;
+    started_at: number | null;
+    ended_at: number | null;
+  };
+
   /** What nodes were asked by day, see storage/chains/usage.ts. */
   node_usage: {
     network: string;

@@ -11,6 +11,7 @@ import { listenForHeads } from './evm/new-heads.ts';
 import { createLeader, LeaseLost } from './leader.ts';
 import { type Finding, lookUpTransaction } from './recheck/look-up.ts';
 import { createRecheck, type RecheckDeps } from './recheck/recheck.ts';
+import { createRescanJob } from './recheck/rescan-job.ts';
 import { createSentTransfers, type SentTransfers } from './sent-transfer.ts';
 import { createSource } from './sources.ts';
 import { noteLastUsage, noteUsage } from './usage-notes.ts';
@@ -20,6 +21,8 @@ import { createWatcher, type StepOutcome } from './watcher.ts';
 export type ChainWatch = {
   /** A payment was made: read at full pace from now on. */
   wake(): void;
+  /** An operator wants blocks read again, or no longer. */
+  wakeRescan(): void;
   /** Resolves once the chain was read for the first time since the start, by this process or another. */
   firstRead: Promise<void>;
   /** What each node looks like now. */
@@ -42,6 +45,9 @@ export type ChainWatchDeps = Omit<RecheckDeps, 'source'> &
 
 /** How soon a follower asks whether it leads now, and an idle chain whether a payment was made elsewhere, ms. */
 const glanceMs = 1_000;
+
+/** A step of a rescan may wait for nodes that do not answer, ms. */
+const rescanLimitMs = 10 * 60_000;
 
 /** Runs the watcher and the recheck of one chain in loops of their own, so that no chain ever waits for another. */
 export function watchChain(given: ChainWatchDeps): ChainWatch {
@@ -126,6 +132,22 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     log,
     failed,
   });
+  const rescan = createRescanJob({
+    ...deps,
+    source,
+    log,
+    onFound,
+    isSlowed: () => budget.everyMs() !== null,
+  });
+  const rescanLoop = runLoop<number>({
+    name: 'rescan',
+    step: async (signal) =>
+      ((await leader.leads()) ? await whileLeading(() => rescan.step(signal)) : null) ?? glanceMs,
+    delay: (ms) => ms,
+    log,
+    limitMs: rescanLimitMs,
+    failed,
+  });
   // A block is news only to who reads it, and while somebody waits for it.
   const onHead = () => {
     if (leads && !last.idle && budget.everyMs() === null) loop.wake();
@@ -140,13 +162,14 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
       // At rest it reads seldom too.
       recheckLoop.wake();
     },
+    wakeRescan: rescanLoop.wake,
     firstRead: firstRead.promise,
     endpoints: source.endpoints,
     meter,
     lookUp: (request) => lookUpTransaction({ ...given, source, log, onEvents: onFound }, request),
     verifySent: createSentTransfers({ ...given, source }).verify,
     async stop() {
-      await Promise.all([heads.stop(), loop.stop(), recheckLoop.stop()]);
+      await Promise.all([heads.stop(), loop.stop(), recheckLoop.stop(), rescanLoop.stop()]);
       await leader.resign();
       await source.close();
       await noteLastUsage(asked);

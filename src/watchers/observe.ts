@@ -36,6 +36,7 @@ export function observeChain(deps: ChainWatchDeps): ChainWatch {
   });
   return {
     wake: () => {},
+    wakeRescan: () => {},
     firstRead: firstRead.promise,
     endpoints: () => [],
     meter,

@@ -104,7 +104,8 @@ test('a page whose server is slow, or gone for a while, keeps what it shows, say
     await page.getByRole('link', { name: 'Payments', exact: true }).click();
     await page.getByRole('table').getByText('confirmed').waitFor();
     const payment = await create();
-    // In a moment and without a click: the stream is there again.
+    // In a moment: the stream is there again.
+    await page.getByRole('button', { name: '1 new payment – show' }).click();
     await page.getByRole('link', { name: payment.payment_number }).waitFor();
     expect(await page.getByText('reconnecting…').count()).toBe(0);
   } finally {
@@ -143,5 +144,34 @@ test('a shop’s own user sees that shop and nothing of others, and changes what
   await page.getByText('Saved.').waitFor();
   const brand = await shop.admin.get<{ display_name: string }>(`/merchants/${own}/brand/`);
   expect(brand.body).toMatchObject({ display_name: 'Blue Fox', accent: '#1f57c3' });
+  expect(faults).toEqual([]);
+}, 60_000);
+
+test('blocks are read again from the page, which shows how far it is, also after a reload, and what came of it', async () => {
+  const { page, faults } = await openWindow(browser);
+  const url = `${shop.home.current().url}/dashboard/#/chains`;
+  await signIn({ url: shop.home.current().url }, page);
+  await page.goto(url);
+  const bsc = page.getByRole('region', { name: 'BNB Smart Chain' });
+  await bsc.getByText('Read blocks again').click();
+  await bsc.getByLabel('From block').fill('999990');
+  await bsc.getByLabel('To block').fill('999999');
+  await bsc.getByRole('button', { name: 'Read them again' }).click();
+  await bsc.getByText('is not read yet').waitFor();
+  const { body } = await shop.admin.get<{ data: { cursor: { height: number } }[] }>('/chains/');
+  const to = String(body.data[0]?.cursor.height ?? 0);
+  await bsc.getByLabel('From block').fill('1');
+  await bsc.getByLabel('To block').fill(to);
+  await bsc.getByRole('button', { name: 'Read them again' }).click();
+  await page.reload();
+  await bsc.getByText('Read blocks again').waitFor();
+  const done = bsc.locator('tr').filter({ hasText: `1 to ${to}` });
+  await done.waitFor({ state: 'attached' });
+  // It is open by itself while one runs.
+  if (!(await done.isVisible())) await bsc.getByText('Read blocks again').click();
+  await done.getByText('done').waitFor();
+  await done.getByText('user ada').waitFor();
+  const folder = process.env.SCREENSHOTS;
+  if (folder !== undefined) await page.screenshot({ path: `${folder}/dashboard-rescan.png`, fullPage: true });
   expect(faults).toEqual([]);
 }, 60_000);

@@ -184,6 +184,35 @@ test(`one killed, one paused and one cut off lose nothing and double nothing (DE
   await expectSums();
 }, 120_000);
 
+test('a rescan that is asked of a process for shops is done by one that reads the chain, also when that one is killed', async () => {
+  const { height } = await db
+    .selectFrom('chain_cursors')
+    .select('height')
+    .where('network', '=', 'bsc')
+    .executeTakeFirstOrThrow();
+  const leader = await leaderOf('bsc');
+  const asked = await shop.admin.post<{ id: number }>('/chains/bsc/rescans/', { from: 1, to: height });
+  expect(asked.status).toBe(201);
+  const over = Promise.withResolvers<void>();
+  const disturbed = leader.disturb('kill', over.promise);
+  const path = `/chains/bsc/rescans/${asked.body.id}/`;
+  type Rescan = { status: string; blocks_read: number; transfers: { known: number; new: number } };
+  const done = await waitFor(
+    'the end of the rescan',
+    async () => {
+      const { body } = await shop.admin.get<Rescan>(path);
+      return body.status === 'done' ? body : undefined;
+    },
+    patience,
+  );
+  expect(done).toMatchObject({ blocks_read: height, transfers: { new: 0, taken_back: 0 } });
+  expect(done.transfers.known).toBeGreaterThan(0);
+  over.resolve();
+  await disturbed;
+  await passClaims();
+  await expectSums();
+}, 120_000);
+
 test.runIf(minutes > 0)(
   `of processes that are disturbed for ${minutes} minutes nothing is lost and nothing doubled (DEPOSITD_CLUSTER_SEED=${seed})`,
   async () => {

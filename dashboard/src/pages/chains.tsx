@@ -1,6 +1,7 @@
 import { Shown, useLoad } from '../load.tsx';
 import { Badge, duration, Table, Time } from '../parts.tsx';
 import { failureNames, NodePlots, RangeChoice } from './plots.tsx';
+import { Rescans } from './rescans.tsx';
 import type { Chain, List, Node } from './types.ts';
 
 /** How far each chain is read, and what its nodes are like. */
@@ -71,7 +72,7 @@ function One({ chain }: { chain: Chain }) {
       {coverage !== null && coverage.gaps.length > 0 && (
         <p class="notice bad">
           Passed over: {coverage.gaps.map(({ from, to }) => `${from} to ${to}`).join(', ')}. Have them read
-          with <code>depositd rescan</code>.
+          below.
         </p>
       )}
       <Table
@@ -99,6 +100,7 @@ function One({ chain }: { chain: Chain }) {
         </p>
       )}
       <NodePlots network={chain.network} chain={chain.chain} />
+      <Rescans chain={chain} />
     </section>
   );
 }

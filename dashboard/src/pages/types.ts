@@ -310,3 +310,19 @@ export type Brand = {
 };
 
 export type PasskeyRow = { id: string; name: string; created_at: string; used_at: string | null };
+
+export type Rescan = {
+  id: number;
+  from: number;
+  to: number;
+  status: string;
+  reached: number | null;
+  blocks_read: number;
+  blocks: number;
+  actor: string;
+  cancelled_by: string | null;
+  error: string | null;
+  transfers: { found: number; new: number; taken_back: number };
+  payments: { payment_number: string; was: string; status: string }[];
+  ended_at: string | null;
+};

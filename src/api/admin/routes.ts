@@ -34,6 +34,7 @@ import { type RateStatus, registerRateRoutes } from './rates.ts';
 import { registerRefundRecordRoutes } from './refund-records.ts';
 import { registerReplayRoutes } from './replays.ts';
 import { registerReportRoutes } from './reports.ts';
+import { type RescanRouteDeps, registerRescanRoutes } from './rescans.ts';
 import { registerRetireRoutes } from './retire.ts';
 import { registerSecondFactorRoutes } from './second-factor.ts';
 import { createBeginSession, registerSessionRoutes } from './session.ts';
@@ -48,6 +49,7 @@ export type AdminDeps = {
   clock: Clock;
   timeOf?: DatabaseTime;
   nodesOf: ChainRouteDeps['nodesOf'];
+  rescanAsked?: RescanRouteDeps['rescanAsked'];
   secrets: WebhookRouteDeps['secrets'];
   wakeNotifier: WebhookRouteDeps['wakeNotifier'];
   codeLook?: AddressRouteDeps['codeLook'];
@@ -87,6 +89,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
     registerReportRoutes(routes, deps);
     registerDepositRoutes(routes, deps);
     registerChainRoutes(routes, deps);
+    registerRescanRoutes(routes, deps);
     registerWebhookRoutes(routes, deps);
     registerWebhookActions(routes, deps);
     registerDeliveryRoutes(routes, deps);

@@ -29,6 +29,7 @@ export const errorCodes = [
   'not_recordable',
   'not_refundable',
   'not_removable',
+  'not_rescannable',
   'not_settleable',
   'provider_failed',
   'provider_unavailable',

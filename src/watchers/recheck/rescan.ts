@@ -11,6 +11,7 @@ import { recordMissingScan } from '../../storage/chains/scans.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { listDueOfTransactions } from '../../storage/deposits/waiting.ts';
 import { findPaymentById } from '../../storage/payments/payments.ts';
+import type { Trx } from '../../storage/schema.ts';
 import { createOutages } from '../agreement/ask.ts';
 import type { CommitContext } from '../commit.ts';
 import { agreeAtOnce, commitConfirmed, depthOf } from '../confirmations.ts';
@@ -27,6 +28,16 @@ export type RescanRequest = HeightRange & {
   signal: AbortSignal;
   /** Told of the last block read. */
   progress: (height: number) => void;
+  /** Writes what belongs to a span with what it changes. */
+  committed?: (trx: Trx, span: RescannedSpan) => Promise<void>;
+};
+
+/** Blocks that one node showed, and what came of them; `before`: what payments were whose deposits were found. */
+export type RescannedSpan = {
+  to: number;
+  reading: Reading;
+  repair: Repair;
+  before: ReadonlyMap<number, PaymentStatus>;
 };
 
 /** What reading a range again has come to. */
@@ -76,7 +87,7 @@ export async function rescan(deps: RescanDeps, request: RescanRequest): Promise<
     signal.throwIfAborted();
     const next = await nextRange(db, chain.network, { position, upTo: to, cursor: state.cursor });
     const range = { ...next, native: next.native || request.native };
-    const done = await rereadAndRepair(deps, range, signal);
+    const done = await rereadAndRepair(deps, range, request);
     if (done === null) {
       // A fork was found meanwhile: the blocks below may be others now.
       await readableChain(deps, to);
@@ -117,7 +128,7 @@ async function blockAt({ source, chain }: RescanDeps, height: number, signal: Ab
 async function rereadAndRepair(
   deps: RescanDeps,
   range: RereadRange,
-  signal: AbortSignal,
+  { signal, committed }: RescanRequest,
 ): Promise<{ reading: Reading; repair: Repair; before: Map<number, PaymentStatus> } | null> {
   const { db, chain, clock } = deps;
   const { forks } = (await readRecheckMark(db, chain.network)) ?? { forks: 0 };
@@ -134,6 +145,7 @@ async function rereadAndRepair(
     for (const { paymentId } of done.recorded) {
       if (paymentId !== null) before.set(paymentId, (await findPaymentById(trx, paymentId)).status);
     }
+    await committed?.(trx, { to: read.to, reading, repair: done, before });
     return done;
   });
   return repair === null ? null : { reading, repair, before };

@@ -157,6 +157,10 @@ describeDecisions('the audit log', (openTestDb) => {
     const other = await act<{ id: string }>('POST /merchants/', [], { name: 'Added twice' });
     await act(`DELETE ${merchant}/`, [other.id]);
 
+    const chain = 'POST /chains/{network}/rescans/';
+    const rescan = await act<{ id: number }>(chain, ['bsc'], { from: 900, to: 1000 });
+    await act(`${chain}{rescan_id}/cancel/`, ['bsc', String(rescan.id)]);
+
     const user = await act<{ user: { id: string } }>('POST /users/', [], { name: 'ada', role: 'viewer' });
     await act('POST /users/{user_id}/reset-password/', [user.user.id]);
     await act('DELETE /users/{user_id}/', [user.user.id]);

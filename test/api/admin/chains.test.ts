@@ -38,4 +38,55 @@ describeDecisions("the operator's view of a chain", (openTestDb) => {
       { network: 'ethereum', coverage: null },
     ]);
   });
+
+  test('takes one rescan at a time, of blocks that were read and not too many, and lets it be ended', async () => {
+    const api = await openApiServer(await openTestDb());
+    type Answer = { id: number; status: string; errors?: Record<string, string[]>; code?: string };
+    const path = '/admin/v1/chains/bsc/rescans/';
+    const send = (method: string, more = '', json?: object) =>
+      api.send<Answer>(method, path + more, { admin: true, ...(json === undefined ? {} : { json }) });
+    const refusals: [object, string][] = [
+      [{ from: 0, to: 5 }, 'from'],
+      [{ from: 10, to: 9 }, 'to'],
+      [{ from: 1, to: 1_001 }, 'to'],
+      [{ from: 1, to: 200_001 }, 'to'],
+      [{ from: 1, to: 20_001, native: true }, 'to'],
+      [{ from: '1', to: 5 }, 'from'],
+      [{ from: 1.5, to: 5 }, 'from'],
+      [{ from: 1 }, 'to'],
+    ];
+    for (const [json, field] of refusals) {
+      const { status, body } = await send('POST', '', json);
+      expect([json, status, Object.keys(body.errors ?? {})]).toEqual([json, 400, [field]]);
+    }
+    const both = await Promise.all([1, 2].map(() => send('POST', '', { from: 900, to: 1000 })));
+    expect(both.map(({ status }) => status).toSorted()).toEqual([201, 409]);
+    expect(both.find(({ status }) => status === 409)?.body.code).toBe('not_rescannable');
+    const id = both.find(({ status }) => status === 201)?.body.id ?? 0;
+    expect((await send('GET', `${id}/`)).body).toMatchObject({
+      status: 'waiting',
+      blocks: 101,
+      blocks_read: 0,
+    });
+    for (const unknown of ['7/', 'x/', `${id}x/`]) expect((await send('GET', unknown)).status).toBe(404);
+    const elsewhere = await api.send('GET', `/admin/v1/chains/ethereum/rescans/${id}/`, { admin: true });
+    expect(elsewhere.status).toBe(404);
+    for (const network of ['tron', '__proto__', 'toString'])
+      expect((await api.send('GET', `/admin/v1/chains/${network}/rescans/`, { admin: true })).status).toBe(
+        404,
+      );
+    for (let n = 0; n < 2; n++)
+      expect(await send('POST', `${id}/cancel/`)).toMatchObject({
+        status: 200,
+        body: { status: 'cancelled' },
+      });
+    expect((await send('POST', '', { from: 900, to: 1000 })).status).toBe(201);
+
+    await api.setChain('ethereum', { stoppedReason: 'two final blocks at one height' });
+    const stopped = await api.send('POST', '/admin/v1/chains/ethereum/rescans/', {
+      admin: true,
+      json: { from: 1, to: 2 },
+    });
+    expect(stopped.status).toBe(409);
+  });
 });
