@@ -3,6 +3,7 @@ import { type Alerts, createAlerts } from './alerts/run.ts';
 import { createAlertsOutbound, createWay } from './alerts/ways.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
+import { CommandError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { createNotifier, type Notifier } from './notify/deliver.ts';
@@ -11,8 +12,11 @@ import { createOutbound } from './outbound.ts';
 import { coinsOf, createRates, type RatesService } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
 import { isClockWrong } from './storage/chains/clock.ts';
-import { databaseTime, isPostgres } from './storage/database.ts';
+import { databaseTime, isPostgres, openDatabase } from './storage/database.ts';
+import { hasPaymentOf } from './storage/payments/payments.ts';
+import { settleRestore } from './storage/restore.ts';
 import type { Db } from './storage/schema.ts';
+import { claimDaemon } from './storage/webhooks/claim.ts';
 import { programVersion } from './version.ts';
 
 /*
@@ -83,4 +87,32 @@ export function openNotifier(
   });
   closers.push(() => notifier.stop());
   return notifier;
+}
+
+/**
+ * The database, for this daemon alone where it is SQLite, as it was before a restore that was interrupted.
+ *
+ * @throws CommandError when it cannot be had.
+ */
+export async function openOwnDatabase(config: Config, log: Logger, closers: Closers): Promise<Db> {
+  const claim = await claimDaemon(config.database);
+  closers.push(() => claim.release());
+  if (config.database.startsWith('sqlite:')) {
+    const outcome = settleRestore(config.database.slice('sqlite:'.length));
+    if (outcome !== null) log.warn({ outcome }, 'restore was interrupted');
+  }
+  const db = await openDatabase(config.database);
+  closers.push(() => db.destroy());
+  await refuseOtherMoney(db, config);
+  return db;
+}
+
+/** What is worth something and what is not never stand in one database. */
+async function refuseOtherMoney(db: Db, { sandbox }: Pick<Config, 'sandbox'>): Promise<void> {
+  if (!(await hasPaymentOf(db, { livemode: sandbox }))) return;
+  throw new CommandError(
+    sandbox
+      ? 'the database holds live payments, and "sandbox" is true in the configuration; give the sandbox a database of its own'
+      : 'the database holds payments of a sandbox; give the live service a database of its own, or set "sandbox": true',
+  );
 }

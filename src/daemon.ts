@@ -11,7 +11,7 @@ import { formatRate } from './core/money.ts';
 import type { ChainFamily, Network } from './core/networks.ts';
 import type { VerifySent } from './core/refund-record.ts';
 import { everyRole, hasEveryRole, type Role } from './core/roles.ts';
-import { type Closers, openAlerts, openNotifier, openRates } from './daemon-parts.ts';
+import { type Closers, openAlerts, openNotifier, openOwnDatabase, openRates } from './daemon-parts.ts';
 import { CommandError, reasonOf } from './errors.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import type { Logger } from './log.ts';
@@ -27,13 +27,9 @@ import { createPoolMeasuring, measurePoolsEveryMs } from './pool/measure.ts';
 import { openProviders } from './providers/open.ts';
 import type { RatesService } from './rates/create.ts';
 import { createSignals } from './signals.ts';
-import { openDatabase } from './storage/database.ts';
 import { createDatabaseClock } from './storage/database-clock.ts';
 import { heartbeatMs, type NotedPrice } from './storage/operators/daemons.ts';
-import { hasPaymentOf } from './storage/payments/payments.ts';
 import { forgetOnce, refreshStatistics } from './storage/retention.ts';
-import type { Db } from './storage/schema.ts';
-import { claimDaemon } from './storage/webhooks/claim.ts';
 import { findSealedSecret } from './storage/webhooks/endpoints.ts';
 import { makeFirstLink } from './users/accounts.ts';
 import { firstLinkPath, onThisMachine } from './users/links.ts';
@@ -113,11 +109,7 @@ async function start(
     throw new CommandError(
       'a SQLite database belongs to one process, which has every role; leave out --roles, or take PostgreSQL ("depositd copy")',
     );
-  const claim = await claimDaemon(config.database);
-  closers.push(() => claim.release());
-  const db = await openDatabase(config.database);
-  closers.push(() => db.destroy());
-  await refuseOtherMoney(db, config);
+  const db = await openOwnDatabase(config, log, closers);
   const time = await createDatabaseClock(db);
   const clock = ownClock ?? time.clock;
   const { dataFolder } = config;
@@ -310,16 +302,6 @@ async function start(
   const first = config.dashboard && roles.has('api') ? await makeFirstLink({ db, clock }) : null;
   const firstLink = first === null ? null : onThisMachine(operators, firstLinkPath(first));
   return { address, chainsRead, firstLink, outdated: outdated.promise };
-}
-
-/** What is worth something and what is not never stand in one database. */
-async function refuseOtherMoney(db: Db, { sandbox }: Pick<Config, 'sandbox'>): Promise<void> {
-  if (!(await hasPaymentOf(db, { livemode: sandbox }))) return;
-  throw new CommandError(
-    sandbox
-      ? 'the database holds live payments, and "sandbox" is true in the configuration; give the sandbox a database of its own'
-      : 'the database holds payments of a sandbox; give the live service a database of its own, or set "sandbox": true',
-  );
 }
 
 function pricesOf(rates: RatesService): NotedPrice[] {

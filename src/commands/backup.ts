@@ -5,10 +5,11 @@ import type { Config } from '../config.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError, reasonOf } from '../errors.ts';
 import { openSecrets } from '../notify/secrets.ts';
-import { backUp, originOf, type RowCounts, restoreBackup, verifyBackup } from '../storage/backup.ts';
+import { backUp, originOf, type RowCounts, verifyBackup } from '../storage/backup.ts';
 import type { OwnFile } from '../storage/backup-target.ts';
 import { inTransaction, openDatabase } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
+import { restoreBackup, settleRestore } from '../storage/restore.ts';
 import { openSqlite } from '../storage/sqlite.ts';
 import { claimDaemon } from '../storage/webhooks/claim.ts';
 import { print, printJson, say } from './output.ts';
@@ -63,6 +64,8 @@ export async function restore(file: string, options: CommandOptions & { check?: 
   }
   const claim = await claimDaemon(config.database);
   try {
+    const before = settleRestore(path);
+    if (before !== null) say(interrupted[before]);
     const stamp = new Date(systemClock()).toISOString().replace(/[:.]/g, '-');
     const { kept, counts } = await restoreBackup(file, path, stamp);
     const db = await openDatabase(config.database);
@@ -81,6 +84,11 @@ export async function restore(file: string, options: CommandOptions & { check?: 
     claim.release();
   }
 }
+
+const interrupted = {
+  undone: 'A restore before this one was interrupted: it is undone.',
+  finished: 'A restore before this one was interrupted after it had done its work.',
+};
 
 /**
  * A sandbox and a live service never stand in for each other. Another key may be one that was lost: then the rest is still worth

@@ -9,7 +9,7 @@ import { openUnchanged } from '../storage/database.ts';
 import { listenOn, notifyAll } from '../storage/postgres.ts';
 import { certificateFault } from '../storage/postgres-tls.ts';
 import type { Db } from '../storage/schema.ts';
-import { applicationId } from '../storage/sqlite.ts';
+import { applicationId, restoreMark } from '../storage/sqlite.ts';
 import { type Finding, findingsOf } from './finding.ts';
 
 /** Of larger files only the structure is looked at, and not each index against its table. */
@@ -21,6 +21,11 @@ export function checkSqlite(path: string): Finding {
     money: 'payments, addresses and webhooks in the damaged part are lost, and more with each day it goes on',
     todo: 'stop the daemon, keep the file, and restore the last backup (depositd restore FILE)',
   });
+  if (existsSync(restoreMark(path)))
+    return danger('a restore is going on, or was interrupted', {
+      money: 'nothing is recorded until it is whole again',
+      todo: 'start the daemon, which puts it back as it was before, or run depositd restore FILE again',
+    });
   if (!existsSync(path))
     return warning('there is none yet', { money: 'none yet', todo: 'start the daemon, which makes it' });
   let file: Sqlite.Database | undefined;

@@ -43,6 +43,7 @@ function partsOf(databasePath: string): OwnFile[] {
       what: 'a part of the database',
     })),
     { path: `${path}.lock`, what: 'the lock of the database' },
+    { path: `${path}.restoring`, what: 'the mark of a restore' },
   ]);
 }
 

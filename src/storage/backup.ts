@@ -1,22 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { CommandError, reasonOf } from '../errors.ts';
 import { backupTarget, type OwnFile } from './backup-target.ts';
 import { newerThanUs } from './migrate.ts';
-import { applicationId, whyNotOpened } from './sqlite.ts';
+import { applicationId, refuseHalfRestored, whyNotOpened } from './sqlite.ts';
 
 /** The rows of each table. */
 export type RowCounts = Record<string, number>;
@@ -57,7 +46,8 @@ export async function backUp(
  *
  * @throws when it cannot be read or written, or when the copy is not whole.
  */
-async function copyDatabase(path: string, draft: string): Promise<RowCounts> {
+export async function copyDatabase(path: string, draft: string): Promise<RowCounts> {
+  refuseHalfRestored(path);
   const source = new Sqlite(path, { readonly: true, fileMustExist: true });
   try {
     const before = countRows(source);
@@ -126,69 +116,9 @@ export function originOf(file: string): Origin {
   }
 }
 
-/**
- * Puts a copy of a backup in the place of the database, which is kept beside it under the name `kept` (null: there was
- * none); `counts` is what is there now. No daemon may run meanwhile.
- *
- * @throws CommandError; then the database is as it was.
- */
-export async function restoreBackup(
-  file: string,
-  databasePath: string,
-  stamp: string,
-): Promise<{ kept: string | null; counts: RowCounts }> {
-  verifyBackup(file);
-  // SQLite keeps the log beside what a link leads to.
-  const place = existsSync(databasePath) ? realpathSync(databasePath) : databasePath;
-  const draft = draftOf(place);
-  try {
-    mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
-    const counts = await copyDatabase(file, draft);
-    const aside = `${place}.before-restore-${stamp}`;
-    const kept = existsSync(place) ? aside : null;
-    try {
-      moveAside(place, aside);
-      putInPlace(draft, place);
-    } catch (error) {
-      putBack(aside, place);
-      throw error;
-    }
-    return { kept, counts };
-  } catch (error) {
-    throw failure(`${file} was not restored`, error);
-  } finally {
-    removeDatabase(draft);
-  }
-}
-
-/** Beside a SQLite file, what it lacks or must take back. */
-const logs = ['-wal', '-journal'];
-
-/**
- * With its log, which would else be read into the next database of that name. A process that is killed here leaves the
- * database beside its log, under the one name or the other. It is not opened: it may be damaged.
- */
-function moveAside(path: string, aside: string): void {
-  for (const ending of logs.filter((one) => existsSync(path + one))) {
-    copyFileSync(path + ending, aside + ending);
-    flush(aside + ending);
-  }
-  if (existsSync(path)) renameSync(path, aside);
-  for (const ending of [...logs, '-shm']) rmSync(path + ending, { force: true });
-}
-
-/** A log that is still in its place is the whole one: its copy may have failed in the middle. */
-function putBack(aside: string, path: string): void {
-  for (const log of logs) {
-    if (existsSync(path + log)) rmSync(aside + log, { force: true });
-    else if (existsSync(aside + log)) renameSync(aside + log, path + log);
-  }
-  if (existsSync(aside)) renameSync(aside, path);
-}
-
 /** Beside it, so that it can be renamed. */
-function draftOf(path: string): string {
-  return `${path}.${randomBytes(6).toString('hex')}`;
+export function draftOf(path: string): string {
+  return `${path}.draft-${randomBytes(6).toString('hex')}`;
 }
 
 /** Without the log beside it. */
@@ -212,12 +142,12 @@ function countRows(file: Sqlite.Database): RowCounts {
 }
 
 /** The draft is on the disk before it has its name; the name is there before anybody relies on it. */
-function putInPlace(draft: string, path: string): void {
+export function putInPlace(draft: string, path: string): void {
   renameSync(draft, path);
   if (process.platform !== 'win32') flush(dirname(path));
 }
 
-function flush(path: string): void {
+export function flush(path: string): void {
   const file = openSync(path, 'r');
   try {
     fsyncSync(file);
@@ -227,7 +157,7 @@ function flush(path: string): void {
 }
 
 /** What cannot be removed was mostly not made: why it was not is told already. */
-function removeDatabase(path: string): void {
+export function removeDatabase(path: string): void {
   for (const ending of ['', '-wal', '-shm', '-journal']) {
     try {
       rmSync(path + ending, { force: true });
@@ -235,6 +165,6 @@ function removeDatabase(path: string): void {
   }
 }
 
-function failure(what: string, error: unknown): CommandError {
+export function failure(what: string, error: unknown): CommandError {
   return new CommandError(`${what}: ${reasonOf(error)}`, { cause: error });
 }

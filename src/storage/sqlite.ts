@@ -1,5 +1,16 @@
-import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import {
   CompiledQuery,
@@ -36,10 +47,34 @@ export async function endStart(db: Db): Promise<void> {
   await sql.raw(`pragma busy_timeout = ${busyTimeoutMs}`).execute(db);
 }
 
+/** The file itself, where links lead, whether it is there or not. */
+export function fileOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+    return isLink ? resolve(dirname(path), readlinkSync(path)) : path;
+  }
+}
+
+/** Is there while a restore replaces the database, and after one that was interrupted. */
+export function restoreMark(path: string): string {
+  return `${fileOf(path)}.restoring`;
+}
+
+/** @throws CommandError where the database may be half of one: neither what it was, nor what it will be. */
+export function refuseHalfRestored(path: string): void {
+  if (!existsSync(restoreMark(path))) return;
+  throw new CommandError(
+    `a restore of the database ${path} is going on, or was interrupted: "depositd serve" puts it back as it was before, "depositd restore FILE" does and begins again`,
+  );
+}
+
 function openFile(path: string): Sqlite.Database {
   let file: Sqlite.Database | undefined;
   try {
     if (path !== ':memory:') {
+      refuseHalfRestored(path);
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       // Created by us first, so that neither the file nor its -wal and -shm are ever readable by others.
       if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));

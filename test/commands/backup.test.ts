@@ -20,8 +20,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
-import { backUp, restoreBackup } from '../../src/storage/backup.ts';
+import { backUp } from '../../src/storage/backup.ts';
 import { openDatabase } from '../../src/storage/database.ts';
+import { restoreBackup } from '../../src/storage/restore.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { cli } from '../support/commands.ts';
 import { fillDatabase } from '../support/filled-database.ts';
@@ -197,6 +198,40 @@ function contentOf(folder: string): Record<string, string> {
       .map((path) => [path, createHash('sha256').update(readFileSync(path)).digest('hex')]),
   );
 }
+
+test('a restore that is killed is told by every command, and undone by the next start, which says so', async () => {
+  const home = commandHome({ ...(await onChain()), listen: { port: 0 } });
+  await home.run('merchant', 'add', 'Shop');
+  const file = join(home.folder, 'backup.db');
+  await home.run('backup', file);
+  await home.run('merchant', 'add', 'Another shop');
+  const killed = `
+    import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const { renameSync } = fs;
+    fs.renameSync = (from, to) => {
+      renameSync(from, to);
+      if (to.includes('before-restore')) process.kill(process.pid, 'SIGKILL');
+    };
+    syncBuiltinESMExports();`;
+  const preload = ['--import', `data:text/javascript,${encodeURIComponent(killed)}`];
+  const restore = [cli, 'restore', file, '-c', home.configPath];
+  const { signal } = spawnSync(process.execPath, [...preload, ...restore], { cwd: home.folder });
+  expect(signal).toBe('SIGKILL');
+  for (const command of [['merchant', 'list'], ['backup', 'other.db'], ['doctor']]) {
+    const { code, stdout, stderr } = await home.run(...command);
+    expect(code, command[0]).toBe(1);
+    expect(stdout + stderr, command[0]).toMatch(/a restore .*is going on, or was interrupted/);
+  }
+  const daemon = await home.start();
+  expect(home.logs).toContainEqual(
+    expect.objectContaining({ level: 'warn', msg: 'restore was interrupted', outcome: 'undone' }),
+  );
+  await daemon.stop();
+  expect((await home.runJson<{ data: object[] }>('merchant', 'list')).data).toHaveLength(2);
+  expect(await home.run('restore', file)).toMatchObject({ code: 0, stderr: '' });
+  expect((await home.runJson<{ data: object[] }>('merchant', 'list')).data).toHaveLength(1);
+}, 60_000);
 
 test('a backup of a newer version, of a sandbox, or sealed with another key is told before anything is replaced', async () => {
   const home = commandHome();

@@ -1,0 +1,149 @@
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import {
+  copyDatabase,
+  draftOf,
+  failure,
+  flush,
+  putInPlace,
+  type RowCounts,
+  removeDatabase,
+  verifyBackup,
+} from './backup.ts';
+import { fileOf, restoreMark } from './sqlite.ts';
+
+/**
+ * Puts a copy of a backup in the place of the database, which is kept beside it under the name `kept` (null: there was
+ * none); `counts` is what is there now. No daemon may run meanwhile. A process that is killed leaves the one database or the
+ * other, or a mark by which {@link settleRestore} puts the old one back.
+ *
+ * @throws CommandError; then the database is as it was.
+ */
+export async function restoreBackup(
+  file: string,
+  databasePath: string,
+  stamp: string,
+): Promise<{ kept: string | null; counts: RowCounts }> {
+  verifyBackup(file);
+  // SQLite keeps the log beside what a link leads to.
+  const place = fileOf(databasePath);
+  const draft = draftOf(place);
+  try {
+    mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+    const counts = await copyDatabase(file, draft);
+    const aside = `${place}.before-restore-${stamp}`;
+    const kept = existsSync(place) ? aside : null;
+    mark(place, { draft, aside });
+    try {
+      moveAside(place, aside);
+      putInPlace(draft, place);
+    } catch (error) {
+      putBack(aside, place);
+      unmark(place);
+      throw error;
+    }
+    unmark(place);
+    return { kept, counts };
+  } catch (error) {
+    throw failure(`${file} was not restored`, error);
+  } finally {
+    removeDatabase(draft);
+  }
+}
+
+/**
+ * What became of a restore that was interrupted: `undone` here, so that the database is as it was before it, or `finished` by
+ * then; null: there was none. Only for who has claimed the database.
+ */
+export function settleRestore(databasePath: string): 'undone' | 'finished' | null {
+  const place = fileOf(databasePath);
+  removeDraftsWithoutMark(place);
+  if (!existsSync(restoreMark(place))) return null;
+  const marked = readMark(place);
+  // A mark that is not whole was not relied on yet.
+  if (marked !== null && !existsSync(marked.draft)) {
+    unmark(place);
+    return 'finished';
+  }
+  if (marked !== null) {
+    putBack(marked.aside, place);
+    removeDatabase(marked.draft);
+  }
+  unmark(place);
+  return 'undone';
+}
+
+/** Of a restore that was interrupted while it copied. */
+function removeDraftsWithoutMark(place: string): void {
+  const folder = dirname(place);
+  if (!existsSync(folder) || existsSync(restoreMark(place))) return;
+  for (const name of readdirSync(folder))
+    if (name.startsWith(`${basename(place)}.draft-`)) removeDatabase(join(folder, name));
+}
+
+/** Beside the database: the new one until it has its place, and the old one from then on. By their names: a folder may be moved. */
+const markSchema = z.object({ draft: z.string(), aside: z.string() });
+type Mark = z.infer<typeof markSchema>;
+
+function mark(place: string, marked: Mark): void {
+  const names: Mark = { draft: basename(marked.draft), aside: basename(marked.aside) };
+  writeFileSync(restoreMark(place), JSON.stringify(names), { mode: 0o600 });
+  flush(restoreMark(place));
+  flushFolder(place);
+}
+
+function readMark(place: string): Mark | null {
+  try {
+    const { draft, aside } = markSchema.parse(JSON.parse(readFileSync(restoreMark(place), 'utf8')));
+    const beside = (name: string) => join(dirname(place), basename(name));
+    return { draft: beside(draft), aside: beside(aside) };
+  } catch {
+    return null;
+  }
+}
+
+function unmark(place: string): void {
+  rmSync(restoreMark(place), { force: true });
+  flushFolder(place);
+}
+
+/** Names that came, went and changed are on the disk. */
+function flushFolder(path: string): void {
+  if (process.platform !== 'win32') flush(dirname(path));
+}
+
+/** Beside a SQLite file, what it lacks or must take back. */
+const logs = ['-wal', '-journal'];
+
+/**
+ * With its log, which would else be read into the next database of that name. A process that is killed here leaves the
+ * database beside its log, under the one name or the other. It is not opened: it may be damaged.
+ */
+function moveAside(path: string, aside: string): void {
+  for (const ending of logs.filter((one) => existsSync(path + one))) {
+    copyFileSync(path + ending, aside + ending);
+    flush(aside + ending);
+  }
+  if (existsSync(path)) renameSync(path, aside);
+  for (const ending of [...logs, '-shm']) rmSync(path + ending, { force: true });
+}
+
+/** A log that is still in its place is the whole one: its copy may have failed in the middle. */
+function putBack(aside: string, path: string): void {
+  for (const log of logs) {
+    if (!existsSync(aside + log)) continue;
+    if (existsSync(path + log)) rmSync(aside + log);
+    else renameSync(aside + log, path + log);
+  }
+  if (existsSync(aside)) renameSync(aside, path);
+}
