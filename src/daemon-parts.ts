@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { createFacts } from './alerts/facts.ts';
 import { type Alerts, createAlerts } from './alerts/run.ts';
 import { createAlertsOutbound, createWay } from './alerts/ways.ts';
@@ -52,7 +53,8 @@ export function openAlerts(
   closers.push(() => outbound.close());
   const ways = config.alerts.to.map((way) => createWay(way, outbound));
   const facts = createFacts({ db, config, clock, timeOf: databaseTime, rates });
-  return createAlerts({ ...parts, config, ways, facts, looks: rates !== null });
+  const processName = `${hostname()}, process ${process.pid}`;
+  return createAlerts({ ...parts, config, ways, facts, processName, looks: rates !== null });
 }
 
 export function openNotifier(

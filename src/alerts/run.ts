@@ -32,6 +32,8 @@ export type AlertsDeps = {
   ways: readonly Way[];
   /** Of this process, by which others know it. */
   holder: string;
+  /** By which people know it, where there may be others. */
+  processName: string;
   /** Whether this process may look; else it only writes down what it notes itself. By default it may. */
   looks?: boolean;
   clock: Clock;
@@ -49,7 +51,7 @@ export type Alerts = {
 
 /** Of several processes on one database, one looks. */
 export function createAlerts(deps: AlertsDeps): Alerts {
-  const { db, config, facts, ways, holder, looks = true, clock, log } = deps;
+  const { db, config, facts, ways, holder, processName, looks = true, clock, log } = deps;
   const told = { ways, mute: config.alerts.mute, service: new URL(config.publicUrl).host };
   const lease = { name: 'alerts', holder };
   const notices = createNotices(told);
@@ -105,10 +107,14 @@ export function createAlerts(deps: AlertsDeps): Alerts {
     outage = null;
   }
 
-  /** Of a database that is away the operator is told without it. */
+  /**
+   * Of a database that is away the operator is told without it: by each process that may look, as they cannot agree on one, and each
+   * with its name, as it may be away for one alone. The end is told once.
+   */
   async function tellOutage(error: unknown): Promise<void> {
     const now = clock();
-    const text = `the database: ${reasonOf(error)}`;
+    const seenFrom = isPostgres(db) ? `, seen from ${processName}` : '';
+    const text = `the database${seenFrom}: ${reasonOf(error)}`;
     const begin = { name: 'database_trouble', subject: '', beganAt: now, endedAt: null } as const;
     const current: Alert = { told: 'nothing', ...begin, ...outage, text, seenAt: now };
     outage = current;
@@ -136,7 +142,7 @@ export function createAlerts(deps: AlertsDeps): Alerts {
       try {
         await look();
       } catch (error) {
-        if (isStorageFault(error)) await tellOutage(error);
+        if (looks && isStorageFault(error)) await tellOutage(error);
         throw error;
       }
     },

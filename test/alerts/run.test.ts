@@ -47,9 +47,11 @@ function watchOver(db: Db, { mute = [] }: { mute?: AlertsConfig['mute'] } = {}) 
   };
   const outbound = createAlertsOutbound(alertsConfig, 'depositd/test');
   const config = testConfig({ alerts: alertsConfig });
-  const build = (holder: string) =>
+  const build = (holder: string, looks = true) =>
     createAlerts({
       db,
+      processName: `machine ${holder}`,
+      looks,
       config,
       facts: { read: async () => ({ ...facts(), now }) },
       ways: alertsConfig.to.map((way) => createWay(way, outbound)),
@@ -73,6 +75,10 @@ function watchOver(db: Db, { mute = [] }: { mute?: AlertsConfig['mute'] } = {}) 
         await by.step();
       }
     },
+    texts: () =>
+      receiver.requests
+        .slice(from)
+        .map(({ body }) => (JSON.parse(body.toString()) as { text: string }).text.split('\n')[0]),
     sent: () =>
       receiver.requests
         .slice(from)
@@ -203,6 +209,32 @@ describeDatabases('alerts', (openTestDb) => {
     expect(sent()).toEqual(['alert.began database_trouble', 'alert.ended database_trouble']);
   });
 
+  test('of a database that is away are told by each process that looks, with its name, and their end once', async () => {
+    const db = await openTestDb();
+    const { set, pass, sent, texts, alerts, build } = watchOver(db);
+    const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    const processes = [alerts, build('two'), build('three', false)];
+    const all = {
+      ...alerts,
+      step: async () => {
+        for (const one of processes) await one.step().catch(() => {});
+      },
+    };
+    set(() => {
+      throw away;
+    });
+    await pass(300, all);
+    const began = 'alert.began database_trouble';
+    expect(sent()).toEqual([began, began]);
+    const names = isPostgres(db) ? [', seen from machine one', ', seen from machine two'] : ['', ''];
+    expect(texts()).toEqual(
+      names.map((name) => `the database${name}: nothing listens there (ECONNREFUSED).`),
+    );
+    set({});
+    await pass(300, all);
+    expect(sent()).toEqual([began, began, 'alert.ended database_trouble']);
+  });
+
   test('are read from what the loops have left, and shown to the operator', async () => {
     const db = await openTestDb();
     const api = await openApiServer(db);
@@ -222,7 +254,16 @@ describeDatabases('alerts', (openTestDb) => {
       backupAt: null,
     });
     const { log } = captureLog();
-    const alerts = createAlerts({ db, config, facts, ways: [], holder: 'one', clock: () => now, log });
+    const alerts = createAlerts({
+      db,
+      config,
+      facts,
+      ways: [],
+      holder: 'one',
+      processName: 'one',
+      clock: () => now,
+      log,
+    });
     alerts.note({ name: 'recheck_finding', subject: 'bsc missed', text: 'bsc: missed' });
     await alerts.step();
     const { body } = await api.send<{ data: unknown[] }>('GET', '/admin/v1/alerts/', { admin: true });
