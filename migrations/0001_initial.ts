@@ -628,6 +628,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       at ${int} not null,
       succeeded ${int} not null,
       failed ${int} not null,
+      oldest_pending_ms ${int} not null,
       primary key (endpoint_id, at)
     )`,
     sql`create index endpoint_measurements_at on endpoint_measurements (at)`,

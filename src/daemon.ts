@@ -18,6 +18,7 @@ import type { Logger } from './log.ts';
 import { type LoopOptions, runLoop } from './loop.ts';
 import { createMetrics, type RecheckFinding } from './metrics.ts';
 import { createSandboxNodes } from './nodes/sandbox.ts';
+import { measureWaiting, measureWaitingEveryMs } from './notify/measure.ts';
 import { openSecrets } from './notify/secrets.ts';
 import { checkRefunds } from './payments/check-refunds.ts';
 import { createPayments } from './payments/create.ts';
@@ -153,7 +154,11 @@ async function start(
   keep({ name: 'heartbeat', step: heartbeat.step, delay: () => heartbeatMs });
 
   const notifier = openNotifier(config, { db, secrets, metrics, clock, log }, closers);
-  if (roles.has('notify')) notifier.start();
+  if (roles.has('notify')) {
+    notifier.start();
+    const measure = () => measureWaiting({ db, clock });
+    keep({ name: 'webhook measurements', step: measure, delay: () => measureWaitingEveryMs });
+  }
   const signals = createSignals({
     db,
     url: config.databaseDirect ?? config.database,

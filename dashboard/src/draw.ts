@@ -52,8 +52,12 @@ function looksOf({ lines, kind, unit }: Drawing): string {
 /** Bars stand on each other: the highest is drawn first, and the others over it. */
 function dataOf({ times, lines, kind }: Drawing): uPlot.AlignedData {
   if (kind !== 'bars') return [times, ...lines.map(({ values }) => values)] as uPlot.AlignedData;
-  const stacked = lines.map((_, last) =>
-    times.map((_, i) => lines.slice(0, last + 1).reduce((sum, { values }) => sum + (values[i] ?? 0), 0)),
+  const stacked = lines.map(({ values }, last) =>
+    times.map((_, i) => {
+      // What is nothing would shine through at the edges of what stands below it.
+      if (!values[i]) return null;
+      return lines.slice(0, last + 1).reduce((sum, line) => sum + (line.values[i] ?? 0), 0);
+    }),
   );
   return [times, ...stacked.toReversed()] as uPlot.AlignedData;
 }

@@ -17,8 +17,11 @@ export function withValue(histogram: Histogram, ms: number): Histogram {
   return histogram.with(at === -1 ? bounds.length : at, (histogram.at(at) ?? 0) + 1);
 }
 
-export function addHistograms(one: Histogram, other: Histogram): Histogram {
-  return one.map((count, i) => count + (other[i] ?? 0));
+export function sumHistograms(histograms: readonly Histogram[]): Histogram {
+  const sum = [...emptyHistogram];
+  for (const histogram of histograms)
+    for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + (histogram[i] ?? 0);
+  return sum;
 }
 
 export function countOf(histogram: Histogram): number {

@@ -1,4 +1,4 @@
-import { addHistograms, type Histogram } from './histogram.ts';
+import { type Histogram, sumHistograms } from './histogram.ts';
 import { type NodeFailure, nodeFailures } from './node.ts';
 
 /*
@@ -36,7 +36,7 @@ export function joinMeasurements(one: NodeMeasurement, other: NodeMeasurement): 
   return {
     host: one.host,
     at: Math.min(one.at, other.at),
-    latency: addHistograms(one.latency, other.latency),
+    latency: sumHistograms([one.latency, other.latency]),
     failures,
   };
 }

@@ -62,7 +62,7 @@ function measure(conclusions: readonly Conclusion[], now: number): EndpointMeasu
   for (const { endpointId, record, verdict } of conclusions) {
     // That we were interrupted says nothing about the endpoint.
     if (record.error === 'interrupted') continue;
-    const none = { endpointId, at: intervalOf(now), succeeded: 0, failed: 0 };
+    const none = { endpointId, at: intervalOf(now), succeeded: 0, failed: 0, oldestPendingMs: 0 };
     const counts = measured.get(endpointId) ?? none;
     counts[verdict.kind === 'delivered' ? 'succeeded' : 'failed'] += 1;
     measured.set(endpointId, counts);

@@ -1,4 +1,4 @@
-import { addHistograms, countOf, emptyHistogram, percentile } from '../core/histogram.ts';
+import { countOf, percentile, sumHistograms } from '../core/histogram.ts';
 import type { NodeMeasurement } from '../core/measurement.ts';
 import { type NodeFailure, nodeFailures } from '../core/node.ts';
 import type { PoolMeasurement } from '../storage/pool/measurements.ts';
@@ -11,7 +11,7 @@ import { isoTime } from './values.ts';
 
 /** How a node did in all these intervals together. */
 export function presentNodeMeasurements(rows: readonly NodeMeasurement[]) {
-  const latency = rows.reduce((sum, row) => addHistograms(sum, row.latency), emptyHistogram);
+  const latency = sumHistograms(rows.map((row) => row.latency));
   const failures = nodeFailures.map((failure): [NodeFailure, number] => [
     failure,
     rows.reduce((sum, row) => sum + (row.failures[failure] ?? 0), 0),
@@ -58,10 +58,11 @@ export function presentEndpointSeries(
   return endpoints.map(({ id, url }) => ({
     endpoint_id: id,
     url,
-    points: (byEndpoint.get(id) ?? []).map(({ at, succeeded, failed }) => ({
+    points: (byEndpoint.get(id) ?? []).map(({ at, succeeded, failed, oldestPendingMs }) => ({
       at: isoTime(at),
       succeeded,
       failed,
+      oldest_pending_seconds: Math.round(oldestPendingMs / 1000),
     })),
   }));
 }

@@ -570,8 +570,14 @@ export type Schema = {
     retired: number;
   };
 
-  /** Webhook attempts that ended in each interval. */
-  endpoint_measurements: { endpoint_id: string; at: number; succeeded: number; failed: number };
+  /** Webhook attempts that ended in each interval, and how old the oldest delivery became that had not arrived. */
+  endpoint_measurements: {
+    endpoint_id: string;
+    at: number;
+    succeeded: number;
+    failed: number;
+    oldest_pending_ms: number;
+  };
 
   /** Chains that are read more slowly for the sake of a quota, see storage/chains/usage.ts. */
   slowed_chains: {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
-  addHistograms,
   countOf,
   emptyHistogram,
   type Histogram,
   percentile,
+  sumHistograms,
   withValue,
 } from '../../src/core/histogram.ts';
 
@@ -29,7 +29,7 @@ test('a percentile is within one bucket of the exact one, which is a factor of t
 test('added histograms are that of all values, and no longer', () => {
   fc.assert(
     fc.property(answersMs, answersMs, (some, others) => {
-      const sum = addHistograms(histogramOf(some), histogramOf(others));
+      const sum = sumHistograms([histogramOf(some), histogramOf(others)]);
       expect(sum).toEqual(histogramOf([...some, ...others]));
       expect(sum).toHaveLength(emptyHistogram.length);
       expect(countOf(sum)).toBe(some.length + others.length);

@@ -331,7 +331,7 @@ async function measureDay(api: ApiServer): Promise<void> {
       const pool = { merchantId: shop.id, network: 'bsc', currency: null, retired: 2 } as const;
       await insertPoolMeasurements(trx, [{ ...pool, at, held, quarantined: 5, free: 55 - held }]);
       const succeeded = 40 + Math.round(30 * Math.sin(n / 23));
-      const counts = { succeeded, failed: slow > 1 ? 17 : 0 };
+      const counts = { succeeded, failed: slow > 1 ? 17 : 0, oldestPendingMs: slow > 1 ? n * 60_000 : 0 };
       await addEndpointMeasurements(trx, [{ endpointId: hook.body.id, at, ...counts }]);
     }
   });

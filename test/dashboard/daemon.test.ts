@@ -153,6 +153,9 @@ test('blocks are read again from the page, which shows how far it is, also after
   await signIn({ url: shop.home.current().url }, page);
   await page.goto(url);
   const bsc = page.getByRole('region', { name: 'BNB Smart Chain' });
+  // Its node is measured since the start.
+  await bsc.getByText(/^\d+ \/ \d+ ms$/).waitFor();
+  await bsc.locator('canvas').first().waitFor();
   await bsc.getByText('Read blocks again').click();
   await bsc.getByLabel('From block').fill('999990');
   await bsc.getByLabel('To block').fill('999999');

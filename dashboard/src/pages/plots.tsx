@@ -165,7 +165,7 @@ export function PoolPlot({ merchantId }: { merchantId: string }) {
 type EndpointSeries = {
   endpoint_id: string;
   url: string;
-  points: { at: string; succeeded: number; failed: number }[];
+  points: { at: string; succeeded: number; failed: number; oldest_pending_seconds: number }[];
 };
 
 /** What became of attempts, of one endpoint or of all. */
@@ -188,6 +188,9 @@ export function WebhookPlot({ merchantId }: { merchantId: string }) {
               : series.reduce((total, values) => total + (values[i] ?? 0), 0),
           );
         };
+        const oldest = seen.map(({ points }) =>
+          valuesOf(times, points, (point) => point.oldest_pending_seconds),
+        );
         return (
           <>
             <Choice
@@ -209,6 +212,24 @@ export function WebhookPlot({ merchantId }: { merchantId: string }) {
                 { name: 'failed', colour: 'own-bad', values: sum('failed') },
               ]}
             />
+            {oldest.some((values) => values.some((seconds) => seconds !== null && seconds > 0)) && (
+              <Plot
+                label="How old the oldest webhook became that had not arrived"
+                empty=""
+                times={times}
+                step={step}
+                kind="bars"
+                unit="seconds"
+                utc={false}
+                lines={[
+                  {
+                    name: 'oldest',
+                    colour: 'c2',
+                    values: times.map((_, i) => Math.max(...oldest.map((values) => values[i] ?? 0))),
+                  },
+                ]}
+              />
+            )}
           </>
         );
       }}

@@ -169,7 +169,16 @@ export function registerMeasurementRoutes(
               z.object({
                 endpoint_id: z.string(),
                 url: z.string(),
-                points: z.array(z.object({ at, succeeded: countSchema, failed: countSchema })),
+                points: z.array(
+                  z.object({
+                    at,
+                    succeeded: countSchema.describe('Attempts that ended.'),
+                    failed: countSchema,
+                    oldest_pending_seconds: countSchema.describe(
+                      'How old the oldest delivery became that it had not got, looked at once a minute; 0: it had got all.',
+                    ),
+                  }),
+                ),
               }),
             )
             .describe(`Of the first ${mostEndpoints}.`),

@@ -1,8 +1,16 @@
 import { sql } from 'kysely';
 import type { Db, Trx } from '../schema.ts';
 
-/** Attempts to one endpoint that ended in an interval that began at `at` (Unix ms). */
-export type EndpointMeasurement = { endpointId: string; at: number; succeeded: number; failed: number };
+/** How one endpoint did in an interval that began at `at` (Unix ms). */
+export type EndpointMeasurement = {
+  endpointId: string;
+  at: number;
+  /** Attempts that ended. */
+  succeeded: number;
+  failed: number;
+  /** How old the oldest delivery became that it had not got, where somebody looked; 0: there was none. */
+  oldestPendingMs: number;
+};
 
 /** Adds to what is known. Rows are locked in one order, so that no two processes wait for each other. */
 export async function addEndpointMeasurements(trx: Trx, rows: readonly EndpointMeasurement[]): Promise<void> {
@@ -11,13 +19,21 @@ export async function addEndpointMeasurements(trx: Trx, rows: readonly EndpointM
     .insertInto('endpoint_measurements')
     .values(
       rows
-        .map(({ endpointId, at, succeeded, failed }) => ({ endpoint_id: endpointId, at, succeeded, failed }))
+        .map((row) => ({
+          endpoint_id: row.endpointId,
+          at: row.at,
+          succeeded: row.succeeded,
+          failed: row.failed,
+          oldest_pending_ms: row.oldestPendingMs,
+        }))
         .toSorted((a, b) => (a.endpoint_id < b.endpoint_id ? -1 : 1)),
     )
     .onConflict((conflict) =>
       conflict.columns(['endpoint_id', 'at']).doUpdateSet((eb) => ({
         succeeded: eb('endpoint_measurements.succeeded', '+', eb.ref('excluded.succeeded')),
         failed: eb('endpoint_measurements.failed', '+', eb.ref('excluded.failed')),
+        oldest_pending_ms: sql<number>`case when excluded.oldest_pending_ms > endpoint_measurements.oldest_pending_ms
+          then excluded.oldest_pending_ms else endpoint_measurements.oldest_pending_ms end`,
       })),
     )
     .execute();
@@ -42,6 +58,7 @@ export async function sumEndpointMeasurements(
       step.as('step'),
       fn.sum<number>('succeeded').as('succeeded'),
       fn.sum<number>('failed').as('failed'),
+      fn.max('oldest_pending_ms').as('oldest'),
     ])
     .where('endpoint_id', 'in', endpointIds)
     .where('at', '>=', since)
@@ -54,6 +71,7 @@ export async function sumEndpointMeasurements(
     at: Number(row.step),
     succeeded: Number(row.succeeded),
     failed: Number(row.failed),
+    oldestPendingMs: Number(row.oldest),
   }));
 }
 
