@@ -12,7 +12,13 @@ import { chooseAddress } from '../pool/choose.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { Rates } from '../rates/rates.ts';
 import { type ChainState, chainUnavailable, readChain } from '../storage/chains/chains.ts';
-import { type DatabaseTime, databaseTime, inTransaction, serializeByName } from '../storage/database.ts';
+import {
+  type DatabaseTime,
+  databaseTime,
+  inTransaction,
+  isPostgres,
+  serializeByName,
+} from '../storage/database.ts';
 import {
   findIdempotencyKey,
   type RememberedKey,
@@ -116,12 +122,13 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     within: Within<R>,
   ): Promise<CreateOutcome | NotAdmitted<R>> {
     const now = clock();
-    const remembered = await findRemembered(db, request, now);
-    if (remembered !== null) return replay(db, request, remembered);
-
     const chain = config.chains[request.network];
     const asset = chain?.assets.find((candidate) => candidate.currency === request.currency);
-    if (!chain?.enabled || asset === undefined) return { outcome: 'no_address' };
+    if (!chain?.enabled || asset === undefined) {
+      // It may have been offered when the key was first used.
+      const remembered = await findRemembered(db, request, now);
+      return remembered === null ? { outcome: 'no_address' } : replay(db, request, remembered);
+    }
 
     const { confirmationTiers } = chain;
     const policy = { ...config.payments, confirmationTiers };
@@ -173,14 +180,16 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     }
     const pool = poolOf(request);
     const state = await readChain(trx, request.network);
-    const unavailable = chainUnavailable(state, await timeOf(trx, clock));
+    const readNow = await timeOf(trx, clock);
+    const unavailable = chainUnavailable(state, readNow);
     // Asked before an address is held: one held for nothing would look taken to everybody else.
     if (state === null || unavailable !== null || quote === null) {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
       if (unavailable !== null) return { outcome: 'chain_unavailable', reason: unavailable };
       return { outcome: 'rate_unavailable' };
     }
-    const steadyNow = await timeOf(trx, steady);
+    // The database's clock is the same for both.
+    const steadyNow = isPostgres(trx) && timeOf === databaseTime ? readNow : await timeOf(trx, steady);
     const wrong = describeSkew(clockSkew(state.time, { now: steadyNow, clock: now }), skewLimits.refuseMs);
     if (wrong !== null) {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };

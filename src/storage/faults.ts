@@ -14,6 +14,9 @@ const networkFault =
 /** What Node and OpenSSL call a handshake that failed, a certificate that is not accepted among them. */
 const tlsFault = /^(EPROTO$|ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA$)/;
 
+/** A prepared statement that is not there, is there already, or gives other columns than when it was prepared. */
+const preparationFault = /^(26000|42P05)$/;
+
 /** The session is over: connection exceptions, a server on its way down or up, a transaction that was silent for too long. */
 const sessionEnd = /^(08...|57P0[1-5]|25P03)$/;
 
@@ -25,7 +28,16 @@ const driverFault =
 export function isStorageFault(error: unknown): boolean {
   const code = codeOf(error);
   if (code === null) return isConnectionFault(error);
-  return sqliteFault.test(code) || postgresFault.test(code) || isUnreachable(code);
+  return (
+    sqliteFault.test(code) || postgresFault.test(code) || isUnreachable(code) || isPreparationFault(error)
+  );
+}
+
+/** Whether a statement is not prepared on a connection of PostgreSQL as we remember; nothing of it was done. */
+export function isPreparationFault(error: unknown): boolean {
+  return (
+    preparationFault.test(codeOf(error) ?? '') || messageOf(error).startsWith('cached plan must not change')
+  );
 }
 
 /** Whether nothing more can be asked on the connection of PostgreSQL that gave this error. */

@@ -10,8 +10,9 @@ import {
 import pg from 'pg';
 import { parsePostgresUrl } from '../core/postgres-url.ts';
 import { CommandError } from '../errors.ts';
-import { isConnectionFault } from './faults.ts';
+import { isConnectionFault, isPreparationFault } from './faults.ts';
 import { tlsOptions } from './postgres-tls.ts';
+import { askBackend, isDirect, statementName } from './prepared.ts';
 import type { Db, Schema } from './schema.ts';
 
 /** How long anything may take, ms; `answer` 0: as long as it likes. */
@@ -58,16 +59,22 @@ export function openPostgres(url: string, limits: Limits): Db {
     getTypeParser: ((oid: number, format?: 'text') =>
       oid === 20 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
   };
+  const direct = new WeakSet<pg.ClientBase>();
+  // As statements: a pooler between us and the server refuses parameters of the session that it does not know.
+  const begin = async (client: pg.ClientBase) => {
+    const results = await client.query(`${sessionSettings(limits)};${askBackend}`);
+    const [{ pid } = {}] = (results as unknown as pg.QueryResult<{ pid?: unknown }>[]).at(-1)?.rows ?? [];
+    if (isDirect(client, pid)) direct.add(client);
+  };
   const pool = new pg.Pool({
     ...connectionOptions(url, limits),
     max: 10,
     types,
-    // As statements: a pooler between us and the server refuses parameters of the session that it does not know.
-    onConnect: (client) => client.query(sessionSettings(limits)) as unknown as undefined,
+    onConnect: (client) => begin(client) as unknown as undefined,
   });
   // An idle connection that breaks is replaced by the pool at the next query, which reports what matters.
   pool.on('error', () => {});
-  return new Kysely<Schema>({ dialect: new FaultTolerantDialect({ pool: withoutBroken(pool) }) });
+  return new Kysely<Schema>({ dialect: new FaultTolerantDialect({ pool: withoutBroken(pool, direct) }) });
 }
 
 function connectionOptions(url: string, limits: Pick<Limits, 'connect' | 'answer'>): pg.ClientConfig {
@@ -137,9 +144,10 @@ function sessionSettings(limits: Limits): string {
 }
 
 /** Gives out no connection that was silent since another one broke: what broke one may have broken all. */
-function withoutBroken(pool: pg.Pool): PostgresPool {
+function withoutBroken(pool: pg.Pool, direct: WeakSet<pg.ClientBase>): PostgresPool {
   const answeredAt = new WeakMap<pg.PoolClient, number>();
   let brokeAt = Number.NEGATIVE_INFINITY;
+  let preparing = true;
 
   function lend(client: pg.PoolClient): PostgresPoolClient {
     let broken: Error | null = null;
@@ -150,11 +158,18 @@ function withoutBroken(pool: pg.Pool): PostgresPool {
     client.on('error', onError);
     const query = async (text: string, parameters: readonly unknown[]) => {
       if (broken !== null) throw broken;
+      const name = preparing && direct.has(client) ? statementName(text, parameters.length) : undefined;
+      const values = parameters as unknown[];
       try {
-        const result = await client.query(text, parameters as unknown[]);
+        const result = await client.query(name === undefined ? { text, values } : { name, text, values });
         answeredAt.set(client, performance.now());
         return result;
       } catch (error) {
+        if (isPreparationFault(error)) {
+          // Somebody between us and the server hides well.
+          preparing = false;
+          broken ??= error as Error;
+        }
         if (isConnectionFault(error)) {
           broken ??= error as Error;
           brokeAt = performance.now();

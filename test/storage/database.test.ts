@@ -14,6 +14,7 @@ import { isUpToDate, listMigrations, migrateToLatest } from '../../src/storage/m
 import { openPostgres } from '../../src/storage/postgres.ts';
 import type { Db, Schema, Trx } from '../../src/storage/schema.ts';
 import { describeDatabases, freshDatabaseUrl, testFolder } from '../support/databases.ts';
+import { startTransactionPooler } from '../support/transaction-pooler.ts';
 import { waitFor } from '../support/wait.ts';
 
 async function open(url: string): Promise<Db> {
@@ -314,6 +315,15 @@ describe('an SQLite database', () => {
   });
 });
 
+async function askMerchant(db: Db) {
+  return db.selectFrom('merchants').select('name').where('id', '=', 'mer_nobody').executeTakeFirst();
+}
+
+async function listPrepared(db: Db): Promise<string[]> {
+  const { rows } = await sql<{ statement: string }>`select statement from pg_prepared_statements`.execute(db);
+  return rows.map(({ statement }) => statement);
+}
+
 describe('a PostgreSQL database', () => {
   test('that daemons work on is migrated when it can be, and no statement of theirs waits until it gives up', async () => {
     const url = await freshDatabaseUrl('PostgreSQL', { migrated: false });
@@ -416,6 +426,46 @@ describe('a PostgreSQL database', () => {
     const fault = await sql`select pg_sleep(60)`.execute(db).catch((error) => error);
     expect(fault).toMatchObject({ code: '57014' });
     expect(isStorageFault(fault)).toBe(true);
+  });
+
+  test('prepares a statement that comes again, once for each connection', async () => {
+    const db = await open(await freshDatabaseUrl('PostgreSQL'));
+    await inTransaction(db, async (trx) => {
+      for (let n = 0; n < 3; n++) await askMerchant(trx);
+      expect(await listPrepared(trx)).toEqual([expect.stringContaining('"merchants"')]);
+    });
+  });
+
+  test('behind a pooler in transaction mode prepares nothing: the next transaction has another session', async () => {
+    const url = await freshDatabaseUrl('PostgreSQL');
+    const { hostname, port } = new URL(url);
+    const pooler = await startTransactionPooler({ host: hostname, port: Number(port) }, { size: 2 });
+    const db = await openDatabase(url.replace(`:${port}`, `:${pooler.port}`));
+    try {
+      const asked = Array.from({ length: 12 }, () =>
+        inTransaction(db, async (trx) => {
+          for (let n = 0; n < 3; n++) await askMerchant(trx);
+          return listPrepared(trx);
+        }),
+      );
+      expect((await Promise.all(asked)).flat()).toEqual([]);
+    } finally {
+      await db.destroy();
+      await pooler.close();
+    }
+  });
+
+  test('that has lost what was prepared, as behind a pooler that hides, is asked again by a new connection without names', async () => {
+    const db = await open(await freshDatabaseUrl('PostgreSQL'));
+    await inTransaction(db, async (trx) => {
+      for (let n = 0; n < 3; n++) await askMerchant(trx);
+      await sql.raw('deallocate all').execute(trx);
+    });
+    expect(await inTransaction(db, askMerchant)).toBeUndefined();
+    await inTransaction(db, async (trx) => {
+      for (let n = 0; n < 3; n++) await askMerchant(trx);
+      expect(await listPrepared(trx)).toEqual([]);
+    });
   });
 
   test('runs a transaction again that a deadlock rolled back', async () => {

@@ -38,7 +38,11 @@ sqlite.prepare = function (this: unknown, text) {
 const client = pg.Client.prototype as unknown as { query: Run };
 const query = client.query;
 client.query = function (this: unknown, ...given) {
-  const [text, parameters] = given;
-  if (typeof text === 'string') listener?.({ text, parameters: (parameters as unknown[] | undefined) ?? [] });
+  const [asked, values = []] = given as [string | { text: string; values?: unknown[] }, unknown[]?];
+  listener?.(
+    typeof asked === 'string'
+      ? { text: asked, parameters: values }
+      : { text: asked.text, parameters: asked.values ?? [] },
+  );
   return query.apply(this, given);
 };

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
 import { beforeEach, describe, inject, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
@@ -72,28 +71,7 @@ export async function openTestSqlite(): Promise<Db> {
   return db;
 }
 
-/**
- * Planning takes PostgreSQL four times as long as running a statement over a few rows does. Here each session keeps its
- * plans, by giving statements names; a running daemon does not, for the sake of poolers between it and the server.
- */
-function keepPlans(): void {
-  const names = new Map<string, string>();
-  const prototype = pg.Client.prototype as { query(...given: unknown[]): unknown };
-  const { query } = prototype;
-  prototype.query = function (this: pg.Client, text, values, ...more) {
-    if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0)
-      return query.call(this, text, values, ...more);
-    const name = names.get(text) ?? `plan ${names.size}`;
-    names.set(text, name);
-    return query.call(this, { name, text, values }, ...more);
-  };
-}
-
-let plansAreKept = false;
-
 async function openTestPostgres(): Promise<Db> {
-  if (!plansAreKept) keepPlans();
-  plansAreKept = true;
   return openPostgres(await freshDatabaseUrl('PostgreSQL', { migrated: true }), runningLimits);
 }
 

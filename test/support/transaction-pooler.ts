@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
@@ -37,7 +38,7 @@ export async function startTransactionPooler(
     if (startup !== null) socket.write(startup);
     socket.on('data', (chunk) => {
       for (const { type, bytes } of server.read(chunk)) {
-        if (!ready) hello.push(bytes);
+        if (!ready) hello.push(type === 'K' ? keyOfOurOwn(bytes) : bytes);
         else server.client?.socket.write(bytes);
         // Ready for a query, outside of a transaction.
         if (type !== 'Z' || bytes.at(-1) !== 'I'.charCodeAt(0)) continue;
@@ -133,6 +134,12 @@ export async function startTransactionPooler(
       await once(listener, 'close');
     },
   };
+}
+
+/** By which a client would cancel a query: what identifies a session of the server stays between it and the pooler. */
+function keyOfOurOwn(bytes: Buffer): Buffer {
+  const header = 5;
+  return Buffer.concat([bytes.subarray(0, header), randomBytes(bytes.length - header)]);
 }
 
 /** Cuts a stream into messages: a letter, a length that counts itself, and a body. */

@@ -1,10 +1,10 @@
-import { sql } from 'kysely';
+import { type Expression, type QueryCreator, sql } from 'kysely';
 import type { Address } from '../../core/address.ts';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
-import type { Db, Trx } from '../schema.ts';
+import type { Db, Schema, Trx } from '../schema.ts';
 
 /** The addresses of one merchant that can be given to payments in one currency of one chain. */
 export type Pool = { merchantId: string; network: Network; currency: Currency };
@@ -21,13 +21,37 @@ export async function findFreeAddress(
   pool: Pool,
   releasedBefore: number | null,
 ): Promise<FreeAddress | null> {
+  if (isPostgres(trx)) return holdFreeAddressOf(trx, pool, releasedBefore);
   // Two small index reads: one that asks for either currency would sort the whole pool.
   const own = await freeAddresses(trx, pool, pool.currency, releasedBefore).executeTakeFirst();
   const shared = await freeAddresses(trx, pool, '', releasedBefore).executeTakeFirst();
   const sharedFirst = shared !== undefined && (own === undefined || shared.released_at < own.released_at);
-  if (!isPostgres(trx)) return toFreeAddress(sharedFirst ? shared : own);
-  // Only the row that will be used is held: one held besides would look taken to everybody else.
-  for (const currency of sharedFirst ? ['', pool.currency] : [pool.currency, '']) {
+  return toFreeAddress(sharedFirst ? shared : own);
+}
+
+/** The same in one statement, in which only the row that will be used is held: one held besides would look taken to everybody else. */
+async function holdFreeAddressOf(
+  trx: Trx,
+  pool: Pool,
+  releasedBefore: number | null,
+): Promise<FreeAddress | null> {
+  const firstCurrency = sql<string>`case when coalesce(
+    (select released_at from shared) < (select released_at from own), not exists (select from own)
+  ) then '' else ${pool.currency} end`;
+  const first = await freeAddresses(
+    trx
+      .with('own', (db) => freeAddresses(db, pool, pool.currency, releasedBefore))
+      .with('shared', (db) => freeAddresses(db, pool, '', releasedBefore)),
+    pool,
+    firstCurrency,
+    releasedBefore,
+  )
+    .forUpdate()
+    .skipLocked()
+    .executeTakeFirst();
+  if (first !== undefined) return toFreeAddress(first);
+  // Others hold all of that currency.
+  for (const currency of [pool.currency, '']) {
     const held = freeAddresses(trx, pool, currency, releasedBefore).forUpdate().skipLocked();
     const row = await held.executeTakeFirst();
     if (row !== undefined) return toFreeAddress(row);
@@ -36,7 +60,12 @@ export async function findFreeAddress(
 }
 
 /** The first of one currency's free addresses (empty: those for every currency). */
-export function freeAddresses(db: Db, pool: Pool, currency: string, releasedBefore: number | null) {
+export function freeAddresses(
+  db: Pick<QueryCreator<Schema>, 'selectFrom'>,
+  pool: Pool,
+  currency: string | Expression<string>,
+  releasedBefore: number | null,
+) {
   const query = db
     .selectFrom('addresses')
     .select(['id', 'address', 'released_at'])
