@@ -52,7 +52,7 @@ export async function searchPayments(
   for (const id of await findByOrder(db, merchants, wanted)) ids.add(id);
   const amount = parseAmountText(wanted);
   if (amount !== null && 'amount' in amount)
-    for (const id of await findByAmount(db, chains, merchants, amount)) ids.add(id);
+    for (const id of await findByAmount(db, chains, merchantId, amount)) ids.add(id);
   const views = [...(await viewsById(db, [...ids])).values()]
     .filter(({ payment }) => merchantId === null || payment.merchantId === merchantId)
     .toSorted((a, b) => b.payment.createdAt - a.payment.createdAt || b.payment.id - a.payment.id)
@@ -66,15 +66,16 @@ export async function searchPayments(
 async function findByAmount(
   db: Db,
   chains: Chains,
-  merchants: readonly string[],
+  merchantId: string | null,
   { amount, unit }: AmountText,
 ): Promise<number[]> {
+  const ids: number[] = [];
   const cents = unit === null || unit === 'usd' ? parseAmount(amount, 2) : null;
-  const ofUsd =
-    cents === null || cents > BigInt(Number.MAX_SAFE_INTEGER)
-      ? []
-      : await findByUsd(db, merchants, Number(cents));
-  return [...ofUsd, ...(await findByCoinAmount(db, merchants, inCoins(chains, { amount, unit })))];
+  if (cents !== null && cents <= BigInt(Number.MAX_SAFE_INTEGER))
+    ids.push(...(await findByUsd(db, merchantId, Number(cents))));
+  for (const inCoin of inCoins(chains, { amount, unit }))
+    ids.push(...(await findByCoinAmount(db, merchantId, inCoin)));
+  return ids;
 }
 
 /** The same amount in every coin that is called so, or in all; tokens have other decimals on other chains. */

@@ -109,12 +109,7 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
   const replayed = { endpointId: 'we_1', gapMs: 100, at: now };
   const anHour = { since: now - 3_600_000, until: now };
 
-  const odd = { currency: 'usdt', decimals: 18, amount: 4999n } as const;
-  const amounts = (['usdt', 'native', 'usdc'] as const).map((currency) => ({
-    ...odd,
-    currency,
-    amount: 5000n,
-  }));
+  const amount = { currency: 'usdt', decimals: 18, amount: 5000n } as const;
   const sessions = { merchantId: 'mer_1', now } as const;
 
   return {
@@ -219,9 +214,13 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
     'operator: search of an address': (trx) => findByAddress(trx, [`${'0'.repeat(38)}17` as AddressKey]),
     'operator: search of a transaction': (trx) => findByTransaction(trx, ['bsc', 'ethereum'], ['0x17']),
     // Every payment there costs the same.
-    'operator: search of a price': (trx) => findByUsd(trx, ['mer_1', 'mer_2'], 5000),
-    'operator: search of an amount': (trx) => findByCoinAmount(trx, ['mer_1', 'mer_2'], amounts),
-    'operator: search of an amount that nobody asked for': (trx) => findByCoinAmount(trx, ['mer_1'], [odd]),
+    'operator: search of a price': (trx) => findByUsd(trx, null, 5000),
+    'operator: search of an amount': (trx) => findByCoinAmount(trx, null, amount),
+    'operator: search of an amount that nobody asked for': (trx) =>
+      findByCoinAmount(trx, null, { ...amount, amount: 4999n }),
+    'operator: search of a price of a merchant with one payment': (trx) => findByUsd(trx, 'mer_2', 5000),
+    'operator: search of an amount of a merchant with one payment': (trx) =>
+      findByCoinAmount(trx, 'mer_2', amount),
     'operator: what was told of a payment': (trx) => listTold(trx, 17, 200),
     'operator: the deposits of a payment': (trx) => listDepositsOf(trx, 17, 200),
     'operator: unmatched deposits': (trx) => listDeposits(trx, { role: 'unmatched', limit: 50 }),

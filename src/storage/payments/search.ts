@@ -1,8 +1,7 @@
-import type { SelectQueryBuilder } from 'kysely';
 import type { AddressKey } from '../../core/address.ts';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
-import type { Db, Schema } from '../schema.ts';
+import type { Db } from '../schema.ts';
 
 /** At most so many payments of one address or order: who searches looks at the latest. */
 const most = 50;
@@ -56,81 +55,48 @@ export async function findByOrder(db: Db, merchantIds: readonly string[], order:
 /** An amount of a coin, in its base units. */
 export type CoinAmount = { currency: Currency; decimals: number; amount: bigint };
 
-/** Of a price in dollars. */
-export async function findByUsd(db: Db, merchantIds: readonly string[], usdCents: number): Promise<number[]> {
-  return latestOf(
-    db,
-    merchantIds.map((merchantId) =>
-      db
-        .selectFrom('payments')
-        .select(['id', 'created_at'])
-        .where('merchant_id', '=', merchantId)
-        .where('amount_usd_cents', '=', usdCents)
-        .orderBy('created_at', 'desc')
-        .orderBy('id', 'desc')
-        .limit(most),
-    ),
-  );
+/** Of a price in dollars; `merchantId` null: of all merchants. */
+export async function findByUsd(db: Db, merchantId: string | null, usdCents: number): Promise<number[]> {
+  let query = db
+    .selectFrom('payments')
+    .select('id')
+    .where('amount_usd_cents', '=', usdCents)
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(most);
+  if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
+  return (await query.execute()).map(({ id }) => id);
 }
 
-/** That asked for one of these amounts, or to which one was sent. */
+/** That asked for an amount, or to which it was sent. */
 export async function findByCoinAmount(
   db: Db,
-  merchantIds: readonly string[],
-  amounts: readonly CoinAmount[],
+  merchantId: string | null,
+  { currency, decimals, amount }: CoinAmount,
 ): Promise<number[]> {
-  const wanted = merchantIds.flatMap((merchantId) => amounts.map((one) => ({ ...one, merchantId })));
-  const asked = await latestOf(
-    db,
-    wanted.map(({ merchantId, currency, decimals, amount }) =>
-      db
-        .selectFrom('payments')
-        .select(['id', 'created_at'])
-        .where('merchant_id', '=', merchantId)
-        .where('currency', '=', currency)
-        .where('expected_amount', '=', amount.toString())
-        .where('decimals', '=', decimals)
-        .orderBy('created_at', 'desc')
-        .orderBy('id', 'desc')
-        .limit(most),
-    ),
-  );
-  const sent = await latestOf(
-    db,
-    wanted.map(({ merchantId, currency, decimals, amount }) =>
-      db
-        .selectFrom('deposits')
-        .select(['payment_id as id', 'seen_at as created_at'])
-        .where('merchant_id', '=', merchantId)
-        .where('currency', '=', currency)
-        .where('amount', '=', amount.toString())
-        .where('decimals', '=', decimals)
-        .where('payment_id', 'is not', null)
-        .orderBy('deposits.id', 'desc')
-        .limit(most),
-    ),
-  );
-  return [...asked, ...sent];
-}
-
-type Latest = SelectQueryBuilder<Schema, 'payments' | 'deposits', { id: number | null; created_at: number }>;
-
-/** Lists asked for in one query: SQLite takes 500 at most. */
-const together = 100;
-
-/** Each list is walked along its own index: one amount may be that of every payment there is. */
-async function latestOf(db: Db, lists: readonly Latest[]): Promise<number[]> {
-  const found: { id: number; at: number }[] = [];
-  for (let begin = 0; begin < lists.length; begin += together) {
-    const [first, ...others] = lists
-      .slice(begin, begin + together)
-      .map((list) => db.selectFrom(list.as('latest')).select(['latest.id', 'latest.created_at']));
-    if (first === undefined) continue;
-    const rows = await others.reduce((all, list) => all.unionAll(list), first).execute();
-    found.push(...rows.flatMap(({ id, created_at }) => (id === null ? [] : [{ id, at: created_at }])));
+  const text = amount.toString();
+  let asked = db
+    .selectFrom('payments')
+    .select('id')
+    .where('currency', '=', currency)
+    .where('expected_amount', '=', text)
+    .where('decimals', '=', decimals)
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(most);
+  let sent = db
+    .selectFrom('deposits')
+    .select('payment_id')
+    .where('currency', '=', currency)
+    .where('amount', '=', text)
+    .where('decimals', '=', decimals)
+    .where('payment_id', 'is not', null)
+    .orderBy('id', 'desc')
+    .limit(most);
+  if (merchantId !== null) {
+    asked = asked.where('merchant_id', '=', merchantId);
+    sent = sent.where('merchant_id', '=', merchantId);
   }
-  return found
-    .toSorted((a, b) => b.at - a.at || b.id - a.id)
-    .slice(0, most)
-    .map(({ id }) => id);
+  const ids = (await asked.execute()).map(({ id }) => id);
+  return [...ids, ...(await sent.execute()).flatMap(({ payment_id }) => payment_id ?? [])];
 }
