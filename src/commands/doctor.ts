@@ -124,7 +124,9 @@ async function lookAround(config: Config): Promise<Finding[]> {
     lookAtStorage(config, tellers),
     askPrices(config, systemClock).then(judgePrices),
     checkProviders(config, systemClock),
-    config.sandbox ? [] : checkPublicUrl(config.publicUrl),
+    config.sandbox
+      ? []
+      : checkPublicUrl(config.publicUrl, { inbound: Object.keys(config.providers).length > 0 }),
   ]);
   return found.flat().map((finding) => ({ ...finding, found: clean(finding.found) }));
 }

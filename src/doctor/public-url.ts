@@ -5,8 +5,11 @@ import { type Finding, findingsOf } from './finding.ts';
 const patienceMs = 8_000;
 const mostBytes = 64 * 1024;
 
-/** Asks `publicUrl` as the internet does: for what customers need, and for what should stay inside. */
-export async function checkPublicUrl(publicUrl: string): Promise<Finding[]> {
+/**
+ * Asks `publicUrl` as the internet does: for what customers need, and providers where there are some (`inbound`), and for what
+ * should stay inside.
+ */
+export async function checkPublicUrl(publicUrl: string, { inbound = false } = {}): Promise<Finding[]> {
   const subject = new URL(publicUrl).host;
   const { well, warning, danger } = findingsOf('public URL', subject, {
     money: 'customers cannot open the page that tells them what to pay',
@@ -29,12 +32,27 @@ export async function checkPublicUrl(publicUrl: string): Promise<Finding[]> {
   const admin = await ask(`${publicUrl}/admin/v1/schema/`);
   const metrics = await ask(`${publicUrl}/metrics`);
   const findings = [well('it serves the API')];
+  for (const path of ['/pay/', '/checkout/']) {
+    const page = await ask(`${publicUrl}${path}none`);
+    if (page.kind === 'answer' && page.text.includes('/pay/assets/')) continue;
+    findings.push(danger(`it does not let ${path} through`, { todo: letThrough }));
+  }
+  const hook = inbound ? await ask(`${publicUrl}/in/none/none`) : null;
+  if (hook !== null && !(hook.kind === 'answer' && hook.text.includes('"detail"')))
+    findings.push(
+      warning('it does not let /in/ through', {
+        money: 'no provider can tell of a payment: it is confirmed late, when the provider is asked about it',
+        todo: letThrough,
+      }),
+    );
   // Ours asks for a token; a proxy that keeps it inside says 403 or 404 in words of its own.
   if (admin.kind === 'answer' && isOurs(admin)) findings.push(warning('it serves /admin/', inside));
   if (metrics.kind === 'answer' && metrics.text.includes('depositd_build_info'))
     findings.push(warning('it serves /metrics', { ...inside, money: 'everybody sees how much is sold' }));
   return findings;
 }
+
+const letThrough = 'let it through in the reverse proxy (deploy/nginx.conf, deploy/Caddyfile)';
 
 type Answered = { kind: 'answer'; status: number; text: string };
 

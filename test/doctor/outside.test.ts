@@ -5,7 +5,9 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { checkPublicUrl } from '../../src/doctor/public-url.ts';
 import { checkReceivers } from '../../src/doctor/receivers.ts';
 import { judgePrices } from '../../src/doctor/services.ts';
+import { openApiServer } from '../support/api-server.ts';
 import { type Authority, certify, createAuthority, type ServerCertificate } from '../support/certificates.ts';
+import { openTestSqlite } from '../support/databases.ts';
 import { startDns } from '../support/dns.ts';
 import { startLoopback } from '../support/loopback.ts';
 
@@ -104,9 +106,15 @@ describe('publicUrl', () => {
       const [status, text] = paths[path] ?? [404, ''];
       response.writeHead(status).end(text);
     });
-    return checkPublicUrl(url);
+    return checkPublicUrl(url, { inbound: true });
   };
-  const api = { '/api/v1/schema/': [200, '{"openapi":"3.1.0"}'] } as const;
+  const page = [404, '<link rel="stylesheet" href="/pay/assets/page.css">'] as const;
+  const api = {
+    '/api/v1/schema/': [200, '{"openapi":"3.1.0"}'],
+    '/pay/none': page,
+    '/checkout/none': page,
+    '/in/none/none': [405, '{"detail":"GET is not possible here, only POST."}'],
+  } as const;
 
   test('that serves the API and keeps the rest inside is well', async () => {
     expect(await serving({ ...api, '/admin/v1/schema/': [403, 'Forbidden'] })).toMatchObject([
@@ -123,6 +131,28 @@ describe('publicUrl', () => {
     expect(found.slice(1)).toMatchObject([
       { outcome: 'warning', found: 'it serves /admin/', todo: expect.stringContaining('deploy/nginx.conf') },
       { outcome: 'warning', found: 'it serves /metrics' },
+    ]);
+  });
+
+  test('that is the daemon itself lets everything through, /admin/ too', async () => {
+    const { url } = await openApiServer(await openTestSqlite());
+    const found = await checkPublicUrl(url, { inbound: true });
+    expect(found.map((one) => one.found)).toEqual(['it serves the API', 'it serves /admin/']);
+  });
+
+  test('that lets no customer choose how to pay, or no provider tell of it, is found', async () => {
+    const found = await serving({
+      ...api,
+      '/checkout/none': [404, 'nginx'],
+      '/in/none/none': [404, 'nginx'],
+    });
+    expect(found.slice(1)).toMatchObject([
+      {
+        outcome: 'danger',
+        found: 'it does not let /checkout/ through',
+        todo: expect.stringContaining('nginx.conf'),
+      },
+      { outcome: 'warning', found: 'it does not let /in/ through', money: expect.stringContaining('late') },
     ]);
   });
 

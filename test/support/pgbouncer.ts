@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { findProgram, freePort } from './programs.ts';
 import { scratchRoot } from './scratch.ts';
 import type { TransactionPooler } from './transaction-pooler.ts';
 
@@ -11,10 +11,7 @@ import type { TransactionPooler } from './transaction-pooler.ts';
 const nobody = 65_534;
 
 /** The real one, where this machine has it (`apt-get install pgbouncer`); no package of npm brings it. */
-export const pgBouncer =
-  [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
-    .map((folder) => join(folder, 'pgbouncer'))
-    .find((path) => existsSync(path)) ?? null;
+export const pgBouncer = findProgram('pgbouncer');
 
 /** In transaction mode, before a server that asks for no password. */
 export async function startPgBouncer(target: { host: string; port: number }): Promise<TransactionPooler> {
@@ -60,13 +57,4 @@ export async function startPgBouncer(target: { host: string; port: number }): Pr
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
