@@ -24,6 +24,8 @@ await build({
     // Its code would be inline, which the page's policy refuses; every browser in use preloads by itself.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    // What is built in may be given away with its notice alone.
+    license: { fileName: 'licenses.md' },
   },
 });
 

@@ -82,6 +82,7 @@ describe('the packed program', () => {
         'dist/src/checkout/assets/checkout.css',
         'dist/src/checkout/assets/checkout.js',
         'dist/dashboard/dist/index.html',
+        'dist/dashboard/dist/licenses.md',
         'config.example.json',
         'config.schema.json',
         'docs/configuration.md',
@@ -89,7 +90,7 @@ describe('the packed program', () => {
       ]),
     );
     const places =
-      /^(dist\/(src|migrations)\/.*\.js|dist\/src\/checkout\/assets\/checkout\.css|dist\/dashboard\/dist\/(index\.html|assets\/[\w-]+\.(js|css))|(docs|deploy)\/.*|config\.(example|schema)\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+      /^(dist\/(src|migrations)\/.*\.js|dist\/src\/checkout\/assets\/checkout\.css|dist\/dashboard\/dist\/(index\.html|licenses\.md|assets\/[\w-]+\.(js|css))|(docs|deploy)\/.*|config\.(example|schema)\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
     expect(files.filter((file) => !places.test(file))).toEqual([]);
   });
 

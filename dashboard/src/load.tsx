@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, get } from './api.ts';
 import { onChange, stream } from './changes.ts';
 
@@ -78,4 +78,13 @@ export function Shown<T>({
       {data !== null && children(data)}
     </>
   );
+}
+
+/** The same for what depends on the time: what was there before stays until there is something newer. */
+export function useLoadOf<Q, T>(query: Q, pathOf: (query: Q) => string): Loaded<{ query: Q; answer: T }> {
+  const loaded = useLoad<T>(pathOf(query), false);
+  const kept = useRef<{ query: Q; answer: T } | null>(null);
+  if (loaded.data !== null && loaded.data !== kept.current?.answer)
+    kept.current = { query, answer: loaded.data };
+  return { ...loaded, data: kept.current, stale: kept.current !== null && loaded.error !== null };
 }

@@ -306,8 +306,8 @@ test('everything is reached by the keyboard alone', async () => {
   await soon(() => page.getByRole('dialog').count()).toBe(0);
 }, 60_000);
 
-/** A day of measurements with a bad hour, and payments of some days. */
-async function measureDay(api: ApiServer): Promise<void> {
+/** Hours of measurements with a bad one, and payments of some days. */
+async function measureHours(api: ApiServer): Promise<void> {
   const shop = await api.addMerchant();
   await api.addAddresses(shop, 'bsc', 60);
   const path = `/admin/v1/merchants/${shop.id}/webhooks/`;
@@ -315,10 +315,10 @@ async function measureDay(api: ApiServer): Promise<void> {
   const hook = await api.send<{ id: string }>('POST', path, { admin: true, json });
   const last = intervalOf(api.now());
   await inTransaction(api.db, async (trx) => {
-    for (let n = 143; n >= 0; n--) {
+    for (let n = 59; n >= 0; n--) {
       const at = last - n * measurementMs;
       // It was not running for a while.
-      if (n > 60 && n < 72) continue;
+      if (n > 40 && n < 46) continue;
       const slow = n > 20 && n < 27 ? 12 : 1;
       const latencyOf = (ms: number) =>
         [1, 1, 1, 1.2, 1.4, 2.5].map((times) => times * ms * slow).reduce(withValue, emptyHistogram);
@@ -347,12 +347,11 @@ async function measureDay(api: ApiServer): Promise<void> {
 test('plots are drawn under the policy, from colours of the page, and are told as tables', async () => {
   const api = await openApiServer(await openTestSqlite());
   await firstOperator(api);
-  await measureDay(api);
+  await measureHours(api);
   const month = '?since=2026-05-01&until=2026-05-24';
   const plots: [page: string, label: string, row: RegExp][] = [
     ['', 'Received in the last 30 days', /\$\d+\.\d\d/],
     ['chains', 'How long nodes of BNB Smart Chain took to answer', /\d ms.*\d ms/],
-    ['chains', 'How often nodes of BNB Smart Chain failed', /[6-9]/],
     ['addresses', 'Addresses of bsc', /\d/],
     ['webhooks', 'Attempts to send webhooks', /\d/],
     [`reports${month}`, 'How long payments took from being made to being confirmed', /\d+ s/],
@@ -364,7 +363,8 @@ test('plots are drawn under the policy, from colours of the page, and are told a
     const { page, faults } = await openWindow(browser, options);
     await page.clock.setFixedTime(api.now());
     await signIn(api, page);
-    for (const [path, label, row] of plots) {
+    const isPhone = options.viewport.width === phone.viewport.width;
+    for (const [path, label, row] of isPhone ? plots : plots.slice(0, 2)) {
       await page.goto(`${api.url}/dashboard/#/${path}`);
       const plot = page.locator('.plot', { hasText: label });
       await plot.locator('canvas').waitFor();
@@ -372,7 +372,8 @@ test('plots are drawn under the policy, from colours of the page, and are told a
       await soon(() => plot.locator('canvas').evaluate(countColoured)).toBeGreaterThan(200);
       const { width } = options.viewport;
       await screenshot(page, `plot-${plots.findIndex((one) => one[1] === label)}-${width}`);
-      if (width !== phone.viewport.width) continue;
+      if (!isPhone) continue;
+      if (path === 'chains') await page.locator('.plot', { hasText: 'How often nodes' }).waitFor();
       await plot.getByText('As a table').click();
       await plot.locator('tbody tr', { hasText: row }).first().waitFor();
       expect([path, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([path, width]);

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { countOf, percentile } from '../../src/core/histogram.ts';
 import { measurementMs } from '../../src/core/measurement.ts';
 import { failureOf, NodeError, type NodeFault } from '../../src/nodes/fault.ts';
@@ -6,8 +6,12 @@ import { createMeasurementNotes, createNodeMeter } from '../../src/nodes/measure
 import { listNodeMeasurements } from '../../src/storage/chains/node-measurements.ts';
 import { forgetOnce } from '../../src/storage/retention.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { createSource } from '../../src/watchers/sources.ts';
+import { testChain } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
-import { testClock } from '../support/evm.ts';
+import { endpointOf, testClock } from '../support/evm.ts';
+import { silentLog } from '../support/log.ts';
+import { respond, startLoopback } from '../support/loopback.ts';
 
 const network = 'bsc';
 const host = 'node.example';
@@ -28,6 +32,24 @@ test.each<[NodeFault, string]>([
 ])('a fault %j is counted as %s', (fault, failure) => {
   expect(failureOf(new NodeError(fault, 'said').fault)).toBe(failure);
 });
+
+test.each(['bsc', 'tron'] as const)(
+  'a node of %s that wants fewer requests has answered, and failed by that',
+  async (name) => {
+    const clock = testClock();
+    const measure = createNodeMeter(clock);
+    const { url } = await startLoopback(respond(429));
+    const chain = testChain(name, { rpc: [endpointOf(url, { solidityUrl: null })] });
+    const source = createSource({ chain, clock, log: silentLog, measure });
+    onTestFinished(() => source.close());
+    await source.headsOfEach(new AbortController().signal);
+    const rows = measure.take();
+    expect(rows.map(({ host, failures }) => [host, failures])).toEqual([
+      [new URL(url).host, { rate_limited: 1 }],
+    ]);
+    expect(countOf(rows[0]?.latency ?? [])).toBeGreaterThan(0);
+  },
+);
 
 describeDatabases('how nodes answered', (openTestDb) => {
   test('is kept by interval, added up over processes that led one after the other, and forgotten after 30 days', async () => {

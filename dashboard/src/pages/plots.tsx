@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { Shown, useLoad } from '../load.tsx';
+import { Shown, useLoadOf } from '../load.tsx';
 import { colours, type Line, Plot } from '../plot.tsx';
 import { ask, route } from '../route.ts';
 import { askSpan, ranges, type Span, spanOfPage, timesOf, valuesOf } from '../series.ts';
@@ -51,11 +51,13 @@ type NodeSeries = {
 
 /** How fast the nodes of a chain answered, and how they failed. */
 export function NodePlots({ network, chain }: { network: string; chain: string }) {
-  const span = spanOfPage();
-  const loaded = useLoad<Series<NodeSeries>>(`/chains/${network}/measurements/?${askSpan(span)}`, false);
+  const loaded = useLoadOf<Span, Series<NodeSeries>>(
+    spanOfPage(),
+    (span) => `/chains/${network}/measurements/?${askSpan(span)}`,
+  );
   return (
     <Shown loaded={loaded}>
-      {({ step_seconds: step, data }) => {
+      {({ query: span, answer: { step_seconds: step, data } }) => {
         const times = timesOf(span, step);
         const colourOf = (i: number) => colours[i % colours.length] ?? '';
         const latency = data.flatMap(({ host, points }, i): Line[] => [
@@ -118,12 +120,13 @@ type PoolSeries = {
 /** How many addresses of a pool were free, and what the others were doing. */
 export function PoolPlot({ merchantId }: { merchantId: string }) {
   const [chosen, setChosen] = useState('');
-  const span = spanOfPage();
-  const path = `/merchants/${merchantId}/measurements/pools/?${askSpan(span)}`;
-  const loaded = useLoad<Series<PoolSeries>>(path, false);
+  const loaded = useLoadOf<Span, Series<PoolSeries>>(
+    spanOfPage(),
+    (span) => `/merchants/${merchantId}/measurements/pools/?${askSpan(span)}`,
+  );
   return (
     <Shown loaded={loaded}>
-      {({ step_seconds: step, data }) => {
+      {({ query: span, answer: { step_seconds: step, data } }) => {
         const nameOf = ({ network, currency }: PoolSeries) =>
           currency === null ? network : `${network} · ${currency}`;
         const pool = data.find((one) => nameOf(one) === chosen) ?? data[0];
@@ -171,12 +174,13 @@ type EndpointSeries = {
 /** What became of attempts, of one endpoint or of all. */
 export function WebhookPlot({ merchantId }: { merchantId: string }) {
   const [chosen, setChosen] = useState('');
-  const span = spanOfPage();
-  const path = `/merchants/${merchantId}/measurements/webhooks/?${askSpan(span)}`;
-  const loaded = useLoad<Series<EndpointSeries>>(path, false);
+  const loaded = useLoadOf<Span, Series<EndpointSeries>>(
+    spanOfPage(),
+    (span) => `/merchants/${merchantId}/measurements/webhooks/?${askSpan(span)}`,
+  );
   return (
     <Shown loaded={loaded}>
-      {({ step_seconds: step, data }) => {
+      {({ query: span, answer: { step_seconds: step, data } }) => {
         const all = 'all endpoints';
         const seen = data.filter(({ url }) => chosen === '' || chosen === all || url === chosen);
         const times = timesOf(span, step);
@@ -243,12 +247,14 @@ type PaymentTime = { at: string; payments: number; p50_seconds: number; p95_seco
 const mostPoints = 60;
 
 /** How long payments took from being made to being confirmed. */
-export function PaymentTimes({ span }: { span: Span }) {
-  const path = `/measurements/payment-times/?${askSpan(span)}&points=${mostPoints}`;
-  const loaded = useLoad<{ step_seconds: number; points: PaymentTime[] }>(path, false);
+export function PaymentTimes({ span: asked }: { span: Span }) {
+  const loaded = useLoadOf<Span, { step_seconds: number; points: PaymentTime[] }>(
+    asked,
+    (span) => `/measurements/payment-times/?${askSpan(span)}&points=${mostPoints}`,
+  );
   return (
     <Shown loaded={loaded}>
-      {({ step_seconds: step, points }) => {
+      {({ query: span, answer: { step_seconds: step, points } }) => {
         const times = timesOf(span, step);
         return (
           <Plot
