@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { compileCache } from '../support/commands.ts';
 import { waitFor } from '../support/wait.ts';
 
 const cli = join(import.meta.dirname, '../../src/cli.ts');
@@ -16,7 +17,7 @@ function startDemo(...args: string[]) {
 function startDemoIn(folder: string, ...args: string[]) {
   const child: ChildProcess = spawn(process.execPath, [cli, 'demo', '--block-seconds', '0.2', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, ANVIL_PATH: process.env.ANVIL_PATH, TMPDIR: folder },
+    env: { PATH: process.env.PATH, ANVIL_PATH: process.env.ANVIL_PATH, TMPDIR: folder, ...compileCache },
   });
   onTestFinished(() => {
     child.kill('SIGKILL');

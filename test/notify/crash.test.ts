@@ -1,16 +1,16 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import { listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
+import { compileCache, testProgram } from '../support/commands.ts';
 import { type DatabaseKind, freshDatabaseUrl } from '../support/databases.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import type { NotifierProcessArguments } from '../support/notifier-process.ts';
 import { waitFor } from '../support/wait.ts';
 import { openShop } from '../support/webhooks.ts';
 
-const program = fileURLToPath(new URL('../support/notifier-process.ts', import.meta.url));
+const program = testProgram('notifier-process');
 
 async function openCrashSite(kind: DatabaseKind) {
   const databaseUrl = await freshDatabaseUrl(kind, { migrated: true });
@@ -21,7 +21,10 @@ async function openCrashSite(kind: DatabaseKind) {
   const shop = await openShop(db, () => Date.now() + time.aheadMs);
   const start = (standStill: NotifierProcessArguments['standStill'], exclusive = false): ChildProcess => {
     const given: NotifierProcessArguments = { databaseUrl, key: shop.key, standStill, exclusive };
-    const child = fork(program, [JSON.stringify(given)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const child = fork(program, [JSON.stringify(given)], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: { ...process.env, ...compileCache },
+    });
     onTestFinished(() => void child.kill('SIGKILL'));
     return child;
   };

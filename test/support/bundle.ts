@@ -11,7 +11,11 @@ const folder = join(root, 'node_modules/.cache/programs');
 const external = ['better-sqlite3', 'pg', 'pino', 'pino-pretty'];
 
 /** What tests start as processes of their own. */
-const programs = { cli: 'src/cli.ts', 'command-host': 'test/support/command-host.ts' };
+const programs = {
+  cli: 'src/cli.ts',
+  'command-host': 'test/support/command-host.ts',
+  'notifier-process': 'test/support/notifier-process.ts',
+};
 
 /**
  * Puts each program and its dependencies into few files: half of what a start costs is finding and compiling a thousand,

@@ -10,8 +10,12 @@ const bundled = process.env.DEPOSITD_TEST_PROGRAMS;
 
 /** The program itself. */
 export const cli = bundled === undefined ? join(root, 'src/cli.ts') : join(bundled, 'cli.mjs');
-const commandHost =
-  bundled === undefined ? join(import.meta.dirname, 'command-host.ts') : join(bundled, 'command-host.mjs');
+const commandHost = testProgram('command-host');
+
+/** A program of this folder that tests start. */
+export function testProgram(name: string): string {
+  return bundled === undefined ? join(import.meta.dirname, `${name}.ts`) : join(bundled, `${name}.mjs`);
+}
 
 /** A process of the program starts in half the time where others have left what they compiled. */
 export const compileCache = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile') };
