@@ -57,6 +57,7 @@ async function fillTheRest(db: Db): Promise<void> {
     status: 'sending',
     'checkout_sessions.status': 'open',
     'refund_records.status': 'verified',
+    'rescans.status': 'done',
     amount: '7',
     fee: '7',
     net: '7',
