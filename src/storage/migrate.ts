@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type Kysely, PostgresAdapter, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import * as initial from '../../migrations/0001_initial.ts';
+import { counted } from '../core/plural.ts';
 import { CommandError } from '../errors.ts';
 import { codeOf } from './faults.ts';
 import { liftLimits } from './postgres.ts';
@@ -67,6 +68,7 @@ function wasInTheWay(error: unknown): boolean {
 }
 
 async function migrate(db: Db, all: Migrations): Promise<void> {
+  await refuseUnderOlder(db, all);
   const migrator = new Migrator({
     db,
     provider: { getMigrations: async () => ({ ...all }) },
@@ -78,6 +80,35 @@ async function migrate(db: Db, all: Migrations): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CommandError(`the database cannot be used: ${reason}`, { cause: error });
   }
+}
+
+/** A daemon that has not said so for longer does not live (operators/daemons.ts), ms. */
+const aliveMs = 35_000;
+
+/**
+ * What running daemons use is not changed under them: a command of a new version is easily run too early.
+ *
+ * @throws CommandError naming one of them.
+ */
+async function refuseUnderOlder(db: Db, all: Migrations): Promise<void> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === 'depositd_migrations')) return;
+  const applied = await listMigrations(db);
+  const known = applied.toSorted().at(-1)?.slice(0, 4) ?? '9999';
+  const breaking = Object.keys(all).filter(
+    (name) => !applied.includes(name) && (oldestBeside(name) ?? '9999') > known,
+  );
+  if (breaking.length === 0) return;
+  const now = isOnPostgres(db) ? sql`extract(epoch from clock_timestamp()) * 1000` : sql`${Date.now()}`;
+  const { rows } = await sql<{ host: string; pid: number }>`
+    select host, pid from daemons where stopped_at is null and seen_at > ${now} - ${sql.lit(aliveMs)}`.execute(
+    db,
+  );
+  const [running] = rows;
+  if (running === undefined) return;
+  throw new CommandError(
+    `this version changes what an older depositd uses that is running (on ${running.host}, process ${running.pid}); stop it first, or wait ${counted(aliveMs / 1000, 'second')} if it was killed`,
+  );
 }
 
 /**

@@ -11,6 +11,7 @@ import { CommandError } from '../../src/errors.ts';
 import { inTransaction, openDatabase, serializeInserts } from '../../src/storage/database.ts';
 import { isStorageFault } from '../../src/storage/faults.ts';
 import { isUpToDate, listMigrations, migrateToLatest } from '../../src/storage/migrate.ts';
+import { noteDaemon, noteDaemonStopped } from '../../src/storage/operators/daemons.ts';
 import { openPostgres } from '../../src/storage/postgres.ts';
 import type { Db, Schema, Trx } from '../../src/storage/schema.ts';
 import { describeDatabases, freshDatabaseUrl, testFolder } from '../support/databases.ts';
@@ -182,6 +183,29 @@ describeDatabases('a database', (openTestDb, kind) => {
     await migrateToLatest(older, less);
     expect((await refusal(url)).message).toMatch(/newer depositd \(it has 0003_less_from_0002\)/);
     expect(await isUpToDate(older, newer)).toBe(true);
+  });
+
+  test('is not changed under running daemons in what they use', async () => {
+    const db = await open(await freshDatabaseUrl(kind));
+    const beat = {
+      id: 'one',
+      version: '0.1.0',
+      host: 'web-1',
+      pid: 4711,
+      roles: ['api'],
+      prices: [],
+      configuration: {},
+    } as const;
+    await inTransaction(db, (trx) => noteDaemon(trx, beat, { clock: Date.now }));
+    const adds = { '0001_initial': initial, '0002_labels_from_0001': { up: async () => {} } };
+    await migrateToLatest(db, adds);
+    const breaks = { ...adds, '0003_less': { up: async () => {} } };
+    await expect(migrateToLatest(db, breaks)).rejects.toThrow(
+      /running \(on web-1, process 4711\); stop it first/,
+    );
+    await inTransaction(db, (trx) => noteDaemonStopped(trx, 'one', { clock: Date.now }));
+    await migrateToLatest(db, breaks);
+    expect(await listMigrations(db)).toEqual(Object.keys(breaks));
   });
 
   test('refuses a second live lock on one address by itself', async () => {
