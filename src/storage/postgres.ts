@@ -134,6 +134,8 @@ export async function liftLimits(trx: Db, lockMs: number): Promise<void> {
 
 function sessionSettings(limits: Limits): string {
   return [
+    // One plan for all values would suit most of them: lists of a rare status would read the table from end to end.
+    'set plan_cache_mode = force_custom_plan',
     `set idle_in_transaction_session_timeout = ${limits.idleInTransaction}`,
     `set lock_timeout = ${limits.lock}`,
     `set statement_timeout = ${limits.statement}`,

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 
 /*
- * Without a name PostgreSQL parses and plans a statement each time, which takes it as long as running one of ours. With a
- * name it does so once for each connection. A name belongs to a session, and so to nobody behind a pooler that gives each
+ * Without a name PostgreSQL parses and analyses a statement each time it comes, which takes it as long as running a small
+ * one; with a name once for each connection. A name belongs to a session, and so to nobody behind a pooler that gives each
  * transaction another one (PgBouncer before 1.21, and later ones unless told otherwise): statements get names only on
  * connections that lead to the server itself.
  */

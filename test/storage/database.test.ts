@@ -452,11 +452,16 @@ describe('a PostgreSQL database', () => {
     expect(isStorageFault(fault)).toBe(true);
   });
 
-  test('prepares a statement that comes again, once for each connection', async () => {
+  test('prepares a statement that comes again, once for each connection, and plans it for the values that come', async () => {
     const db = await open(await freshDatabaseUrl('PostgreSQL'));
     await inTransaction(db, async (trx) => {
-      for (let n = 0; n < 3; n++) await askMerchant(trx);
+      // With the sixth the server would begin to choose.
+      for (let n = 0; n < 10; n++) await askMerchant(trx);
       expect(await listPrepared(trx)).toEqual([expect.stringContaining('"merchants"')]);
+      const { rows } = await sql<{
+        n: number;
+      }>`select generic_plans as n from pg_prepared_statements`.execute(trx);
+      expect(rows).toEqual([{ n: 0 }]);
     });
   });
 
