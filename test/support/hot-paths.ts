@@ -215,6 +215,8 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
     'operator: search of a transaction': (trx) => findByTransaction(trx, ['bsc', 'ethereum'], ['0x17']),
     // Every payment there costs the same.
     'operator: search of a price': (trx) => findByUsd(trx, null, 5000),
+    'merchant: search of a price': (trx) => findByUsd(trx, 'mer_1', 5000),
+    'merchant: search of an amount': (trx) => findByCoinAmount(trx, 'mer_1', amount),
     'operator: search of an amount': (trx) => findByCoinAmount(trx, null, amount),
     'operator: search of an amount that nobody asked for': (trx) =>
       findByCoinAmount(trx, null, { ...amount, amount: 4999n }),

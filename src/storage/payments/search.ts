@@ -1,7 +1,8 @@
+import type { SelectQueryBuilder } from 'kysely';
 import type { AddressKey } from '../../core/address.ts';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
-import type { Db } from '../schema.ts';
+import type { Db, Schema } from '../schema.ts';
 
 /** At most so many payments of one address or order: who searches looks at the latest. */
 const most = 50;
@@ -55,17 +56,18 @@ export async function findByOrder(db: Db, merchantIds: readonly string[], order:
 /** An amount of a coin, in its base units. */
 export type CoinAmount = { currency: Currency; decimals: number; amount: bigint };
 
+/** Of one amount so many are looked through for those of one merchant: there may be any number of others. */
+const mostOfAnAmount = 2_000;
+
 /** Of a price in dollars; `merchantId` null: of all merchants. */
 export async function findByUsd(db: Db, merchantId: string | null, usdCents: number): Promise<number[]> {
-  let query = db
+  const latest = db
     .selectFrom('payments')
-    .select('id')
+    .select(['id', 'merchant_id', 'created_at'])
     .where('amount_usd_cents', '=', usdCents)
     .orderBy('created_at', 'desc')
-    .orderBy('id', 'desc')
-    .limit(most);
-  if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
-  return (await query.execute()).map(({ id }) => id);
+    .orderBy('id', 'desc');
+  return latestOf(db, latest, merchantId);
 }
 
 /** That asked for an amount, or to which it was sent. */
@@ -75,28 +77,42 @@ export async function findByCoinAmount(
   { currency, decimals, amount }: CoinAmount,
 ): Promise<number[]> {
   const text = amount.toString();
-  let asked = db
+  const asked = db
     .selectFrom('payments')
-    .select('id')
+    .select(['id', 'merchant_id', 'created_at'])
     .where('currency', '=', currency)
     .where('expected_amount', '=', text)
     .where('decimals', '=', decimals)
     .orderBy('created_at', 'desc')
-    .orderBy('id', 'desc')
-    .limit(most);
-  let sent = db
+    .orderBy('id', 'desc');
+  const sent = db
     .selectFrom('deposits')
-    .select('payment_id')
+    .select(['payment_id as id', 'merchant_id', 'seen_at as created_at'])
     .where('currency', '=', currency)
     .where('amount', '=', text)
     .where('decimals', '=', decimals)
     .where('payment_id', 'is not', null)
-    .orderBy('id', 'desc')
+    .orderBy('deposits.id', 'desc');
+  return [...(await latestOf(db, asked, merchantId)), ...(await latestOf(db, sent, merchantId))];
+}
+
+type Latest = SelectQueryBuilder<
+  Schema,
+  'payments' | 'deposits',
+  { id: number | null; merchant_id: string | null; created_at: number }
+>;
+
+async function latestOf(db: Db, latest: Latest, merchantId: string | null): Promise<number[]> {
+  if (merchantId === null) return idsOf(await latest.limit(most).execute());
+  const own = db
+    .selectFrom(latest.limit(mostOfAnAmount).as('latest'))
+    .select('id')
+    .where('merchant_id', '=', merchantId)
+    .orderBy('created_at', 'desc')
     .limit(most);
-  if (merchantId !== null) {
-    asked = asked.where('merchant_id', '=', merchantId);
-    sent = sent.where('merchant_id', '=', merchantId);
-  }
-  const ids = (await asked.execute()).map(({ id }) => id);
-  return [...ids, ...(await sent.execute()).flatMap(({ payment_id }) => payment_id ?? [])];
+  return idsOf(await own.execute());
+}
+
+function idsOf(rows: readonly { id: number | null }[]): number[] {
+  return rows.flatMap(({ id }) => id ?? []);
 }
