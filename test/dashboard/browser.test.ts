@@ -205,6 +205,15 @@ test('new rows announce themselves and move nothing until they are asked for, by
   await soon(() => announced.count()).toBe(0);
   await page.keyboard.press('Tab');
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe(third);
+
+  const search = async (text: string) => {
+    await page.getByRole('searchbox').fill(text);
+    await page.keyboard.press('Enter');
+  };
+  await search('50,00');
+  await soon(numbers).toEqual([third, second, first]);
+  await search('1,250');
+  await page.getByText('This amount may be 1250 or 1.250: write the one that is meant').waitFor();
   expect(faults).toEqual([]);
 }, 60_000);
 

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { ShownList, useList } from '../list.tsx';
+import { type LiveList, ShownList, useList } from '../list.tsx';
 import { Badge, Table, Time, usd } from '../parts.tsx';
 import { ask, link, route } from '../route.ts';
 import type { PaymentRow } from './types.ts';
@@ -93,7 +93,7 @@ export function Payments() {
           </label>
         </div>
       )}
-      <ShownList list={loaded} name={['payment', 'payments']}>
+      <ShownList list={told(loaded)} name={['payment', 'payments']}>
         {({ data, next_cursor }) => (
           <>
             <PaymentTable rows={data} />
@@ -104,6 +104,12 @@ export function Payments() {
       </ShownList>
     </>
   );
+}
+
+/** What is wrong with what was looked for, without the name of the box. */
+function told(list: LiveList<PaymentRow>): LiveList<PaymentRow> {
+  const error = list.loaded.error?.replace(/^q: (?=may be)/, 'This amount ') ?? null;
+  return { ...list, loaded: { ...list.loaded, error } };
 }
 
 /** The same payments, all of them, for a spreadsheet. */

@@ -1,6 +1,7 @@
 import { counted } from '../../core/plural.ts';
 import { addFindings, type Rescan, type RescanFindings } from '../../core/rescan.ts';
 import { CommandError, RpcError } from '../../errors.ts';
+import { readChain } from '../../storage/chains/chains.ts';
 import { advanceRescan, endRescan, findOpenRescan, startRescan } from '../../storage/chains/rescans.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { recordAudit } from '../../storage/operators/audit.ts';
@@ -47,26 +48,39 @@ export function createRescanJob(deps: RescanJobDeps): RescanJob {
     if (job.cancelledBy !== null) return end(job, 'cancelled', null);
     if (job.reached >= job.to) return end(job, 'done', null);
     if (isSlowed()) return restMs;
+    const to = Math.min(job.to, job.reached + portion);
+    // A fork was found meanwhile: the chain is read again up to there before.
+    if (await isUnread(to)) return glanceMs;
     if (job.status === 'waiting') await inTransaction(db, (trx) => startRescan(trx, job.id, clock()));
     watch ??= createWatchlist(chain.family);
     try {
-      await readPortion({ ...deps, watch }, job, signal);
+      await readPortion({ ...deps, watch }, { job, to }, signal);
       failures = 0;
     } catch (error) {
       if (signal.aborted) throw error;
-      if (error instanceof CommandError) return end(job, 'failed', error.message);
+      if (error instanceof CommandError)
+        return (await isUnread(to)) ? glanceMs : end(job, 'failed', error.message);
       if (error instanceof RpcError && ++failures >= mostFailures) return end(job, 'failed', error.message);
       throw error;
     }
     return 0;
   }
 
-  async function readPortion(given: RescanDeps, job: Rescan, signal: AbortSignal): Promise<void> {
+  /** Not of a chain that is stopped: it is not read any further by itself. */
+  async function isUnread(to: number): Promise<boolean> {
+    const state = await readChain(db, chain.network);
+    return state !== null && state.stoppedReason === null && state.cursor.height < to;
+  }
+
+  async function readPortion(
+    given: RescanDeps,
+    { job, to }: { job: Rescan; to: number },
+    signal: AbortSignal,
+  ): Promise<void> {
     const cancelled = new AbortController();
     let { reached, findings } = job;
     let isCancelled = false;
     let hasFound = false;
-    const to = Math.min(job.to, job.reached + portion);
     try {
       await rescan(given, {
         from: job.reached + 1,

@@ -118,6 +118,34 @@ describeDecisions('a rescan that an operator asked for', (openTestDb) => {
     await ask(world);
   });
 
+  test('waits while a fork is found until the chain is read up to there again', async () => {
+    const { world } = await openMissed(await openTestDb());
+    const asked = await ask(world);
+    const { height } = world.chain.head();
+    const setCursor = (to: number) =>
+      inTransaction(world.db, (trx) => trx.updateTable('chain_cursors').set({ height: to }).execute());
+    await setCursor(height - 3);
+    expect(await jobOf(world).step(signal)).toBeGreaterThan(0);
+    expect(await read(world, asked)).toMatchObject({ status: 'waiting' });
+    await setCursor(height);
+    // Found when it has begun: the cursor goes back beside it.
+    const reread = world.chain.source.reread.bind(world.chain.source);
+    let forked = false;
+    world.chain.source.reread = async (request) => {
+      if (!forked) await setCursor(height - 3);
+      forked = true;
+      return reread(request);
+    };
+    await finish(world);
+    expect((await read(world, asked)).status).toBe('running');
+    await setCursor(height);
+    await finish(world);
+    expect(await read(world, asked)).toMatchObject({
+      status: 'done',
+      transfers: { found: 2, known: 1, new: 1 },
+    });
+  });
+
   test('that no node can show fails, and says why', async () => {
     const { world } = await openMissed(await openTestDb());
     const asked = await ask(world);
