@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type pg from 'pg';
 
 /*
@@ -39,7 +40,8 @@ export function statementName(text: string, parameters: number): string | undefi
     once.add(text);
     return undefined;
   }
-  const name = `depositd_${names.size}`;
+  // Of its text: where a pooler hides, a session may have what another process prepared, and must not run that for this.
+  const name = `depositd_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
   names.set(text, name);
   return name;
 }

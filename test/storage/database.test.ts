@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import Sqlite from 'better-sqlite3';
 import { type Insertable, type Kysely, sql } from 'kysely';
 import pg from 'pg';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import * as initial from '../../migrations/0001_initial.ts';
 import { CommandError } from '../../src/errors.ts';
 import { inTransaction, openDatabase, serializeInserts } from '../../src/storage/database.ts';
@@ -463,6 +463,19 @@ describe('a PostgreSQL database', () => {
       }>`select generic_plans as n from pg_prepared_statements`.execute(trx);
       expect(rows).toEqual([{ n: 0 }]);
     });
+  });
+
+  test('knows a prepared statement by its text, so that no process ever runs what another has prepared', async () => {
+    const texts = ['select $1::int', 'select $1::text', 'delete from merchants where id = $1'];
+    const namesIn = async (order: readonly string[]) => {
+      vi.resetModules();
+      const { statementName } = await import('../../src/storage/prepared.ts');
+      const names = [...order, ...order].map((text) => [text, statementName(text, 1)] as const);
+      return new Map(names);
+    };
+    const [one, other] = [await namesIn(texts), await namesIn(texts.toReversed())];
+    expect(texts.map((text) => one.get(text))).toEqual(texts.map((text) => other.get(text)));
+    expect(new Set(one.values()).size).toBe(3);
   });
 
   test('behind a pooler in transaction mode prepares nothing: the next transaction has another session', async () => {
