@@ -1,4 +1,4 @@
-import { type Clock, steadyClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { emptyHistogram, withValue } from '../core/histogram.ts';
 import { intervalOf, joinMeasurements, type NodeMeasurement } from '../core/measurement.ts';
 import type { Network } from '../core/networks.ts';
@@ -45,32 +45,20 @@ export function createNodeMeter(clock: Clock): NodeMeter {
   };
 }
 
-/** What a process that dies has measured for longer is written down, ms. */
-const noteEveryMs = 15_000;
-
-/** Writes down now and then how the nodes of a chain answered. */
-export function createMeasurementNotes(deps: {
+/** Writes down how the nodes of a chain answered since the last time; answers whether there was anything. */
+export async function noteMeasurements(deps: {
   db: Db;
   network: Network;
   measure: NodeMeter;
-  clock: Clock;
-}): {
-  note(): Promise<void>;
-} {
+}): Promise<boolean> {
   const { db, network, measure } = deps;
-  const steady = steadyClock(deps.clock);
-  let notedAt = Number.NEGATIVE_INFINITY;
-  return {
-    async note() {
-      if (steady() - notedAt < noteEveryMs) return;
-      const rows = measure.take();
-      try {
-        await inTransaction(db, (trx) => addNodeMeasurements(trx, network, rows));
-      } catch (error) {
-        measure.putBack(rows);
-        throw error;
-      }
-      notedAt = steady();
-    },
-  };
+  const rows = measure.take();
+  if (rows.length === 0) return false;
+  try {
+    await inTransaction(db, (trx) => addNodeMeasurements(trx, network, rows));
+  } catch (error) {
+    measure.putBack(rows);
+    throw error;
+  }
+  return true;
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { NodeStatus } from '../core/node.ts';
 import { type LoopOptions, runLoop } from '../loop.ts';
-import { createMeasurementNotes, createNodeMeter } from '../nodes/measurements.ts';
+import { createNodeMeter, noteMeasurements } from '../nodes/measurements.ts';
 import { createNodeNotes } from '../nodes/snapshot.ts';
 import { createUsageMeter, type UsageMeter } from '../nodes/usage.ts';
 import { leaseOf } from '../storage/chains/leases.ts';
@@ -49,6 +49,9 @@ const glanceMs = 1_000;
 /** A step of a rescan may wait for nodes that do not answer, ms. */
 const rescanLimitMs = 10 * 60_000;
 
+/** What a process that dies has measured for longer is written down, ms. */
+const measuredEveryMs = 15_000;
+
 /** Runs the watcher and the recheck of one chain in loops of their own, so that no chain ever waits for another. */
 export function watchChain(given: ChainWatchDeps): ChainWatch {
   const { chain, clock, onEvents, holder = randomUUID(), failed = () => {} } = given;
@@ -64,7 +67,6 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   const watcher = createWatcher({ ...deps, source, log });
   const budget = createBudget({ db, chain, meter, clock, log });
   const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });
-  const measurements = createMeasurementNotes({ db, network: chain.network, measure, clock });
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
   let steppedAt = 0;
   let leads = false;
@@ -105,7 +107,6 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     budget.polled();
     await whileLeading(notes.note);
     await whileLeading(budget.step);
-    await whileLeading(measurements.note);
     const everyMs = budget.everyMs();
     // Never while there is something to catch up with.
     if (everyMs !== null && last.nextAt > steppedAt)
@@ -148,6 +149,18 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     limitMs: rescanLimitMs,
     failed,
   });
+  // By itself: that it fails must cost no reading.
+  const measurements = runLoop<boolean>({
+    name: 'measurements',
+    step: async () => {
+      if (!(await leader.leads())) return false;
+      const note = () => noteMeasurements({ db, network: chain.network, measure });
+      return (await whileLeading(note)) ?? false;
+    },
+    delay: (wrote) => (wrote ? measuredEveryMs : glanceMs),
+    log,
+    failed,
+  });
   // A block is news only to who reads it, and while somebody waits for it.
   const onHead = () => {
     if (leads && !last.idle && budget.everyMs() === null) loop.wake();
@@ -169,7 +182,8 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     lookUp: (request) => lookUpTransaction({ ...given, source, log, onEvents: onFound }, request),
     verifySent: createSentTransfers({ ...given, source }).verify,
     async stop() {
-      await Promise.all([heads.stop(), loop.stop(), recheckLoop.stop(), rescanLoop.stop()]);
+      const loops = [loop, recheckLoop, rescanLoop, measurements];
+      await Promise.all([heads, ...loops].map((one) => one.stop()));
       await leader.resign();
       await source.close();
       await noteLastUsage(asked);

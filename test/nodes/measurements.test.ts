@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { countOf, percentile } from '../../src/core/histogram.ts';
 import { measurementMs } from '../../src/core/measurement.ts';
 import { failureOf, NodeError, type NodeFault } from '../../src/nodes/fault.ts';
-import { createMeasurementNotes, createNodeMeter } from '../../src/nodes/measurements.ts';
+import { createNodeMeter, noteMeasurements } from '../../src/nodes/measurements.ts';
 import { listNodeMeasurements } from '../../src/storage/chains/node-measurements.ts';
 import { forgetOnce } from '../../src/storage/retention.ts';
 import type { Db } from '../../src/storage/schema.ts';
@@ -19,7 +19,7 @@ const host = 'node.example';
 /** One process that measures, by a clock of the test. */
 function openProcess(db: Db, clock: () => number) {
   const measure = createNodeMeter(clock);
-  return { measure, ...createMeasurementNotes({ db, network, measure, clock }) };
+  return { measure, note: () => noteMeasurements({ db, network, measure }) };
 }
 
 test.each<[NodeFault, string]>([
@@ -96,8 +96,8 @@ describeDatabases('how nodes answered', (openTestDb) => {
     await db.schema.alterTable('node_measurements').renameTo('away').execute();
     await expect(note()).rejects.toThrow();
     await db.schema.alterTable('away').renameTo('node_measurements').execute();
-    await note();
-    await note();
+    expect(await note()).toBe(true);
+    expect(await note()).toBe(false);
     const rows = await listNodeMeasurements(db, { network, since: 0 });
     expect(rows.map(({ latency }) => countOf(latency))).toEqual([1]);
   });

@@ -93,6 +93,18 @@ describeDecisions('a chain', (openTestDb) => {
     await chain.untilRead();
   });
 
+  test('is read on though nothing that is measured of its nodes can be written down', async () => {
+    const db = await openTestDb();
+    await db.schema.alterTable('node_measurements').renameTo('away').execute();
+    const chain = await open(db, { pollSeconds: 0.1, idlePollSeconds: 0.1 });
+    const failed = () =>
+      chain.lines.flatMap(({ msg, loop }) => (msg === 'loop step failed' ? [String(loop)] : []));
+    await waitFor('it to fail', () => failed().length > 0);
+    await chain.anvil.mine();
+    await chain.untilRead();
+    expect(new Set(failed())).toEqual(new Set(['measurements']));
+  });
+
   test('whose node has used up its plan is read once a minute, says so, and hurries for no block', async () => {
     const chain = await open(await openTestDb(), {
       pollSeconds: 0.1,

@@ -8,7 +8,7 @@ import { inTransaction } from '../../../src/storage/database.ts';
 import { insertPoolMeasurements } from '../../../src/storage/pool/measurements.ts';
 import { addEndpointMeasurements } from '../../../src/storage/webhooks/measurements.ts';
 import { type ApiServer, openApiServer } from '../../support/api-server.ts';
-import { describeDecisions, openTestSqlite } from '../../support/databases.ts';
+import { describeDatabases, openTestSqlite } from '../../support/databases.ts';
 import { fillDatabase } from '../../support/filled-database.ts';
 
 const hourMs = 3_600_000;
@@ -49,7 +49,7 @@ async function openMeasured(api: ApiServer) {
 
 type Series = { step_seconds: number; data: { points: Record<string, unknown>[] }[] };
 
-describeDecisions('what was measured', (openTestDb) => {
+describeDatabases('what was measured', (openTestDb) => {
   test('is told by time: each interval by itself, or several as one point where a long time is asked for', async () => {
     const { shop, last, span, get } = await openMeasured(await openApiServer(await openTestDb()));
     const nodes = await get<Series>(`chains/bsc/measurements/?${span}`);
