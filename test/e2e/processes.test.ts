@@ -150,6 +150,8 @@ test('each process does its own part, and status tells who does what and whose c
   expect(roles.toSorted()).toEqual(['api', 'api', 'api', 'notify', 'notify,providers', 'watch', 'watch']);
   expect(daemon.list.flatMap(({ leads }) => leads).toSorted()).toEqual(['bsc', 'ethereum']);
   expect(daemon.list.every((one) => one.differing_configuration.length === 0)).toBe(true);
+  const missing = members.filter(({ logs }) => logs.some(({ msg }) => msg === 'database signals missing'));
+  expect(missing.filter(({ listensBeside }) => listensBeside)).toEqual([]);
   // What does not answer shops tells how it is, and nothing else.
   const watcher = members.find(({ role }) => role === 'watch')?.url();
   const answers = await Promise.all(

@@ -16,6 +16,8 @@ export type Member = {
   /** Whether nothing is done to it just now. */
   isSound(): boolean;
   logs: readonly LogLine[];
+  /** Whether it is behind the pooler and listens beside it. */
+  listensBeside: boolean;
   /** Resolves when it goes on. `until`: how long it stands still, or is cut off. */
   disturb(how: Disturbance, until: Promise<unknown>): Promise<void>;
 };
@@ -23,7 +25,7 @@ export type Member = {
 /** Several daemons on one PostgreSQL, as on several machines: each with a folder and a way to the database of its own. */
 export type ProcessGroup = { members: readonly Member[]; stop(): Promise<void> };
 
-/** Every other process reaches the database through `pooler`. */
+/** Every other process reaches the database through `pooler`, and every other one of these listens beside it. */
 export async function startProcessGroup(
   config: { database: string } & Record<string, unknown>,
   roles: readonly string[],
@@ -37,10 +39,12 @@ export async function startProcessGroup(
     const proxy = await startTcpProxy({ host: '127.0.0.1', port: index % 2 === 0 ? direct : pooler.port });
     closers.push(proxy.close);
     const database = config.database.replace(`:${direct}`, `:${proxy.port}`);
-    const home = createDaemonHome({ ...config, database }, { roles: names });
+    const listensBeside = index % 4 === 1;
+    const beside = listensBeside ? { databaseDirect: config.database } : {};
+    const home = createDaemonHome({ ...config, database, ...beside }, { roles: names });
     closers.push(home.remove);
     const role = names.split(',')[0] as Role;
-    return memberOf({ home, proxy, role, signal: stopping.signal }, await home.start());
+    return memberOf({ home, proxy, role, listensBeside, signal: stopping.signal }, await home.start());
   }
 
   async function stop(): Promise<void> {
@@ -57,7 +61,13 @@ export async function startProcessGroup(
 }
 
 function memberOf(
-  { home, proxy, role, signal }: { home: DaemonHome; proxy: TcpProxy; role: Role; signal: AbortSignal },
+  {
+    home,
+    proxy,
+    role,
+    listensBeside,
+    signal,
+  }: Pick<Member, 'role' | 'listensBeside'> & { home: DaemonHome; proxy: TcpProxy; signal: AbortSignal },
   started: Daemon,
 ): Member {
   let daemon = started;
@@ -92,6 +102,7 @@ function memberOf(
     url: () => daemon.url,
     isSound: () => sound,
     logs: home.logs,
+    listensBeside,
     async disturb(how, until) {
       sound = false;
       await disturb[how](until);
