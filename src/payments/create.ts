@@ -19,15 +19,12 @@ import {
   isPostgres,
   serializeByName,
 } from '../storage/database.ts';
-import {
-  findIdempotencyKey,
-  type RememberedKey,
-  rememberIdempotencyKey,
-} from '../storage/payments/idempotency.ts';
-import { findPaymentById, insertPayment } from '../storage/payments/payments.ts';
+import { findIdempotencyKey, type RememberedKey } from '../storage/payments/idempotency.ts';
+import { insertLockedPayment } from '../storage/payments/insert.ts';
+import { findPaymentById } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
 import { hasActiveAddress } from '../storage/pool/counts.ts';
-import { earliestExpiry, lockAddress, type Pool } from '../storage/pool/locks.ts';
+import { earliestExpiry, type Pool } from '../storage/pool/locks.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type PriceQuote, quotePrice } from './quote.ts';
 
@@ -204,7 +201,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
       return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
     }
 
-    const payment = await insertPayment(trx, {
+    const written = {
       livemode: !config.sandbox,
       ...newPayment(request, asset, quote, now),
       ...lockUnder(state, steadyNow, now, config.payments.lifetimeSeconds),
@@ -212,17 +209,9 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
       requiredConfirmations: chain.requiredConfirmations,
       addressId: free.id,
       address: free.address,
-    });
-    await lockAddress(trx, free.id, payment.id);
+    };
+    const payment = await insertLockedPayment(trx, written, request.idempotency);
     await made?.(trx, payment);
-    if (request.idempotency !== null) {
-      await rememberIdempotencyKey(trx, {
-        merchantId: request.merchantId,
-        ...request.idempotency,
-        paymentId: payment.id,
-        at: now,
-      });
-    }
     return {
       outcome: 'created',
       // Nothing can have come to a payment that nobody knows of yet.

@@ -4,7 +4,7 @@ import { decideVerdict, type Finding, type Verdict } from '../../src/checkout/ve
 import type { Network } from '../../src/core/networks.ts';
 import type { Deposit } from '../../src/core/payment.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { insertPayment } from '../../src/storage/payments/payments.ts';
+import { insertPayment } from '../../src/storage/payments/insert.ts';
 import { lockAddress } from '../../src/storage/pool/locks.ts';
 import { evmKey } from '../support/addresses.ts';
 import { testConfig } from '../support/config.ts';

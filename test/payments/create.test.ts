@@ -336,7 +336,7 @@ describeDatabases('creating a payment', (openTestDb) => {
   });
 });
 
-describeDatabases('an idempotency key', (openTestDb) => {
+describeDatabases('an idempotency key', (openTestDb, kind) => {
   const idempotency = { key: 'k-1', fingerprint: 'body-1' };
 
   test('answers the same request with its payment, as it is now', async () => {
@@ -403,7 +403,8 @@ describeDatabases('an idempotency key', (openTestDb) => {
       expect(await stored(db)).toEqual({ payments: [], locks: [] });
       expect(await db.selectFrom('idempotency_keys').select('key').execute()).toEqual([]);
     }
-    expect(deaths).toBeGreaterThanOrEqual(3);
+    // On PostgreSQL the key is reserved by one statement, and all is written by another.
+    expect(deaths).toBe(kind === 'PostgreSQL' ? 2 : 4);
   });
 
   test('raced 50 times gives one payment, and its 49 replays', async () => {

@@ -4,7 +4,7 @@ import type { OnchainPayment } from '../../src/core/payment.ts';
 import { recordTransfers } from '../../src/payments/record.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
-import { insertPayment } from '../../src/storage/payments/payments.ts';
+import { insertPayment } from '../../src/storage/payments/insert.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { evmKey } from '../support/addresses.ts';
 import { testChain } from '../support/config.ts';

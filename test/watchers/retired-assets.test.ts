@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { AddressKey } from '../../src/core/address.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { insertPayment } from '../../src/storage/payments/payments.ts';
+import { insertPayment } from '../../src/storage/payments/insert.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { chainsToWatch } from '../../src/watchers/retired-assets.ts';
 import { testChain, testConfig } from '../support/config.ts';

@@ -39,17 +39,26 @@ export async function rememberIdempotencyKey(
   trx: Trx,
   remembered: { merchantId: string; key: string; at: number } & RememberedKey,
 ): Promise<void> {
-  const values = {
-    fingerprint: remembered.fingerprint,
-    payment_id: remembered.paymentId ?? null,
-    checkout_session: remembered.checkoutSession ?? null,
-    created_at: remembered.at,
-  };
+  const values = keyColumns(remembered);
   await trx
     .insertInto('idempotency_keys')
     .values({ merchant_id: remembered.merchantId, key: remembered.key, ...values })
     .onConflict((conflict) => conflict.columns(['merchant_id', 'key']).doUpdateSet(values))
     .execute();
+}
+
+export function keyColumns(remembered: {
+  fingerprint: string;
+  at: number;
+  paymentId?: number;
+  checkoutSession?: string;
+}) {
+  return {
+    fingerprint: remembered.fingerprint,
+    payment_id: remembered.paymentId ?? null,
+    checkout_session: remembered.checkoutSession ?? null,
+    created_at: remembered.at,
+  };
 }
 
 /** Deletes keys that are remembered no longer, up to `limit`; answers how many. */

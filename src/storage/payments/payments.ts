@@ -8,7 +8,6 @@ import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { hasOrphanedNativeDeposit } from '../deposits/deposits.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
-import { hashPaymentToken } from './numbers.ts';
 
 /** Payments on a chain as {@link toPayment} reads them. */
 export function selectPayments(db: Db) {
@@ -70,97 +69,6 @@ export function selectPayments(db: Db) {
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof selectPayments>['executeTakeFirstOrThrow']>>;
-
-export async function insertPayment(trx: Trx, payment: Omit<OnchainPayment, 'id'>): Promise<OnchainPayment> {
-  const insert = isPostgres(trx) ? insertInOneStatement : insertInTwo;
-  return { ...payment, id: await insert(trx, payment) };
-}
-
-/** Each statement is a way to the server and back. */
-async function insertInOneStatement(trx: Trx, payment: Omit<OnchainPayment, 'id'>): Promise<number> {
-  const { payment_id } = await trx
-    .with('made', (db) => db.insertInto('payments').values(paymentColumns(payment)).returning('id'))
-    .insertInto('onchain_payments')
-    .values((eb) => ({ payment_id: eb.selectFrom('made').select('id'), ...onchainColumns(payment) }))
-    .returning('payment_id')
-    .executeTakeFirstOrThrow();
-  return payment_id;
-}
-
-async function insertInTwo(trx: Trx, payment: Omit<OnchainPayment, 'id'>): Promise<number> {
-  const { id } = await trx
-    .insertInto('payments')
-    .values(paymentColumns(payment))
-    .returning('id')
-    .executeTakeFirstOrThrow();
-  await trx
-    .insertInto('onchain_payments')
-    .values({ payment_id: id, ...onchainColumns(payment) })
-    .execute();
-  return id;
-}
-
-function paymentColumns(payment: Omit<OnchainPayment, 'id'>) {
-  return {
-    payment_number: payment.paymentNumber,
-    merchant_id: payment.merchantId,
-    kind: payment.kind,
-    status: payment.status,
-    reason: payment.reason,
-    network: payment.network,
-    chain: payment.chain,
-    currency: payment.currency,
-    decimals: payment.decimals,
-    expected_amount: payment.expectedAmount.toString(),
-    price_amount: payment.price.minorUnits,
-    price_currency: payment.price.currency,
-    amount_usd_cents: payment.amountUsdCents,
-    external_order_id: payment.externalOrderId,
-    customer_email: payment.customerEmail,
-    redirect_url: payment.redirectUrl,
-    metadata: JSON.stringify(payment.metadata),
-    locale: payment.locale,
-    checkout_session: payment.checkoutSession,
-    replaces: payment.replaces,
-    replaced_by: payment.replacedBy,
-    requotes: payment.requotes,
-    livemode: Number(payment.livemode),
-    payment_token: payment.paymentToken,
-    token_hash: hashPaymentToken(payment.paymentToken),
-    created_at: payment.createdAt,
-    expires_at: payment.expiresAt,
-    confirmed_at: payment.confirmedAt,
-    ended_at: payment.endedAt,
-    accepted_at: payment.acceptedAt,
-  };
-}
-
-function onchainColumns(payment: Omit<OnchainPayment, 'id'>) {
-  return {
-    network: payment.network,
-    coin: payment.coin,
-    token: payment.token,
-    usd_per_coin: payment.usdPerCoin,
-    required_amount: payment.requiredAmount.toString(),
-    dust_amount: payment.dustAmount.toString(),
-    required_confirmations: payment.requiredConfirmations,
-    tier_confirmations: payment.tier?.confirmations ?? null,
-    tier_amount: payment.tier?.upToAmount.toString() ?? null,
-    exceeds_tier: Number(payment.exceedsTier),
-    counted_amount: payment.countedAmount.toString(),
-    told_amount: payment.toldAmount.toString(),
-    completed_by: payment.completedBy,
-    address_id: payment.addressId,
-    address: payment.address,
-    lock_height: payment.lockHead.height,
-    lock_hash: payment.lockHead.hash,
-    lock_time: payment.lockHead.time,
-    lock_chain_time: payment.lockChainTime,
-    block_time_limit: payment.blockTimeLimit,
-    reopened: Number(payment.reopened),
-    released_at: payment.endedAt,
-  };
-}
 
 /** @throws InvariantError when there is none: ids come from our own rows. */
 export async function findPaymentById(db: Db, id: number): Promise<OnchainPayment> {

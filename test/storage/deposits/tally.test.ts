@@ -21,7 +21,8 @@ import {
 import { mostShown } from '../../../src/storage/deposits/shown.ts';
 import { listSums } from '../../../src/storage/deposits/sums.ts';
 import { readTally } from '../../../src/storage/deposits/tally.ts';
-import { findPaymentById, insertPayment } from '../../../src/storage/payments/payments.ts';
+import { insertPayment } from '../../../src/storage/payments/insert.ts';
+import { findPaymentById } from '../../../src/storage/payments/payments.ts';
 import { viewOf } from '../../../src/storage/payments/views.ts';
 import type { Db } from '../../../src/storage/schema.ts';
 import { describeDatabases } from '../../support/databases.ts';

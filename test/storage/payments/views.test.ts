@@ -4,7 +4,7 @@ import type { Deposit, OnchainPayment } from '../../../src/core/payment.ts';
 import { paymentEventBody } from '../../../src/present/event-body.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { insertDeposits } from '../../../src/storage/deposits/deposits.ts';
-import { insertPayment } from '../../../src/storage/payments/payments.ts';
+import { insertPayment } from '../../../src/storage/payments/insert.ts';
 import { viewOf } from '../../../src/storage/payments/views.ts';
 import type { Db } from '../../../src/storage/schema.ts';
 import { describeDatabases } from '../../support/databases.ts';

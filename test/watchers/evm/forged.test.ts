@@ -3,7 +3,7 @@ import type { BlockHash } from '../../../src/core/chain.ts';
 import type { DepositStatus } from '../../../src/core/payment.ts';
 import { inTransaction, openDatabase } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
-import { insertPayment } from '../../../src/storage/payments/payments.ts';
+import { insertPayment } from '../../../src/storage/payments/insert.ts';
 import { createRecheck } from '../../../src/watchers/recheck/recheck.ts';
 import type { Span } from '../../../src/watchers/source.ts';
 import { createWatcher } from '../../../src/watchers/watcher.ts';
