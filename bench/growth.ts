@@ -8,6 +8,7 @@ import { inTransaction, isPostgres, openDatabase } from '../src/storage/database
 import { migrationLimits, openPostgres } from '../src/storage/postgres.ts';
 import { forgetOnce, refreshStatistics } from '../src/storage/retention.ts';
 import type { Db, Trx } from '../src/storage/schema.ts';
+import { pruneDeliveries } from '../src/storage/webhooks/upkeep.ts';
 import { createWatchlist } from '../src/watchers/watchlist.ts';
 import { type Asked, listenToQueries } from '../test/support/asked-queries.ts';
 import { startCluster } from '../test/support/cluster.ts';
@@ -273,12 +274,16 @@ async function plansOf({ db, paths }: Side, name: string): Promise<string[]> {
   return plans;
 }
 
-/** Half of what is there is old enough. */
+/** Half of what is there is old enough. Deliveries first, as in the daemon: their events are kept as long. */
 async function forget(sides: readonly Side[]): Promise<void> {
   for (let pass = 0; pass < passes; pass++)
     for (const { db, filled, forgetMs } of sides) {
-      const keep = { now, eventRetentionMs: (filled.payments / 2) * 60_000 };
-      forgetMs.push(1000 * (await secondsOf(() => forgetOnce(db, keep))));
+      const eventRetentionMs = (filled.payments / 2) * 60_000;
+      const seconds = await secondsOf(async () => {
+        await inTransaction(db, (trx) => pruneDeliveries(trx, now - eventRetentionMs, 500));
+        await forgetOnce(db, { now, eventRetentionMs });
+      });
+      forgetMs.push(1000 * seconds);
     }
 }
 
