@@ -91,9 +91,10 @@ export type NodeHead = { latest: BlockRef; finalized: BlockRef | null };
 export type Inclusion =
   /**
    * The transaction succeeded and moves `amount` there, in this block of the chain of a node whose head is `head`. `weak`
-   * where only nothing speaks against it: the node can no longer tell how the transaction ran, nor what it moved.
+   * where only nothing speaks against it: the node can no longer tell how the transaction ran, nor what it moved. `gained`
+   * where a balance alone shows the transfer: all that came there in that block.
    */
-  | { kind: 'included'; block: BlockRef; amount: bigint; head: number; weak?: true }
+  | { kind: 'included'; block: BlockRef; amount: bigint; head: number; weak?: true; gained?: bigint }
   /** The node's chain has another block at that height, or the transaction or the transfer is not in it. */
   | { kind: 'absent' }
   /** All is in place but for what the recipient's balance shows, which speaks against it. */

@@ -134,13 +134,15 @@ async function lookAtBalances(
       { key, height: block.height },
     ]);
     const balances = await readBalances(endpoints, { queries, on: block, signal, except });
-    for (const [query, { head }] of here) {
+    for (const [query, { head, call }] of here) {
       const at = 2 * recipients.indexOf(query.recipient);
       const [before = 0n, after = 0n] = balances?.slice(at, at + 2) ?? [];
       const { amount } = query;
-      if (balances === null) looks.set(query, { kind: 'included', block, amount, head, weak: true });
-      else if (after - before >= (claims.get(spotOf(query)) ?? 0n))
-        looks.set(query, { kind: 'included', block, amount, head });
+      const gained = after - before;
+      // As the node itself has that block: its time is a part of its word.
+      const seen = { kind: 'included', block: call.block, amount, head } as const;
+      if (balances === null) looks.set(query, { ...seen, weak: true });
+      else if (gained >= (claims.get(spotOf(query)) ?? 0n)) looks.set(query, { ...seen, gained });
       else
         looks.set(query, {
           kind: 'doubtful',

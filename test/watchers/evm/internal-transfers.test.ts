@@ -382,6 +382,20 @@ describe('a payment by a contract that no node traces any more', () => {
     });
   });
 
+  test('has the time that the node gives its block, whatever it was recorded with, and as much as came in all', async () => {
+    const chain = await open();
+    await chain.anvil.send({ to: alice, value: 3n });
+    await chain.anvil.send(chain.payer.batch(to(alice, 5n)));
+    await chain.anvil.mine(2);
+    const { transfers } = await chain.read();
+    for (const method of traceMethods) chain.refuse(method);
+    const inner = transfers.find(({ amount }) => amount === 5n) as Transfer;
+    const dated = { ...inner, block: { ...inner.block, time: inner.block.time - 600 } };
+    const looks = await inclusionsBy(chain.sourceOver([chain.proxy.url]).source, [dated]);
+    const told = { kind: 'included', block: inner.block, amount: 5n, gained: 8n };
+    expect([...looks.values()]).toMatchObject([told]);
+  });
+
   test('is confirmed where the node has forgotten the balance: the transaction did what it did', async () => {
     const chain = await open();
     await chain.anvil.send(chain.payer.batch(to(alice, 5n)));
