@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import { doubled } from '../core/backoff.ts';
 import type { RefundRecord, SentFinding, VerifySent } from '../core/refund-record.ts';
 import { inTransaction } from '../storage/database.ts';
+import { findPaymentById } from '../storage/payments/payments.ts';
 import { listDueRefundRecords, noteRefundCheck } from '../storage/payments/refund-records.ts';
 import type { Db } from '../storage/schema.ts';
 
@@ -18,6 +19,9 @@ const longestPauseMs = 10 * 60_000;
 /** A transaction that is in no block for so long is in none any more, ms. */
 const givenUpMs = 14 * 24 * 60 * 60 * 1000;
 
+/** A clock of ours may be so far ahead of a chain's, ms. */
+const clockSlackMs = 10 * 60_000;
+
 /** Looks for the refunds that are due. What is final is not looked for again. Answers how many were looked for. */
 export async function checkRefunds(
   { db, clock, verify }: { db: Db; clock: Clock; verify: VerifySent },
@@ -28,10 +32,17 @@ export async function checkRefunds(
     if (signal.aborted) break;
     const limit = AbortSignal.any([signal, AbortSignal.timeout(longestLookMs)]);
     const finding = await verify(record.network, record, limit);
-    const found = foundBy(record, finding, clock());
+    const { createdAt } = await findPaymentById(db, record.paymentId);
+    const found = foundBy(record, refuseOlder(finding, createdAt - clockSlackMs), clock());
     await inTransaction(db, (trx) => noteRefundCheck(trx, record, found));
   }
   return due.length;
+}
+
+/** What was sent before there was a payment is not its refund, whatever else it was. */
+function refuseOlder(finding: SentFinding, sinceMs: number): SentFinding {
+  if (finding.kind !== 'verified' || finding.block.time * 1000 >= sinceMs) return finding;
+  return { kind: 'mismatch', why: 'the transaction is older than the payment' };
 }
 
 function foundBy(record: RefundRecord, finding: SentFinding, now: number) {

@@ -19,14 +19,18 @@ export type SentTransfers = {
 /** Transfers of one token to one recipient in one transaction that are looked at: the first ones. */
 const mostTransfers = 10;
 
-/** What one node says of it. `other`: what it moves there instead, if anything. */
-export type SentVote = { kind: 'has' } | { kind: 'denies'; other: bigint | null } | { kind: 'silent' };
+/** What one node says of it. `time`: of its block, Unix seconds; `other`: what it moves there instead, if anything. */
+export type SentVote =
+  | { kind: 'has'; time: number }
+  | { kind: 'denies'; other: bigint | null }
+  | { kind: 'silent' };
 
 export type SentVerdict = 'verified' | 'mismatch' | 'not yet';
 
 /**
  * Has a transfer been made, in a block that is final? A node that says so may lie or be mistaken, and so may one that
- * denies it: both need a second node where there is one. The first row that fits decides:
+ * denies it: both need a second node where there is one. Who gives its block another time has not said the same; those
+ * count that are most. The first row that fits decides:
  *
  *   has it              denies it                 waited for the others   verdict
  *   two                 any                       any                     verified
@@ -36,13 +40,22 @@ export type SentVerdict = 'verified' | 'mismatch' | 'not yet';
  *   else                                                                  not yet
  */
 export function decideSent(votes: ReadonlyMap<string, SentVote>, waited: boolean): SentVerdict {
-  const count = (kind: SentVote['kind']) => [...votes.values()].filter((vote) => vote.kind === kind).length;
-  const [has, denies] = [count('has'), count('denies')];
+  const times = timesOf(votes);
+  const has = times[0]?.nodes ?? 0;
+  const denies = [...votes.values()].filter(({ kind }) => kind === 'denies').length;
   const enough = Math.min(2, votes.size);
   if (has > 0 && has >= enough) return 'verified';
-  if (has === 1 && denies === 0 && waited) return 'verified';
+  if (has === 1 && times.length === 1 && denies === 0 && waited) return 'verified';
   if (has === 0 && denies > 0 && denies >= enough) return 'mismatch';
   return 'not yet';
+}
+
+/** The times that nodes which have it give its block, the one that most of them give first. */
+function timesOf(votes: ReadonlyMap<string, SentVote>): { time: number; nodes: number }[] {
+  const given = [...votes.values()].flatMap((vote) => (vote.kind === 'has' ? [vote.time] : []));
+  return [...Map.groupBy(given, (time) => time)]
+    .map(([time, nodes]) => ({ time, nodes: nodes.length }))
+    .toSorted((a, b) => b.nodes - a.nodes);
 }
 
 export function createSentTransfers(
@@ -88,7 +101,8 @@ export function createSentTransfers(
     const others = [...votes].flatMap(([host, { kind }]) => (kind === 'has' ? [] : [host]));
     switch (decideSent(votes, outages.haveLasted(others))) {
       case 'verified':
-        return { kind: 'verified', block };
+        // Whoever was asked for the block alone may have given it any time.
+        return { kind: 'verified', block: { ...block, time: timesOf(votes)[0]?.time ?? block.time } };
       case 'mismatch':
         return mismatch(location.failed, votes);
       case 'not yet':
@@ -149,8 +163,11 @@ function voteOf(
     if (inclusion.kind === 'unknown' || inclusion.kind === 'doubtful') silent = true;
     if (inclusion.kind !== 'included') continue;
     const deep = confirmationsAt(inclusion.head, height) >= requiredConfirmations;
-    if (inclusion.block.hash !== hash || inclusion.weak === true || !deep) silent = true;
-    else if (inclusion.amount === query.amount) return { kind: 'has' };
+    // A balance that gained more shows that something came, and not how much of it in this transaction.
+    const { gained = query.amount } = inclusion;
+    const shown = inclusion.weak !== true && gained === query.amount;
+    if (inclusion.block.hash !== hash || !shown || !deep) silent = true;
+    else if (inclusion.amount === query.amount) return { kind: 'has', time: inclusion.block.time };
     else other ??= inclusion.amount;
   }
   return silent ? { kind: 'silent' } : { kind: 'denies', other };

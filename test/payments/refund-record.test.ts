@@ -9,7 +9,7 @@ import { createSentTransfers } from '../../src/watchers/sent-transfer.ts';
 import { evmAddress, evmKey } from '../support/addresses.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDecisions } from '../support/databases.ts';
-import { txHash } from '../support/payments.ts';
+import { tokenKey, txHash } from '../support/payments.ts';
 
 const customer = evmKey(4_000);
 const to = writeAddress('evm', customer);
@@ -110,6 +110,25 @@ describeDecisions('a refund that an operator records', (openTestDb) => {
     expect(await removeRefundRecord({ db, clock }, { ...remove, id: right?.id ?? 0 })).toMatchObject({
       outcome: 'not_removable',
     });
+  });
+
+  test('was sent after the payment was made: what is older does not match', async () => {
+    const world = await openWorld(await openTestDb());
+    await world.read();
+    const { record, check, all } = open(world);
+    const token = tokenKey(world.network, 'usdt');
+    const amount = 20n * 10n ** 18n;
+    const tx = world.chain.send({ token, currency: 'usdt', recipient: customer, amount });
+    world.mine();
+    world.pass(3_600);
+    world.mine(4);
+    await world.read();
+    const payment = await world.create();
+    await record(payment, tx);
+    await check();
+    expect(await all(payment)).toMatchObject([
+      { status: 'mismatch', detail: 'the transaction is older than the payment' },
+    ]);
   });
 
   test('is one refund of one payment, whoever records its transfer again, also at the same moment', async () => {

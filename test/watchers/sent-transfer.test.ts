@@ -1,12 +1,16 @@
 import { expect, test } from 'vitest';
+import { writeAddress } from '../../src/core/address.ts';
 import type { TxHash } from '../../src/core/chain.ts';
 import { createSentTransfers, decideSent, type SentVote } from '../../src/watchers/sent-transfer.ts';
 import { evmKey } from '../support/addresses.ts';
+import { anvilForTest } from '../support/anvil.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { testChain } from '../support/config.ts';
 import { describeDecisions, openTestSqlite } from '../support/databases.ts';
-import { testClock } from '../support/evm.ts';
-import { setTestChain, tokenKey, txHash, usdt } from '../support/payments.ts';
+import { evmSourceForTest, testClock } from '../support/evm.ts';
+import { faultProxyForTest } from '../support/fault-proxy.ts';
+import { deployPayer } from '../support/payers.ts';
+import { blockHash, setTestChain, tokenKey, txHash, usdt } from '../support/payments.ts';
 import { createSimulatedTronChain } from '../support/tron/simulated-chain.ts';
 import { simulatedNodeForTest, simulatedTron, tronSourceForTest } from '../support/tron/source.ts';
 
@@ -23,9 +27,14 @@ function open(world: World) {
   return { send, verify, token };
 }
 
-const kinds = { y: { kind: 'has' }, n: { kind: 'denies', other: null }, s: { kind: 'silent' } } as const;
+const kinds = {
+  y: { kind: 'has', time: 1 },
+  z: { kind: 'has', time: 2 },
+  n: { kind: 'denies', other: null },
+  s: { kind: 'silent' },
+} as const;
 
-/** `yn`: one node has it, another denies it. */
+/** `yn`: one node has it, another denies it; `yz`: both have it, at different times. */
 function votes(text: string): Map<string, SentVote> {
   return new Map([...text].map((letter, n) => [`node-${n}`, kinds[letter as keyof typeof kinds]]));
 }
@@ -43,6 +52,9 @@ test.each([
   ['nn', false, 'mismatch'],
   ['yyn', false, 'verified'],
   ['nny', false, 'not yet'],
+  ['yz', true, 'not yet'],
+  ['yyz', false, 'verified'],
+  ['yzs', true, 'not yet'],
   ['', true, 'not yet'],
 ] as const)('nodes that say %s of a transfer, waited for: %s, make it %s', (text, waited, verdict) => {
   expect(decideSent(votes(text), waited)).toBe(verdict);
@@ -125,6 +137,24 @@ describeDecisions('a refund on the chain', (openTestDb) => {
     expect(await verify(hidden)).toMatchObject({ kind: 'not_found' });
   });
 
+  test('is dated by the time that two nodes give its block, whatever another one says', async () => {
+    const world = await openWorld(await openTestDb(), { scripted: { nodes: 3 } });
+    await world.read();
+    const { send, verify } = open(world);
+    const tx = send();
+    world.mine();
+    const at = world.chain.head();
+    world.mine(4);
+    await world.read();
+    const [first, second] = world.chain.nodes;
+    if (first === undefined || second === undefined) throw new Error('no nodes');
+    const lastYear = at.time - 365 * 86_400;
+    first.times.set(at.hash, lastYear);
+    expect(await verify(tx)).toEqual({ kind: 'verified', block: at });
+    second.times.set(at.hash, lastYear + 1);
+    expect(await verify(tx)).toMatchObject({ kind: 'not_found' });
+  });
+
   test('of which one node alone can tell is verified after the wait for a second, and none at all is found while all are down', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
     await world.read();
@@ -146,6 +176,31 @@ describeDecisions('a refund on the chain', (openTestDb) => {
       why: expect.stringContaining('could be asked'),
     });
   });
+});
+
+test('a refund by a contract that nobody traces is verified by a balance that gained it, and by none that gained more', async () => {
+  const anvil = await anvilForTest();
+  const payer = await deployPayer(anvil);
+  const proxy = await faultProxyForTest(anvil.url);
+  for (const method of ['debug_traceTransaction', 'trace_transaction'])
+    proxy.inject(
+      { kind: 'refuse', code: -32601, message: `the method ${method} does not exist` },
+      { method },
+    );
+  const db = await openTestSqlite();
+  const clock = testClock();
+  const source = evmSourceForTest([proxy.url], { clock });
+  const chain = testChain('bsc', { finality: 'depth', requiredConfirmations: 1 });
+  const { verify } = createSentTransfers({ db, chain, clock, source });
+  const txHash = (await anvil.send(payer.batch({ to: writeAddress('evm', customer), amount: 5n }))) as TxHash;
+  await anvil.mine(2);
+  const height = await anvil.height();
+  const head = { height, hash: blockHash(height), time: 1 };
+  await setTestChain(db, 'bsc', { cursor: head, head, finalizedHeight: null });
+  const { signal } = new AbortController();
+  const refund = { txHash, token: 'native', recipient: customer } as const;
+  expect(await verify({ ...refund, amount: 1n }, signal)).toMatchObject({ kind: 'not_found' });
+  expect(await verify({ ...refund, amount: 5n }, signal)).toMatchObject({ kind: 'verified' });
 });
 
 test.each(['usdt', 'native'] as const)(
