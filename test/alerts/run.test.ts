@@ -209,6 +209,26 @@ describeDatabases('alerts', (openTestDb) => {
     expect(sent()).toEqual(['alert.began database_trouble', 'alert.ended database_trouble']);
   });
 
+  test('of a newer version beside this one are left to it', async () => {
+    const db = await openTestDb();
+    const { set, pass, sent } = watchOver(db);
+    const row = { name: 'of_tomorrow', subject: '', text: 'x', began_at: 1, seen_at: 1 };
+    await db
+      .insertInto('alerts')
+      .values([
+        { ...row, ended_at: null, told: 'nothing' },
+        { ...row, subject: 'ended', ended_at: 2, told: 'end' },
+      ])
+      .execute();
+    set({ pools: [dry] });
+    await pass(600);
+    expect(sent()).toEqual(['alert.began pool_exhausted']);
+    expect(await listOpenAlerts(db)).toMatchObject([{ name: 'pool_exhausted' }]);
+    expect(await listEndedAlerts(db, 10)).toEqual([]);
+    const left = db.selectFrom('alerts').select('told').where('name', '=', 'of_tomorrow').orderBy('subject');
+    expect(await left.execute()).toEqual([{ told: 'nothing' }, { told: 'end' }]);
+  });
+
   test('of a database that is away are told by each process that looks, with its name, and their end once', async () => {
     const db = await openTestDb();
     const { set, pass, sent, texts, alerts, build } = watchOver(db);

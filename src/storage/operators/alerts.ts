@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { AlertName } from '../../alerts/catalog.ts';
+import { type AlertName, alertNames } from '../../alerts/catalog.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** Something that an operator is called for, or was. Times are Unix ms, by `databaseTime`. */
@@ -19,11 +19,15 @@ export type Alert = {
 
 const columns = ['name', 'subject', 'text', 'began_at', 'seen_at', 'ended_at', 'told'] as const;
 
-/** Those that last, and those that ended of which somebody may still be told. */
+/**
+ * Those that last, and those that ended of which somebody may still be told. A newer version beside this one knows of more: its
+ * alerts are its own affair.
+ */
 export async function listOpenAlerts(db: Db): Promise<Alert[]> {
   const rows = await db
     .selectFrom('alerts')
     .select(columns)
+    .where('name', 'in', alertNames)
     // One that lasts has never been told of to the end.
     .where('told', '!=', sql.lit('end'))
     .orderBy('began_at')
@@ -39,6 +43,7 @@ export async function listEndedAlerts(db: Db, limit: number): Promise<Alert[]> {
     .selectFrom('alerts')
     .select(columns)
     .where('ended_at', 'is not', null)
+    .where('name', 'in', alertNames)
     .orderBy('ended_at', 'desc')
     .limit(limit)
     .execute();
