@@ -4,7 +4,6 @@ import { type AmountText, parseAmountText } from '../core/amount-text.ts';
 import { parseAmount } from '../core/money.ts';
 import { chainFamilies, type Network } from '../core/networks.ts';
 import type { PaymentView } from '../core/payment.ts';
-import { listMerchants } from '../storage/operators/merchants.ts';
 import { findPaymentId } from '../storage/payments/numbers.ts';
 import {
   type CoinAmount,
@@ -48,8 +47,7 @@ export async function searchPayments(
     const hashes = [hex, `0x${hex}`];
     for (const id of await findByTransaction(db, Object.keys(chains) as Network[], hashes)) ids.add(id);
   }
-  const merchants = merchantId === null ? (await listMerchants(db)).map(({ id }) => id) : [merchantId];
-  for (const id of await findByOrder(db, merchants, wanted)) ids.add(id);
+  for (const id of await findByOrder(db, merchantId, wanted)) ids.add(id);
   const amount = parseAmountText(wanted);
   if (amount !== null && 'amount' in amount)
     for (const id of await findByAmount(db, chains, merchantId, amount)) ids.add(id);

@@ -210,7 +210,8 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
     'operator: times of payments of a merchant': (trx) =>
       listPaymentTimes(trx, { merchantId: 'mer_2', since: 0, until: now, limit: 100 }),
     'operator: oldest pending': (trx) => oldestPendingAt(trx, 'we_1'),
-    'operator: search of an order': (trx) => findByOrder(trx, ['mer_1', 'mer_2'], 'order-17'),
+    'operator: search of an order': (trx) => findByOrder(trx, null, 'order-17'),
+    'merchant: search of an order': (trx) => findByOrder(trx, 'mer_1', 'order-17'),
     'operator: search of an address': (trx) => findByAddress(trx, [`${'0'.repeat(38)}17` as AddressKey]),
     'operator: search of a transaction': (trx) => findByTransaction(trx, ['bsc', 'ethereum'], ['0x17']),
     // Every payment there costs the same.

@@ -39,12 +39,13 @@ export async function findByTransaction(
   return rows.flatMap((row) => row.payment_id ?? []);
 }
 
-export async function findByOrder(db: Db, merchantIds: readonly string[], order: string): Promise<number[]> {
-  if (merchantIds.length === 0) return [];
+/** `merchantId` null: of all merchants, each by the index. */
+export async function findByOrder(db: Db, merchantId: string | null, order: string): Promise<number[]> {
+  const whose = merchantId === null ? db.selectFrom('merchants').select('id') : [merchantId];
   const rows = await db
     .selectFrom('payments')
     .select('id')
-    .where('merchant_id', 'in', merchantIds)
+    .where('merchant_id', 'in', whose)
     .where('external_order_id', '=', order)
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
