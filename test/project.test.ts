@@ -143,7 +143,6 @@ const smallFiles: Record<string, string> = {
   'src/watchers/tron/slots.ts': 'a memory of its own, shown by itself',
   'src/watchers/examine.ts': 'opens one node of whatever family, for whoever only looks it over',
   'src/pool/measure.ts': 'a loop of its own, which every process with the API runs',
-  'src/notify/measure.ts': 'a loop of its own, beside that of the notifier',
   'src/watchers/clock-skew.ts': 'an alarm with a memory of its own',
 };
 

@@ -5,6 +5,7 @@ import type { Outbound } from '../outbound.ts';
 import { inTransaction } from '../storage/database.ts';
 import { noteSetBack } from '../storage/operators/daemons.ts';
 import type { Db } from '../storage/schema.ts';
+import { addEndpointMeasurements } from '../storage/webhooks/measurements.ts';
 import {
   type DueEndpoint,
   findDueEndpoints,
@@ -15,6 +16,7 @@ import { moveDue } from '../storage/webhooks/upkeep.ts';
 import type { Conclusion } from './attempt.ts';
 import { claimBatch } from './claim.ts';
 import { createLanes } from './lanes.ts';
+import { countAttempts } from './measure.ts';
 import { type Recorded, recordConclusions, reportRecorded } from './record.ts';
 import { replayRecovered, tryAgain } from './recovery.ts';
 import type { GiveUpReason } from './schedule.ts';
@@ -160,6 +162,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
       const claim = claiming
         ? await claimBatch(trx, due, now, { lanes, secrets, share, onUnreadable })
         : null;
+      // Last: other processes that deliver to the same endpoints wait for these rows.
+      await addEndpointMeasurements(trx, countAttempts(ended.concluded, now));
       return { recorded, claim };
     });
     sender.done(ended);

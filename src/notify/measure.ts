@@ -8,6 +8,21 @@ import {
   oldestPendingAt,
 } from '../storage/webhooks/measurements.ts';
 import { findDueEndpoints } from '../storage/webhooks/queue.ts';
+import type { Conclusion } from './attempt.ts';
+
+/** How many attempts succeeded and failed, by endpoint. */
+export function countAttempts(conclusions: readonly Conclusion[], now: number): EndpointMeasurement[] {
+  const measured = new Map<string, EndpointMeasurement>();
+  for (const { endpointId, record, verdict } of conclusions) {
+    // That we were interrupted says nothing about the endpoint.
+    if (record.error === 'interrupted') continue;
+    const none = { endpointId, at: intervalOf(now), succeeded: 0, failed: 0, oldestPendingMs: 0 };
+    const counts = measured.get(endpointId) ?? none;
+    counts[verdict.kind === 'delivered' ? 'succeeded' : 'failed'] += 1;
+    measured.set(endpointId, counts);
+  }
+  return [...measured.values()];
+}
 
 /** Between two looks, ms. */
 export const measureWaitingEveryMs = 60_000;

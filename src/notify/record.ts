@@ -1,4 +1,3 @@
-import { intervalOf } from '../core/measurement.ts';
 import type { Logger } from '../log.ts';
 import { endpointEventBody } from '../present/event-body.ts';
 import { timeOrNull } from '../present/values.ts';
@@ -13,7 +12,6 @@ import {
   recordLastSigner,
 } from '../storage/webhooks/endpoints.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
-import { addEndpointMeasurements, type EndpointMeasurement } from '../storage/webhooks/measurements.ts';
 import { recordAttempts } from '../storage/webhooks/queue.ts';
 import { awaitRecovery, beginRecovery } from '../storage/webhooks/recovery.ts';
 import type { Conclusion } from './attempt.ts';
@@ -43,7 +41,6 @@ export async function recordConclusions(
     if (accepted !== null) await recordLastSigner(trx, endpointId, accepted);
   }
   const disabled = await judgeEndpoints(trx, conclusions, changed, now);
-  await addEndpointMeasurements(trx, measure(conclusions, now));
   for (const endpoint of disabled) {
     await appendEvent(trx, {
       merchantId: endpoint.merchantId,
@@ -54,20 +51,6 @@ export async function recordConclusions(
     });
   }
   return { givenUp: await describeGivenUp(trx, conclusions, changed), disabled };
-}
-
-/** How many of them succeeded and failed, by endpoint. */
-function measure(conclusions: readonly Conclusion[], now: number): EndpointMeasurement[] {
-  const measured = new Map<string, EndpointMeasurement>();
-  for (const { endpointId, record, verdict } of conclusions) {
-    // That we were interrupted says nothing about the endpoint.
-    if (record.error === 'interrupted') continue;
-    const none = { endpointId, at: intervalOf(now), succeeded: 0, failed: 0, oldestPendingMs: 0 };
-    const counts = measured.get(endpointId) ?? none;
-    counts[verdict.kind === 'delivered' ? 'succeeded' : 'failed'] += 1;
-    measured.set(endpointId, counts);
-  }
-  return [...measured.values()];
 }
 
 async function judgeEndpoints(
