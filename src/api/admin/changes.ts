@@ -20,8 +20,9 @@ const longestMs = 10 * 60_000;
 /** After a stream ended: how long a browser's own client waits, ms. */
 const retryMs = 2_000;
 
-/** Pages that are told at once. */
+/** Pages that are told at once, of all users and of one, who must not keep the others out. */
 const mostStreams = 100;
+const mostStreamsOfOne = 20;
 
 /** A page that reads more slowly than this has left, bytes. */
 const mostUnread = 16 * 1024;
@@ -33,7 +34,7 @@ export type ChangeRouteDeps = { db: Db; log: Logger; failed?: ((loop: string) =>
  * looks, however many pages there are, and rests while there is none.
  */
 export function registerChangeRoutes(api: Api, { db, log, failed }: ChangeRouteDeps): void {
-  const streams = new Set<{ reply: FastifyReply; endsAt: number }>();
+  const streams = new Set<{ reply: FastifyReply; actor: string; endsAt: number }>();
   let marks: (Marks & { payment: number }) | null = null;
   let beatAt = Number.NEGATIVE_INFINITY;
   let loop: Loop | null = null;
@@ -65,9 +66,9 @@ export function registerChangeRoutes(api: Api, { db, log, failed }: ChangeRouteD
     }
   }
 
-  function begin(reply: FastifyReply): void {
+  function begin(reply: FastifyReply, actor: string): void {
     const { raw } = reply;
-    const stream = { reply, endsAt: performance.now() + longestMs };
+    const stream = { reply, actor, endsAt: performance.now() + longestMs };
     reply.hijack();
     // When it has ended, nothing else comes on this connection: a daemon that stops need not wait for it.
     raw.shouldKeepAlive = false;
@@ -120,10 +121,12 @@ export function registerChangeRoutes(api: Api, { db, log, failed }: ChangeRouteD
       if (request.headers.accept?.includes('text/event-stream') !== true) {
         throw detailError(406, 'Ask for it with Accept: text/event-stream.');
       }
-      if (streams.size >= mostStreams) {
+      const { actor } = request;
+      const own = [...streams].filter((stream) => stream.actor === actor).length;
+      if (streams.size >= mostStreams || own >= mostStreamsOfOne) {
         throw detailError(429, 'Too many streams are open.', { 'retry-after': '15' });
       }
-      begin(reply);
+      begin(reply, actor);
       return reply as never;
     },
   });

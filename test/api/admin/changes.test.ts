@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { type ApiServer, openApiServer } from '../../support/api-server.ts';
 import { openTestSqlite } from '../../support/databases.ts';
-import { firstOperator } from '../../support/people.ts';
+import { addPerson, firstOperator } from '../../support/people.ts';
 
 /** What a stream of the operator's API has said so far. */
 async function follow(api: ApiServer, cookie: string) {
@@ -44,6 +44,16 @@ test('a stream tells that something has changed, and nothing of what, and ends w
   expect(stream.text()).not.toContain(payment_number);
   await api.close();
   await soon(stream.ended).toBe(true);
+});
+
+test('one user cannot open so many streams that nobody else gets one', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  const ada = await firstOperator(api);
+  const shop = await api.addMerchant();
+  const clerk = await addPerson(api, { name: 'clerk', role: 'viewer', merchant_id: shop.id });
+  for (let n = 0; n < 20; n++) expect((await follow(api, clerk.cookie)).answer.status).toBe(200);
+  expect((await follow(api, clerk.cookie)).answer.status).toBe(429);
+  expect((await follow(api, ada.cookie)).answer.status).toBe(200);
 });
 
 test('whoever is not signed in follows nothing, and whoever does not ask for a stream is not kept waiting', async () => {
