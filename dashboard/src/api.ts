@@ -102,7 +102,7 @@ export async function signInWithPasskey(): Promise<void> {
   take(await change<SignedIn>('PUT', '/session/passkey/', { credential }));
 }
 
-export async function addPasskey(given: { name: string; password: string }): Promise<void> {
+export async function addPasskey(given: { name: string; password: string; code: string }): Promise<void> {
   const asked = await change<PublicKeyCredentialCreationOptionsJSON>('POST', '/session/passkeys/');
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(asked);
   const credential = await signed(navigator.credentials.create({ publicKey }));

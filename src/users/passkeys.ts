@@ -15,7 +15,7 @@ import { getUser } from '../storage/operators/users.ts';
 import type { Db } from '../storage/schema.ts';
 import { ownPasswordFault } from './accounts.ts';
 import type { Attempts } from './attempts.ts';
-import { actorOf, beginSession, type SignIn, type Unseal } from './sign-in.ts';
+import { actorOf, beginSession, type SignIn, takeCode, type Unseal } from './sign-in.ts';
 import { checkSignature, idOf, readNewKey } from './webauthn.ts';
 
 /*
@@ -34,7 +34,7 @@ export type PasskeyDeps = {
   unseal: Unseal;
 };
 
-type Fault = { field: 'password' | 'credential'; fault: string };
+type Fault = { field: 'password' | 'code' | 'credential'; fault: string };
 
 /** What a device was asked is good for so long, ms. */
 const challengeMs = 5 * 60_000;
@@ -79,10 +79,13 @@ export function createPasskeys({ db, clock, attempts, seal, unseal }: PasskeyDep
     };
   }
 
-  /** Needs the password: whoever took over a session must not put a key of their own into the door. */
+  /**
+   * Needs the password, and a code where signing in does: whoever took over a session, and knows the password too, must not
+   * put a key of their own into the door.
+   */
   async function add(
     session: SignedIn,
-    given: { password: string; name: string; credential: unknown },
+    given: { password: string; code: string; name: string; credential: unknown },
     { origin, rpId }: Place,
   ): Promise<Passkey | Fault> {
     const wrong = await ownPasswordFault({ db, attempts }, session, given.password);
@@ -108,13 +111,24 @@ export function createPasskeys({ db, clock, attempts, seal, unseal }: PasskeyDep
       createdAt: now,
       usedAt: null,
     };
-    const added = await inTransaction(db, async (trx) => {
-      if (!(await insertPasskey(trx, passkey))) return false;
-      const by = { at: passkey.createdAt, actor: actorOf(session.name), subject: userId };
-      await recordAudit(trx, { ...by, action: 'user.passkey_added', detail: { name: passkey.name } });
-      return true;
+    const account = `own code ${userId}`;
+    if (attempts.wait(account, session.address) !== null)
+      return refusedCode('too many attempts failed; try again later');
+    return attempts.count(account, session.address, async (attempt) => {
+      const added = await inTransaction(db, async (trx) => {
+        const user = await getUser(trx, userId);
+        const isOwner =
+          user?.totp == null || (await takeCode(trx, { clock, unseal }, user, given.code)) !== null;
+        if (!isOwner) return 'no owner';
+        if (!(await insertPasskey(trx, passkey))) return 'known';
+        const by = { at: passkey.createdAt, actor: actorOf(session.name), subject: userId };
+        await recordAudit(trx, { ...by, action: 'user.passkey_added', detail: { name: passkey.name } });
+        return 'added';
+      });
+      if (added === 'no owner') return refusedCode('this code is not right, or was used before');
+      attempt.succeeded();
+      return added === 'added' ? passkey : refusedKey('this passkey is known already');
     });
-    return added ? passkey : refusedKey('this passkey is known already');
   }
 
   async function remove(
@@ -198,4 +212,8 @@ function addingOf(userId: string): string {
 
 function refusedKey(fault: string): Fault {
   return { field: 'credential', fault };
+}
+
+function refusedCode(fault: string): Fault {
+  return { field: 'code', fault };
 }

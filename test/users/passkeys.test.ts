@@ -4,8 +4,9 @@ import { openSecrets } from '../../src/notify/secrets.ts';
 import { listUsers } from '../../src/storage/operators/users.ts';
 import { createAttempts } from '../../src/users/attempts.ts';
 import { createPasskeys } from '../../src/users/passkeys.ts';
+import { totpCode } from '../../src/users/totp.ts';
 import { openApiServer } from '../support/api-server.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDatabases, openTestSqlite } from '../support/databases.ts';
 import { createDevice, spki } from '../support/passkey-device.ts';
 import { firstOperator, goodPassword } from '../support/people.ts';
 
@@ -31,7 +32,7 @@ describeDatabases('passkeys of two processes over one database', (openTestDb) =>
     const asked = await one.beginAdding(session, device);
     const early = one.beginSignIn(device).challenge;
     const credential = device.creationOf(spki(publicKey), { challenge: asked.challenge, counter: 0 });
-    const given = { password: goodPassword, name: 'Phone', credential };
+    const given = { password: goodPassword, code: '', name: 'Phone', credential };
     expect(await two.add(session, given, device)).toMatchObject({ userId: user.id });
     expect(await one.add(session, given, device)).toMatchObject({ field: 'credential' });
 
@@ -62,4 +63,26 @@ describeDatabases('passkeys of two processes over one database', (openTestDb) =>
     // The first is of who set it all up.
     expect(sessions).toHaveLength(3);
   });
+});
+
+test('whoever has a session and the password, and no code of the authenticator app, makes no passkey', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  const ada = await firstOperator(api);
+  const begun = await ada.send<{ secret: string }>('POST', '/admin/v1/session/totp/', {});
+  const codeNow = () => totpCode(begun.body.secret, Math.floor(api.now() / 30_000));
+  const password = goodPassword;
+  const { secret } = begun.body;
+  await ada.send('PUT', '/admin/v1/session/totp/', { password, secret, code: codeNow() });
+  api.advance(30_000);
+  const { hostname, origin } = new URL(api.url);
+  const device = createDevice(hostname, 'a phone');
+  const make = async (more: { code?: string }) => {
+    const asked = await ada.send<{ challenge: string }>('POST', '/admin/v1/session/passkeys/');
+    const credential = device.creationOf(spki(publicKey), { challenge: asked.body.challenge, origin });
+    return ada.send('PUT', '/admin/v1/session/passkeys/', { password, name: 'Phone', credential, ...more });
+  };
+  const refused = { status: 400, body: { errors: { code: [expect.any(String)] } } };
+  expect(await make({})).toMatchObject(refused);
+  expect(await make({ code: '000000' })).toMatchObject(refused);
+  expect(await make({ code: codeNow() })).toMatchObject({ status: 200, body: { name: 'Phone' } });
 });

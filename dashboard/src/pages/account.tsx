@@ -177,12 +177,14 @@ function Passkeys() {
   const passkeys = useLoad<List<PasskeyRow>>('/session/passkeys/', false);
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
+  const [code, setCode] = useState('');
   const [removing, setRemoving] = useState<string | null>(null);
   const { busy, error, submit } = useSubmit(async () => {
-    if (removing === null) await addPasskey({ name, password });
+    if (removing === null) await addPasskey({ name, password, code });
     else await change('POST', '/session/passkeys/remove/', { id: removing, password });
     setName('');
     setPassword('');
+    setCode('');
     setRemoving(null);
     passkeys.reload();
   });
@@ -230,6 +232,16 @@ function Passkeys() {
         set={setPassword}
         faults={error?.fields.password}
       />
+      {removing === null && me.value?.second_factor === true && (
+        <TextField
+          label="A code of your authenticator app, or a recovery code"
+          faults={error?.fields.code}
+          required
+          autoComplete="one-time-code"
+          value={code}
+          onValue={setCode}
+        />
+      )}
       <Fault error={error} />
       <div class="actions">
         <button type="submit" class={removing === null ? 'first' : ''} disabled={busy}>

@@ -73,6 +73,11 @@ export function registerPasskeyRoutes(api: Api, deps: PasskeyDeps, begin: BeginS
       summary: 'Sign in with this passkey from now on, too',
       body: z.strictObject({
         password: givenPassword,
+        code: z
+          .string()
+          .max(40)
+          .default('')
+          .describe('Of the authenticator app, or a recovery code, where signing in asks for one.'),
         name: filledText(60, 'expected a name').describe('To know the device by.'),
         credential,
       }),
