@@ -57,14 +57,22 @@ export function csvRow(cells: readonly string[], separator: string): string {
   return `${cells.map(csvCell).join(separator)}\r\n`;
 }
 
+/** What makes a formula of a cell that begins with it, in East Asian widths too. */
+const formulaStart = /^[=+\-@\t\r＝＋－＠]/;
+
+/** The same behind what parts cells for a spreadsheet that was set to the other separator: to it quotes end nothing. */
+const hiddenStart = /([,;]["\s]*)(?=[=+\-@＝＋－＠])/g;
+
 /**
  * Always quoted (RFC 4180). What a spreadsheet would take for a formula, or for a number that is the id of something
- * (`00123`, digits too many to be kept), is a text behind an apostrophe.
+ * (`00123`, digits too many to be kept), is a text behind an apostrophe, and so is what would be a cell of its own to one that
+ * parts cells otherwise: a merchant who names an order `1;=…` must reach nobody's machine.
  */
 export function csvCell(text: string): string {
   const decimal = /^-?\d+\.\d+$/.test(text);
-  const guarded = /^[=+\-@\t\r]/.test(text) || /^(0\d+|\d{16,})$/.test(text) || /^\d+e\d+$/i.test(text);
-  return `"${guarded && !decimal ? "'" : ''}${text.replaceAll('"', '""')}"`;
+  const guarded = formulaStart.test(text) || /^(0\d+|\d{16,})$/.test(text) || /^\d+e\d+$/i.test(text);
+  const inner = text.replaceAll(hiddenStart, "$1'").replaceAll('"', '""');
+  return `"${guarded && !decimal ? "'" : ''}${inner}"`;
 }
 
 function amount(

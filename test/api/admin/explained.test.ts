@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { searchPayments } from '../../../src/payments/search.ts';
-import { csvCell } from '../../../src/present/payments-csv.ts';
+import { csvCell, csvRow } from '../../../src/present/payments-csv.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { insertDeposit } from '../../../src/storage/deposits/deposits.ts';
 import { findPaymentId } from '../../../src/storage/payments/numbers.ts';
@@ -168,11 +168,18 @@ test('no cell of an export is a formula to a spreadsheet, and what is in it can 
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), (text) => {
       const cell = csvCell(text);
-      expect(cell).toMatch(/^"(?![=+@\t\r])/);
-      const inner = cell.slice(1, -1).replaceAll('""', '"');
+      expect(cell).toMatch(/^"(?![=+@\t\r＝＋－＠])/);
+      const inner = cell
+        .slice(1, -1)
+        .replaceAll('""', '"')
+        .replaceAll(/([,;]["\s]*)'(?=[=+\-@＝＋－＠])/g, '$1');
       expect(inner === text || inner === `'${text}`).toBe(true);
     }),
   );
   expect(csvCell('-1.5')).toBe('"-1.5"');
+  // Where cells are parted by the other of the two, quotes in the middle of a cell mean nothing.
+  for (const text of ['1;=cmd|1;', '1,=cmd|1,', '1; "+cmd|1', '1;＝cmd|1;'])
+    for (const cell of csvRow(['7', text], ',').split(/[,;]/))
+      expect(cell.replaceAll(/["\s]/g, '')).not.toMatch(/^[=+\-@＝＋－＠]/);
   expect(csvCell("-1+cmd|' /C calc'!A0")).toBe("\"'-1+cmd|' /C calc'!A0\"");
 });
