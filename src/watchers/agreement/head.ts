@@ -19,7 +19,7 @@ export type HeadFacts = {
   far: number;
   /**
    * Whether the node itself, asked again beside the others, is near one of them by now: what it had shown was old, as after
-   * a pause of our own. Believed once in a row.
+   * a pause of our own. Believed once in a while.
    */
   caughtUp: boolean;
   /** Whether all others have been silent for as long as a fact waits for a second node. */
@@ -138,6 +138,9 @@ const trailsMs = 5 * 60_000;
 /** Neither a wrong clock nor a head that trails, as that of a chain that stands still, is asked about more often, ms. */
 const askedEveryMs = 60_000;
 
+/** An old head of a node is excused this often, ms: a machine sleeps, and one that shows old ones again and again is wrong. */
+const excusedEveryMs = 10 * 60_000;
+
 export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
   const { db, chain, source, clock, log } = deps;
   const steady = steadyClock(clock);
@@ -147,8 +150,8 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
   let skewAskedAt = Number.NEGATIVE_INFINITY;
   /** What was last decided about a head that trails, and whose it was. */
   let trailing: { host: string; use: HeadUse; at: number } | null = null;
-  /** Whose old head was excused last: one that shows old ones again and again is wrong. */
-  let excused: string | null = null;
+  /** When a node's old head was excused last. */
+  const excusedAt = new Map<string, number>();
 
   async function check(before: ChainState, shown: ShownBy, signal: AbortSignal): Promise<HeadUse> {
     const offset = shown.head.time * 1000 - shown.steadyAt;
@@ -201,10 +204,12 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
     const heads = await source.headsOfEach(signal, (shown) => nearOf(shown).near > 0);
     const { others, near } = nearOf(heads);
     const waited = others.length === 0 && haveWaited(host, heads);
-    const caughtUp = excused !== host && near === 0 && hasCaughtUp(heads, others);
+    const lastExcused = excusedAt.get(host) ?? Number.NEGATIVE_INFINITY;
+    const isExcusable = steady() - lastExcused >= excusedEveryMs;
+    const caughtUp = isExcusable && near === 0 && hasCaughtUp(heads, others);
     const facts = { configured: heads.length, near, far: others.length - near, caughtUp, waited };
     const verdict = decideHead(facts);
-    excused = caughtUp ? host : null;
+    if (caughtUp) excusedAt.set(host, steady());
     if (verdict === 'use alone') log.warn({ host, head: head.height }, 'head used without second node');
     if (verdict === 'reject') source.distrust(host, `${reason}: no other node has it`);
     return { verdict, reached: others.some((other) => other.height >= head.height - nearBlocks) };
