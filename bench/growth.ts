@@ -182,7 +182,7 @@ async function openUnlimited(url: string): Promise<Db> {
   const db = await openDatabase(url);
   if (!isPostgres(db)) return db;
   await db.destroy();
-  return openPostgres(url, migrationLimits);
+  return openPostgres(url, { ...migrationLimits, statement: 0 });
 }
 
 /** One transaction of millions of rows: nothing is lost when it fails. */
