@@ -124,9 +124,18 @@ function seriesOf(
     stroke,
     width: 2,
     spanGaps: joined,
+    points: { show: false, size: 6, fill: stroke, filter: ({ data }, series) => aloneIn(data[series] ?? []) },
     ...(dashed ? { dash: [4, 4] } : {}),
     ...(kind === 'steps' && stepped !== undefined ? { paths: stepped({ align: 1 }) } : {}),
   };
+}
+
+/** Places of values without a neighbour: no line leads there, and what was just begun to be measured has no other. */
+function aloneIn(values: ArrayLike<number | null | undefined>): number[] | null {
+  const alone: number[] = [];
+  for (let i = 0; i < values.length; i++)
+    if (values[i] != null && values[i - 1] == null && values[i + 1] == null) alone.push(i);
+  return alone.length === 0 ? null : alone;
 }
 
 /** Times of the day within some days, else dates. */
