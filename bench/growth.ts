@@ -6,7 +6,7 @@ import { CompiledQuery, sql } from 'kysely';
 import { createSecrets, generateSecret } from '../src/notify/secrets.ts';
 import { inTransaction, isPostgres, openDatabase } from '../src/storage/database.ts';
 import { migrationLimits, openPostgres } from '../src/storage/postgres.ts';
-import { forgetOnce, refreshStatistics } from '../src/storage/retention.ts';
+import { forgetOnce } from '../src/storage/retention.ts';
 import type { Db, Trx } from '../src/storage/schema.ts';
 import { pruneDeliveries } from '../src/storage/webhooks/upkeep.ts';
 import { createWatchlist } from '../src/watchers/watchlist.ts';
@@ -40,7 +40,7 @@ type Measured = Map<string, { ms: number; plans: string[] }>;
 type Size = { payments: number; addresses: number };
 type Filled = Size & {
   fillSeconds: number | null;
-  statisticsSeconds: number;
+  tidySeconds: number;
   bytes: number;
   openMs: number;
   watchMs: number;
@@ -50,7 +50,7 @@ type Place = {
   url: string;
   filled: boolean;
   bytes: (db: Db) => Promise<number>;
-  /** What is done now and then, by the daemon or by PostgreSQL itself. */
+  /** What PostgreSQL does now and then; SQLite is left without statistics. */
   tidy: (db: Db) => Promise<unknown>;
 };
 type Side = {
@@ -87,25 +87,13 @@ async function onSqlite(sizes: readonly Size[], kept: string | undefined): Promi
     url: `sqlite:${path}`,
     filled: existsSync(path),
     bytes: async () => statSync(path).size,
-    tidy: (db: Db) => (path === paths[0] ? refreshStatistics(db) : takeStatistics(db, paths[0] ?? '')),
+    tidy: async () => {},
   }));
   try {
     return await compare('SQLite', sizes, places);
   } finally {
     if (kept === undefined) rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** What a file has that has grown: those of when it was small. */
-async function takeStatistics(db: Db, small: string): Promise<void> {
-  await sql`attach ${small} as small`.execute(db);
-  await sql.raw('analyze merchants').execute(db);
-  for (const table of ['sqlite_stat1', 'sqlite_stat4']) {
-    await sql.raw(`delete from main.${table}`).execute(db);
-    await sql.raw(`insert into main.${table} select * from small.${table}`).execute(db);
-  }
-  await sql.raw('detach small').execute(db);
-  await sql.raw('analyze main.sqlite_schema').execute(db);
 }
 
 async function onPostgres(sizes: readonly Size[]): Promise<string[]> {
@@ -154,14 +142,14 @@ async function prepare({ url, filled: isFilled, bytes, tidy }: Place, size: Size
   const fillSeconds = isFilled ? null : await secondsOf(() => fill(url, size));
   const openMs = 1000 * (await secondsOf(async () => (await openDatabase(url)).destroy()));
   const db = await openUnlimited(url);
-  console.log(`${new Date().toISOString()}: statistics…`);
-  const statisticsSeconds = await secondsOf(() => tidy(db));
+  console.log(`${new Date().toISOString()}: vacuum…`);
+  const tidySeconds = await secondsOf(() => tidy(db));
   const watch = createWatchlist('evm', { afterMs: 0, clock: () => now });
   const watchMs = 1000 * (await secondsOf(() => watch.refresh(db)));
   const filled = {
     ...size,
     fillSeconds,
-    statisticsSeconds,
+    tidySeconds,
     bytes: await bytes(db),
     openMs,
     watchMs,
@@ -339,7 +327,9 @@ function describe(name: string, before: Side, after: Side): string[] {
     `| filled in | ${both(({ fillSeconds }) => (fillSeconds === null ? 'before' : `${fillSeconds.toFixed(0)} s`))} |`,
     `| opened in | ${both(({ openMs }) => `${openMs.toFixed(0)} ms`)} |`,
     `| watched addresses read in | ${both(({ watchMs }) => `${watchMs.toFixed(0)} ms`)} |`,
-    `| ${name === 'SQLite' ? 'statistics' : 'vacuum analyze'} | ${both(({ statisticsSeconds }) => `${statisticsSeconds.toFixed(2)} s`)} |`,
+    ...(name === 'SQLite'
+      ? []
+      : [`| vacuum analyze | ${both(({ tidySeconds }) => `${tidySeconds.toFixed(2)} s`)} |`]),
     `| a pass of retention, median (longest) of ${passes} | ${[before, after].map(({ forgetMs }) => `${medianOf(forgetMs).toFixed(0)} (${Math.max(...forgetMs).toFixed(0)}) ms`).join(' | ')} |`,
     '',
     '| operation | ms | ms, larger | × |',

@@ -30,7 +30,7 @@ import type { RatesService } from './rates/create.ts';
 import { createSignals } from './signals.ts';
 import { createDatabaseClock } from './storage/database-clock.ts';
 import { heartbeatMs, type NotedPrice } from './storage/operators/daemons.ts';
-import { forgetOnce, refreshStatistics } from './storage/retention.ts';
+import { forgetOnce } from './storage/retention.ts';
 import { findSealedSecret } from './storage/webhooks/endpoints.ts';
 import { makeFirstLink } from './users/accounts.ts';
 import { firstLinkPath, onThisMachine } from './users/links.ts';
@@ -135,7 +135,6 @@ async function start(
   const expire = () => expireSessions({ db, clock });
   keep({ name: 'checkout sessions', step: expire, delay: ({ more }) => (more ? 0 : expireEveryMs) });
   keep({ name: 'clock', step: time.sync, delay: () => clockEveryMs });
-  keep({ name: 'statistics', step: () => refreshStatistics(db), delay: () => 24 * hourMs });
 
   const configuration = fingerprintOf(config);
   const prices = () => (rates === null ? [] : pricesOf(rates));

@@ -76,26 +76,6 @@ export async function forgetOnce(
   return more;
 }
 
-/** Up to this size of the file SQLite looks at its tables in a quarter of a second, in which the whole process waits, bytes. */
-const statisticsUpTo = 64 * 1024 ** 2;
-
-/**
- * Lets SQLite see how full its tables are, so that it chooses indexes well. It reads every index from end to end, so what it
- * saw while the file was small stays: which table holds more than another, and how many rows share a value, is the same later.
- * PostgreSQL does so by itself, from a sample.
- */
-export async function refreshStatistics(db: Db): Promise<void> {
-  if (isPostgres(db) || (await sqliteBytes(db)) > statisticsUpTo) return;
-  // With 0x10000 also tables that were never looked at.
-  await inTransaction(db, (trx) => sql.raw('pragma optimize = 0x10002').execute(trx));
-}
-
-async function sqliteBytes(db: Db): Promise<number> {
-  const { rows } = await sql<{ bytes: number }>`
-    select page_count * page_size as bytes from pragma_page_count, pragma_page_size`.execute(db);
-  return rows[0]?.bytes ?? 0;
-}
-
 /**
  * Deletes marks of payments that ended before `before` (Unix ms). Not where a surplus was found over one: a transfer
  * that is found later must be known as a part of it, or it would count twice.

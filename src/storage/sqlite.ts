@@ -36,6 +36,11 @@ const startTimeoutMs = 10_000;
 /** SQLite waits for a lock with the whole process: never for longer than this, ms. `inTransaction` tries again. */
 const busyTimeoutMs = 20;
 
+/**
+ * It is left without statistics (ANALYZE, PRAGMA optimize): to take them reads every index from end to end while nothing else
+ * is done, minutes at 10⁷ payments, and those of a table's first ten rows made SQLite read it from end to end when it had
+ * millions. Without any it takes tables to be large and indexes to be good, which test/storage/plans.test.ts holds us to.
+ */
 export function openSqlite(path: string): Db {
   return new Kysely<Schema>({
     dialect: new ImmediateSqliteDialect({ database: cachingStatements(openFile(path)) }),

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { noTransaction } from '../../src/core/chain.ts';
 import { recordScan } from '../../src/storage/chains/scans.ts';
 import { inTransaction } from '../../src/storage/database.ts';
-import { forgetOnce, refreshStatistics } from '../../src/storage/retention.ts';
+import { forgetOnce } from '../../src/storage/retention.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { pruneDeliveries } from '../../src/storage/webhooks/upkeep.ts';
 import { openApiServer } from '../support/api-server.ts';
-import { describeDatabases, openTestSqlite } from '../support/databases.ts';
+import { describeDatabases } from '../support/databases.ts';
 import { fillDatabase } from '../support/filled-database.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -132,33 +132,6 @@ describeDatabases('what is forgotten', (openTestDb) => {
     // What others forgot is no gap of this one's.
     const own = (await feed(quiet.key, '')).body;
     expect([own.data, own.next_cursor]).toEqual([[], null]);
-  });
-
-  test('changes how full tables are: what SQLite plans with is refreshed, as often as one likes', async () => {
-    const db = await openTestDb();
-    await fillDatabase(db, { payments: 2_000, now });
-    await refreshStatistics(db);
-    await refreshStatistics(db);
-  });
-});
-
-describe('what SQLite plans with', () => {
-  const analyzed = async (db: Db) => {
-    const { rows } = await sql<{ n: number }>`
-      select count(*) as n from sqlite_schema where name = 'sqlite_stat1'`.execute(db);
-    return rows[0]?.n === 1;
-  };
-
-  test('is looked at while the file is small, and stays when it is large: the whole process would wait', async () => {
-    const [small, large] = [await openTestSqlite(), await openTestSqlite()];
-    onTestFinished(async () => void (await Promise.all([small.destroy(), large.destroy()])));
-    await sql.raw('create table padding (bytes blob)').execute(large);
-    await sql.raw('insert into padding values (zeroblob(70000000))').execute(large);
-    for (const db of [small, large]) {
-      await fillDatabase(db, { payments: 50, now });
-      await refreshStatistics(db);
-    }
-    expect([await analyzed(small), await analyzed(large)]).toEqual([true, false]);
   });
 });
 
