@@ -33,6 +33,14 @@ async function moneyEvents(api: Api): Promise<EventBody['body'][]> {
   return events.map(({ body }) => body).filter(({ event }) => !event.startsWith('pool.'));
 }
 
+/** They may be told a moment after their block was read: some wait for a second look. */
+function untilMoneyEvents(api: Api): Promise<EventBody['body'][]> {
+  return waitFor('money to be told of', async () => {
+    const found = await moneyEvents(api);
+    return found.length > 0 && found;
+  });
+}
+
 /** What was received at the payment's address and is nobody's. */
 async function unmatchedTo(payment: PaymentBody): Promise<{ tx_hash: string; reason: string }[]> {
   const events = await shop.api.allEvents();
@@ -154,10 +162,7 @@ describe('an address', () => {
     expect(unpaid.body).toMatchObject({ status: 'pending', tx_hash: '', actual_crypto_amount: null });
     // Nobody had locked the address: the second reading asks for it once the block is final, which is asked now and then.
     await shop.passTime(60);
-    const events = await waitFor('the early money to be found', async () => {
-      const found = await moneyEvents(merchant.api);
-      return found.length > 0 && found;
-    });
+    const events = await untilMoneyEvents(merchant.api);
     expect(events.map(({ event, tx_hash }) => [event, tx_hash])).toEqual([['deposit.unmatched', early]]);
 
     const txHash = await shop.payAndMine(created.body, 15);
@@ -189,7 +194,7 @@ describe('an address', () => {
     await shop.untilRead('bsc');
     const unpaid = await merchant.api.retrieve(created.body.payment_number);
     expect(unpaid.body).toMatchObject({ status: 'pending', tx_hash: '', actual_crypto_amount: null });
-    const events = await moneyEvents(merchant.api);
+    const events = await untilMoneyEvents(merchant.api);
     expect(events.map(({ event, deposit }) => [event, deposit])).toMatchObject([
       ['deposit.unmatched', { tx_hash: early, reason: 'before_lock' }],
     ]);
@@ -214,7 +219,7 @@ describe('an address', () => {
     await shop.untilRead('bsc');
     const unpaid = await merchant.api.retrieve(created.body.payment_number);
     expect(unpaid.body).toMatchObject({ status: 'pending', tx_hash: '', actual_crypto_amount: null });
-    const events = await moneyEvents(merchant.api);
+    const events = await untilMoneyEvents(merchant.api);
     expect(events.map(({ event, deposit }) => [event, deposit])).toMatchObject([
       ['deposit.unmatched', { tx_hash: early, reason: 'before_lock' }],
     ]);
@@ -231,7 +236,7 @@ describe('an address', () => {
     const txHash = await transferToken(anvil, tokens.usdt, address, 50n * 10n ** 6n);
     await anvil.mine(12);
     await shop.untilRead('ethereum');
-    const events = await moneyEvents(merchant.api);
+    const events = await untilMoneyEvents(merchant.api);
     expect(events.map(({ event, deposit }) => [event, deposit])).toMatchObject([
       ['deposit.unmatched', { network: 'ethereum', tx_hash: txHash, reason: 'wrong_network' }],
     ]);
