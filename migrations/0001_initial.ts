@@ -17,6 +17,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       created_at ${int} not null,
       removed_at ${int}
     )`,
+    sql`create index merchants_created on merchants (created_at, id)`,
 
     // How merchants show themselves to their payers. The logo is base64, found by its hash, and last: what comes after
     // something long is read through it.
@@ -57,6 +58,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       check (role <> 'merchant' or merchant_id is not null),
       check (role <> 'operator' or merchant_id is null)
     )`,
+    sql`create index users_created on users (created_at, id)`,
     sql`create table recovery_codes (
       user_id text not null references users (id),
       hash text not null,

@@ -27,7 +27,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => browser.close());
 
-/** So many payments, addresses, deliveries, unmatched deposits and entries of the audit log. */
+/** So many payments, addresses, deliveries, unmatched deposits and entries of the audit log; of many, merchants and users too. */
 async function openFilled(rows: number): Promise<ApiServer> {
   const api = await openApiServer(await openTestSqlite());
   await firstOperator(api);
@@ -41,6 +41,9 @@ async function openFilled(rows: number): Promise<ApiServer> {
         block_time, log_index, status, role, unmatched_reason, merchant_id, address_id, seen_at)
         select 'bsc', '0xu' || i, '55d398326f99059ff775485246999027b3197955', 'usdt', 18, printf('%040x', i), 0, '7000',
         1000 + i, '0xb', 0, 1, 'confirmed', 'unmatched', 'no_payment', 'mer_1', i, 0 from n`,
+      `${n} insert into merchants (id, name, created_at) select 'mer_x' || i, 'Shop ' || i, i from n where ${rows} > 1`,
+      `${n} insert into users (id, name, name_key, role, merchant_id, created_at)
+        select 'usr_x' || i, 'clerk ' || i, 'clerk ' || i, 'merchant', 'mer_1', i from n where ${rows} > 1`,
       `${n} insert into audit_log (at, actor, action, subject, detail) select i, 'cli', 'key.added', 'mer_1', '{}' from n`,
     ])
       await sql.raw(statement).execute(trx);
@@ -51,7 +54,11 @@ async function openFilled(rows: number): Promise<ApiServer> {
 /** Each with its list, whose rows are of what grows. */
 const lists = ['payments', 'unmatched', 'addresses', 'webhooks', 'audit'] as const;
 const others = ['', 'chains', 'reports', 'providers', 'rates', 'merchants', 'branding', 'users', 'settings'];
-const tables: Record<(typeof lists)[number], string> = {
+const oldestFirst: readonly string[] = ['addresses', 'merchants', 'users'];
+type ListName = (typeof lists)[number] | 'merchants' | 'users';
+const tables: Record<ListName, string> = {
+  merchants: 'Merchants',
+  users: 'Users',
   payments: 'Payments',
   unmatched: 'Unmatched deposits',
   addresses: 'Addresses',
@@ -59,7 +66,7 @@ const tables: Record<(typeof lists)[number], string> = {
   audit: 'Audit log',
 };
 
-const rowsOf = (page: Page, list: (typeof lists)[number]) =>
+const rowsOf = (page: Page, list: ListName) =>
   page.getByRole('table', { name: tables[list], exact: true }).locator('tbody tr');
 
 async function open(page: Page, api: ApiServer, name: string): Promise<number> {
@@ -84,7 +91,7 @@ test('every page shows nothing, and one row', async () => {
       // That the operator became one and signed in is in the log.
       const expected = list === 'audit' ? rows + 2 : rows;
       await expect.poll(() => rowsOf(page, list).count(), { message: list }).toBe(expected);
-      expect(await page.getByRole('button', { name: 'Older' }).count()).toBe(0);
+      expect(await page.getByRole('button', { name: /^(Older|Next)$/ }).count()).toBe(0);
     }
     expect(faults).toEqual([]);
   }
@@ -99,15 +106,16 @@ test(`every page shows the first of ${many} rows at once and goes on to older on
     expect([name, ms < slowestMs]).toEqual([name, true]);
     expect([name, await page.locator('.notice.bad').allTextContents()]).toEqual([name, []]);
   }
-  for (const list of lists) {
+  for (const list of [...lists, 'merchants', 'users'] as const) {
     await open(page, api, list);
     const rows = rowsOf(page, list);
     await expect.poll(() => rows.count(), { timeout: 10_000, message: list }).toBe(50);
     const first = await rows.first().textContent();
-    await page.getByRole('button', { name: 'Older' }).click();
+    const [back, on] = oldestFirst.includes(list) ? ['First', 'Next'] : ['Newest', 'Older'];
+    await page.getByRole('button', { name: on, exact: true }).click();
     await expect.poll(() => rows.first().textContent()).not.toBe(first);
     expect([list, await rows.count()]).toEqual([list, 50]);
-    await page.getByRole('button', { name: 'Newest' }).click();
+    await page.getByRole('button', { name: back, exact: true }).click();
     await expect.poll(() => rows.first().textContent()).toBe(first);
   }
 

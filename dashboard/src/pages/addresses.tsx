@@ -98,7 +98,7 @@ export function Addresses() {
                 },
               ]}
             />
-            <Pages next={next_cursor} />
+            <Pages next={next_cursor} oldestFirst />
           </>
         )}
       </Shown>

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { me } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
+import { firstMerchants } from '../merchant.tsx';
 import { Badge, duration, Time, usd } from '../parts.tsx';
 import { lastDays, Received } from '../received.tsx';
 import { link } from '../route.ts';
@@ -152,7 +153,7 @@ function Checklist() {
   // What is done once is not looked at again.
   const [over, setOver] = useState(false);
   const chains = useLoad<List<Chain>>(all ? '/chains/' : null, !over);
-  const merchants = useLoad<List<Merchant>>(all ? '/merchants/' : null, !over);
+  const merchants = useLoad<List<Merchant>>(all ? firstMerchants : null, !over);
   const shop = merchants.data?.data.find(({ removed_at }) => removed_at === null);
   const ofShop = shop === undefined ? null : `/merchants/${shop.id}`;
   const addresses = useLoad<List<Address>>(ofShop === null ? null : `${ofShop}/addresses/?limit=1`, !over);

@@ -3,7 +3,8 @@ import { change, me } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
 import { MerchantChoice, mayChange, useMerchant } from '../merchant.tsx';
 import { Act, Copy, Fault, Table, TextField, Time, useSubmit } from '../parts.tsx';
-import { ask, link } from '../route.ts';
+import { ask, link, route } from '../route.ts';
+import { Pages } from './payments.tsx';
 import type { Key, List, Merchant } from './types.ts';
 
 /** Whom payments are for, and the keys of their apps. */
@@ -11,7 +12,10 @@ export function Merchants() {
   const all = me.value?.merchant_id === null;
   const { id, merchants } = useMerchant();
   const [secret, setSecret] = useState<string | null>(null);
-  const list = useLoad<List<Merchant>>(all ? '/merchants/' : null);
+  const cursor = route.value.query.get('cursor');
+  const list = useLoad<List<Merchant>>(
+    all ? `/merchants/?limit=50${cursor === null ? '' : `&cursor=${cursor}`}` : null,
+  );
   const keys = useLoad<List<Key>>(id === null ? null : `/merchants/${id}/api-keys/`);
   return (
     <>
@@ -23,25 +27,28 @@ export function Merchants() {
       )}
       {all && (
         <Shown loaded={list}>
-          {({ data }) => (
-            <Table
-              label="Merchants"
-              rows={data}
-              empty={<p>There is no merchant yet: add your shop.</p>}
-              columns={[
-                {
-                  title: 'Name',
-                  cell: (one) => (
-                    <a href={link(['merchants'], { merchant: one.id })}>
-                      <bdi>{one.name}</bdi>
-                    </a>
-                  ),
-                },
-                { title: 'Id', cell: (one) => <Copy text={one.id} /> },
-                { title: 'Added', cell: (one) => <Time at={one.created_at} /> },
-                { title: 'Removed', cell: (one) => <Time at={one.removed_at} /> },
-              ]}
-            />
+          {({ data, next_cursor }) => (
+            <>
+              <Table
+                label="Merchants"
+                rows={data}
+                empty={<p>There is no merchant yet: add your shop.</p>}
+                columns={[
+                  {
+                    title: 'Name',
+                    cell: (one) => (
+                      <a href={link(['merchants'], { merchant: one.id })}>
+                        <bdi>{one.name}</bdi>
+                      </a>
+                    ),
+                  },
+                  { title: 'Id', cell: (one) => <Copy text={one.id} /> },
+                  { title: 'Added', cell: (one) => <Time at={one.created_at} /> },
+                  { title: 'Removed', cell: (one) => <Time at={one.removed_at} /> },
+                ]}
+              />
+              <Pages next={next_cursor} oldestFirst />
+            </>
           )}
         </Shown>
       )}

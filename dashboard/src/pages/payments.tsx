@@ -125,20 +125,20 @@ function Export({ filter }: { filter: URLSearchParams }) {
   );
 }
 
-/** Back to the newest, and on to older ones. */
-export function Pages({ next }: { next: string | null }) {
+/** Back to the newest, and on to older ones; or the other way round. */
+export function Pages({ next, oldestFirst = false }: { next: string | null; oldestFirst?: boolean }) {
   const first = !route.value.query.has('cursor');
   if (first && next === null) return null;
   return (
     <div class="actions">
       {!first && (
         <button type="button" onClick={() => ask({ cursor: '' })}>
-          Newest
+          {oldestFirst ? 'First' : 'Newest'}
         </button>
       )}
       {next !== null && (
         <button type="button" onClick={() => ask({ cursor: next })}>
-          Older
+          {oldestFirst ? 'Next' : 'Older'}
         </button>
       )}
     </div>

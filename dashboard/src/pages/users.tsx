@@ -1,12 +1,16 @@
 import { useState } from 'preact/hooks';
 import { change, me } from '../api.ts';
 import { Shown, useLoad } from '../load.tsx';
+import { firstMerchants } from '../merchant.tsx';
 import { Act, Badge, Copy, Fault, Field, Table, TextField, Time, useSubmit } from '../parts.tsx';
+import { route } from '../route.ts';
+import { Pages } from './payments.tsx';
 import type { List, Merchant, User } from './types.ts';
 
 /** Who may sign in here. */
 export function Users() {
-  const users = useLoad<List<User>>('/users/');
+  const cursor = route.value.query.get('cursor');
+  const users = useLoad<List<User>>(`/users/?limit=50${cursor === null ? '' : `&cursor=${cursor}`}`);
   const [made, setMade] = useState<string | null>(null);
   const tell = (path: string) => {
     setMade(location.origin + path);
@@ -23,51 +27,57 @@ export function Users() {
         </p>
       )}
       <Shown loaded={users}>
-        {({ data }) => (
-          <Table
-            label="Users"
-            rows={data}
-            empty={<p>Nobody yet.</p>}
-            columns={[
-              { title: 'Name', cell: (one) => <bdi>{one.name}</bdi> },
-              { title: 'Role', cell: (one) => one.role },
-              { title: 'Merchant', cell: (one) => one.merchant_id ?? 'all' },
-              { title: 'Second factor', cell: (one) => (one.second_factor ? 'yes' : 'no') },
-              {
-                title: 'State',
-                cell: (one) => (
-                  <Badge>{one.disabled_at !== null ? 'disabled' : one.has_password ? 'ok' : 'invited'}</Badge>
-                ),
-              },
-              { title: 'Added', cell: (one) => <Time at={one.created_at} /> },
-              {
-                title: 'Actions',
-                cell: (one) =>
-                  operator &&
-                  one.disabled_at === null && (
-                    <div class="actions">
-                      <Act
-                        name="New password"
-                        question={`Makes a link by which ${one.name} chooses a new password.`}
-                        work={async () =>
-                          tell(
-                            (await change<{ link: string }>('POST', `/users/${one.id}/reset-password/`)).link,
-                          )
-                        }
-                      />
-                      <Act
-                        name="Disable"
-                        question={`${one.name} is signed out and never signs in again.`}
-                        work={async () => {
-                          await change('DELETE', `/users/${one.id}/`);
-                          users.reload();
-                        }}
-                      />
-                    </div>
+        {({ data, next_cursor }) => (
+          <>
+            <Table
+              label="Users"
+              rows={data}
+              empty={<p>Nobody yet.</p>}
+              columns={[
+                { title: 'Name', cell: (one) => <bdi>{one.name}</bdi> },
+                { title: 'Role', cell: (one) => one.role },
+                { title: 'Merchant', cell: (one) => one.merchant_id ?? 'all' },
+                { title: 'Second factor', cell: (one) => (one.second_factor ? 'yes' : 'no') },
+                {
+                  title: 'State',
+                  cell: (one) => (
+                    <Badge>
+                      {one.disabled_at !== null ? 'disabled' : one.has_password ? 'ok' : 'invited'}
+                    </Badge>
                   ),
-              },
-            ]}
-          />
+                },
+                { title: 'Added', cell: (one) => <Time at={one.created_at} /> },
+                {
+                  title: 'Actions',
+                  cell: (one) =>
+                    operator &&
+                    one.disabled_at === null && (
+                      <div class="actions">
+                        <Act
+                          name="New password"
+                          question={`Makes a link by which ${one.name} chooses a new password.`}
+                          work={async () =>
+                            tell(
+                              (await change<{ link: string }>('POST', `/users/${one.id}/reset-password/`))
+                                .link,
+                            )
+                          }
+                        />
+                        <Act
+                          name="Disable"
+                          question={`${one.name} is signed out and never signs in again.`}
+                          work={async () => {
+                            await change('DELETE', `/users/${one.id}/`);
+                            users.reload();
+                          }}
+                        />
+                      </div>
+                    ),
+                },
+              ]}
+            />
+            <Pages next={next_cursor} oldestFirst />
+          </>
         )}
       </Shown>
       {operator && <AddUser done={tell} />}
@@ -76,7 +86,7 @@ export function Users() {
 }
 
 function AddUser({ done }: { done: (link: string) => void }) {
-  const merchants = useLoad<List<Merchant>>('/merchants/', false);
+  const merchants = useLoad<List<Merchant>>(firstMerchants, false);
   const [name, setName] = useState('');
   const [role, setRole] = useState('operator');
   const [merchant, setMerchant] = useState('');
@@ -129,6 +139,9 @@ function AddUser({ done }: { done: (link: string) => void }) {
                   {one.name}
                 </option>
               ))}
+              {merchants.data?.next_cursor != null && (
+                <option disabled>others: by the command user add</option>
+              )}
             </select>
           )}
         </Field>

@@ -10,11 +10,14 @@ import {
 import { presentKey, presentMerchant } from '../../present/merchants.ts';
 import { listKeys, listMerchants } from '../../storage/operators/merchants.ts';
 import type { Db } from '../../storage/schema.ts';
+import { decodeCursor, pageFrom } from '../http/cursors.ts';
 import { notFound, serviceError } from '../http/errors.ts';
 import {
   bodyErrors,
   commonErrors,
+  cursorSchema,
   filledText,
+  limitSchema,
   listOf,
   refusePrivateKey,
   serviceErrorSchema,
@@ -51,9 +54,15 @@ export function registerMerchantRoutes(api: Api, { db, clock }: { db: Db; clock:
       tags,
       operationId: 'listMerchants',
       summary: 'All merchants, oldest first, removed ones included',
+      querystring: z.strictObject({ limit: limitSchema, cursor: cursorSchema }),
       response: { ...commonErrors, 200: listOf(merchantSchema) },
     },
-    handler: async () => ({ data: (await listMerchants(db)).map(presentMerchant), next_cursor: null }),
+    handler: async (request) => {
+      const { limit, cursor } = request.query;
+      const offset = decodeCursor(cursor) ?? 0;
+      const found = await listMerchants(db, { offset, limit: limit + 1 });
+      return pageFrom(found.map(presentMerchant), { offset, limit });
+    },
   });
 
   api.route({

@@ -6,8 +6,16 @@ import { listUsers } from '../../storage/operators/users.ts';
 import type { Db } from '../../storage/schema.ts';
 import { addUser, disable, resetPassword } from '../../users/accounts.ts';
 import { passwordLinkPath } from '../../users/links.ts';
+import { decodeCursor, pageFrom } from '../http/cursors.ts';
 import { fieldError, notFound, serviceError } from '../http/errors.ts';
-import { bodyErrors, commonErrors, listOf, serviceErrorSchema } from '../merchant/schemas.ts';
+import {
+  bodyErrors,
+  commonErrors,
+  cursorSchema,
+  limitSchema,
+  listOf,
+  serviceErrorSchema,
+} from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { userSchema } from './user-schemas.ts';
 
@@ -26,10 +34,16 @@ export function registerUserRoutes(api: Api, { db, clock }: { db: Db; clock: Clo
     schema: {
       tags,
       operationId: 'listUsers',
-      summary: 'All users, disabled ones included',
+      summary: 'All users, oldest first, disabled ones included',
+      querystring: z.strictObject({ limit: limitSchema, cursor: cursorSchema }),
       response: { ...commonErrors, 200: listOf(userSchema) },
     },
-    handler: async () => ({ data: (await listUsers(db)).map(presentUser), next_cursor: null }),
+    handler: async (request) => {
+      const { limit, cursor } = request.query;
+      const offset = decodeCursor(cursor) ?? 0;
+      const found = await listUsers(db, { offset, limit: limit + 1 });
+      return pageFrom(found.map(presentUser), { offset, limit });
+    },
   });
 
   api.route({

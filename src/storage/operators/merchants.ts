@@ -44,13 +44,9 @@ export async function getMerchant(db: Db, id: string): Promise<Merchant | null> 
 }
 
 /** Oldest first, removed ones included. */
-export async function listMerchants(db: Db): Promise<Merchant[]> {
-  const rows = await db
-    .selectFrom('merchants')
-    .select(merchantColumns)
-    .orderBy('created_at')
-    .orderBy('id')
-    .execute();
+export async function listMerchants(db: Db, part?: { offset: number; limit: number }): Promise<Merchant[]> {
+  const all = db.selectFrom('merchants').select(merchantColumns).orderBy('created_at').orderBy('id');
+  const rows = await (part === undefined ? all : all.limit(part.limit).offset(part.offset)).execute();
   return rows.map(toMerchant);
 }
 

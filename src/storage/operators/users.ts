@@ -67,8 +67,9 @@ export async function getUser(db: Db, id: string): Promise<User | null> {
 }
 
 /** Oldest first, disabled ones included. */
-export async function listUsers(db: Db): Promise<User[]> {
-  const rows = await db.selectFrom('users').select(userColumns).orderBy('created_at').orderBy('id').execute();
+export async function listUsers(db: Db, part?: { offset: number; limit: number }): Promise<User[]> {
+  const all = db.selectFrom('users').select(userColumns).orderBy('created_at').orderBy('id');
+  const rows = await (part === undefined ? all : all.limit(part.limit).offset(part.offset)).execute();
   return rows.map(toUser);
 }
 

@@ -43,6 +43,33 @@ describeDecisions("the operator's merchants", (openTestDb) => {
     ]);
   });
 
+  test('merchants and users are listed page by page, oldest first, each once', async () => {
+    const api = await openApiServer(await openTestDb());
+    for (let n = 1; n <= 5; n++) {
+      api.advance(1);
+      const { id } = await api.addMerchant(`shop-${n}`);
+      const json = { name: `clerk-${n}`, role: 'merchant', merchant_id: id };
+      expect((await api.send('POST', '/admin/v1/users/', { admin: true, json })).status).toBe(201);
+    }
+    type Page = { data: { name: string }[]; next_cursor: string | null };
+    for (const [path, name] of [
+      ['merchants', 'shop'],
+      ['users', 'clerk'],
+    ] as const) {
+      const names: string[] = [];
+      for (let cursor: string | null = ''; cursor !== null; ) {
+        const query: string = cursor === '' ? '' : `&cursor=${cursor}`;
+        const { body } = await api.send<Page>('GET', `/admin/v1/${path}/?limit=2${query}`, { admin: true });
+        expect(body.data.length).toBeLessThanOrEqual(2);
+        names.push(...body.data.map((one) => one.name));
+        cursor = body.next_cursor;
+      }
+      expect(names).toEqual([1, 2, 3, 4, 5].map((n) => `${name}-${n}`));
+      for (const query of ['limit=0', 'limit=101', 'cursor=7', 'page=2'])
+        expect((await api.send('GET', `/admin/v1/${path}/?${query}`, { admin: true })).status).toBe(400);
+    }
+  });
+
   test('an empty name, one with line breaks, one too long, or none is a field error', async () => {
     const api = await openApiServer(await openTestDb());
     for (const json of [{}, { name: ' ' }, { name: 'a\nb' }, { name: 'x'.repeat(201) }, { name: 5 }]) {
