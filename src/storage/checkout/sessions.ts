@@ -12,6 +12,7 @@ import type { Network } from '../../core/networks.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
+import { longSpan } from '../spans.ts';
 
 const columns = [
   'id',
@@ -234,8 +235,10 @@ function sessionsOfKind(db: Db, filter: SessionFilter, kind: SessionStatus | 'ov
   if (filter.externalOrderId !== undefined) {
     query = query.where('external_order_id', '=', filter.externalOrderId);
   }
-  if (filter.createdAfter !== undefined) query = query.where('created_at', '>', filter.createdAfter);
-  if (filter.createdBefore !== undefined) query = query.where('created_at', '<', filter.createdBefore);
+  if (filter.createdAfter !== undefined)
+    query = query.where(longSpan(db, 'checkout_sessions.created_at', '>', filter.createdAfter));
+  if (filter.createdBefore !== undefined)
+    query = query.where(longSpan(db, 'checkout_sessions.created_at', '<', filter.createdBefore));
   if (filter.beforeId !== undefined) {
     const last = db
       .selectFrom('checkout_sessions as last')

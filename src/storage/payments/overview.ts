@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from '../schema.ts';
+import { mostlyConfirmed } from '../spans.ts';
 import { sumReceived } from './report.ts';
 
 export type Overview = {
@@ -33,7 +34,7 @@ export async function readOverview(
     .selectFrom('payments')
     .select(({ fn }) => [fn.countAll<number>().as('n'), fn.sum<number>('amount_usd_cents').as('cents')])
     .where('confirmed_at', '>=', since)
-    .where('status', '=', 'confirmed');
+    .where(mostlyConfirmed);
   if (merchantId !== null) paid = paid.where('merchant_id', '=', merchantId);
   const sums = await paid.executeTakeFirstOrThrow();
 
@@ -41,7 +42,7 @@ export async function readOverview(
     .selectFrom('payments')
     .select(['created_at', 'confirmed_at'])
     .where('confirmed_at', '>=', since)
-    .where('status', '=', 'confirmed')
+    .where(mostlyConfirmed)
     .orderBy('confirmed_at', 'desc')
     .limit(medianOf);
   if (merchantId !== null) latest = latest.where('merchant_id', '=', merchantId);

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
 import type { Db } from '../schema.ts';
+import { mostlyConfirmed } from '../spans.ts';
 
 /*
  * What reports are made of: each a list of sums, or of the few rows that are unusual, in a span of time [since, until),
@@ -73,7 +74,7 @@ async function sumPart(db: Db, { merchantId, since, until }: ReportSpan): Promis
     ])
     .where('confirmed_at', '>=', since)
     .where('confirmed_at', '<', until)
-    .where('status', '=', 'confirmed')
+    .where(mostlyConfirmed)
     .groupBy(['merchant_id', 'network', 'currency']);
   if (merchantId !== null) query = query.where('merchant_id', '=', merchantId);
   return (await query.execute()).map((row) => ({
@@ -112,7 +113,7 @@ export async function sumProviderCosts(
     ])
     .where('payments.confirmed_at', '>=', since)
     .where('payments.confirmed_at', '<', until)
-    .where('payments.status', '=', 'confirmed')
+    .where(mostlyConfirmed)
     .where('payments.network', 'in', providers)
     .groupBy([day, 'payments.merchant_id', 'payments.network', 'payments.currency', 'payments.decimals']);
   if (merchantId !== null) query = query.where('payments.merchant_id', '=', merchantId);

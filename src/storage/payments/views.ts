@@ -13,6 +13,7 @@ import { InvariantError } from '../../errors.ts';
 import { readPaymentDeposits } from '../deposits/shown.ts';
 import { listProviderPaymentsById } from '../providers/payments.ts';
 import type { Db } from '../schema.ts';
+import { longSpan } from '../spans.ts';
 import { hashPaymentToken } from './numbers.ts';
 import { findPaymentByTokenHash, listPaymentsById } from './payments.ts';
 
@@ -124,9 +125,10 @@ export async function listPayments(
   if (filter.externalOrderId !== undefined) {
     query = query.where('payments.external_order_id', '=', filter.externalOrderId);
   }
-  if (filter.createdAfter !== undefined) query = query.where('payments.created_at', '>', filter.createdAfter);
+  if (filter.createdAfter !== undefined)
+    query = query.where(longSpan(db, 'payments.created_at', '>', filter.createdAfter));
   if (filter.createdBefore !== undefined)
-    query = query.where('payments.created_at', '<', filter.createdBefore);
+    query = query.where(longSpan(db, 'payments.created_at', '<', filter.createdBefore));
   if (filter.beforeId !== undefined) {
     const last = db
       .selectFrom('payments as last')
