@@ -70,7 +70,7 @@ export function createHeartbeat(deps: {
     const reason = newerThanUs(applied);
     if (reason !== null) return outdated(reason);
     const newer = unknownMigrations(applied).join();
-    if (newer !== toldNewer) log.warn({ migrations: newer.split(',') }, 'database is newer');
+    if (newer !== '' && newer !== toldNewer) log.warn({ migrations: newer.split(',') }, 'database is newer');
     toldNewer = newer;
   }
 

@@ -1,9 +1,9 @@
 import { CompiledQuery, sql } from 'kysely';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { inTransaction, isPostgres } from '../../src/storage/database.ts';
 import type { Db, Trx } from '../../src/storage/schema.ts';
 import { type Asked, listenToQueries } from '../support/asked-queries.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDatabases, openTestSqlite } from '../support/databases.ts';
 import { fillDatabase } from '../support/filled-database.ts';
 import { type HotPaths, hotPaths } from '../support/hot-paths.ts';
 
@@ -105,4 +105,37 @@ describeDatabases('a database that has been in use for long', (openTestDb, kind)
     }
     expect(faults).toEqual([]);
   }, 240_000);
+});
+
+test('SQLite looks for what was confirmed in a span by its time, and for a status in a long one by the status', async () => {
+  // Without statistics it chooses the same of an empty database.
+  const db = await openTestSqlite();
+  onTestFinished(() => db.destroy());
+  const paths = hotPaths({ payments, now });
+  const indexesOf = (name: string) =>
+    inTransaction(db, async (trx) => {
+      const asked: Asked[] = [];
+      await listenToQueries(
+        (query) => asked.push(query),
+        async () => void (await paths[name]?.(trx)),
+      );
+      const plans = await Promise.all(
+        asked.map(({ text, parameters }) =>
+          trx.executeQuery<{ detail: string }>(
+            CompiledQuery.raw(`explain query plan ${text}`, [...parameters]),
+          ),
+        ),
+      );
+      const used = plans.flatMap(({ rows }) =>
+        rows.flatMap(({ detail }) => /INDEX (\w+)/.exec(detail)?.[1] ?? []),
+      );
+      return [...new Set(used)].filter((index) => /^(payments|checkout_sessions)_/.test(index)).toSorted();
+    });
+  expect(await indexesOf('operator: the last hour in numbers')).toEqual([
+    'payments_confirmed',
+    'payments_created',
+  ]);
+  expect(await indexesOf('operator: received in an hour, by day')).toEqual(['payments_confirmed']);
+  expect(await indexesOf('list: status, created between')).toEqual(['payments_merchant_status']);
+  expect(await indexesOf('sessions: status, created between')).toEqual(['checkout_sessions_merchant_status']);
 });

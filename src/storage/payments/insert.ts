@@ -1,4 +1,4 @@
-import type { OnchainPayment } from '../../core/payment.ts';
+import type { OnchainPayment, Payment } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { lockAddress } from '../pool/locks.ts';
@@ -86,7 +86,8 @@ async function insertInOneStatement(
   return { ...payment, id };
 }
 
-function paymentColumns(payment: NewPayment) {
+/** What every payment has, whoever is paid through. */
+export function paymentColumns(payment: Omit<Payment, 'id'>) {
   return {
     payment_number: payment.paymentNumber,
     merchant_id: payment.merchantId,

@@ -4,7 +4,7 @@ import type { Network } from '../../core/networks.ts';
 import type { PaymentReason, PaymentStatus, ProviderPayment } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
-import { hashPaymentToken } from '../payments/numbers.ts';
+import { paymentColumns } from '../payments/insert.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** Payments by a provider as {@link toProviderPayment} reads them. */
@@ -66,38 +66,7 @@ export async function insertProviderPayment(
 ): Promise<ProviderPayment> {
   const { id } = await trx
     .insertInto('payments')
-    .values({
-      payment_number: payment.paymentNumber,
-      merchant_id: payment.merchantId,
-      kind: payment.kind,
-      status: payment.status,
-      reason: payment.reason,
-      network: payment.network,
-      chain: payment.chain,
-      currency: payment.currency,
-      decimals: payment.decimals,
-      expected_amount: payment.expectedAmount.toString(),
-      price_amount: payment.price.minorUnits,
-      price_currency: payment.price.currency,
-      amount_usd_cents: payment.amountUsdCents,
-      external_order_id: payment.externalOrderId,
-      customer_email: payment.customerEmail,
-      redirect_url: payment.redirectUrl,
-      metadata: JSON.stringify(payment.metadata),
-      locale: payment.locale,
-      checkout_session: payment.checkoutSession,
-      replaces: payment.replaces,
-      replaced_by: payment.replacedBy,
-      requotes: payment.requotes,
-      livemode: Number(payment.livemode),
-      payment_token: payment.paymentToken,
-      token_hash: hashPaymentToken(payment.paymentToken),
-      created_at: payment.createdAt,
-      expires_at: payment.expiresAt,
-      confirmed_at: payment.confirmedAt,
-      ended_at: payment.endedAt,
-      accepted_at: payment.acceptedAt,
-    })
+    .values(paymentColumns(payment))
     .returning('id')
     .executeTakeFirstOrThrow();
   await trx
