@@ -1,7 +1,7 @@
 import { PostgresAdapter, sql } from 'kysely';
 import type { Clock } from '../clock.ts';
 import { CommandError, reasonOf } from '../errors.ts';
-import { codeOf, isPreparationFault } from './faults.ts';
+import { codeOf, isPlanChanged, isPreparationFault } from './faults.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { isUpToDate, migrateToLatest } from './migrate.ts';
 import { migrationLimits, openPostgres, runningLimits } from './postgres.ts';
@@ -159,7 +159,7 @@ async function retried<T>(db: Db, work: (trx: Trx) => Promise<T>): Promise<T> {
 /** PostgreSQL's serialization_failure and deadlock_detected, and a connection that has lost what it had prepared. */
 function isTransient(error: unknown): boolean {
   const code = codeOf(error);
-  return code === '40001' || code === '40P01' || isPreparationFault(error);
+  return code === '40001' || code === '40P01' || isPreparationFault(error) || isPlanChanged(error);
 }
 
 /**

@@ -14,7 +14,7 @@ const networkFault =
 /** What Node and OpenSSL call a handshake that failed, a certificate that is not accepted among them. */
 const tlsFault = /^(EPROTO$|ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA$)/;
 
-/** A prepared statement that is not there, is there already, or gives other columns than when it was prepared. */
+/** A prepared statement that is not there, or is there already. */
 const preparationFault = /^(26000|42P05)$/;
 
 /** The session is over: connection exceptions, a server on its way down or up, a transaction that was silent for too long. */
@@ -22,22 +22,29 @@ const sessionEnd = /^(08...|57P0[1-5]|25P03)$/;
 
 /** What `pg` throws without a code. */
 const driverFault =
-  /^(Connection terminated|The server does not support SSL|There was an error establishing an SSL|timeout exceeded when trying to connect|Query read timeout|Client (has encountered a connection error|was closed) and is not queryable)/;
+  /^(Connection terminated|The server does not support SSL|There was an error establishing an SSL|timeout exceeded when trying to connect|timeout expired$|Query read timeout|Client (has encountered a connection error|was closed) and is not queryable)/;
 
 /** Whether the database could not do its work just now (full disk, no connection), through no fault of the query. */
 export function isStorageFault(error: unknown): boolean {
   const code = codeOf(error);
   if (code === null) return isConnectionFault(error);
   return (
-    sqliteFault.test(code) || postgresFault.test(code) || isUnreachable(code) || isPreparationFault(error)
+    sqliteFault.test(code) ||
+    postgresFault.test(code) ||
+    isUnreachable(code) ||
+    isPreparationFault(error) ||
+    isPlanChanged(error)
   );
 }
 
 /** Whether a statement is not prepared on a connection of PostgreSQL as we remember; nothing of it was done. */
 export function isPreparationFault(error: unknown): boolean {
-  return (
-    preparationFault.test(codeOf(error) ?? '') || messageOf(error).startsWith('cached plan must not change')
-  );
+  return preparationFault.test(codeOf(error) ?? '');
+}
+
+/** Whether a statement gives other columns than when it was prepared, after a table was changed; nothing of it was done. */
+export function isPlanChanged(error: unknown): boolean {
+  return messageOf(error).startsWith('cached plan must not change');
 }
 
 /** Whether nothing more can be asked on the connection of PostgreSQL that gave this error. */

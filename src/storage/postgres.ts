@@ -10,7 +10,7 @@ import {
 import pg from 'pg';
 import { parsePostgresUrl } from '../core/postgres-url.ts';
 import { CommandError } from '../errors.ts';
-import { isConnectionFault, isPreparationFault } from './faults.ts';
+import { isConnectionFault, isPlanChanged, isPreparationFault } from './faults.ts';
 import { tlsOptions } from './postgres-tls.ts';
 import { askBackend, isDirect, statementName } from './prepared.ts';
 import type { Db, Schema } from './schema.ts';
@@ -150,6 +150,8 @@ function withoutBroken(pool: pg.Pool, direct: WeakSet<pg.ClientBase>): PostgresP
   const answeredAt = new WeakMap<pg.PoolClient, number>();
   let brokeAt = Number.NEGATIVE_INFINITY;
   let preparing = true;
+  /** How often a table was found to be changed: what was prepared before has other names. */
+  let changes = 0;
 
   function lend(client: pg.PoolClient): PostgresPoolClient {
     let broken: Error | null = null;
@@ -160,7 +162,9 @@ function withoutBroken(pool: pg.Pool, direct: WeakSet<pg.ClientBase>): PostgresP
     client.on('error', onError);
     const query = async (text: string, parameters: readonly unknown[]) => {
       if (broken !== null) throw broken;
-      const name = preparing && direct.has(client) ? statementName(text, parameters.length) : undefined;
+      const name =
+        preparing && direct.has(client) ? statementName(text, parameters.length, changes) : undefined;
+      const known = changes;
       const values = parameters as unknown[];
       try {
         const result = await client.query(name === undefined ? { text, values } : { name, text, values });
@@ -170,6 +174,11 @@ function withoutBroken(pool: pg.Pool, direct: WeakSet<pg.ClientBase>): PostgresP
         if (isPreparationFault(error)) {
           // Somebody between us and the server hides well.
           preparing = false;
+          broken ??= error as Error;
+        }
+        if (isPlanChanged(error)) {
+          // Whatever its other connections prepared before is not asked for any more.
+          if (changes === known) changes += 1;
           broken ??= error as Error;
         }
         if (isConnectionFault(error)) {

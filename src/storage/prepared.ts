@@ -30,9 +30,17 @@ export function isDirect(client: pg.ClientBase, backend: unknown): boolean {
   return told !== null && told !== undefined && told === backend;
 }
 
-/** The statement's name on every connection, from the second time it comes; undefined where it shall have none. */
-export function statementName(text: string, parameters: number): string | undefined {
+/**
+ * The statement's name on every connection, from the second time it comes; undefined where it shall have none. After each of the
+ * `changes` of tables it is another: a session does not prepare a statement again under a name that it knows.
+ */
+export function statementName(text: string, parameters: number, changes: number): string | undefined {
   if (parameters === 0 || parameters > mostParameters) return undefined;
+  const name = nameOf(text);
+  return name === undefined || changes === 0 ? name : `${name}_${changes}`;
+}
+
+function nameOf(text: string): string | undefined {
   const known = names.get(text);
   if (known !== undefined || names.size >= mostNames) return known;
   if (!once.delete(text)) {

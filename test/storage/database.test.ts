@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Sqlite from 'better-sqlite3';
@@ -12,7 +14,7 @@ import { inTransaction, openDatabase, serializeInserts } from '../../src/storage
 import { isStorageFault } from '../../src/storage/faults.ts';
 import { isUpToDate, listMigrations, migrateToLatest } from '../../src/storage/migrate.ts';
 import { noteDaemon, noteDaemonStopped } from '../../src/storage/operators/daemons.ts';
-import { openPostgres } from '../../src/storage/postgres.ts';
+import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
 import type { Db, Schema, Trx } from '../../src/storage/schema.ts';
 import { describeDatabases, freshDatabaseUrl, testFolder } from '../support/databases.ts';
 import { startTransactionPooler } from '../support/transaction-pooler.ts';
@@ -470,7 +472,7 @@ describe('a PostgreSQL database', () => {
     const namesIn = async (order: readonly string[]) => {
       vi.resetModules();
       const { statementName } = await import('../../src/storage/prepared.ts');
-      const names = [...order, ...order].map((text) => [text, statementName(text, 1)] as const);
+      const names = [...order, ...order].map((text) => [text, statementName(text, 1, 0)] as const);
       return new Map(names);
     };
     const [one, other] = [await namesIn(texts), await namesIn(texts.toReversed())];
@@ -508,6 +510,66 @@ describe('a PostgreSQL database', () => {
       for (let n = 0; n < 3; n++) await askMerchant(trx);
       expect(await listPrepared(trx)).toEqual([]);
     });
+  });
+
+  test('whose machine takes a connection and says nothing is away, for the pool and for a connection of its own', async () => {
+    const silent = createServer();
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    onTestFinished(() => void silent.close());
+    const { port } = silent.address() as AddressInfo;
+    const url = `postgres://test@127.0.0.1:${port}/pay`;
+    const db = openPostgres(url, { ...runningLimits, connect: 100 });
+    onTestFinished(() => db.destroy());
+    const alone = new pg.Client({ connectionString: url, connectionTimeoutMillis: 100 });
+    alone.on('error', () => {});
+    for (const ask of [() => askMerchant(db), () => alone.connect()]) {
+      const failure = await ask().then(
+        () => null,
+        (error: unknown) => error,
+      );
+      expect(isStorageFault(failure), String(failure)).toBe(true);
+    }
+  });
+
+  test('of which a table was changed prepares its statements anew: one attempt fails, and no connection answers with what was', async () => {
+    const url = await freshDatabaseUrl('PostgreSQL');
+    const db = await open(url);
+    const askAll = (trx: Db) =>
+      trx.selectFrom('merchants').selectAll().where('id', '=', 'mer_1').executeTakeFirst();
+    await inTransaction(db, (trx) =>
+      trx.insertInto('merchants').values({ id: 'mer_1', name: 'Shop', created_at: 1 }).execute(),
+    );
+    // Two connections at a time, each of which has it prepared.
+    const bothAsk = async () => {
+      let meet = () => {};
+      let here = 0;
+      const bothHere = new Promise<void>((resolve) => {
+        meet = resolve;
+      });
+      const ask = () =>
+        inTransaction(db, async (trx) => {
+          here += 1;
+          if (here === 2) meet();
+          await bothHere;
+          for (let n = 0; n < 2; n++) await askAll(trx);
+          return { row: await askAll(trx), prepared: await listPrepared(trx) };
+        });
+      return Promise.all([ask(), ask()]);
+    };
+    await bothAsk();
+    const operator = await open(url);
+    await sql`alter table merchants add column label text default 'new'`.execute(operator);
+    const failed = await askAll(db).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    expect(failed).toMatchObject({ message: 'cached plan must not change result type' });
+    expect(isStorageFault(failed)).toBe(true);
+    for (const { row, prepared } of await bothAsk()) {
+      expect(row).toMatchObject({ id: 'mer_1', label: 'new' });
+      expect(prepared).toContainEqual(expect.stringContaining('from "merchants"'));
+    }
   });
 
   test('runs a transaction again that a deadlock rolled back', async () => {
