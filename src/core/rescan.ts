@@ -6,6 +6,17 @@ export const rescanStatuses = ['waiting', 'running', 'done', 'failed', 'cancelle
 
 export type RescanStatus = (typeof rescanStatuses)[number];
 
+/**
+ * What one that has not ended waits for: `process`, which reads the chain, has not begun it; `plan`: a node's has nothing to spare
+ * until midnight (UTC); `chain`: to be read up to there again, after a fork. Null: for nothing.
+ */
+export const rescanWaits = ['process', 'plan', 'chain'] as const;
+
+export type RescanWait = (typeof rescanWaits)[number];
+
+/** Blocks read in one step: between two of them the loop may stop, the lease go, and the nodes' plans be looked at. */
+const portion = 500;
+
 /** A range of blocks that an operator has read again by the process that reads the chain. */
 export type Rescan = HeightRange & {
   id: number;
@@ -25,6 +36,22 @@ export type Rescan = HeightRange & {
   startedAt: number | null;
   endedAt: number | null;
 };
+
+/** The last block of its next step. */
+export function nextPortion({ reached, to }: Pick<Rescan, 'reached' | 'to'>): number {
+  return Math.min(to, reached + portion);
+}
+
+export function waitOf(
+  rescan: Pick<Rescan, 'status' | 'reached' | 'to' | 'cancelledBy'>,
+  { isSlowed, cursorHeight }: { isSlowed: boolean; cursorHeight: number },
+): RescanWait | null {
+  const { status, cancelledBy } = rescan;
+  if ((status !== 'waiting' && status !== 'running') || cancelledBy !== null) return null;
+  if (isSlowed) return 'plan';
+  if (cursorHeight < nextPortion(rescan)) return 'chain';
+  return status === 'waiting' ? 'process' : null;
+}
 
 /** What reading has shown up to the last block that was read. */
 export type RescanFindings = {

@@ -1,5 +1,7 @@
 import type { PaymentReason, PaymentStatus } from '../core/payment.ts';
-import type { Rescan } from '../core/rescan.ts';
+import { type Rescan, waitOf } from '../core/rescan.ts';
+import { readChain } from '../storage/chains/chains.ts';
+import { listSlowedChains } from '../storage/chains/usage.ts';
 import { viewsById } from '../storage/payments/views.ts';
 import type { Db } from '../storage/schema.ts';
 import { isoTime, timeOrNull } from './values.ts';
@@ -12,7 +14,7 @@ type ChangedPayment = {
 };
 
 /** With what its payments are now: one that was found may be confirmed only later. */
-export async function presentRescan(db: Db, rescan: Rescan) {
+export async function presentRescan(db: Db, rescan: Rescan, now: number) {
   const { findings } = rescan;
   const views = await viewsById(
     db,
@@ -31,6 +33,7 @@ export async function presentRescan(db: Db, rescan: Rescan) {
     to: rescan.to,
     native: rescan.native,
     status: rescan.status,
+    waits_for: rescan.endedAt === null ? await readWait(db, rescan, now) : null,
     reached: rescan.reached < rescan.from ? null : rescan.reached,
     blocks_read: rescan.reached - rescan.from + 1,
     blocks: rescan.to - rescan.from + 1,
@@ -49,4 +52,14 @@ export async function presentRescan(db: Db, rescan: Rescan) {
     started_at: timeOrNull(rescan.startedAt),
     ended_at: timeOrNull(rescan.endedAt),
   };
+}
+
+async function readWait(db: Db, rescan: Rescan, now: number) {
+  const slowed = await listSlowedChains(db, now);
+  const state = await readChain(db, rescan.network);
+  return waitOf(rescan, {
+    isSlowed: slowed.some(({ network }) => network === rescan.network),
+    // What is stopped is not read any further by itself, and waited for by nobody.
+    cursorHeight: state === null || state.stoppedReason !== null ? rescan.to : state.cursor.height,
+  });
 }

@@ -75,6 +75,12 @@ function One({ chain }: { chain: Chain }) {
           below.
         </p>
       )}
+      {chain.slowed !== null && (
+        <p class="notice">
+          It is read every {chain.slowed.every_seconds} seconds, so that the plan of{' '}
+          <code>{chain.slowed.host}</code> lasts until midnight (UTC).
+        </p>
+      )}
       <Table
         label={`Nodes of ${chain.chain}`}
         rows={chain.nodes}
@@ -87,6 +93,7 @@ function One({ chain }: { chain: Chain }) {
           { title: 'Answers within', number: true, cell: ({ last_hour }) => latencyOf(last_hour) },
           { title: 'Failed', cell: ({ last_hour }) => failuresOf(last_hour) },
           { title: 'Answered', cell: (node) => <Time at={node.answered_at} /> },
+          { title: 'Calls today', number: true, cell: ({ today }) => callsOf(today) },
           {
             title: 'Last fault',
             cell: (node) => <bdi>{node.last_error ?? (node.lacks.join(', ') || '–')}</bdi>,
@@ -103,6 +110,11 @@ function One({ chain }: { chain: Chain }) {
       <Rescans chain={chain} />
     </section>
   );
+}
+
+function callsOf({ calls, bytes, calls_allowed: allowed }: Node['today']): string {
+  const shown = allowed === null ? String(calls) : `${calls} of ${allowed}`;
+  return `${shown}, ${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
 type LastHour = Node['last_hour'];

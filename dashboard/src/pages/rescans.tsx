@@ -61,14 +61,19 @@ function isOpen({ status }: Rescan): boolean {
   return status === 'waiting' || status === 'running';
 }
 
+const waiting = {
+  process: 'Waiting for the process that reads the chain.',
+  plan: 'Waiting: the plan of a node has nothing to spare before midnight (UTC).',
+  chain: 'Waiting until the chain is read up to there again.',
+  nothing: '',
+};
+
 function Running({ one, path, done }: { one: Rescan; path: string; done: () => void }) {
   const { transfers } = one;
   const text =
     one.cancelled_by !== null
       ? `Ending, as ${one.cancelled_by} wants.`
-      : one.status === 'waiting'
-        ? 'Waiting for the process that reads the chain.'
-        : `${one.blocks_read} of ${one.blocks} blocks`;
+      : `${one.status === 'waiting' ? '' : `${one.blocks_read} of ${one.blocks} blocks. `}${waiting[one.waits_for ?? 'nothing']}`;
   return (
     <div class="running">
       <p>

@@ -99,6 +99,7 @@ export type Node = {
   answered_at: string | null;
   lacks: string[];
   last_error: string | null;
+  today: { calls: number; bytes: number; calls_allowed: number | null };
 };
 
 export type Chain = {
@@ -118,6 +119,7 @@ export type Chain = {
   finalized: number | null;
   read_at: string | null;
   nodes: Node[];
+  slowed: { host: string; every_seconds: number } | null;
 };
 
 export type Endpoint = {
@@ -316,6 +318,7 @@ export type Rescan = {
   from: number;
   to: number;
   status: string;
+  waits_for: 'process' | 'plan' | 'chain' | null;
   reached: number | null;
   blocks_read: number;
   blocks: number;

@@ -4,7 +4,7 @@ import type { ChainConfig, Config } from '../../config.ts';
 import type { Network } from '../../core/networks.ts';
 import { paymentStatuses } from '../../core/payment.ts';
 import { counted } from '../../core/plural.ts';
-import { type Rescan, rescanStatuses } from '../../core/rescan.ts';
+import { type Rescan, rescanStatuses, rescanWaits } from '../../core/rescan.ts';
 import { presentRescan } from '../../present/rescans.ts';
 import { readChain } from '../../storage/chains/chains.ts';
 import { cancelRescan, findRescan, insertRescan, listRescans } from '../../storage/chains/rescans.ts';
@@ -43,8 +43,12 @@ const rescanSchema = z.object({
   native: z.boolean().describe('Whether whole blocks are read even where that was not done before.'),
   status: z
     .enum(rescanStatuses)
+    .describe('`waiting`: nothing of it is read yet. `running` goes on after a restart.'),
+  waits_for: z
+    .enum(rescanWaits)
+    .nullable()
     .describe(
-      '`waiting`: for the process that reads the chain. `running` goes on after a restart, and rests while the plan of a node has nothing to spare.',
+      'While it has not ended, `process`: the one that reads the chain, which begins it within seconds; `plan`: a node’s plan has nothing to spare until midnight (UTC), see `slowed` of the chain; `chain`: to be read up to there again, after a fork. Null: for nothing.',
     ),
   reached: countSchema.nullable().describe('The last block that was read.'),
   blocks_read: countSchema,
@@ -100,7 +104,7 @@ export function registerRescanRoutes(api: Api, deps: RescanRouteDeps): void {
       const { network } = requireChain(request.params.network);
       const data = [];
       for (const rescan of await listRescans(db, network, mostShown))
-        data.push(await presentRescan(db, rescan));
+        data.push(await presentRescan(db, rescan, clock()));
       return { data, next_cursor: null };
     },
   });
@@ -149,7 +153,7 @@ export function registerRescanRoutes(api: Api, deps: RescanRouteDeps): void {
       });
       if (made === null) throw refused('Another rescan of it has not ended.');
       rescanAsked(network);
-      return reply.code(201).send(await presentRescan(db, made));
+      return reply.code(201).send(await presentRescan(db, made, clock()));
     },
   });
 
@@ -163,7 +167,7 @@ export function registerRescanRoutes(api: Api, deps: RescanRouteDeps): void {
       params: rescanPath,
       response: { ...commonErrors, 200: rescanSchema },
     },
-    handler: async (request) => presentRescan(db, await requireRescan(request.params)),
+    handler: async (request) => presentRescan(db, await requireRescan(request.params), clock()),
   });
 
   api.route({
@@ -192,7 +196,7 @@ export function registerRescanRoutes(api: Api, deps: RescanRouteDeps): void {
       if (cancelled === null && rescan.status !== 'cancelled')
         throw refused(`This rescan is ${rescan.status}.`);
       rescanAsked(network);
-      return presentRescan(db, rescan);
+      return presentRescan(db, rescan, clock());
     },
   });
 

@@ -1,5 +1,5 @@
 import { counted } from '../../core/plural.ts';
-import { addFindings, type Rescan, type RescanFindings } from '../../core/rescan.ts';
+import { addFindings, nextPortion, type Rescan, type RescanFindings } from '../../core/rescan.ts';
 import { CommandError, RpcError } from '../../errors.ts';
 import { readChain } from '../../storage/chains/chains.ts';
 import { advanceRescan, endRescan, findOpenRescan, startRescan } from '../../storage/chains/rescans.ts';
@@ -11,9 +11,6 @@ import { type RescanDeps, type RescannedSpan, rescan } from './rescan.ts';
 /** Between two looks for one that somebody wants, where no signal comes, and while a node's plan has nothing to spare, ms. */
 const glanceMs = 5_000;
 const restMs = 60_000;
-
-/** Blocks read in one step: between two of them the loop may stop, the lease go, and the nodes' plans be looked at. */
-const portion = 500;
 
 /** Errors of nodes in a row, each after a wait of its own, after which it is given up. */
 const mostFailures = 8;
@@ -48,7 +45,7 @@ export function createRescanJob(deps: RescanJobDeps): RescanJob {
     if (job.cancelledBy !== null) return end(job, 'cancelled', null);
     if (job.reached >= job.to) return end(job, 'done', null);
     if (isSlowed()) return restMs;
-    const to = Math.min(job.to, job.reached + portion);
+    const to = nextPortion(job);
     // A fork was found meanwhile: the chain is read again up to there before.
     if (await isUnread(to)) return glanceMs;
     if (job.status === 'waiting') await inTransaction(db, (trx) => startRescan(trx, job.id, clock()));

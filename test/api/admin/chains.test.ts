@@ -1,9 +1,14 @@
 import { expect, test } from 'vitest';
+import { dayOf } from '../../../src/core/day.ts';
+import type { Network } from '../../../src/core/networks.ts';
 import { insertRecheckMark } from '../../../src/storage/chains/recheck-marks.ts';
 import { recordScan } from '../../../src/storage/chains/scans.ts';
+import { addNodeUsage, noteSlowed } from '../../../src/storage/chains/usage.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { openApiServer } from '../../support/api-server.ts';
+import { testChain, testConfig } from '../../support/config.ts';
 import { describeDecisions } from '../../support/databases.ts';
+import { endpointOf } from '../../support/evm.ts';
 import { createdAt, testBlock } from '../../support/payments.ts';
 
 describeDecisions("the operator's view of a chain", (openTestDb) => {
@@ -37,6 +42,49 @@ describeDecisions("the operator's view of a chain", (openTestDb) => {
       },
       { network: 'ethereum', coverage: null },
     ]);
+  });
+
+  test('tells the calls and bytes of each node, method and day against its plan, and what is read more slowly for it', async () => {
+    const db = await openTestDb();
+    const bsc = testChain('bsc', {
+      rpc: [endpointOf('https://node.example/key', { requestsPerDay: 100_000 })],
+    });
+    const api = await openApiServer(db, { chains: { ...testConfig().chains, bsc } });
+    const node = { network: 'bsc' as Network, host: 'node.example' };
+    const day = dayOf(api.now());
+    await inTransaction(db, async (trx) => {
+      await addNodeUsage(trx, [
+        { ...node, day, method: 'eth_getLogs', calls: 60_000, bytes: 9_000_000 },
+        { ...node, day, method: 'eth_blockNumber', calls: 30_000, bytes: 3_000_000 },
+        { ...node, day: day - 1, method: 'eth_getLogs', calls: 7, bytes: 7 },
+        { ...node, host: 'other.example', day, method: 'eth_getLogs', calls: 7, bytes: 7 },
+      ]);
+      await noteSlowed(trx, { ...node, everyMs: 12_000, notedAt: api.now() });
+    });
+    const { body } = await api.send<{ data: unknown[] }>('GET', '/admin/v1/chains/', { admin: true });
+    expect(body.data[0]).toMatchObject({
+      network: 'bsc',
+      slowed: { host: 'node.example', every_seconds: 12 },
+      nodes: [
+        {
+          host: 'node.example',
+          today: {
+            calls: 90_000,
+            bytes: 12_000_000,
+            calls_allowed: 100_000,
+            methods: [
+              { method: 'eth_getLogs', calls: 60_000, bytes: 9_000_000 },
+              { method: 'eth_blockNumber', calls: 30_000, bytes: 3_000_000 },
+            ],
+          },
+        },
+      ],
+    });
+    const asked = await api.send('POST', '/admin/v1/chains/bsc/rescans/', {
+      admin: true,
+      json: { from: 900, to: 1000 },
+    });
+    expect(asked.body).toMatchObject({ status: 'waiting', waits_for: 'plan' });
   });
 
   test('takes one rescan at a time, of blocks that were read and not too many, and lets it be ended', async () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Rescan } from '../../../src/core/rescan.ts';
 import { presentRescan } from '../../../src/present/rescans.ts';
 import { cancelRescan, findRescan, insertRescan, listRescans } from '../../../src/storage/chains/rescans.ts';
+import { noteFullPace, noteSlowed } from '../../../src/storage/chains/usage.ts';
 import { inTransaction } from '../../../src/storage/database.ts';
 import { listAudit } from '../../../src/storage/operators/audit.ts';
 import type { Db } from '../../../src/storage/schema.ts';
@@ -35,7 +36,7 @@ async function ask(world: World, range: { from?: number; to?: number } = {}): Pr
 async function read(world: World, { id }: Rescan) {
   const rescan = await findRescan(world.db, world.network, id);
   if (rescan === null) throw new Error('no rescan');
-  return presentRescan(world.db, rescan);
+  return presentRescan(world.db, rescan, world.clock());
 }
 
 /** Steps until nothing is to be done. */
@@ -65,11 +66,17 @@ describeDecisions('a rescan that an operator asked for', (openTestDb) => {
   test('is done once, and tells what was known, new and changed', async () => {
     const { world, missed } = await openMissed(await openTestDb());
     const asked = await ask(world);
-    expect(await read(world, asked)).toMatchObject({ status: 'waiting', reached: null, blocks_read: 0 });
+    expect(await read(world, asked)).toMatchObject({
+      status: 'waiting',
+      waits_for: 'process',
+      reached: null,
+      blocks_read: 0,
+    });
     await finish(world);
     const done = await read(world, asked);
     expect(done).toMatchObject({
       status: 'done',
+      waits_for: null,
       blocks_read: done.blocks,
       transfers: { found: 2, known: 1, new: 1, taken_back: 0, disputed: 0 },
       payments: [{ payment_number: missed.paymentNumber, was: 'expired', status: 'confirmed', reason: null }],
@@ -90,7 +97,11 @@ describeDecisions('a rescan that an operator asked for', (openTestDb) => {
     const first = await ask(world);
     await expect(ask(world)).rejects.toThrow('another one');
     expect(await jobOf(world, { isSlowed: () => true }).step(signal)).toBeGreaterThan(1_000);
-    expect(await read(world, first)).toMatchObject({ status: 'waiting' });
+    const slowed = { network, host: 'node.example', everyMs: 60_000 };
+    await inTransaction(db, (trx) => noteSlowed(trx, { ...slowed, notedAt: clock() }));
+    expect(await read(world, first)).toMatchObject({ status: 'waiting', waits_for: 'plan' });
+    await inTransaction(db, (trx) => noteFullPace(trx, network));
+    expect(await read(world, first)).toMatchObject({ status: 'waiting', waits_for: 'process' });
 
     // Nobody reads yet: it ends at once.
     const act = { actor: 'user bob', at: clock() };
@@ -126,7 +137,7 @@ describeDecisions('a rescan that an operator asked for', (openTestDb) => {
       inTransaction(world.db, (trx) => trx.updateTable('chain_cursors').set({ height: to }).execute());
     await setCursor(height - 3);
     expect(await jobOf(world).step(signal)).toBeGreaterThan(0);
-    expect(await read(world, asked)).toMatchObject({ status: 'waiting' });
+    expect(await read(world, asked)).toMatchObject({ status: 'waiting', waits_for: 'chain' });
     await setCursor(height);
     // Found when it has begun: the cursor goes back beside it.
     const reread = world.chain.source.reread.bind(world.chain.source);
