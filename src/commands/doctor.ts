@@ -54,6 +54,19 @@ const meanings: Record<CheckName, { money: string; todo: string }> = {
     money: 'amounts would be wrong by powers of ten, or of another token',
     todo: 'put right chains.<network>.tokens; do not start before',
   },
+  range: {
+    money: 'after an outage its chain is caught up with slowly: what was paid meanwhile is seen late',
+    todo: 'take a plan or a node that shows the logs of more blocks at once; it works until then',
+  },
+  batch: {
+    money: 'payments are seen a little later, and a plan that counts requests is used up sooner',
+    todo: 'take a plan or a node that takes batches, or count on so many requests more; it works until then',
+  },
+  traces: {
+    money:
+      "the chain's own coin that a contract pays (exchanges, Safe wallets) is no payment by its word: it is found as an unmatched deposit",
+    todo: 'keep one node with traces for this chain, anywhere in the list (docs/chains.md)',
+  },
 };
 
 /** How long looking one node over may take, ms. */

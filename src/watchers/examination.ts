@@ -14,8 +14,21 @@ import { reasonOf } from '../errors.ts';
  * - `receipts`: whether it serves the look before a confirmation
  * - `history`: whether it still has what was a day ago
  * - `tokens`: whether each token's decimals are as configured
+ * - `range`: whether it shows the logs of as many blocks at once as reading begins with (EVM)
+ * - `batch`: whether it takes several calls in one request (EVM)
+ * - `traces`: whether it shows what contracts paid (EVM, where the chain's own coin is taken)
  */
-export type CheckName = 'chain' | 'head' | 'final' | 'transfers' | 'receipts' | 'history' | 'tokens';
+export type CheckName =
+  | 'chain'
+  | 'head'
+  | 'final'
+  | 'transfers'
+  | 'receipts'
+  | 'history'
+  | 'tokens'
+  | 'range'
+  | 'batch'
+  | 'traces';
 
 export type Check = {
   name: CheckName;

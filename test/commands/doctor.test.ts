@@ -1,9 +1,13 @@
+import { randomBytes } from 'node:crypto';
+import { openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { dayOf } from '../../src/core/day.ts';
 import { listNodeUsage } from '../../src/storage/chains/usage.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { DaemonHome } from '../support/daemon.ts';
+import { freshDatabaseUrl } from '../support/databases.ts';
+import { startLoopback } from '../support/loopback.ts';
 import { createSimulatedTronChain } from '../support/tron/simulated-chain.ts';
 import { startSimulatedTronNode } from '../support/tron/simulated-node.ts';
 import { chainIdOf } from '../support/tron/source.ts';
@@ -11,7 +15,14 @@ import { commandHome, offline } from './support.ts';
 
 type Report = {
   well: boolean;
-  findings: { part: string; subject: string; outcome: string }[];
+  findings: {
+    part: string;
+    subject: string;
+    outcome: string;
+    found: string;
+    money?: string;
+    todo?: string;
+  }[];
   nodes: { network: string; host: string; checks: Record<string, string>[] }[];
 };
 
@@ -70,4 +81,65 @@ test('doctor says of each node what is wrong, what it means for money and what t
   const shown = await home.run('doctor');
   expect(shown.stdout).toContain(`danger: tron, ${new URL(node.url).host}: it has no infos of block`);
   expect(shown.stdout).toContain('  for money: payments are not seen at all through it');
+});
+
+test('doctor of a shop where everything is wrong says of each finding what it means for money and what to do, on PostgreSQL too', async () => {
+  // No node, and a machine whose clock is ten seconds behind ours.
+  const { url: node } = await startLoopback((_request, response) => {
+    response.setHeader('date', new Date(Date.now() - 10_000).toUTCString());
+    response.end();
+  });
+  const home = commandHome({
+    ...offline,
+    database: await freshDatabaseUrl('PostgreSQL', { migrated: true }),
+    publicUrl: node,
+    rates: { sources: ['fixed'], fixed: { usdt: '1' } },
+    chains: { bsc: { rpc: [node] } },
+    webhooks: { allowHosts: ['127.0.0.1'], secretKey: randomBytes(32).toString('base64') },
+  });
+  const { id } = await home.runJson<{ id: string }>('merchant', 'add', 'Shop');
+  await home.runJson('webhook', 'add', '--merchant', id, 'http://127.0.0.1:1/hooks');
+  const { code, stdout } = await home.run('doctor', '--json');
+  expect(code).toBe(1);
+  const { well, findings, nodes } = JSON.parse(stdout) as Report;
+  expect(well).toBe(false);
+  const of = (part: string) => findings.filter((finding) => finding.part === part);
+  const ahead = expect.stringMatching(/^it is (9|10|11) seconds ahead, by 1 server$/);
+  expect(of('clock')).toMatchObject([
+    { subject: 'this machine', outcome: 'warning', found: ahead },
+    { subject: 'the database server', outcome: 'warning', found: ahead },
+  ]);
+  expect(of('database')).toMatchObject([{ outcome: 'well' }]);
+  expect(of('database signals')).toMatchObject([{ outcome: 'well', found: 'NOTIFY arrives' }]);
+  expect(of('webhooks')).toMatchObject([{ subject: '127.0.0.1:1', outcome: 'danger' }]);
+  expect(of('prices').filter(({ outcome }) => outcome === 'danger').length).toBeGreaterThan(0);
+  expect(of('public URL')).toMatchObject([
+    { outcome: 'danger', found: expect.stringContaining('something else answers there') },
+  ]);
+  const bad = [...findings, ...nodes.flatMap(({ checks }) => checks)].filter((one) => one.outcome !== 'well');
+  for (const { found, money, todo } of bad)
+    expect({ money, todo }, found).toEqual({
+      money: expect.stringMatching(/\w{3}/),
+      todo: expect.stringMatching(/\w{3}/),
+    });
+  const shown = await home.run('doctor');
+  expect(shown.stdout.match(/^ {2}for money: \w/gm)).toHaveLength(bad.length);
+  expect(shown.stdout.match(/^ {2}to do: \w/gm)).toHaveLength(bad.length);
+});
+
+test('doctor finds that the database is damaged, fails, and writes nothing into it', async () => {
+  const home = commandHome({ ...offline, publicUrl: 'http://127.0.0.1:1' });
+  for (let n = 0; n < 3; n++) await home.run('merchant', 'add', `Shop ${n}`);
+  const path = join(home.folder, 'depositd.db');
+  const pages = readFileSync(path).length / 4096;
+  writeSync(openSync(path, 'r+'), Buffer.alloc(4096, 7), 0, 4096, 4096 * Math.floor(pages / 2));
+  const before = readFileSync(path);
+  const { code, stdout } = await home.run('doctor', '--json');
+  expect(code).toBe(1);
+  expect((JSON.parse(stdout) as Report).findings.find(({ part }) => part === 'database')).toMatchObject({
+    outcome: 'danger',
+    found: expect.stringMatching(/^it is damaged: |^it cannot be read: /),
+    todo: expect.stringContaining('depositd restore'),
+  });
+  expect(readFileSync(path).equals(before)).toBe(true);
 });

@@ -1,21 +1,29 @@
 import type { Clock } from '../../clock.ts';
 import type { ChainConfig } from '../../config.ts';
-import { writeAddress } from '../../core/address.ts';
+import { type AddressKey, writeAddress } from '../../core/address.ts';
 import { counted } from '../../core/plural.ts';
+import { reasonOf } from '../../errors.ts';
 import { contradiction } from '../../nodes/fault.ts';
 import { isRecord } from '../../nodes/json-rpc.ts';
 import { type Check, check, danger, judgeAge, warning, well } from '../examination.ts';
-import { getFullBlock, getHeader, getReceipt, getTransfers } from './calls.ts';
+import { getChainId, getFullBlock, getHeader, getReceipt, getTransfers, type LogFilter } from './calls.ts';
 import type { Header } from './decode.ts';
 import { readHeader } from './decode.ts';
 import type { EvmNode } from './node.ts';
 import { findOtherTokens, readChainId, resultOf } from './preflight.ts';
+import { getTrace, readTrace, traceWays } from './trace-decode.ts';
 
 /** Blocks whose logs are asked for, and that are looked through for a transaction. */
 const someBlocks = 10;
 
 /** Blocks from whose times it is told how many make a day. */
 const measuredBlocks = 100;
+
+/** What looking at a chain asks for in one request. */
+const callsOfAPoll = 4;
+
+/** An address that nobody pays to: a query for it costs the node the same, and answers next to nothing. */
+const nobody = 'f0'.repeat(20) as AddressKey;
 
 type Examined = { chain: ChainConfig; clock: Clock; signal: AbortSignal };
 
@@ -54,7 +62,7 @@ export async function examineEvmNode(node: EvmNode, examined: Examined): Promise
   );
   const transfers = await check('transfers', async () => {
     const from = Math.max(0, newest.height - someBlocks + 1);
-    const count = await countLogs(node, from, newest.height, examined);
+    const count = await countLogs(node, { from, to: newest.height, recipients: null }, examined);
     return well(`${counted(count, 'transfer')} of the configured tokens in its newest blocks`);
   });
   const receipts = await check('receipts', () => judgeReceipt(node, newest.height, danger, signal));
@@ -62,7 +70,7 @@ export async function examineEvmNode(node: EvmNode, examined: Examined): Promise
     'history',
     async () => {
       const old = await heightOfADayAgo(node, newest, signal);
-      await countLogs(node, old, old, examined);
+      await countLogs(node, { from: old, to: old, recipients: null }, examined);
       return judgeReceipt(node, old, warning, signal);
     },
     warning,
@@ -71,19 +79,40 @@ export async function examineEvmNode(node: EvmNode, examined: Examined): Promise
     const faults = await findOtherTokens(client, chain, signal);
     return faults.length === 0 ? well('each is as configured') : danger(faults.join('; '));
   });
-  return [ofChain, head, final, transfers, receipts, history, tokens];
+  const range = await check(
+    'range',
+    async () => {
+      const blocks = Math.min(node.range.width(), newest.height + 1);
+      const from = newest.height - blocks + 1;
+      await countLogs(node, { from, to: newest.height, recipients: [nobody] }, examined);
+      return well(`the logs of ${counted(blocks, 'block')} at once`);
+    },
+    warning,
+  );
+  const batch = await check(
+    'batch',
+    async () => {
+      await client.send(Array(callsOfAPoll).fill(getChainId), signal);
+      const taken = client.callsPerRequest();
+      const found = `it takes ${counted(Math.min(taken, callsOfAPoll), 'call')} in one request`;
+      return taken < callsOfAPoll ? warning(found) : well(found);
+    },
+    warning,
+  );
+  const checks = [ofChain, head, final, transfers, receipts, history, tokens, range, batch];
+  if (!chain.assets.some(({ token }) => token === 'native')) return checks;
+  return [...checks, await check('traces', () => judgeTraces(node, newest.height, signal), warning)];
 }
 
 async function countLogs(
   { client }: EvmNode,
-  from: number,
-  to: number,
+  asked: Omit<LogFilter, 'tokens'>,
   { chain, signal }: Examined,
 ): Promise<number> {
   const tokens = chain.assets.flatMap(({ token }) =>
     token === 'native' ? [] : [writeAddress('evm', token)],
   );
-  const [answer] = await client.send([getTransfers({ tokens, from, to, recipients: null })], signal);
+  const [answer] = await client.send([getTransfers({ tokens, ...asked })], signal);
   const logs = resultOf(answer);
   if (!Array.isArray(logs)) throw contradiction('its logs are malformed');
   return logs.length;
@@ -91,23 +120,52 @@ async function countLogs(
 
 /** The receipt of a transaction in one of some blocks from this height down. */
 async function judgeReceipt(
-  { client }: EvmNode,
+  node: EvmNode,
   from: number,
   bad: typeof danger,
   signal: AbortSignal,
 ): Promise<Omit<Check, 'name'>> {
+  const found = await findTransaction(node, from, signal);
+  if ('reason' in found) return bad(found.reason);
+  if (found.txHash === null) return well(noTransaction);
+  const [told] = await node.client.send([getReceipt(found.txHash)], signal);
+  if (!isRecord(resultOf(told))) return bad(`it has no receipt of a transaction in block ${found.height}`);
+  return well(`a receipt in block ${found.height}`);
+}
+
+/** How the same ran. */
+async function judgeTraces(node: EvmNode, from: number, signal: AbortSignal): Promise<Omit<Check, 'name'>> {
+  const found = await findTransaction(node, from, signal);
+  if ('reason' in found) return warning(found.reason);
+  if (found.txHash === null) return well(noTransaction);
+  let reason = 'what it answers is no trace';
+  for (const way of traceWays) {
+    try {
+      const [answer] = await node.client.send([getTrace(way, found.txHash)], signal);
+      if (readTrace(way.method, resultOf(answer)) !== null) return well(`by ${way.method}`);
+    } catch (error) {
+      reason = reasonOf(error);
+    }
+  }
+  return warning(`it traces no transaction: ${reason}`);
+}
+
+const noTransaction = `no transaction to ask about in ${counted(someBlocks, 'block')}`;
+
+/** One in some blocks from this height down; null where there is none. Or why that cannot be told. */
+async function findTransaction(
+  { client }: EvmNode,
+  from: number,
+  signal: AbortSignal,
+): Promise<{ height: number; txHash: string } | { height: null; txHash: null } | { reason: string }> {
   for (let height = from; height >= 0 && height > from - someBlocks; height--) {
     const [answer] = await client.send([getFullBlock(height)], signal);
     const block = resultOf(answer);
-    if (block === null) return bad(`it has no block ${height}`);
+    if (block === null) return { reason: `it has no block ${height}` };
     const [first] = isRecord(block) && Array.isArray(block.transactions) ? block.transactions : [];
-    if (!isRecord(first) || typeof first.hash !== 'string') continue;
-    const [told] = await client.send([getReceipt(first.hash)], signal);
-    const receipt = resultOf(told);
-    if (!isRecord(receipt)) return bad(`it has no receipt of a transaction in block ${height}`);
-    return well(`a receipt in block ${height}`);
+    if (isRecord(first) && typeof first.hash === 'string') return { height, txHash: first.hash };
   }
-  return well(`no transaction to ask about in ${counted(someBlocks, 'block')}`);
+  return { height: null, txHash: null };
 }
 
 /** By the time that the last blocks took. */

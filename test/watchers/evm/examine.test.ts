@@ -11,7 +11,7 @@ import { tokenKey } from '../../support/payments.ts';
 import { createScriptedChain } from '../../support/scripted-chain.ts';
 import { startScriptedNode } from '../../support/scripted-node.ts';
 
-type Bench = { clock: TestClock; proxy: FaultProxy; config: ChainConfig };
+type Bench = { clock: TestClock; proxy: FaultProxy; config: ChainConfig; maxLogRange?: number | null };
 
 /** A transfer in each block of a node behind a proxy. */
 async function open(): Promise<Bench> {
@@ -28,9 +28,14 @@ async function open(): Promise<Bench> {
 }
 
 /** What is not well, by its check. */
-async function ill({ clock, proxy, config }: Bench): Promise<Partial<Record<CheckName, string>>> {
+async function ill({
+  clock,
+  proxy,
+  config,
+  maxLogRange = 1_000,
+}: Bench): Promise<Partial<Record<CheckName, string>>> {
   const signal = new AbortController().signal;
-  const checks = await examineNode(endpointOf(proxy.url), {
+  const checks = await examineNode(endpointOf(proxy.url, { maxLogRange }), {
     chain: config,
     clock,
     signal,
@@ -76,7 +81,38 @@ describe('looking over a node of an EVM chain', () => {
     expect(await ill(bench)).toEqual({
       transfers: expect.stringMatching(/^danger: .*eth_getLogs/),
       history: expect.stringMatching(/^warning: .*eth_getLogs/),
+      range: expect.stringMatching(/^warning: .*eth_getLogs/),
     });
+  });
+
+  test('tells one that shows the logs of few blocks at once', async () => {
+    const bench = await open();
+    bench.proxy.inject({ kind: 'refuse-range', blocks: 10, message: 'up to a 10 block range' });
+    expect(await ill(bench)).toEqual({ range: expect.stringMatching(/^warning: .*10 block range/) });
+    // Whoever has said so in the configuration knows it.
+    bench.maxLogRange = 10;
+    expect(await ill(bench)).toEqual({});
+  });
+
+  test('tells one that takes no batches, or small ones', async () => {
+    const bench = await open();
+    const disabled = bench.proxy.inject({ kind: 'refuse-batch', message: 'batch requests are disabled' });
+    expect(await ill(bench)).toEqual({ batch: 'warning: it takes 1 call in one request' });
+    disabled.remove();
+    bench.proxy.inject({ kind: 'limit-batch', calls: 2 });
+    expect(await ill(bench)).toEqual({ batch: 'warning: it takes 2 calls in one request' });
+  });
+
+  test('tells one that traces nothing, where the coin of the chain is taken', async () => {
+    const bench = await open();
+    const message = 'the method debug_traceTransaction does not exist';
+    bench.proxy.inject({ kind: 'refuse', code: -32601, message }, { method: 'debug_traceTransaction' });
+    expect(await ill(bench)).toEqual({
+      traces: expect.stringMatching(/^warning: it traces no transaction: .*does not exist/),
+    });
+    const { assets } = bench.config;
+    bench.config = { ...bench.config, assets: assets.filter(({ token }) => token !== 'native') };
+    expect(await ill(bench)).toEqual({});
   });
 
   test('tells one without receipts', async () => {
