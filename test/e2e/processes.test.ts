@@ -7,7 +7,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import type { PaymentBody } from '../support/api.ts';
-import { createPostgresDatabase } from '../support/databases.ts';
+import { type Cluster, startCluster } from '../support/cluster.ts';
 import { expectPaidOnce, untilConfirmed } from '../support/paid-once.ts';
 import { type Disturbance, disturbances, type Member, startProcessGroup } from '../support/process-group.ts';
 import { createRandom } from '../support/random.ts';
@@ -30,6 +30,7 @@ const networks = ['bsc', 'ethereum'] as const;
 const takeoverMs = 15_000;
 const patience = { timeoutMs: 60_000 };
 
+let cluster: Cluster;
 let shop: Scenario;
 let db: Db;
 let members: readonly Member[] = [];
@@ -42,25 +43,30 @@ beforeAll(async () => {
     for (const one of closers.reverse()) await one();
   };
   try {
-    const database = await createPostgresDatabase(false);
-    closers.push(database.remove);
+    // One of its own, that may crash.
+    cluster = await startCluster();
+    closers.push(cluster.stop);
+    const database = await cluster.lendDatabase(false);
     const secretKey = randomBytes(32).toString('base64');
     const webhooks = { allowHosts: ['127.0.0.1'], secretKey };
     const url = () => pick(apis())?.url() ?? null;
-    shop = await startScenario({ config: { database: database.url, webhooks }, addresses: 200, url });
+    // Whoever reads a quiet chain hears of a payment from the process that makes it, or too late.
+    const quiet = { idlePollSeconds: 3600 };
+    const config = { database, webhooks, chains: { bsc: quiet, ethereum: quiet } };
+    shop = await startScenario({ config, addresses: 200, url });
     closers.push(shop.stop);
     configPath = shop.home.configPath;
-    const config = JSON.parse(readFileSync(configPath, 'utf8'));
+    const file = JSON.parse(readFileSync(configPath, 'utf8'));
     await shop.home.current().stop();
-    await limitSessions(database.url);
-    const { hostname, port } = new URL(database.url);
+    await setUp(database);
+    const { hostname, port } = new URL(database);
     const pooler = await startTransactionPooler({ host: hostname, port: Number(port) });
     closers.push(pooler.close);
     const roles = ['api', 'api', 'api', 'watch', 'watch', 'notify', 'notify,providers'];
-    const group = await startProcessGroup(config, roles, pooler);
+    const group = await startProcessGroup(file, roles, pooler);
     closers.push(group.stop);
     members = group.members;
-    db = openPostgres(database.url, runningLimits);
+    db = openPostgres(database, runningLimits);
     closers.push(() => db.destroy());
     return close;
   } catch (error) {
@@ -69,12 +75,16 @@ beforeAll(async () => {
   }
 }, 120_000);
 
-/** Behind a pooler in transaction mode no session has the limits that we set at its beginning (docs/operations.md). */
-async function limitSessions(url: string): Promise<void> {
+/**
+ * Behind a pooler in transaction mode no session has the limits that we set at its beginning (docs/operations.md). What is committed
+ * outlives a crash.
+ */
+async function setUp(url: string): Promise<void> {
   const operator = new pg.Client({ connectionString: url });
   await operator.connect();
   const { lock, statement, idleInTransaction } = runningLimits;
   const name = pg.escapeIdentifier(new URL(url).pathname.slice(1));
+  await operator.query(`alter database ${name} set synchronous_commit = on`);
   await operator.query(`alter database ${name} set lock_timeout = ${lock}`);
   await operator.query(`alter database ${name} set statement_timeout = ${statement}`);
   await operator.query(
@@ -109,8 +119,8 @@ async function holderOf(network: EvmNetwork): Promise<string | undefined> {
   return (await query.executeTakeFirst())?.holder;
 }
 
-/** Payments on both chains, paid at once and mined until they can be confirmed. */
-async function buy(count: number): Promise<PaymentBody[]> {
+/** Payments on both chains. */
+async function order(count: number): Promise<PaymentBody[]> {
   const orders = Array.from({ length: count }, (_, n) => ({
     network: networks[n % 2] as EvmNetwork,
     currency: pick(['usdt', 'usdc', 'native'] as const) ?? 'usdt',
@@ -120,9 +130,41 @@ async function buy(count: number): Promise<PaymentBody[]> {
     orders.map(({ network, currency, key }) => createStubbornly(shop, network, currency, key)),
   );
   payments.push(...made);
+  return made;
+}
+
+/** And mines until they can be confirmed. */
+async function pay(made: readonly PaymentBody[]): Promise<void> {
   for (const payment of made) await shop.pay(payment);
   for (const network of networks) await shop.chain(network).anvil.mine(16);
+}
+
+async function buy(count: number): Promise<PaymentBody[]> {
+  const made = await order(count);
+  await pay(made);
   return made;
+}
+
+/** Does `work` meanwhile, and lets nobody wait longer for another leader of `network`. */
+async function disturbLeader(
+  network: EvmNetwork,
+  how: Disturbance,
+  work: () => Promise<void>,
+): Promise<void> {
+  const leader = await leaderOf(network);
+  const over = Promise.withResolvers<void>();
+  const holder = await holderOf(network);
+  const since = performance.now();
+  const disturbed = leader.disturb(how, over.promise);
+  const takenOver = waitFor(
+    'another leader',
+    async () => (await holderOf(network)) !== holder,
+    patience,
+  ).then(() => performance.now() - since);
+  await work();
+  expect(await takenOver).toBeLessThan(takeoverMs);
+  over.resolve();
+  await disturbed;
 }
 
 async function expectSums(): Promise<void> {
@@ -162,58 +204,78 @@ test('each process does its own part, and status tells who does what and whose c
 
 type StatusProcess = { roles: string[]; leads: string[]; differing_configuration: string[] };
 
-test(`one killed, one paused and one cut off lose nothing and double nothing (DEPOSITD_CLUSTER_SEED=${seed})`, async () => {
-  const hows = disturbances.toSorted(() => random() - 0.5);
-  const victims = [
-    await leaderOf('bsc'),
-    pick(apis()),
-    pick(members.filter(({ role }) => role === 'notify')),
-  ];
+test(`a leader that stands still and wakes up, another process that is killed and one that is cut off lose nothing and double nothing (DEPOSITD_CLUSTER_SEED=${seed})`, async () => {
+  const others: Disturbance[] = random() < 0.5 ? ['kill', 'partition'] : ['partition', 'kill'];
+  const victims = [pick(apis()), pick(members.filter(({ role }) => role === 'notify'))];
   const over = Promise.withResolvers<void>();
-  const holder = await holderOf('bsc');
-  const since = performance.now();
-  const disturbed = victims.map((victim, n) => victim?.disturb(hows[n] as Disturbance, over.promise));
-  const takenOver = waitFor('another leader', async () => (await holderOf('bsc')) !== holder, patience).then(
-    () => performance.now() - since,
-  );
-  await untilConfirmed(db, await buy(6));
-  expect(await takenOver).toBeLessThan(takeoverMs);
+  const disturbed = victims.map((victim, n) => victim?.disturb(others[n] as Disturbance, over.promise));
+  await disturbLeader('bsc', 'pause', async () => untilConfirmed(db, await buy(6)));
   over.resolve();
-  // Who was paused wakes up in the middle of what it did.
+  // Who was paused believes that it leads, and goes on in the middle of what it did.
   await untilConfirmed(db, await buy(4));
   await Promise.all(disturbed);
   await passClaims();
   await expectSums();
 }, 120_000);
 
-test('a rescan that is asked of a process for shops is done by one that reads the chain, also when that one is killed', async () => {
+test(`a rescan that is asked of a process for shops is done by one that reads the chain, also when that one is killed or cut off (DEPOSITD_CLUSTER_SEED=${seed})`, async () => {
   const { height } = await db
     .selectFrom('chain_cursors')
     .select('height')
     .where('network', '=', 'bsc')
     .executeTakeFirstOrThrow();
-  const leader = await leaderOf('bsc');
-  const asked = await shop.admin.post<{ id: number }>('/chains/bsc/rescans/', { from: 1, to: height });
+  type Rescan = {
+    id: number;
+    status: string;
+    blocks_read: number;
+    transfers: { known: number; new: number };
+  };
+  const asked = await shop.admin.post<Rescan>('/chains/bsc/rescans/', { from: 1, to: height });
   expect(asked.status).toBe(201);
-  const over = Promise.withResolvers<void>();
-  const disturbed = leader.disturb('kill', over.promise);
-  const path = `/chains/bsc/rescans/${asked.body.id}/`;
-  type Rescan = { status: string; blocks_read: number; transfers: { known: number; new: number } };
-  const done = await waitFor(
-    'the end of the rescan',
-    async () => {
-      const { body } = await shop.admin.get<Rescan>(path);
-      return body.status === 'done' ? body : undefined;
-    },
-    patience,
-  );
-  expect(done).toMatchObject({ blocks_read: height, transfers: { new: 0, taken_back: 0 } });
-  expect(done.transfers.known).toBeGreaterThan(0);
-  over.resolve();
-  await disturbed;
+  await disturbLeader('bsc', random() < 0.5 ? 'kill' : 'partition', async () => {
+    const done = await waitFor(
+      'the end of the rescan',
+      async () => {
+        const { body } = await shop.admin.get<Rescan>(`/chains/bsc/rescans/${asked.body.id}/`);
+        return body.status === 'done' ? body : undefined;
+      },
+      patience,
+    );
+    expect(done).toMatchObject({ blocks_read: height, transfers: { new: 0, taken_back: 0 } });
+    expect(done.transfers.known).toBeGreaterThan(0);
+  });
   await passClaims();
   await expectSums();
 }, 120_000);
+
+test('a PostgreSQL that is gone for a while ends no process, is named by readyz of each, and what is paid meanwhile is confirmed when it is back', async () => {
+  const made = await order(4);
+  const pids = members.map((member) => member.pid());
+  const resume = await cluster.crash();
+  await pay(made);
+  await Promise.all(
+    members.map((member) =>
+      waitFor(
+        `readyz of a process for ${member.role} to say so`,
+        async () => {
+          const answer = await fetch(`${member.url()}/readyz`);
+          const { reasons = [] } = (await answer.json()) as { reasons?: { part: string }[] };
+          return answer.status === 503 && reasons.some(({ part }) => part === 'database');
+        },
+        patience,
+      ),
+    ),
+  );
+  if (minutes > 0) await setTimeout(60_000);
+  await resume();
+  await untilConfirmed(db, made);
+  await untilConfirmed(db, await buy(2));
+  expect(members.map((member) => member.pid())).toEqual(pids);
+  const alive = await Promise.all(members.map((member) => fetch(`${member.url()}/healthz`)));
+  expect(alive.map(({ status }) => status)).toEqual(members.map(() => 200));
+  await passClaims();
+  await expectSums();
+}, 180_000);
 
 test.runIf(minutes > 0)(
   `of processes that are disturbed for ${minutes} minutes nothing is lost and nothing doubled (DEPOSITD_CLUSTER_SEED=${seed})`,

@@ -18,6 +18,8 @@ export type Cluster = {
   takeBack(name: string): Promise<void>;
   /** From the next connection on it has this certificate; null: it speaks no TLS. */
   present(certificate: ServerCertificate | null): Promise<void>;
+  /** The server is gone, without a word to anybody, until what this returns is called. */
+  crash(): Promise<() => Promise<void>>;
   stop(): Promise<void>;
 };
 
@@ -64,23 +66,32 @@ export async function startCluster({ durable = false } = {}): Promise<Cluster> {
     { ...identity, cwd: folder },
   );
   const port = await freePort();
-  const running = spawn(
-    programs.postgres,
-    [
-      '-D',
-      data,
-      '-p',
-      String(port),
-      '-k',
-      '',
-      '-h',
-      '127.0.0.1',
-      ...(durable ? durableSettings : settings).flatMap((setting) => ['-c', setting]),
-    ],
-    { ...identity, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  server = running;
-  await waitUntilReady(running);
+  const start = async (): Promise<ChildProcess> => {
+    const started = spawn(
+      programs.postgres,
+      [
+        '-D',
+        data,
+        '-p',
+        String(port),
+        '-k',
+        '',
+        '-h',
+        '127.0.0.1',
+        ...(durable ? durableSettings : settings).flatMap((setting) => ['-c', setting]),
+      ],
+      { ...identity, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    server = started;
+    await waitUntilReady(started);
+    return started;
+  };
+  /** The immediate shutdown: nothing is saved. */
+  const end = async (ending: ChildProcess): Promise<void> => {
+    const ended = new Promise((resolve) => ending.once('exit', resolve));
+    if (ending.exitCode === null && ending.kill('SIGQUIT')) await ended;
+  };
+  let running = await start();
 
   const urlOf = (name: string) => `postgres://test@127.0.0.1:${port}/${name}`;
   const admin = new pg.Pool({ connectionString: urlOf('postgres'), max: 4 });
@@ -143,12 +154,16 @@ export async function startCluster({ durable = false } = {}): Promise<Cluster> {
       running.kill('SIGHUP');
       while ((await loadedAt()) === before);
     },
+    crash: async () => {
+      await end(running);
+      return async () => {
+        running = await start();
+      };
+    },
     stop: async () => {
       await Promise.all([...lent.values(), ...free.map(({ session }) => session)].map((one) => one.end()));
       await admin.end();
-      const ended = new Promise((resolve) => running.once('exit', resolve));
-      // The immediate shutdown: what it would save is thrown away next.
-      if (running.exitCode === null && running.kill('SIGQUIT')) await ended;
+      await end(running);
       process.off('exit', removeAtExit);
       removeFolder(folder);
       removeFolder(data);

@@ -14,6 +14,9 @@ type Server = { socket: Socket; client: Client | null; read: (chunk: Buffer) => 
 type Client = { socket: Socket; server: Server | null; waiting: Buffer[] };
 type Frame = { type: string; bytes: Buffer };
 
+/** Until a connection to the server that ended is replaced, ms. */
+const reconnectMs = 20;
+
 /** For one user and one database of a server that asks for no password. `size`: connections to the server. */
 export async function startTransactionPooler(
   target: { host: string; port: number },
@@ -56,7 +59,10 @@ export async function startTransactionPooler(
       server.client?.socket.destroy();
       const index = free.indexOf(server);
       if (index >= 0) free.splice(index, 1);
-      if (queue.length > 0) void open();
+      // A server that is gone is asked again now and then.
+      setTimeout(() => {
+        if (queue.length > 0 && opened < size) void open();
+      }, reconnectMs).unref();
     });
     return greeted.promise;
   }
