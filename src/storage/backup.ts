@@ -116,6 +116,22 @@ export function originOf(file: string): Origin {
   }
 }
 
+/** The ids of its first merchants, which are never removed; none where it cannot be read. */
+export function merchantsIn(path: string): string[] {
+  let file: Sqlite.Database | undefined;
+  try {
+    file = new Sqlite(path, { readonly: true, fileMustExist: true });
+    return file
+      .prepare('select id from merchants order by created_at, id limit 1000')
+      .pluck()
+      .all() as string[];
+  } catch {
+    return [];
+  } finally {
+    file?.close();
+  }
+}
+
 /** Beside it, so that it can be renamed. */
 export function draftOf(path: string): string {
   return `${path}.draft-${randomBytes(6).toString('hex')}`;

@@ -257,6 +257,10 @@ test('a backup of a newer version, of a sandbox, or sealed with another key is t
     code: 0,
     stderr: expect.stringContaining('Is it a backup of another database? The daemon will not start on it: '),
   });
+  // With the same key it is told by its merchants.
+  expect(check.stderr).toContain('Is it a backup of another database? None of its merchants is in ');
+  await home.run('merchant', 'add', 'Another shop');
+  expect((await home.run('restore', '--check', at('other.db'))).stderr).toBe('');
 
   const live = await openDatabase(`sqlite:${at('depositd.db')}`);
   await fillDatabase(live, { payments: 30, now: Date.now() });
@@ -291,6 +295,35 @@ test.runIf(process.platform === 'linux')(
     expect(names.sort()).toEqual(['config.json', 'earlier.db']);
   },
   60_000,
+);
+
+/** A disk of 128 KiB for a command alone, where this system lets everybody have one. */
+const onSmallDisk = (folder: string, ...command: string[]) =>
+  spawnSync(
+    'unshare',
+    [
+      '-Urm',
+      'sh',
+      '-c',
+      'mount -t tmpfs -o size=128k tmpfs "$0" && "$@"; code=$?; ls "$0"; exit $code',
+      folder,
+      ...command,
+    ],
+    { encoding: 'utf8', env: { PATH: process.env.PATH, DEPOSITD_ADMIN_TOKEN: 'x' } },
+  );
+
+test.runIf(onSmallDisk(tmpdir(), 'true').status === 0)(
+  'a backup on a disk that is full says so, and leaves nothing there',
+  async () => {
+    const home = commandHome();
+    await home.run('merchant', 'add', 'Shop');
+    const disk = join(home.folder, 'disk');
+    mkdirSync(disk);
+    const backup = [process.execPath, cli, 'backup', join(disk, 'backup.db'), '-c', home.configPath];
+    const { status, stdout, stderr } = onSmallDisk(disk, ...backup);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(/^depositd: no backup was made in [^\n]+backup\.db: [^\n]*(full|space)[^\n]*\n$/);
+  },
 );
 
 const otherFileSystem = [tmpdir(), '/dev/shm', '/var/tmp'].find(

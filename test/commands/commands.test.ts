@@ -1,7 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { fingerprintOf } from '../../src/config/fingerprint.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { everyRole } from '../../src/core/roles.ts';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
+import { noteDaemon } from '../../src/storage/operators/daemons.ts';
 import { disableEndpoint } from '../../src/storage/webhooks/endpoints.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { adminToken } from '../support/daemon.ts';
@@ -586,6 +590,34 @@ test('status tells what is read, what is free and what waits, before anything ha
     deliveries: { due: 0, oldest_due_at: null },
     webhooks: [],
   });
+});
+
+test('status names the process whose configuration differs from the one here, and in which sections', async () => {
+  const home = commandHome();
+  const config = loadConfig(home.configPath, { DEPOSITD_ADMIN_TOKEN: adminToken });
+  const db = await openDatabase(`sqlite:${join(home.folder, 'depositd.db')}`);
+  const other = {
+    ...config,
+    payments: { ...config.payments, toleranceBps: 50 },
+    publicUrl: 'https://b.example',
+  };
+  const same = { id: 'd_1', host: 'one', pid: 11, configuration: fingerprintOf(config) };
+  const beats = [same, { id: 'd_2', host: 'two', pid: 22, configuration: fingerprintOf(other) }];
+  for (const beat of beats)
+    await inTransaction(db, (trx) =>
+      noteDaemon(trx, { ...beat, version: '1', prices: [], roles: everyRole }, { clock: Date.now }),
+    );
+  await db.destroy();
+  const { daemon } = await home.runJson<{
+    daemon: { list: { pid: number; differing_configuration: string[] }[] };
+  }>('status');
+  expect(daemon.list.toSorted((a, b) => a.pid - b.pid)).toMatchObject([
+    { pid: 11, differing_configuration: [] },
+    { pid: 22, differing_configuration: ['payments', 'publicUrl'] },
+  ]);
+  const { stdout } = await home.run('status');
+  expect(stdout).toMatch(/^11 on one .*as here$/m);
+  expect(stdout).toMatch(/^22 on two .*differs in payments, publicUrl$/m);
 });
 
 test('a database that cannot be reached is one sentence without its password', async () => {

@@ -1,14 +1,16 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HDKey } from '@scure/bip32';
 import { expect, onTestFinished, test } from 'vitest';
 import { createCaller } from '../../src/demo/http.ts';
+import { openDatabase } from '../../src/storage/database.ts';
 import { commandHome, onChain } from '../commands/support.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { cli, compileCache } from '../support/commands.ts';
 import { adminToken } from '../support/daemon.ts';
+import { freshDatabaseUrl, testFolder } from '../support/databases.ts';
 import { startReceiver } from '../support/receiver.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -37,11 +39,19 @@ const notRunHere: Readonly<Record<string, string>> = {
   'README.md (umask 077; echo "X-API-Key': 'scripts/first-hour.ts',
   'docs/operations.md npm ci\nnpm pack':
     'installs for the whole machine; test/package.test.ts packs and starts',
-  'docs/operations.md sudo useradd': 'makes a user and files of the machine',
-  'docs/operations.md sudo -u depositd depositd check-config': 'starts a service of systemd',
   'docs/operations.md docker build': 'needs Docker',
   'docs/operations.md depositd serve --roles': 'run until stopped; test/e2e/processes.test.ts runs them',
-  'docs/operations.md sudo systemctl stop depositd': 'stops the service; test/commands/copy.test.ts copies',
+};
+
+/** What changes the machine, and what does instead here: nobody is root, and there is no systemd. */
+const ofTheMachine: Readonly<Record<string, string>> = {
+  sudo: '[ "$1" = -u ] && shift 2; exec "$@"',
+  useradd: 'echo "useradd $*" >> "$HOME/asked"',
+  systemctl: 'echo "systemctl $*" >> "$HOME/asked"',
+  journalctl: 'echo "journalctl $*" >> "$HOME/asked"',
+  // The files stay ours.
+  install: `for one; do shift; case "$one" in -o|-g) skip=1;; *) [ "$skip" = 1 ] || set -- "$@" "$one"; skip=;; esac; done
+exec /usr/bin/install "$@"`,
 };
 
 test('every block of commands that the documentation prints runs as printed, or is listed with why it is not', async () => {
@@ -84,8 +94,29 @@ test('every block of commands that the documentation prints runs as printed, or 
   );
   const bin = join(home.folder, 'bin');
   for (const folder of [bin, join(home.folder, 'backup')]) mkdirSync(folder);
+  for (const [name, text] of Object.entries(ofTheMachine))
+    writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   const program = (name: string, line: string) =>
     writeFileSync(join(bin, name), `#!/bin/sh\nexec ${line} "$@"\n`, { mode: 0o755 });
+  // A machine that is set up, and a shop on SQLite whose daemon is stopped.
+  const newMachine = join(home.folder, 'etc');
+  const prepared = testFolder();
+  const fixed = { usdt: '1', usdc: '1', busd: '1', bnb: '600' };
+  writeFileSync(
+    join(prepared, 'config.json'),
+    JSON.stringify({ ...chain, rates: { sources: ['fixed'], fixed } }),
+  );
+  const moving = commandHome();
+  await moving.run('merchant', 'add', 'Shop');
+  const target = await freshDatabaseUrl('PostgreSQL');
+  writeFileSync(
+    join(moving.folder, '.env'),
+    `DEPOSITD_ADMIN_TOKEN=${adminToken}\nDEPOSITD_DATABASE=${target}\n`,
+  );
+  const etcOf = (text: string) => {
+    if (/^sudo (useradd|-u depositd depositd check-config)/.test(text)) return newMachine;
+    return text.startsWith('sudo systemctl stop') ? moving.folder : home.folder;
+  };
   program('depositd', `'${process.execPath}' '${cli}'`);
   // An answer that is no success ends the block.
   program('curl', '/usr/bin/curl --fail-with-body -s');
@@ -101,9 +132,6 @@ test('every block of commands that the documentation prints runs as printed, or 
   let given = 100;
   let order = '';
   const meant: [RegExp, () => string][] = [
-    [/^sudo -u depositd /gm, () => ''],
-    [/\/etc\/depositd\/config\.json/g, () => home.configPath],
-    [/\/etc\/depositd\/\.env/g, () => join(home.folder, '.env')],
     [/\/backup\//g, () => `${home.folder}/backup/`],
     [/^export DEPOSITD=.*$/gm, () => ''],
     [/pk_\.\.\./g, () => shop.api_key],
@@ -131,9 +159,13 @@ test('every block of commands that the documentation prints runs as printed, or 
       continue;
     }
     order = `order-${given++}`;
-    const script = meant.reduce((filled, [pattern, value]) => filled.replace(pattern, value), text);
+    const script = meant.reduce(
+      (filled, [pattern, value]) => filled.replace(pattern, value),
+      text.replaceAll('/etc/depositd', etcOf(text)),
+    );
     try {
-      await promisify(execFile)('/bin/sh', ['-ec', script], { cwd: home.folder, env });
+      const cwd = etcOf(text) === newMachine ? prepared : home.folder;
+      await promisify(execFile)('/bin/sh', ['-ec', script], { cwd, env });
     } catch (error) {
       const { stdout, stderr } = error as { stdout: string; stderr: string };
       failures.push(`${page}:\n${script}${stdout}${stderr}`);
@@ -142,6 +174,20 @@ test('every block of commands that the documentation prints runs as printed, or 
   expect(failures).toEqual([]);
   // What is not printed any more needs no reason.
   expect([...listed]).toEqual([]);
+  expect(readFileSync(join(home.folder, 'asked'), 'utf8').split('\n')).toEqual([
+    expect.stringMatching(/^useradd .*depositd$/),
+    'systemctl daemon-reload',
+    'systemctl enable --now depositd',
+    'journalctl -u depositd -f',
+    'systemctl stop depositd',
+    '',
+  ]);
+  for (const name of ['config.json', '.env'])
+    expect(statSync(join(newMachine, name)).mode & 0o777, name).toBe(0o640);
+  // The shop that moved.
+  const copy = await openDatabase(target);
+  expect(await copy.selectFrom('merchants').select('name').execute()).toEqual([{ name: 'Shop' }]);
+  await copy.destroy();
 }, 120_000);
 
 /** As a wallet exports it. */

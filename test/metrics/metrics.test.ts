@@ -99,6 +99,45 @@ describeDatabases('/metrics', (openTestDb) => {
     expect(await samples(metrics, 'depositd_confirmation_seconds_sum')).toEqual(['{network="bsc"} 40']);
   });
 
+  test('measures from the event to the answer of the receiver that has it, at whichever attempt', async () => {
+    const shop = await openShop(await openTestDb());
+    const metrics = metricsOf(shop);
+    metrics.eventDelivered(400);
+    metrics.eventDelivered(90_000);
+    // A clock that was set back.
+    metrics.eventDelivered(-5);
+    expect(await samples(metrics, 'depositd_event_delivered_seconds_sum')).toEqual(['90.4']);
+    const buckets = await samples(metrics, 'depositd_event_delivered_seconds_bucket');
+    expect(buckets).toContain('{le="0.25"} 1');
+    expect(buckets).toContain('{le="0.5"} 2');
+    expect(buckets).toContain('{le="60"} 2');
+    expect(buckets).toContain('{le="300"} 3');
+  });
+
+  test('has as many latencies as there are networks, however many payments, and no exemplar', async () => {
+    const shop = await openShop(await openTestDb());
+    const metrics = metricsOf(shop);
+    await metrics.registry.metrics();
+    for (let n = 0; n < 3; n++) shop.pay(await shop.create(), 50);
+    await shop.confirmAll();
+    metrics.eventDelivered(400);
+    metrics.attemptEnded('delivered', 20);
+    const text = await metrics.registry.metrics();
+    const histograms = [...text.matchAll(/^# TYPE (depositd_\w+) histogram$/gm)].map(
+      ([, name]) => name as string,
+    );
+    expect(histograms.toSorted()).toEqual([
+      'depositd_confirmation_seconds',
+      'depositd_delivery_attempt_seconds',
+      'depositd_detection_seconds',
+      'depositd_event_delivered_seconds',
+    ]);
+    for (const name of histograms)
+      for (const sample of await samples(metrics, `${name}_count`))
+        expect(sample).toMatch(/^(\{network="(bsc|ethereum)"\} )?\d+$/);
+    expect(text).not.toMatch(/ # \{/);
+  });
+
   test('shows how far each chain is read and its pools, and what is free in them', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 3 });
     await shop.create();
