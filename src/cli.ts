@@ -13,5 +13,7 @@ if (major < oldestNode) {
 // Not before: what they load does not work on an older Node.
 const { holdYoungGeneration } = await import('./young-generation.ts');
 holdYoungGeneration();
+const { waitForEachAddress } = await import('./resolve.ts');
+waitForEachAddress();
 const { run } = await import('./commands/program.ts');
 process.exitCode = await run(process.argv.slice(2));

@@ -1,4 +1,5 @@
 import { promises as dns, type LookupAddress } from 'node:dns';
+import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 import { DepositdError } from './errors.ts';
 
 /** A host name could not be resolved. */
@@ -51,4 +52,16 @@ async function lookup(host: string): Promise<LookupAddress[]> {
 function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : 'unknown';
+}
+
+/** How long a connection to one address of a host may take before the next one is tried, ms. */
+const addressPatienceMs = 2_500;
+
+/**
+ * For every connection of this process: nodes, receivers, price sources, the database. Node gives an address up for good after
+ * 250 ms where a host has another one. So a host that is far away, or one lost packet, was never reached where it announces an
+ * IPv6 address that is dead, or this machine has no IPv6.
+ */
+export function waitForEachAddress(): void {
+  setDefaultAutoSelectFamilyAttemptTimeout(addressPatienceMs);
 }

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -6,7 +7,8 @@ import { beforeAll, expect, test } from 'vitest';
 import { parseConfig } from '../src/config/load.ts';
 import { testFolder } from './support/databases.ts';
 import { findProgram } from './support/programs.ts';
-import { type Scenario, startScenario } from './support/scenario.ts';
+import { startScenario } from './support/scenario.ts';
+import { waitFor } from './support/wait.ts';
 
 /* What is in deploy/ speaks of metrics that a daemon really shows, after a payment of its life. */
 
@@ -19,6 +21,7 @@ type Panel = { title: string; targets?: { expr: string; legendFormat: string }[]
 type Shown = Map<string, Set<string>[]>;
 
 let shown: Shown;
+let text = '';
 
 beforeAll(async () => {
   const shop = await startScenario({ requestsPerDay: 1_000_000 });
@@ -29,14 +32,18 @@ beforeAll(async () => {
     await shop.receiver.waitForEvent('payment.confirmed', payment.payment_number);
     // Pools are counted every now and then.
     await shop.home.advanceClock(120);
-    shown = await scrape(shop);
+    text = await waitFor('the delivery to be measured', async () => {
+      const answer = await fetch(`${shop.home.current().url}/metrics`);
+      const found = await answer.text();
+      return /^depositd_event_delivered_seconds_count [1-9]/m.test(found) && found;
+    });
+    shown = metricsOf(text);
   } finally {
     await shop.stop();
   }
 }, 60_000);
 
-async function scrape(shop: Scenario): Promise<Shown> {
-  const text = await (await fetch(`${shop.home.current().url}/metrics`)).text();
+function metricsOf(text: string): Shown {
   const metrics: Shown = new Map();
   for (const line of text.split('\n')) {
     const [, declared] = /^# TYPE (\w+)/.exec(line) ?? [];
@@ -101,6 +108,13 @@ test('each panel shows something after a payment, with the labels that its legen
     for (const metric of metricsIn(expr).filter((name) => !onlySometimes.test(name)))
       expect(shown.get(metric)?.length, `${title}: ${metric}`).toBeGreaterThan(0);
   }
+});
+
+test('a payment is in each latency on its way: from its block to the reading, to its confirmation, to the shop', () => {
+  for (const name of ['depositd_detection_seconds', 'depositd_confirmation_seconds'])
+    expect(text).toMatch(new RegExp(`^${name}_count\\{network="bsc"\\} 1$`, 'm'));
+  const [, delivered] = /^depositd_event_delivered_seconds_count (\d+)$/m.exec(text) ?? [];
+  expect(Number(delivered)).toBeGreaterThan(0);
 });
 
 /** Facts that stand still, and what other panels show in another way. */
@@ -178,7 +192,7 @@ test('the configuration that the documentation gives for it is right with the va
     set.map(([, name, value]) => [
       name as string,
       (value as string).replaceAll(/\$\{(\w+):\?[^}]*\}/g, (_, of: string) =>
-        of === 'DEPOSITD_SECRET_KEY' ? Buffer.alloc(32, 7).toString('base64') : `the-${of}-of-a-test`,
+        of === 'DEPOSITD_SECRET_KEY' ? randomBytes(32).toString('hex') : `the-${of}-of-a-test`,
       ),
     ]),
   );

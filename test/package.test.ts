@@ -132,10 +132,16 @@ describe('the packed program', () => {
         chains,
       }),
     );
-    const refused = depositd('doctor', '-c', config).catch(
+    const refused = depositd('doctor', '-c', config, '--json').catch(
       (error: { code: number; stdout: string }) => error,
     );
-    expect(await refused).toMatchObject({ code: 1, stdout: expect.stringContaining('bsc') });
+    const { code, stdout } = (await refused) as { code: number; stdout: string };
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      well: false,
+      nodes: [{ network: 'bsc', host: '127.0.0.1:9', checks: [{ name: 'chain', outcome: 'danger' }] }],
+      findings: expect.arrayContaining([expect.objectContaining({ part: 'disk' })]),
+    });
   });
 
   test('names all that is installed with it in its bill of materials', async () => {

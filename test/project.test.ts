@@ -80,7 +80,7 @@ const mayImport: Record<string, string[]> = {
     'watchers',
     ...heart,
   ],
-  cli: ['commands', 'young-generation', ...ground],
+  cli: ['commands', 'resolve', 'young-generation', ...ground],
 };
 
 /** Single imports against the arrows, each with its reason. */

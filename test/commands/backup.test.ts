@@ -349,5 +349,7 @@ test('of PostgreSQL it is said which tools do it', async () => {
   const { code, stderr } = await home.run('backup', 'x.db');
   expect(code).toBe(1);
   expect(stderr).toMatch(/pg_dump --format=custom/);
-  expect(stderr).not.toContain('hunter2');
+  const restoring = await home.run('restore', 'x.db');
+  expect(restoring).toMatchObject({ code: 1, stderr: expect.stringContaining('pg_restore --clean') });
+  expect(stderr + restoring.stderr).not.toContain('hunter2');
 });

@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
+import { cli, compileCache } from '../support/commands.ts';
 import { testFolder } from '../support/databases.ts';
+import { findProgram } from '../support/programs.ts';
 import { depositd } from './support.ts';
 
 const nodes = [
@@ -70,6 +74,58 @@ test('init that cannot write the token leaves no configuration, so that the next
   expect(existsSync(config)).toBe(false);
   rmdirSync(env);
   expect((await init(...nodes)).code).toBe(0);
+});
+
+/** Runs a command on a terminal, which util-linux's `script` makes, and answers each question with its line. */
+async function onTerminal(args: string[], answers: readonly (readonly [question: string, line: string])[]) {
+  const quoted = [process.execPath, cli, ...args].map((part) => `'${part}'`).join(' ');
+  const child = spawn('script', ['-qec', quoted, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...compileCache, PATH: '/usr/bin:/bin', TERM: 'dumb' },
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let shown = '';
+  let asked = 0;
+  child.stdout.on('data', (chunk: Buffer) => {
+    shown += chunk.toString();
+    const [question, line] = answers[asked] ?? [];
+    if (question === undefined || !shown.includes(question)) return;
+    asked += 1;
+    child.stdin.write(line);
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, shown, asked };
+}
+
+describe.skipIf(findProgram('script') === null)('init on a terminal', () => {
+  test('asks for what nobody said, and writes the same', async () => {
+    const { config } = folder();
+    const { code, asked } = await onTerminal(
+      ['init', '-c', config],
+      [
+        ['Where do customers reach this service? [http://127.0.0.1:8080]: ', 'https://pay.example.com\r'],
+        ['bsc, one URL or more: ', 'https://a.example, https://b.example/key\r'],
+        ['ethereum, one URL or more: ', '\r'],
+        ['tron, one URL or more: ', 'https://t.example\r'],
+      ],
+    );
+    expect({ code, asked }).toEqual({ code: 0, asked: 4 });
+    const { chains, publicUrl } = loadConfig(config, {});
+    expect(publicUrl).toBe('https://pay.example.com');
+    expect(Object.keys(chains)).toEqual(['bsc', 'tron']);
+    expect(chains.bsc?.rpc.map(({ url }) => url)).toEqual(['https://a.example/', 'https://b.example/key']);
+  });
+
+  test('writes nothing where the questions are left, or no chain is named', async () => {
+    const { config, env } = folder();
+    const first = 'Where do customers reach this service?';
+    const left = await onTerminal(['init', '-c', config], [[first, '\u0004']]);
+    expect(left).toMatchObject({ code: 1, shown: expect.stringContaining('nothing was written') });
+    const chains = ['bsc', 'ethereum', 'tron'].map((name) => [`${name}, one URL`, '\r'] as const);
+    const none = await onTerminal(['init', '-c', config], [[first, '\r'], ...chains]);
+    expect(none).toMatchObject({ code: 1, shown: expect.stringContaining('there is nothing to watch') });
+    expect([config, env].map((path) => existsSync(path))).toEqual([false, false]);
+  });
 });
 
 test.each([

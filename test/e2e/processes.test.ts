@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
@@ -9,6 +9,7 @@ import type { Db } from '../../src/storage/schema.ts';
 import type { PaymentBody } from '../support/api.ts';
 import { type Cluster, startCluster } from '../support/cluster.ts';
 import { expectPaidOnce, untilConfirmed } from '../support/paid-once.ts';
+import { pgBouncer, startPgBouncer } from '../support/pgbouncer.ts';
 import { type Disturbance, disturbances, type Member, startProcessGroup } from '../support/process-group.ts';
 import { createRandom } from '../support/random.ts';
 import { type EvmNetwork, type Scenario, startScenario } from '../support/scenario.ts';
@@ -18,7 +19,7 @@ import { waitFor } from '../support/wait.ts';
 
 /*
  * Three processes for the API, two that read the chains and two that deliver, on one PostgreSQL, every other one behind a pooler
- * in transaction mode. `DEPOSITD_CLUSTER_MINUTES=10` disturbs them for so long.
+ * in transaction mode. `DEPOSITD_CLUSTER_MINUTES=10` disturbs them for so long, behind PgBouncer itself where this machine has it.
  */
 
 const minutes = Number(process.env.DEPOSITD_CLUSTER_MINUTES ?? 0);
@@ -50,17 +51,18 @@ beforeAll(async () => {
     const secretKey = randomBytes(32).toString('base64');
     const webhooks = { allowHosts: ['127.0.0.1'], secretKey };
     const url = () => pick(apis())?.url() ?? null;
-    // Whoever reads a quiet chain hears of a payment from the process that makes it, or too late.
-    const quiet = { idlePollSeconds: 3600 };
-    const config = { database, webhooks, chains: { bsc: quiet, ethereum: quiet } };
-    shop = await startScenario({ config, addresses: 200, url });
+    shop = await startScenario({ config: { database, webhooks }, addresses: 200, url });
     closers.push(shop.stop);
     configPath = shop.home.configPath;
     const file = JSON.parse(readFileSync(configPath, 'utf8'));
     await shop.home.current().stop();
+    // Whoever reads a quiet chain hears of a payment from the process that makes it, or too late.
+    for (const network of networks) file.chains[network].idlePollSeconds = 3600;
+    writeFileSync(configPath, JSON.stringify(file));
     await setUp(database);
     const { hostname, port } = new URL(database);
-    const pooler = await startTransactionPooler({ host: hostname, port: Number(port) });
+    const startPooler = minutes > 0 && pgBouncer !== null ? startPgBouncer : startTransactionPooler;
+    const pooler = await startPooler({ host: hostname, port: Number(port) });
     closers.push(pooler.close);
     const roles = ['api', 'api', 'api', 'watch', 'watch', 'notify', 'notify,providers'];
     const group = await startProcessGroup(file, roles, pooler);
