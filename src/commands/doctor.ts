@@ -6,13 +6,15 @@ import { createScrubber, secretsOf } from '../config/scrub.ts';
 import type { Config } from '../config.ts';
 import type { Network } from '../core/networks.ts';
 import { counted } from '../core/plural.ts';
-import { checkPostgres, checkSignals, checkSqlite, olderTables } from '../doctor/database.ts';
+import { checkPostgres, checkServer, checkSignals, checkSqlite, olderTables } from '../doctor/database.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { checkClock, checkDisk, checkFileSystem, checkLogSize } from '../doctor/machine.ts';
 import { checkPublicUrl } from '../doctor/public-url.ts';
 import { checkReceivers } from '../doctor/receivers.ts';
 import { checkProviders, judgePrices } from '../doctor/services.ts';
+import { checkShops } from '../doctor/shop.ts';
 import { CommandError } from '../errors.ts';
+import { openSecrets } from '../notify/secrets.ts';
 import { openUnchanged } from '../storage/database.ts';
 import { createDatabaseClock } from '../storage/database-clock.ts';
 import type { Db } from '../storage/schema.ts';
@@ -153,7 +155,9 @@ async function lookAtStorage(config: Config, tellers: readonly string[]): Promis
     return using(db, async () => {
       const { clock } = await createDatabaseClock(db);
       const time = await checkClock(clock, { urls: tellers, whose: 'the database server' });
-      return [finding, await checkSignals(db, config), time, ...(await lookAtReceivers(db, config))];
+      const keeps = await checkServer(db, new URL(database).host);
+      const signals = await checkSignals(db, config);
+      return [finding, ...keeps, signals, time, ...(await lookInto(db, config))];
     });
   }
   const path = database.slice('sqlite:'.length);
@@ -170,7 +174,7 @@ async function lookAtStorage(config: Config, tellers: readonly string[]): Promis
   if (whole.outcome !== 'well') return found;
   const db = await openUnchanged(database);
   if (db === null) return [...found, olderTables(path)];
-  return using(db, async () => [...found, ...(await lookAtReceivers(db, config))]);
+  return using(db, async () => [...found, ...(await lookInto(db, config))]);
 }
 
 async function using<T>(db: Db, work: () => Promise<T>): Promise<T> {
@@ -181,8 +185,11 @@ async function using<T>(db: Db, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function lookAtReceivers(db: Db, { webhooks }: Config): Promise<Finding[]> {
-  return checkReceivers(await listActiveUrls(db), { allowHosts: webhooks.allowHosts });
+async function lookInto(db: Db, config: Config): Promise<Finding[]> {
+  const { allowHosts, secretKey } = config.webhooks;
+  const tryKey = (sealed: string) => openSecrets({ dataFolder: config.dataFolder, secretKey }, sealed);
+  const shops = await checkShops(db, config, tryKey);
+  return [...shops, ...(await checkReceivers(await listActiveUrls(db), { allowHosts }))];
 }
 
 function explained({ checks }: Examined) {

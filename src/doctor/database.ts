@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
+import { sql } from 'kysely';
 import { within } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { counted } from '../core/plural.ts';
@@ -69,6 +70,64 @@ export async function checkPostgres(url: string): Promise<{ db: Db | null; findi
     return { db, finding: tookMs > 3_000 ? warning(found, far) : well(found) };
   } catch (error) {
     return { db: null, finding: danger(reasonOf(error)) };
+  }
+}
+
+/** What the server says of itself that decides whether payments can be made, and whether one that was made can be lost. */
+export async function checkServer(db: Db, subject: string): Promise<Finding[]> {
+  const { warning, danger } = findingsOf('database', subject, {
+    money: 'no payment can be made, and none that is seen is recorded',
+    todo: 'let "database" name the server that takes writes',
+  });
+  const money =
+    'after a crash of the server the last payments are unknown: what customers pay for them comes as unmatched money';
+  const { rows } = await sql<{
+    standby: boolean;
+    read_only: string;
+    fsync: string;
+    commit: string;
+    waited_for: string;
+    standbys: number;
+  }>`select pg_is_in_recovery() as standby, current_setting('transaction_read_only') as read_only,
+    current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit,
+    current_setting('synchronous_standby_names') as waited_for,
+    (select count(*)::int from pg_stat_replication) as standbys`.execute(db);
+  const server = rows[0];
+  if (server === undefined) return [];
+  if (server.standby) return [danger('it is a standby, which takes no writes')];
+  if (server.read_only === 'on')
+    return [danger('it is read-only', { todo: 'look at default_transaction_read_only, and at its disk' })];
+  const found: Finding[] = [];
+  const refusal = await writeRefusal(db);
+  if (refusal !== null)
+    found.push(danger(refusal, { todo: "give depositd's role all rights on its tables" }));
+  if (server.fsync === 'off')
+    found.push(danger('fsync is off: a power cut can destroy it', { money, todo: 'set fsync = on' }));
+  if (server.commit === 'off')
+    found.push(
+      danger('synchronous_commit is off: it answers before it has written', {
+        money,
+        todo: 'set synchronous_commit = on, for the role depositd at least',
+      }),
+    );
+  else if (server.standbys > 0 && server.waited_for === '')
+    found.push(
+      warning(`it waits for none of ${counted(server.standbys, 'standby server')}`, {
+        money:
+          'when one of them takes its place the last payments may be unknown: what customers pay for them comes as unmatched money',
+        todo: 'name them in synchronous_standby_names (docs/operations.md, PostgreSQL)',
+      }),
+    );
+  return found;
+}
+
+/** Changes no row. Null: it may write. */
+async function writeRefusal(db: Db): Promise<string | null> {
+  try {
+    await sql`update payments set status = status where false`.execute(db);
+    return null;
+  } catch (error) {
+    return reasonOf(error);
   }
 }
 

@@ -11,6 +11,8 @@ export type Finding = {
     | 'file system'
     | 'database'
     | 'database signals'
+    | 'sealing key'
+    | 'addresses'
     | 'public URL'
     | 'webhooks'
     | 'prices'

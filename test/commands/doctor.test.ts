@@ -69,7 +69,17 @@ test('doctor says of each node what is wrong, what it means for money and what t
   const report = JSON.parse(bad.stdout) as Report;
   expect(report.well).toBe(false);
   const parts = report.findings.map(({ part }) => part);
-  expect(parts).toEqual(['clock', 'disk', 'file system', 'database', 'prices', 'prices', 'public URL']);
+  expect(parts).toEqual([
+    'clock',
+    'disk',
+    'file system',
+    'database',
+    'addresses',
+    'webhooks',
+    'prices',
+    'prices',
+    'public URL',
+  ]);
   expect(report.nodes[0]).toMatchObject({ network: 'tron', host: new URL(node.url).host });
   expect(report.nodes[0]?.checks.find(({ name }) => name === 'transfers')).toEqual({
     name: 'transfers',
