@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { runnerImport } from 'vite';
 import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../../src/storage/database.ts';
 import { type ApiServer, openApiServer } from '../../support/api-server.ts';
@@ -165,9 +166,11 @@ export async function shop(baseUrl: string, key: string) {
 `,
   );
   await compile(folder);
-  const client = (await import(join(folder, 'shop.ts'))) as {
-    shop(baseUrl: string, key: string): Promise<unknown>;
-  };
+  // As a shop's bundler finds what it imports: without endings.
+  const { module: client } = await runnerImport<{ shop(baseUrl: string, key: string): Promise<unknown> }>(
+    join(folder, 'shop.ts'),
+    { root: folder, configFile: false },
+  );
   expect(await client.shop(api.url, shop.key)).toEqual({
     offered: true,
     read: 'pending',
