@@ -1,16 +1,9 @@
-import { once } from 'node:events';
-import { connect as connectTcp, isIP, isIPv6 } from 'node:net';
-import { connect as connectTls } from 'node:tls';
-import { counted } from '../core/plural.ts';
+import { isIP, isIPv6 } from 'node:net';
 import { reasonOf } from '../errors.ts';
 import { createResolver, type Resolve } from '../resolve.ts';
 import { canonicalName, parseAllowList, refuseAddress, refuseHost } from '../target.ts';
+import { expiresSoon, tryAddress } from './connection.ts';
 import { type Finding, findingsOf } from './finding.ts';
-
-const patienceMs = 8_000;
-const dayMs = 24 * 3_600_000;
-/** Most certificates live for 90 days and are renewed 30 before; one that comes so near was forgotten, ms. */
-const soonMs = 14 * dayMs;
 
 export type ReceiverOptions = {
   allowHosts: readonly string[];
@@ -70,74 +63,11 @@ async function checkOrigin(
     });
   }
   const until = Math.min(...outcomes.map(({ validUntil }) => validUntil ?? Number.POSITIVE_INFINITY));
-  const leftMs = until - Date.now();
-  if (leftMs < soonMs)
-    return warning(`its certificate expires in ${counted(Math.max(0, Math.floor(leftMs / dayMs)), 'day')}`, {
-      todo: 'renew it',
-    });
+  const soon = expiresSoon(until);
+  if (soon !== null) return warning(soon, { todo: 'renew it' });
   return well(`it can be reached${secure === null ? '' : ', and its certificate is good'}`);
 }
 
 function allowIt(name: string): string {
   return `give it a public address, or, if it is yours, list ${name} in webhooks.allowHosts`;
-}
-
-type Tried = { address: string; fault: string | null; validUntil: number | null };
-
-async function tryAddress({
-  address,
-  port,
-  secure,
-}: {
-  address: string;
-  port: number;
-  secure: { servername: string; ca: readonly string[] | undefined } | null;
-}): Promise<Tried> {
-  const signal = AbortSignal.timeout(patienceMs);
-  if (secure === null) {
-    const socket = connectTcp({ host: address, port });
-    try {
-      await once(socket, 'connect', { signal });
-      return { address, fault: null, validUntil: null };
-    } catch (error) {
-      return { address, fault: faultOf(error, signal), validUntil: null };
-    } finally {
-      socket.destroy();
-    }
-  }
-  const { servername, ca } = secure;
-  // Its certificate is judged here, so that all that is wrong with it can be told.
-  const socket = connectTls({
-    host: address,
-    port,
-    servername,
-    rejectUnauthorized: false,
-    ...(ca === undefined ? {} : { ca: [...ca] }),
-  });
-  try {
-    await once(socket, 'secureConnect', { signal });
-    const certificate = socket.getPeerCertificate(true);
-    const validUntil = Date.parse(certificate.valid_to);
-    const alone = certificate.issuerCertificate === undefined;
-    const fault = socket.authorized
-      ? null
-      : describeCertificate(String(socket.authorizationError), alone, validUntil);
-    return { address, fault, validUntil };
-  } catch (error) {
-    return { address, fault: faultOf(error, signal), validUntil: null };
-  } finally {
-    socket.destroy();
-  }
-}
-
-function describeCertificate(code: string, alone: boolean, validUntil: number): string {
-  if (code === 'CERT_HAS_EXPIRED')
-    return `its certificate expired on ${new Date(validUntil).toISOString().slice(0, 10)}`;
-  if (/^UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT)/.test(code) && alone)
-    return 'its server sends its certificate without the intermediate one, which browsers often know and servers do not';
-  return `its certificate is not accepted (${code})`;
-}
-
-function faultOf(error: unknown, signal: AbortSignal): string {
-  return signal.aborted ? `no answer within ${patienceMs / 1000} s` : reasonOf(error);
 }

@@ -19,14 +19,18 @@ beforeAll(() => {
   root = createAuthority('Root');
 });
 
-/** A receiver with this certificate, to which the name of a shop leads. */
-async function receiverWith({ certificate, key }: ServerCertificate) {
+async function listenWith({ certificate, key }: ServerCertificate): Promise<AddressInfo> {
   const server = createServer({ cert: certificate, key }, (socket) => socket.end());
   server.on('tlsClientError', () => {});
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
+  return server.address() as AddressInfo;
+}
+
+/** A receiver with this certificate, to which the name of a shop leads. */
+async function receiverWith(certificate: ServerCertificate) {
+  const { port } = await listenWith(certificate);
   const dns = await startDns((name) => (name === host ? ['127.0.0.1'] : null));
   const options = { allowHosts: ['127.0.0.1'], dnsServers: [dns.server], ca: [root.certificate] };
   const [finding] = await checkReceivers([`https://${host}:${port}/hooks?key=secret`], options);
@@ -89,7 +93,7 @@ describe('a receiver of webhooks', () => {
     expect(literal).toMatchObject({ outcome: 'danger', found: expect.stringContaining('this machine') });
   });
 
-  test('that announces an IPv6 address at which nothing listens is found, and still reached', async () => {
+  test('that announces an IPv6 address at which nothing listens is found, and sent nothing', async () => {
     const server = await startLoopback((_request, response) => response.end());
     const dns = await startDns((name) => (name === host ? ['127.0.0.1', '::1'] : null));
     const options = { allowHosts: ['127.0.0.1', '::1'], dnsServers: [dns.server] };
@@ -120,6 +124,32 @@ describe('publicUrl', () => {
     expect(await serving({ ...api, '/admin/v1/schema/': [403, 'Forbidden'] })).toMatchObject([
       { outcome: 'well', found: 'it serves the API' },
     ]);
+  });
+
+  test('whose certificate browsers refuse is a danger, and one that soon ends is said in time', async () => {
+    const looked = async (certificate: ServerCertificate) => {
+      const { port } = await listenWith(certificate);
+      return checkPublicUrl(`https://localhost:${port}`, { ca: [root.certificate] });
+    };
+    const hosts = ['localhost'];
+    expect(await looked(certify(root, { hosts, days: -1 }))).toMatchObject([
+      {
+        outcome: 'danger',
+        found: expect.stringMatching(/^its certificate expired on /),
+        money: expect.stringContaining('customers cannot open the page'),
+        todo: expect.stringContaining('reverse proxy'),
+      },
+    ]);
+    const intermediate = createAuthority('Intermediate', root);
+    expect(await looked(certify(intermediate, { hosts, days: 60 }))).toMatchObject([
+      { outcome: 'danger', found: expect.stringContaining('without the intermediate one') },
+    ]);
+    expect(await looked(certify(root, { hosts, days: 5 }))).toContainEqual(
+      expect.objectContaining({
+        outcome: 'warning',
+        found: expect.stringMatching(/^its certificate expires in [45] days$/),
+      }),
+    );
   });
 
   test('that serves /admin/ or /metrics is found', async () => {
