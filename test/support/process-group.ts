@@ -75,7 +75,7 @@ function memberOf(
   const disturb: Record<Disturbance, (until: Promise<unknown>) => Promise<void>> = {
     kill: async () => {
       await daemon.kill();
-      daemon = await home.start();
+      daemon = await startAgain();
     },
     pause: async (until) => {
       process.kill(daemon.pid, 'SIGSTOP');
@@ -88,6 +88,18 @@ function memberOf(
       proxy.heal();
     },
   };
+  /** As systemd does: where the database cannot be used just now a start ends. */
+  async function startAgain(): Promise<Daemon> {
+    for (;;) {
+      try {
+        return await home.start();
+      } catch (error) {
+        if (signal.aborted) throw error;
+        await setTimeout(500);
+      }
+    }
+  }
+
   async function untilReady(): Promise<boolean> {
     while (!signal.aborted) {
       if ((await readiness(daemon.url)) === 200) return true;
