@@ -268,9 +268,10 @@ describe('the source', () => {
       // The daemon's own port, for the checks of containers.
       'src/commands/health.ts',
       // What the operator has configured, asked when the operator says so; of receivers each address is checked before.
+      'src/doctor/connection.ts',
       'src/doctor/machine.ts',
       'src/doctor/public-url.ts',
-      'src/doctor/receivers.ts',
+
       'src/nodes/http.ts',
       'src/outbound.ts',
       'src/watchers/evm/new-heads.ts',
