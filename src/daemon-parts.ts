@@ -12,7 +12,7 @@ import type { Secrets } from './notify/secrets.ts';
 import { createOutbound } from './outbound.ts';
 import { coinsOf, createRates, type RatesService } from './rates/create.ts';
 import { createRateMetrics } from './rates/metrics.ts';
-import { isClockWrong } from './storage/chains/clock.ts';
+import { isClockConfirmed, isClockWrong } from './storage/chains/clock.ts';
 import { databaseTime, isPostgres, openDatabase } from './storage/database.ts';
 import { hasPaymentOf } from './storage/payments/payments.ts';
 import { settleRestore } from './storage/restore.ts';
@@ -80,6 +80,7 @@ export function openNotifier(
     retentionMs: config.webhooks.retentionDays * 24 * 3_600_000,
     replayOnRecovery: config.webhooks.replayOnRecovery,
     isClockKnownWrong: () => isClockWrong(db, clock),
+    isClockConfirmed: () => isClockConfirmed(db, clock, Object.keys(config.chains)),
     observe: ({ verdict, record, eventAt }) => {
       metrics.attemptEnded(verdict.kind, record.durationMs);
       if (verdict.kind === 'delivered' && eventAt !== null)

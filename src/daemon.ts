@@ -28,6 +28,7 @@ import { createPoolMeasuring, measurePoolsEveryMs } from './pool/measure.ts';
 import { openProviders } from './providers/open.ts';
 import type { RatesService } from './rates/create.ts';
 import { createSignals } from './signals.ts';
+import { isClockConfirmed } from './storage/chains/clock.ts';
 import { createDatabaseClock } from './storage/database-clock.ts';
 import { heartbeatMs, type NotedPrice } from './storage/operators/daemons.ts';
 import { forgetOnce } from './storage/retention.ts';
@@ -65,6 +66,8 @@ export const firstReadMs = 5_000;
 /** Between two looks for what may be forgotten, and between two batches of it: others have their turn, ms. */
 const forgetEveryMs = 10 * 60 * 1000;
 const forgetAgainMs = 100;
+/** Until a chain has shown what time it is, ms. */
+const unconfirmedMs = 60 * 1000;
 
 /** Between two looks for checkout sessions whose time is over, ms. */
 const expireEveryMs = 5_000;
@@ -130,8 +133,12 @@ async function start(
   if (rates !== null) keep({ name: 'rates', step: rates.refresh, delay: () => rates.intervalMs });
   const { eventRetentionDays, retentionDays } = config.webhooks;
   const eventRetentionMs = Math.max(eventRetentionDays, retentionDays) * 24 * hourMs;
-  const forget = () => forgetOnce(db, { now: clock(), eventRetentionMs });
-  keep({ name: 'upkeep', step: forget, delay: (more) => (more ? forgetAgainMs : forgetEveryMs) });
+  const forget = async () => {
+    if (!(await isClockConfirmed(db, clock, Object.keys(config.chains)))) return unconfirmedMs;
+    const more = await forgetOnce(db, { now: clock(), eventRetentionMs });
+    return more ? forgetAgainMs : forgetEveryMs;
+  };
+  keep({ name: 'upkeep', step: forget, delay: (pauseMs) => pauseMs });
   const expire = () => expireSessions({ db, clock });
   keep({ name: 'checkout sessions', step: expire, delay: ({ more }) => (more ? 0 : expireEveryMs) });
   keep({ name: 'clock', step: time.sync, delay: () => clockEveryMs });

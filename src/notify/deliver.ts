@@ -47,6 +47,8 @@ export type NotifierOptions = {
   random?: () => number;
   /** Whether our clock is known to be wrong; by default never. */
   isClockKnownWrong?: () => Promise<boolean>;
+  /** Whether our clock is known to be right, so that what is old by it is old; by default always. */
+  isClockConfirmed?: () => Promise<boolean>;
   /** Told of each attempt that ended, for metrics. */
   observe?: (conclusion: Conclusion) => void;
   /** Told of each delivery that was given up, for metrics. */
@@ -211,9 +213,11 @@ export function createNotifier(options: NotifierOptions): Notifier {
       log.info({ deliveries: done.cancelled }, 'webhooks of disabled endpoints cancelled');
     if (options.replayOnRecovery ?? true) await recover(now);
     if (steady() < pruneAt) return;
+    pruneAt = steady() + pruneEveryMs;
+    if (!((await options.isClockConfirmed?.()) ?? true)) return;
     const before = now - (options.retentionMs ?? defaultRetentionMs);
     const more = await inTransaction(db, (trx) => pruneOnce(trx, before));
-    pruneAt = steady() + (more ? 0 : pruneEveryMs);
+    if (more) pruneAt = steady();
   }
 
   async function recover(now: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isClockWrong } from '../../src/storage/chains/clock.ts';
+import { isClockConfirmed, isClockWrong } from '../../src/storage/chains/clock.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDecisions } from '../support/databases.ts';
 import { testTime } from '../support/payments.ts';
@@ -174,6 +174,21 @@ describeDecisions('the clock is judged by the chain', (openTestDb) => {
     expect(said(world)).toHaveLength(lines);
     expect(await world.tryCreate()).toMatchObject({ outcome });
     expect(await isClockWrong(world.db, world.clock, testTime)).toBe(lines > 0);
+    const confirmed = await isClockConfirmed(world.db, world.clock, ['bsc'], testTime);
+    expect(confirmed).toBe(outcome === 'created');
+  });
+
+  test('is not confirmed before a chain that is read has told the time, and needs no confirming where none is', async () => {
+    const world = await openWorld(await openTestDb());
+    const confirmed = (...networks: string[]) => isClockConfirmed(world.db, world.clock, networks, testTime);
+    expect(await confirmed('bsc')).toBe(false);
+    expect(await confirmed()).toBe(true);
+    await world.read();
+    expect(await confirmed('bsc')).toBe(false);
+    await readBlocks(world, 12);
+    expect(await confirmed('bsc')).toBe(true);
+    expect(await confirmed('ethereum', 'bsc')).toBe(true);
+    expect(await confirmed('ethereum')).toBe(false);
   });
 
   test('and again once it was set right', async () => {

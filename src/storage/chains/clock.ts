@@ -25,3 +25,21 @@ export async function isClockWrong(db: Db, clock: Clock, timeOf?: DatabaseTime):
   const known = [...skews.values()].filter((skew) => skew !== null);
   return known.length > 0 && known.every((skew) => Math.abs(skew) > skewLimits.warnMs);
 }
+
+/**
+ * Whether any of the chains that are read bears this process's clock out, or there is none to ask: what is older than its time may
+ * be deleted by it. One that is days ahead would delete what is still needed.
+ */
+export async function isClockConfirmed(
+  db: Db,
+  clock: Clock,
+  networks: readonly string[],
+  timeOf?: DatabaseTime,
+): Promise<boolean> {
+  const skews = await readClockSkews(db, clock, timeOf);
+  return networks.length === 0 || networks.some((network) => isWithin(skews.get(network as Network) ?? null));
+}
+
+function isWithin(skew: number | null): boolean {
+  return skew !== null && Math.abs(skew) <= skewLimits.refuseMs;
+}
