@@ -42,9 +42,12 @@ export function isPreparationFault(error: unknown): boolean {
   return preparationFault.test(codeOf(error) ?? '');
 }
 
-/** Whether a statement gives other columns than when it was prepared, after a table was changed; nothing of it was done. */
+/**
+ * Whether a statement gives other columns than when it was prepared, after a table was changed; nothing of it was done. By the place
+ * in the server that says so: its code is of many faults, and its words are in the server's language.
+ */
 export function isPlanChanged(error: unknown): boolean {
-  return messageOf(error).startsWith('cached plan must not change');
+  return (error as { routine?: unknown } | null)?.routine === 'RevalidateCachedQuery';
 }
 
 /** Whether nothing more can be asked on the connection of PostgreSQL that gave this error. */
