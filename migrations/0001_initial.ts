@@ -160,6 +160,16 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       at ${int} not null
     )`,
 
+    // Payments that the database has lost may hold any address up to this one: until then none of these is given away.
+    sql`create table address_holds (
+      id ${id},
+      at ${int} not null,
+      until ${int} not null,
+      last_address_id ${int} not null,
+      reason text not null
+    )`,
+    sql`create index address_holds_until on address_holds (until, last_address_id)`,
+
     // Checkouts in which the payer chooses how to pay. The token opens the page and is looked up by its SHA-256.
     sql`create table checkout_sessions (
       id ${id},

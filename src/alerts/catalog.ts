@@ -17,6 +17,7 @@ export const alertNames = [
   'pool_exhausted',
   'pool_running_out',
   'pool_low',
+  'addresses_held',
   'payment_reverted',
   'recheck_finding',
   'unmatched_money',
@@ -127,6 +128,13 @@ export const alertCatalog: Readonly<Record<AlertName, AlertKind>> = {
     log: 'pool low',
     metric: 'depositd_pool_addresses',
     afterSeconds: 10 * minute,
+  },
+  addresses_held: {
+    severity: 'page',
+    action: 'depositd address import new ones; find out what the database has lost.',
+    log: null,
+    metric: null,
+    afterSeconds: 0,
   },
   payment_reverted: {
     severity: 'page',

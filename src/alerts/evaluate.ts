@@ -1,6 +1,7 @@
 import type { Network } from '../core/networks.ts';
 import type { NodeState } from '../core/node.ts';
 import { counted } from '../core/plural.ts';
+import { isoTime } from '../present/values.ts';
 import type { AlertName } from './catalog.ts';
 
 /** What the loops of all processes have found out, as the database and this process know it. */
@@ -39,6 +40,8 @@ export type Facts = {
     total: number;
     exhaustedInSeconds: number | null;
   }[];
+  /** Addresses are held back, because payments may have been lost; `until` Unix ms. Null: none are. */
+  hold: { until: number; reason: string } | null;
   /** Endpoints that something is wrong with. */
   endpoints: readonly {
     id: string;
@@ -84,6 +87,7 @@ export function evaluate(facts: Facts): Finding[] {
       return { name: 'rate_stale', subject: coin, text: `${coin} has no trustworthy price: ${reason}` };
     }),
     ...facts.pools.flatMap(ofPool),
+    ...ofHold(facts.hold),
     ...facts.endpoints.flatMap((endpoint) => ofEndpoint(endpoint, facts.now)),
     ...ofMoney(facts),
     ...facts.providers.flatMap(ofProvider),
@@ -152,6 +156,12 @@ function ofPool(pool: Facts['pools'][number]): Finding[] {
   }
   if (level === 'ok') return [];
   return [{ name: 'pool_low', subject, text: `${name} has ${free} of ${counted(total, 'address')} free` }];
+}
+
+function ofHold(hold: Facts['hold']): Finding[] {
+  if (hold === null) return [];
+  const text = `${hold.reason}: no address of before is given to a payment until ${isoTime(hold.until)}`;
+  return [{ name: 'addresses_held', subject: '', text }];
 }
 
 function ofEndpoint(endpoint: Facts['endpoints'][number], now: number): Finding[] {

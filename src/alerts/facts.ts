@@ -12,6 +12,7 @@ import { listNodeUsage } from '../storage/chains/usage.ts';
 import { type DatabaseTime, writeTrouble } from '../storage/database.ts';
 import { listDeposits } from '../storage/deposits/deposits.ts';
 import { lastAuditAt } from '../storage/operators/audit.ts';
+import { readHold } from '../storage/pool/holds.ts';
 import { oldestAnswerAt } from '../storage/providers/fetches.ts';
 import { countUnmatchedCharges, findProviderState, providerTrouble } from '../storage/providers/providers.ts';
 import type { Db } from '../storage/schema.ts';
@@ -148,6 +149,7 @@ export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { 
           .filter((coin) => rates !== null && rates.quote(coin) === null)
           .map((coin) => ({ coin, reason: 'its sources are silent, too old, or disagree' })),
         pools,
+        hold: await readHold(db, now),
         endpoints: await readEndpoints(),
         oldestDueAt: (await getDeliveryBacklog(db, now)).oldestDueAt,
         unmatched: await countDeposits('unmatched', now - dayMs),

@@ -8,6 +8,7 @@ import type { AddressRow } from '../pool/check.ts';
 import { type AddressImportSummary, checkAndAddAddresses } from '../pool/import.ts';
 import { presentAddress } from '../present/pools.ts';
 import { listAddresses, type PoolAddress } from '../storage/pool/addresses.ts';
+import { readQuarantine } from '../storage/pool/holds.ts';
 import { createCodeLook } from '../watchers/code-look.ts';
 import { createUsageMeters } from '../watchers/usage-notes.ts';
 import { print, printJson, printTable, say } from './output.ts';
@@ -87,8 +88,9 @@ export async function addressList(
       if (last === undefined) break;
       afterId = last.id;
     }
-    const releasedAfter = quarantineStart(config.payments, clock());
-    const shown = addresses.map((address) => presentAddress(address, releasedAfter));
+    const now = clock();
+    const quarantine = await readQuarantine(db, quarantineStart(config.payments, now), now);
+    const shown = addresses.map((address) => presentAddress(address, quarantine));
     if (options.json) return printJson({ data: shown });
     printTable(
       ['NETWORK', 'ADDRESS', 'FOR', 'STATE', 'POOL', 'LABEL'],

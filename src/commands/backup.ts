@@ -5,6 +5,7 @@ import type { Config } from '../config.ts';
 import { counted } from '../core/plural.ts';
 import { CommandError, reasonOf } from '../errors.ts';
 import { openSecrets } from '../notify/secrets.ts';
+import { type Held, holdAddresses, holdMs } from '../pool/hold.ts';
 import { backUp, merchantsIn, originOf, type RowCounts, verifyBackup } from '../storage/backup.ts';
 import type { OwnFile } from '../storage/backup-target.ts';
 import { inTransaction, openDatabase } from '../storage/database.ts';
@@ -13,6 +14,7 @@ import { restoreBackup, settleRestore } from '../storage/restore.ts';
 import { openSqlite } from '../storage/sqlite.ts';
 import { claimDaemon } from '../storage/webhooks/claim.ts';
 import { print, printJson, say } from './output.ts';
+import { heldLines, presentHeld } from './pool.ts';
 import { actor, type CommandOptions } from './workplace.ts';
 
 /** Copies the database into a file, beside a running daemon. */
@@ -68,21 +70,43 @@ export async function restore(file: string, options: CommandOptions & { check?: 
     const before = settleRestore(path);
     if (before !== null) say(interrupted[before]);
     const stamp = new Date(systemClock()).toISOString().replace(/[:.]/g, '-');
-    const { kept, counts } = await restoreBackup(file, path, stamp);
-    const db = await openDatabase(config.database);
-    try {
-      const entry = { at: systemClock(), actor, action: 'database.restored', subject: 'database' };
-      await inTransaction(db, (trx) =>
-        recordAudit(trx, { ...entry, detail: { payments: counts.payments ?? 0 } }),
-      );
-    } finally {
-      await db.destroy();
-    }
+    const at = systemClock();
+    const held = { until: at + holdMs(config.payments), lastAddressId: 0, derivedAhead: 0 };
+    const { kept, counts } = await restoreBackup({
+      file,
+      databasePath: path,
+      stamp,
+      complete: async (draft, { payments = 0 }) => {
+        Object.assign(held, await completeRestored(draft, config, { at, until: held.until, payments }));
+      },
+    });
     const lines = [`${path} is restored: ${summary(counts)}`];
     if (kept !== null) lines.push(`what was there before is ${kept}`);
-    tell(options, { file, tables: counts, kept }, lines);
+    tell(options, { file, tables: counts, kept, held: presentHeld(held) }, [...lines, ...heldLines(held)]);
   } finally {
     claim.release();
+  }
+}
+
+/**
+ * Payments that were made after the backup are unknown in it, and their customers have the addresses. Written before the copy has
+ * the database's place: whenever the restore is killed, there is no restored database without it.
+ */
+async function completeRestored(
+  draft: string,
+  config: Config,
+  { at, until, payments }: { at: number; until: number; payments: number },
+): Promise<Held> {
+  const db = await openDatabase(`sqlite:${draft}`);
+  try {
+    return await inTransaction(db, async (trx) => {
+      const entry = { at, actor, action: 'database.restored', subject: 'database', detail: { payments } };
+      await recordAudit(trx, entry);
+      const reason = 'a backup was restored';
+      return holdAddresses(trx, config.chains, { at, until, reason, actor });
+    });
+  } finally {
+    await db.destroy();
   }
 }
 
@@ -126,7 +150,7 @@ function readConfig({ config }: CommandOptions): Config {
 const postgresBackup =
   'the database is PostgreSQL, whose own tools make backups: pg_dump --format=custom --file=FILE, with the server and password in PGSERVICE and ~/.pgpass';
 const postgresRestore =
-  'the database is PostgreSQL, whose own tools restore it: stop every daemon, then pg_restore --clean --if-exists --dbname=NAME FILE';
+  'the database is PostgreSQL, whose own tools restore it: stop every daemon, then pg_restore --clean --if-exists --dbname=NAME FILE, then depositd pool hold, then start the daemons';
 
 function sqlitePathOf({ database }: Config, otherwise: string): string {
   if (!database.startsWith('sqlite:')) throw new CommandError(otherwise);

@@ -142,6 +142,7 @@ export function createProgram(exitWith: (code: number) => void): Command {
   addDepositCommands(program);
   addKeyCommands(program);
   addAddressCommands(program);
+  addPoolCommands(program);
   addWebhookCommands(program);
   addDeliveryCommands(program);
   addChainCommands(program);
@@ -230,6 +231,12 @@ function readCount(text: string): number {
   const count = Number(text);
   if (/^[0-9]{1,7}$/.test(text) && count <= 1_000_000) return count;
   throw new InvalidArgumentError('Expected a whole number up to 1000000.');
+}
+
+function readMinutes(text: string): number {
+  const minutes = Number(text);
+  if (/^[0-9]{1,5}$/.test(text) && minutes >= 1 && minutes <= 10_080) return minutes;
+  throw new InvalidArgumentError('Expected a whole number from 1 to 10080, a week.');
 }
 
 function readRowId(text: string): number {
@@ -492,6 +499,26 @@ function addAddressCommands(program: Command): void {
   onMerchant(address, 'restore <address...>', 'Make retired addresses active again.')
     .addOption(network())
     .action(async (addresses, options) => (await import('./retire.ts')).addressRestore(addresses, options));
+}
+
+function addPoolCommands(program: Command): void {
+  const pool = group(program, 'pool', 'Addresses that payments may have which the database has lost.');
+  onConfig(
+    pool,
+    'hold',
+    'Give no payment an address that is there now, until payments that were lost cannot be paid any more.',
+    { json: true },
+  )
+    .addOption(
+      new Option(
+        '--minutes <count>',
+        'for so long; default: as long as a payment can be paid, and a strict quarantine',
+      ).argParser(readMinutes),
+    )
+    .action(async (options) => (await import('./pool.ts')).poolHold(options));
+  onConfig(pool, 'release', 'Give the held addresses to payments again, now.', { json: true }).action(
+    async (options) => (await import('./pool.ts')).poolRelease(options),
+  );
 }
 
 function addWebhookCommands(program: Command): void {

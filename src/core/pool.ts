@@ -13,8 +13,10 @@ export type PoolCount = PoolKey & {
   total: number;
   /** Active, held by no payment, and not in quarantine. */
   free: number;
-  /** Active, held by no payment, and let go by one within the time of the quarantine. */
+  /** Active, held by no payment, and let go by one within the time of the quarantine, or held back. */
   quarantined: number;
+  /** Those of them that are held back because payments may have been lost: not even a soft quarantine gives them out. */
+  heldBack: number;
   /** Active and held by pending payments. */
   held: number;
   /** Retired: no further payment gets one, though a payment may still hold it. */
@@ -26,19 +28,33 @@ export type PoolCount = PoolKey & {
 /** What one address is counted as. */
 export type AddressState = 'free' | 'held' | 'quarantined' | 'retired';
 
+/** Which of the addresses that nobody holds no payment should be given. */
+export type Quarantine = {
+  /** What was let go after this, Unix ms; null: no matter when. */
+  releasedAfter: number | null;
+  /** What has an id up to this one is held back, because a payment that was lost may have it; 0: nothing is. */
+  heldBackUpTo: number;
+};
+
+/** Why nothing can be had until a time (Unix ms), for the shop. */
+export function heldBackText(until: number): string {
+  const time = new Date(until).toISOString().replace(/\.\d+Z$/, 'Z');
+  return `the receive addresses are held back until ${time}, because payments that have them may have been lost with a part of the database; added ones are given out at once`;
+}
+
 /** What was let go after this (Unix ms) is in quarantine. */
 export function quarantineStart({ quarantineSeconds }: { quarantineSeconds: number }, now: number): number {
   return now - quarantineSeconds * 1000;
 }
 
-/** One that was let go after `releasedAfter` (Unix ms) is in quarantine. */
 export function addressState(
-  { active, lockedBy, releasedAt }: { active: boolean; lockedBy: number | null; releasedAt: number | null },
-  releasedAfter: number,
+  address: { id: number; active: boolean; lockedBy: number | null; releasedAt: number | null },
+  { releasedAfter, heldBackUpTo }: Quarantine,
 ): AddressState {
-  if (!active) return 'retired';
-  if (lockedBy !== null) return 'held';
-  return (releasedAt ?? 0) > releasedAfter ? 'quarantined' : 'free';
+  if (!address.active) return 'retired';
+  if (address.lockedBy !== null) return 'held';
+  if (address.id <= heldBackUpTo) return 'quarantined';
+  return releasedAfter !== null && (address.releasedAt ?? 0) > releasedAfter ? 'quarantined' : 'free';
 }
 
 /** A pool with what the last day says of it. */

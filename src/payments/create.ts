@@ -7,6 +7,7 @@ import { chainTimeAt, clockSkew, describeSkew, skewLimits } from '../core/chain-
 import type { FiatCode, FiatMoney } from '../core/fiat.ts';
 import type { Network } from '../core/networks.ts';
 import { noDeposits, type OnchainPayment, type OnchainView } from '../core/payment.ts';
+import { heldBackText } from '../core/pool.ts';
 import { InvariantError } from '../errors.ts';
 import { chooseAddress } from '../pool/choose.ts';
 import type { PoolHealth } from '../pool/health.ts';
@@ -24,6 +25,7 @@ import { insertLockedPayment } from '../storage/payments/insert.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
 import { hasActiveAddress } from '../storage/pool/counts.ts';
+import { findHoldOf } from '../storage/pool/holds.ts';
 import { earliestExpiry, type Pool } from '../storage/pool/locks.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { type PriceQuote, quotePrice } from './quote.ts';
@@ -53,7 +55,7 @@ export type Within<R extends string = string> = {
   /** Comes before an address is chosen. Whatever but null ends it: then, as after any refusal, nothing is written. */
   admit: (trx: Trx, now: number) => Promise<R | null>;
   /** Instead of the choice from the pool; null when it cannot be had. */
-  address?: (trx: Trx) => Promise<{ id: number; address: Address } | null>;
+  address?: (trx: Trx, now: number) => Promise<{ id: number; address: Address } | null>;
   /** Comes once the payment is written. */
   made?: (trx: Trx, payment: OnchainPayment) => Promise<void>;
 };
@@ -63,7 +65,8 @@ export type CreateOutcome =
   | { outcome: 'idempotency_key_reused' }
   /** The merchant has no active address for this pair. */
   | { outcome: 'no_address' }
-  | { outcome: 'all_held'; retryAfterSeconds: number }
+  /** `heldBack`: not by payments that are known, and why. */
+  | { outcome: 'all_held'; retryAfterSeconds: number; heldBack?: string }
   | { outcome: 'rate_unavailable' }
   | { outcome: 'chain_unavailable'; reason: string }
   /** Our clock is so wrong that nothing it says about a payment can be shown to anybody. */
@@ -194,11 +197,14 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     }
     const why = await admit(trx, now);
     if (why !== null) return { outcome: 'not_admitted', why };
-    const free = await (address?.(trx) ??
+    const free = await (address?.(trx, now) ??
       chooseAddress(trx, { ...pool, family: chain.family }, config.payments, now));
     if (free === null) {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
-      return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
+      const hold = await findHoldOf(trx, pool, now);
+      if (hold === null) return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
+      const retryAfterSeconds = Math.ceil((hold.until - now) / 1000);
+      return { outcome: 'all_held', retryAfterSeconds, heldBack: heldBackText(hold.until) };
     }
 
     const written = {

@@ -4,7 +4,7 @@ import type { Asset, Currency } from '../core/assets.ts';
 import { describeSkew, skewLimits } from '../core/chain-time.ts';
 import type { FiatCode } from '../core/fiat.ts';
 import type { Network } from '../core/networks.ts';
-import { quarantineStart } from '../core/pool.ts';
+import { heldBackText, quarantineStart } from '../core/pool.ts';
 import type { Rates } from '../rates/rates.ts';
 import { chainUnavailable, readChains } from '../storage/chains/chains.ts';
 import { readClockSkews } from '../storage/chains/clock.ts';
@@ -12,6 +12,7 @@ import { type DatabaseTime, databaseTime } from '../storage/database.ts';
 import { countFreeAddresses } from '../storage/pool/addresses.ts';
 import { hasActiveAddress } from '../storage/pool/counts.ts';
 import { countDerivable } from '../storage/pool/derived-pools.ts';
+import { findHoldOf, readHold } from '../storage/pool/holds.ts';
 import type { Pool } from '../storage/pool/locks.ts';
 import type { Db } from '../storage/schema.ts';
 
@@ -56,8 +57,10 @@ export async function listMethods(
   offers: readonly ProviderOffer[],
 ): Promise<OfferedMethod[]> {
   const now = clock();
-  const releasedBefore =
-    config.payments.quarantine === 'strict' ? quarantineStart(config.payments, now) : now;
+  const releasedAfter =
+    config.payments.quarantine === 'strict' ? quarantineStart(config.payments, now) : null;
+  const hold = await readHold(db, now);
+  const quarantine = { releasedAfter, heldBackUpTo: hold?.lastAddressId ?? 0 };
   const chains = await readChains(db);
   const readNow = await timeOf(db, clock);
   const skews = await readClockSkews(db, clock, timeOf);
@@ -69,15 +72,16 @@ export async function listMethods(
     const skewed = describeSkew(skews.get(network) ?? null, skewLimits.refuseMs);
     const unavailable = chainUnavailable(state, readNow) ?? skewed;
     const anyCurrency = { merchantId, network, currency: null };
-    const shared = await countFreeAddresses(db, anyCurrency, releasedBefore, mostCounted);
+    const shared = await countFreeAddresses(db, anyCurrency, quarantine, mostCounted);
     for (const asset of chain.assets) {
       const pool = { merchantId, network, currency: asset.currency };
-      const own = await countFreeAddresses(db, pool, releasedBefore, mostCounted);
+      const own = await countFreeAddresses(db, pool, quarantine, mostCounted);
       const derivable = await countDerivable(db, pool);
       const freeAddresses = Math.min(mostCounted, own + shared + derivable);
       const trouble =
         unavailable === null
-          ? ((await poolTrouble(db, pool, freeAddresses)) ?? rateTrouble(rates.quote(asset.coin) !== null))
+          ? ((await poolTrouble(db, pool, { free: freeAddresses, now })) ??
+            rateTrouble(rates.quote(asset.coin) !== null))
           : ({ kind: 'chain', text: unavailable } as const);
       const onchain = { chain, asset, freeAddresses };
       methods.push({ network, currency: asset.currency, name: chain.name, onchain, trouble });
@@ -100,11 +104,16 @@ export async function listMethods(
   return methods;
 }
 
-async function poolTrouble(db: Db, pool: Pool, free: number): Promise<MethodTrouble | null> {
+async function poolTrouble(
+  db: Db,
+  pool: Pool,
+  { free, now }: { free: number; now: number },
+): Promise<MethodTrouble | null> {
   if (free > 0) return null;
-  return (await hasActiveAddress(db, pool))
-    ? { kind: 'held', text: 'every receive address is held by a pending payment' }
-    : { kind: 'no_address', text: 'no receive address' };
+  if (!(await hasActiveAddress(db, pool))) return { kind: 'no_address', text: 'no receive address' };
+  const hold = await findHoldOf(db, pool, now);
+  if (hold !== null) return { kind: 'held', text: heldBackText(hold.until) };
+  return { kind: 'held', text: 'every receive address is held by a pending payment' };
 }
 
 function rateTrouble(isPriced: boolean): MethodTrouble | null {

@@ -58,8 +58,8 @@ export async function requotePayment(deps: RequoteDeps, token: string): Promise<
 
   const outcome = await payments.createWithin<RequoteRefusal | 'replaced'>(requestOf(payment, rates), {
     admit: (trx, now) => admit(trx, payment.id, now),
-    address: async (trx) => {
-      const free = await holdFreeAddress(trx, payment.addressId);
+    address: async (trx, now) => {
+      const free = await holdFreeAddress(trx, payment.addressId, now);
       return (await wasGivenSince(trx, payment.addressId, payment.id)) ? null : free;
     },
     made: (trx, made) => markReplaced(trx, payment.id, made.paymentNumber),

@@ -1,13 +1,13 @@
 import type { PaymentPolicy } from '../config.ts';
 import { type AccountKey, parseAccountKey } from '../core/account-key.ts';
-import type { Address } from '../core/address.ts';
+import type { Address, ParsedAddress } from '../core/address.ts';
 import type { ChainFamily } from '../core/networks.ts';
 import { quarantineStart } from '../core/pool.ts';
 import { InvariantError } from '../errors.ts';
 import { serializeInserts } from '../storage/database.ts';
 import { findAddressHolders } from '../storage/pool/addresses.ts';
 import {
-  addDerivedAddress,
+  addDerivedAddresses,
   type DerivedPool,
   lockPoolWithRoom,
   setNextIndex,
@@ -25,17 +25,16 @@ export async function chooseAddress(
   policy: Pick<PaymentPolicy, 'quarantine' | 'quarantineSeconds'>,
   now: number,
 ): Promise<{ id: number; address: Address } | null> {
-  const free = await findFreeAddress(trx, pool, quarantineStart(policy, now));
+  const free = await findFreeAddress(trx, pool, {
+    releasedBefore: quarantineStart(policy, now),
+    now,
+  });
   if (free !== null) return free;
   const derived = await deriveAddress(trx, pool, family, now);
   if (derived !== null) return derived;
-  return policy.quarantine === 'strict' ? null : findFreeAddress(trx, pool, null);
+  return policy.quarantine === 'strict' ? null : findFreeAddress(trx, pool, { releasedBefore: null, now });
 }
 
-/**
- * Derives the address with the lowest index that was not derived yet. One that somebody added by hand before is
- * passed over.
- */
 async function deriveAddress(
   trx: Trx,
   pool: Pool,
@@ -46,18 +45,45 @@ async function deriveAddress(
     const source = await lockPoolWithRoom(trx, pool);
     if (source === null) return null;
     await serializeInserts(trx, 'addresses');
-    const account = accountOf(source);
-    for (let index = source.nextIndex; index < source.limit; index++) {
-      const parsed = account.addressAt(family, index);
-      const holders = await findAddressHolders(trx, [parsed.key]);
-      const foreign = holders.some((holder) => holder.merchantId !== source.merchantId);
-      if (foreign || holders.some((holder) => holder.network === source.network)) continue;
-      const id = await addDerivedAddress(trx, source, index, parsed, now);
-      await setNextIndex(trx, source.id, index + 1);
-      return { id, address: parsed.address };
-    }
-    await setNextIndex(trx, source.id, source.limit);
+    const [derived] = await deriveAddresses(trx, source, { family, count: 1, now });
+    if (derived !== undefined) return derived;
   }
+}
+
+/**
+ * Derives the addresses with the lowest indexes that were not derived yet, fewer where the pool has no room for so many. Those that
+ * somebody added by hand before are passed over. Hold the pool, and call `serializeInserts`, before.
+ */
+export async function deriveAddresses(
+  trx: Trx,
+  source: DerivedPool,
+  { family, count, now }: { family: ChainFamily; count: number; now: number },
+): Promise<{ id: number; address: Address }[]> {
+  const account = accountOf(source);
+  const chosen: ({ index: number } & ParsedAddress)[] = [];
+  let next = source.nextIndex;
+  while (chosen.length < count && next < source.limit) {
+    const first = next;
+    next = Math.min(source.limit, first + count - chosen.length);
+    const candidates = Array.from({ length: next - first }, (_, n) => ({
+      index: first + n,
+      ...account.addressAt(family, first + n),
+    }));
+    const holders = await findAddressHolders(
+      trx,
+      candidates.map(({ key }) => key),
+    );
+    chosen.push(
+      ...candidates.filter(({ key }) => {
+        const own = holders.filter((holder) => holder.key === key);
+        const foreign = own.some((holder) => holder.merchantId !== source.merchantId);
+        return !foreign && !own.some((holder) => holder.network === source.network);
+      }),
+    );
+  }
+  const ids = await addDerivedAddresses(trx, source, chosen, now);
+  await setNextIndex(trx, source.id, next);
+  return chosen.map(({ address }, n) => ({ id: ids[n] as number, address }));
 }
 
 /** Reading a key costs as much as deriving an address: the last few are kept. */

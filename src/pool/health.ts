@@ -13,6 +13,7 @@ import {
   type PoolLevel,
   type PoolLoad,
 } from '../storage/pool/counts.ts';
+import { readQuarantine } from '../storage/pool/holds.ts';
 import type { Pool } from '../storage/pool/locks.ts';
 import type { Db } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
@@ -100,8 +101,10 @@ export function createPoolHealth({ db, clock, log, policy, chains, onEvents }: P
     }
   }
 
-  function count(pool: Pool): Promise<PoolLoad> {
-    return countPool(db, pool, policy.quarantine === 'strict' ? quarantineStart(policy, clock()) : null);
+  async function count(pool: Pool): Promise<PoolLoad> {
+    const now = clock();
+    const releasedAfter = policy.quarantine === 'strict' ? quarantineStart(policy, now) : null;
+    return countPool(db, pool, await readQuarantine(db, releasedAfter, now));
   }
 
   /** Writes the event, once until the pool has recovered. */

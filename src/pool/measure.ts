@@ -4,6 +4,7 @@ import { measurementMs } from '../core/measurement.ts';
 import { quarantineStart } from '../core/pool.ts';
 import { inTransaction } from '../storage/database.ts';
 import { countPools } from '../storage/pool/counts.ts';
+import { readQuarantine } from '../storage/pool/holds.ts';
 import { hasPoolMeasurement, insertPoolMeasurements } from '../storage/pool/measurements.ts';
 import type { Db } from '../storage/schema.ts';
 
@@ -28,7 +29,7 @@ export function createPoolMeasuring(deps: {
     const now = clock();
     const at = Math.floor(now / everyMs) * everyMs;
     if (await hasPoolMeasurement(db, at)) return;
-    const pools = await countPools(db, null, quarantineStart(policy, now));
+    const pools = await countPools(db, null, await readQuarantine(db, quarantineStart(policy, now), now));
     everyMs = measurementMs * Math.max(1, Math.ceil(pools.length / mostEachInterval));
     for (let first = 0; first < pools.length; first += atOnce) {
       const rows = pools.slice(first, first + atOnce).map((pool) => ({ ...pool, at }));

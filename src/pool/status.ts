@@ -1,6 +1,7 @@
 import type { PaymentPolicy } from '../config.ts';
 import { forecastPool, type PoolStatus, quarantineStart } from '../core/pool.ts';
 import { countPools } from '../storage/pool/counts.ts';
+import { readQuarantine } from '../storage/pool/holds.ts';
 import { readPoolUse } from '../storage/pool/use.ts';
 import type { Db } from '../storage/schema.ts';
 import { isLow } from './health.ts';
@@ -16,7 +17,11 @@ export async function describePools(
   policy: Policy,
   now: number,
 ): Promise<PoolStatus[]> {
-  const counts = await countPools(db, merchantId, quarantineStart(policy, now));
+  const counts = await countPools(
+    db,
+    merchantId,
+    await readQuarantine(db, quarantineStart(policy, now), now),
+  );
   const uses = await readPoolUse(db, merchantId, now - dayMs);
   return counts.map((count) => {
     const use = uses.find(
@@ -26,7 +31,7 @@ export async function describePools(
     const meanLockSeconds = (use?.meanLockMs ?? policy.lifetimeSeconds * 1000) / 1000;
     const strict = policy.quarantine === 'strict';
     const capacity = count.total + count.derivable;
-    const held = count.held + (strict ? count.quarantined : 0);
+    const held = count.held + (strict ? count.quarantined : count.heldBack);
     return {
       ...count,
       level: levelOf(capacity, capacity - held),

@@ -1,6 +1,6 @@
 import { shortKey } from '../core/account-key.ts';
 import { type GapReport, gapWarning } from '../core/gaps.ts';
-import { addressState, type PoolStatus } from '../core/pool.ts';
+import { addressState, type PoolStatus, type Quarantine } from '../core/pool.ts';
 import type { PoolAddress } from '../storage/pool/addresses.ts';
 import type { DerivedPool } from '../storage/pool/derived-pools.ts';
 import { isoTime } from './values.ts';
@@ -49,8 +49,7 @@ export function presentDerivedPool({ gaps, ...pool }: DerivedPool & { gaps: GapR
   };
 }
 
-/** What was let go after `releasedAfter` (Unix ms) is in quarantine. */
-export function presentAddress(address: PoolAddress, releasedAfter: number) {
+export function presentAddress(address: PoolAddress, quarantine: Quarantine) {
   return {
     id: address.id,
     network: address.network,
@@ -60,7 +59,7 @@ export function presentAddress(address: PoolAddress, releasedAfter: number) {
     source: address.source,
     derived_pool_id: address.derived?.poolId ?? null,
     derivation_index: address.derived?.index ?? null,
-    state: addressState(address, releasedAfter),
+    state: addressState(address, quarantine),
     active: address.active,
     held: address.lockedBy !== null,
     created_at: isoTime(address.createdAt),

@@ -138,7 +138,7 @@ export function draftOf(path: string): string {
 }
 
 /** Without the log beside it. */
-function makeOneFile(path: string): void {
+export function makeOneFile(path: string): void {
   const file = new Sqlite(path);
   try {
     file.pragma('journal_mode = DELETE');

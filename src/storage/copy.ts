@@ -26,6 +26,7 @@ const tables: Readonly<Record<Table, readonly string[]>> = {
   addresses: [],
   pool_levels: [],
   address_returns: [],
+  address_holds: [],
   checkout_sessions: ['price_amount', 'amount_usd_cents'],
   payments: ['expected_amount', 'price_amount', 'amount_usd_cents'],
   onchain_payments: ['required_amount', 'dust_amount', 'tier_amount', 'counted_amount', 'told_amount'],

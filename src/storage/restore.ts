@@ -15,6 +15,7 @@ import {
   draftOf,
   failure,
   flush,
+  makeOneFile,
   putInPlace,
   type RowCounts,
   removeDatabase,
@@ -24,16 +25,22 @@ import { fileOf, restoreMark } from './sqlite.ts';
 
 /**
  * Puts a copy of a backup in the place of the database, which is kept beside it under the name `kept` (null: there was
- * none); `counts` is what is there now. No daemon may run meanwhile. A process that is killed leaves the one database or the
+ * none); `counts` is what the backup had. `complete` writes into the copy what must be there before anybody uses it. No daemon may run meanwhile. A process that is killed leaves the one database or the
  * other, or a mark by which {@link settleRestore} puts the old one back.
  *
  * @throws CommandError; then the database is as it was.
  */
-export async function restoreBackup(
-  file: string,
-  databasePath: string,
-  stamp: string,
-): Promise<{ kept: string | null; counts: RowCounts }> {
+export async function restoreBackup({
+  file,
+  databasePath,
+  stamp,
+  complete,
+}: {
+  file: string;
+  databasePath: string;
+  stamp: string;
+  complete: (draft: string, counts: RowCounts) => Promise<void>;
+}): Promise<{ kept: string | null; counts: RowCounts }> {
   verifyBackup(file);
   // SQLite keeps the log beside what a link leads to.
   const place = fileOf(databasePath);
@@ -41,6 +48,9 @@ export async function restoreBackup(
   try {
     mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
     const counts = await copyDatabase(file, draft);
+    await complete(draft, counts);
+    makeOneFile(draft);
+    flush(draft);
     const aside = `${place}.before-restore-${stamp}`;
     const kept = existsSync(place) ? aside : null;
     mark(place, { draft, aside });

@@ -135,6 +135,15 @@ export type Schema = {
   /** Addresses put back into service, in order. */
   address_returns: { id: Generated<number>; address_id: number; at: number };
 
+  /** While one lasts, no payment is given an address with an id up to its last: a payment that was lost may have it. */
+  address_holds: {
+    id: Generated<number>;
+    at: number;
+    until: number;
+    last_address_id: number;
+    reason: string;
+  };
+
   /** Checkouts in which the payer chooses how to pay. */
   checkout_sessions: {
     id: Generated<number>;

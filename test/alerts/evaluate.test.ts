@@ -48,6 +48,7 @@ const fine: Facts = {
   chains: [{ ...chain, behindSeconds: 120, skewMs: -5_000 }],
   unpriced: [],
   pools: [{ ...pool, exhaustedInSeconds: 4 * 3_600 }],
+  hold: null,
   endpoints: [
     { ...endpoint, failingSince: now - 15 * minute + 1 },
     { ...endpoint, id: 'we_2', active: false, disabledReason: 'operator', failingSince: now - 60 * minute },
@@ -99,6 +100,11 @@ const cases: readonly [AlertName, Partial<Facts>, string][] = [
     'pool_low',
     { pools: [{ ...pool, currency: 'usdt' as NonNullable<typeof pool.currency>, level: 'low', free: 1 }] },
     'the pool of mer_1 on bsc for usdt has 1 of 10 addresses free',
+  ],
+  [
+    'addresses_held',
+    { hold: { until: now + 30 * minute, reason: 'a backup was restored' } },
+    'a backup was restored: no address of before is given to a payment until 2026-11-29T12:30:00Z',
   ],
   ['payment_reverted', { reverted: ['PAY-1'] }, 'the chain took back what confirmed PAY-1'],
   ['unmatched_money', { unmatched: 1 }, '1 transfer of the last day came for no payment'],

@@ -26,6 +26,7 @@ const fine: Omit<Facts, 'now'> = {
   chains: [],
   unpriced: [],
   pools: [],
+  hold: null,
   endpoints: [],
   oldestDueAt: null,
   unmatched: 0,

@@ -62,6 +62,7 @@ test('a backup is made beside a running daemon, verified and restored, and what 
   expect((await readAudit(home.folder)).map(({ action }) => action)).toEqual([
     'merchant.added',
     'database.restored',
+    'addresses.held',
   ]);
   const before = new Sqlite(kept, { readonly: true });
   expect(before.prepare('select address from addresses').pluck().all()).toEqual([evmAddress(1)]);
@@ -176,12 +177,21 @@ test('what is only in the write-ahead log of a file is restored with it, also fr
   const before = contentOf(home.folder);
   // The name for the database is short enough, that for its log is not.
   const long = 'x'.repeat(255 - 'depositd.db.before-restore-'.length);
-  await expect(restoreBackup(at('backup.db'), at('depositd.db'), long)).rejects.toThrow('was not restored');
+  await expect(
+    restoreBackup({
+      file: at('backup.db'),
+      databasePath: at('depositd.db'),
+      stamp: long,
+      complete: async () => {},
+    }),
+  ).rejects.toThrow('was not restored');
   expect(contentOf(home.folder)).toEqual(before);
 
   const { kept } = await home.runJson<{ kept: string }>('restore', at('backup.db'));
   expect(await merchants()).toEqual(['Shop']);
-  expect((await home.run('restore', kept)).stdout).toContain('is restored: 2 merchants');
+  const restored = await home.run('restore', kept);
+  expect(restored.stdout).toContain('is restored: 2 merchants');
+  expect(restored.stdout).toMatch(/^no payment is given an address that is there now until 20\S+Z: /m);
   expect(await merchants()).toEqual(['Logged', 'Shop']);
   await home.runJson('restore', at('backup.db'));
   expect(await home.runJson('restore', at('killed.db'))).toMatchObject({ tables: { merchants: 2 } });

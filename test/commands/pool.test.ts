@@ -94,10 +94,10 @@ describe('addresses', () => {
   });
 });
 
-describe('a derived pool', () => {
-  const account = HDKey.fromMasterSeed(Buffer.alloc(32, 5)).derive("m/44'/60'/0'");
-  const xpub = account.publicExtendedKey;
+const account = HDKey.fromMasterSeed(Buffer.alloc(32, 5)).derive("m/44'/60'/0'");
+const xpub = account.publicExtendedKey;
 
+describe('a derived pool', () => {
   test('is added by its key, shows its first addresses, and is listed without the whole key', async () => {
     const { home, id } = await homeWithMerchant();
     const add = ['address', 'add', '--merchant', id, '--network', 'bsc', '--xpub', xpub, '--limit', '50'];
@@ -143,6 +143,35 @@ describe('a derived pool', () => {
       expect(stderr).not.toContain(bad.slice(4, 40));
     }
   });
+});
+
+describe('addresses that lost payments may have', () => {
+  test('are held back by `pool hold` and given out again by `pool release`, and both are in the audit log', async () => {
+    const { home, id } = await homeWithMerchant();
+    await home.run('address', 'add', '--merchant', id, '--network', 'bsc', evmAddress(1));
+    await home.run('address', 'add', '--merchant', id, '--network', 'bsc', '--xpub', xpub, '--limit', '50');
+    expect(await home.run('pool', 'release')).toMatchObject({
+      code: 1,
+      stderr: 'depositd: nothing is held back\n',
+    });
+    const before = Date.now();
+    const held = await home.runJson<{ until: string }>('pool', 'hold', '--minutes', '90');
+    expect(held).toEqual({ until: expect.any(String), last_address_id: 21, derived_ahead: 20 });
+    expect(Math.round((Date.parse(held.until) - before) / 60_000)).toBe(90);
+    const states = async () => {
+      const { data } = await home.runJson<{ data: { state: string }[] }>('address', 'list', '--merchant', id);
+      return [...new Set(data.map(({ state }) => state))];
+    };
+    expect(await states()).toEqual(['quarantined']);
+    expect((await home.run('pool', 'hold')).stdout).toMatch(
+      /^no payment is given an address that is there now until 20\S+Z: .+\n.+ pool release\n20 addresses derived ahead/,
+    );
+    expect((await home.run('pool', 'hold', '--minutes', '0')).code).toBe(2);
+    expect((await home.run('pool', 'release')).code).toBe(0);
+    expect(await states()).toEqual(['free']);
+    const actions = (await readAudit(home.folder)).map((entry) => entry.action);
+    expect(actions.slice(-3)).toEqual(['addresses.held', 'addresses.held', 'addresses.released']);
+  }, 60_000);
 });
 
 describe('a private key or a seed phrase', () => {

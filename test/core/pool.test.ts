@@ -77,12 +77,13 @@ describe('the forecast of a pool', () => {
 });
 
 test.each([
-  ['free', { active: true, lockedBy: null, releasedAt: 0 }],
-  ['free', { active: true, lockedBy: null, releasedAt: 100 }],
-  ['quarantined', { active: true, lockedBy: null, releasedAt: 101 }],
-  ['held', { active: true, lockedBy: 7, releasedAt: null }],
-  ['retired', { active: false, lockedBy: null, releasedAt: 101 }],
-  ['retired', { active: false, lockedBy: 7, releasedAt: null }],
+  ['free', { id: 8, active: true, lockedBy: null, releasedAt: 0 }],
+  ['free', { id: 8, active: true, lockedBy: null, releasedAt: 100 }],
+  ['quarantined', { id: 8, active: true, lockedBy: null, releasedAt: 101 }],
+  ['quarantined', { id: 7, active: true, lockedBy: null, releasedAt: 0 }],
+  ['held', { id: 7, active: true, lockedBy: 7, releasedAt: null }],
+  ['retired', { id: 8, active: false, lockedBy: null, releasedAt: 101 }],
+  ['retired', { id: 7, active: false, lockedBy: 7, releasedAt: null }],
 ] as const)('an address is %s as its pool counts it: %j', (state, address) => {
-  expect(addressState(address, 100)).toBe(state);
+  expect(addressState(address, { releasedAfter: 100, heldBackUpTo: 7 })).toBe(state);
 });

@@ -24,8 +24,8 @@ async function statesOf({ db, merchantId, config, clock }: Shop): Promise<string
     afterId: 0,
     limit: 99,
   });
-  const start = quarantineStart(config.payments, clock());
-  return addresses.map((address) => presentAddress(address, start).state);
+  const quarantine = { releasedAfter: quarantineStart(config.payments, clock()), heldBackUpTo: 0 };
+  return addresses.map((address) => presentAddress(address, quarantine).state);
 }
 
 describeDecisions('the state of a pool', (openTestDb) => {

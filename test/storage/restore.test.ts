@@ -5,6 +5,7 @@ import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { backUp } from '../../src/storage/backup.ts';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
+import { addHold } from '../../src/storage/pool/holds.ts';
 import { restoreBackup, settleRestore } from '../../src/storage/restore.ts';
 import { testFolder } from '../support/databases.ts';
 
@@ -43,6 +44,22 @@ async function atEachMoment(folder: string, work: () => unknown): Promise<string
     syncBuiltinESMExports();
   }
   return moments;
+}
+
+/** As `depositd restore` writes it. */
+async function holdAll(draft: string): Promise<void> {
+  const db = await openDatabase(`sqlite:${draft}`);
+  await inTransaction(db, (trx) => addHold(trx, { at: 1, until: 2, reason: 'a backup was restored' }));
+  await db.destroy();
+}
+
+function holdsIn(path: string): unknown {
+  const file = new Sqlite(path, { readonly: true });
+  try {
+    return file.prepare('select count(*) from address_holds').pluck().get();
+  } finally {
+    file.close();
+  }
 }
 
 function merchantsIn(path: string): unknown[] {
@@ -89,6 +106,8 @@ async function startIn(folder: string): Promise<{ outcome: string | null; mercha
   const names = readdirSync(folder).filter((name) => /draft|restoring/.test(name));
   expect(names).toEqual([]);
   const merchants = merchantsIn(live);
+  // Never is there a restored database that would give lost payments' addresses to others.
+  expect(holdsIn(live)).toBe(merchants.length === after.length ? 1 : 0);
   const aside = readdirSync(folder).filter((name) => name.endsWith('.before-restore-now'));
   if (merchants.length === after.length)
     expect(aside.map((name) => merchantsIn(join(folder, name)))).toEqual([before]);
@@ -97,7 +116,9 @@ async function startIn(folder: string): Promise<{ outcome: string | null; mercha
 
 test('a restore that is killed at any moment leaves the old database or the new one, whole, and the next start knows which', async () => {
   const { folder, live, backup } = await openShop();
-  const moments = await atEachMoment(folder, () => restoreBackup(backup, live, 'now'));
+  const moments = await atEachMoment(folder, () =>
+    restoreBackup({ file: backup, databasePath: live, stamp: 'now', complete: holdAll }),
+  );
   expect(merchantsIn(live)).toEqual(after);
   const found = [];
   for (const moment of moments) found.push(await startIn(moment));
@@ -112,7 +133,9 @@ test('a restore that is killed at any moment leaves the old database or the new 
 
 test('so does putting it back that is killed in its turn', async () => {
   const { folder, live, backup } = await openShop();
-  const moments = await atEachMoment(folder, () => restoreBackup(backup, live, 'now'));
+  const moments = await atEachMoment(folder, () =>
+    restoreBackup({ file: backup, databasePath: live, stamp: 'now', complete: holdAll }),
+  );
   // The last one without a database in its place.
   const half = moments.findLast((moment) => !existsSync(join(moment, 'depositd.db')));
   if (half === undefined) throw new Error('the database was never away');

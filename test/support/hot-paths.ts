@@ -63,6 +63,7 @@ import {
   viewsById,
 } from '../../src/storage/payments/views.ts';
 import { countPool, hasActiveAddress } from '../../src/storage/pool/counts.ts';
+import { findHoldOf } from '../../src/storage/pool/holds.ts';
 import { earliestExpiry, findFreeAddress } from '../../src/storage/pool/locks.ts';
 import { readPoolUse } from '../../src/storage/pool/use.ts';
 import {
@@ -157,10 +158,12 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
 
     // Creating and reading payments.
     'create: idempotency key': (trx) => findIdempotencyKey(trx, 'mer_1', 'key-17', now),
-    'create: free address': (trx) => findFreeAddress(trx, pool, now),
+    'create: free address': (trx) => findFreeAddress(trx, pool, { releasedBefore: now, now }),
+    'create: what is held back': (trx) => findHoldOf(trx, pool, now),
     'create: any address?': (trx) => hasActiveAddress(trx, pool),
     'create: earliest expiry': (trx) => earliestExpiry(trx, pool),
-    'create: load of the pool': (trx) => countPool(trx, pool, now - 1_800_000),
+    'create: load of the pool': (trx) =>
+      countPool(trx, pool, { releasedAfter: now - 1_800_000, heldBackUpTo: 0 }),
     'retrieve: by number': (trx) => findPayment(trx, 'mer_1', 'PAY-17'),
     'retrieve: by id': (trx) => findPaymentById(trx, 17),
     'list: all': (trx) => listPayments(trx, { merchantId: 'mer_1', limit: 50 }),

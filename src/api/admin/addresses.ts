@@ -4,6 +4,7 @@ import { quarantineStart } from '../../core/pool.ts';
 import { checkAndAddAddresses, type ImportDeps } from '../../pool/import.ts';
 import { presentAddress } from '../../present/pools.ts';
 import { listAddresses } from '../../storage/pool/addresses.ts';
+import { readQuarantine } from '../../storage/pool/holds.ts';
 import { decodeCursor, encodeCursor } from '../http/cursors.ts';
 import {
   bodyErrors,
@@ -34,7 +35,9 @@ export const addressSchema = z.object({
   derivation_index: countSchema.nullable().describe('Of m/0/index below the key of its pool.'),
   state: z
     .enum(['free', 'held', 'quarantined', 'retired'])
-    .describe('As it is counted in its pool. `quarantined`: let go by a payment a short time ago.'),
+    .describe(
+      'As it is counted in its pool. `quarantined`: let go by a payment a short time ago, or held back because payments may have been lost.',
+    ),
   active: z.boolean(),
   held: z.boolean().describe('By a pending payment.'),
   created_at: timeSchema,
@@ -75,9 +78,10 @@ export function registerAddressRoutes(api: Api, deps: AddressRouteDeps): void {
       const afterId = decodeCursor(cursor) ?? 0;
       const found = await listAddresses(db, { merchantId: merchant.id, network, afterId, limit: limit + 1 });
       const page = found.slice(0, limit);
-      const releasedAfter = quarantineStart(deps.config.payments, deps.clock());
+      const now = deps.clock();
+      const quarantine = await readQuarantine(db, quarantineStart(deps.config.payments, now), now);
       return {
-        data: page.map((address) => presentAddress(address, releasedAfter)),
+        data: page.map((address) => presentAddress(address, quarantine)),
         next_cursor: encodeCursor(found.length > limit ? (page.at(-1)?.id ?? null) : null),
       };
     },

@@ -19,7 +19,9 @@ const poolSchema = z.object({
   total: countSchema.describe('Active: not retired.'),
   free: countSchema.describe('Active, held by no payment and not in quarantine.'),
   held: countSchema.describe('Active and held by pending payments.'),
-  quarantined: countSchema.describe('Active, and let go by a payment within `payments.quarantineSeconds`.'),
+  quarantined: countSchema.describe(
+    'Active, and let go by a payment within `payments.quarantineSeconds`, or held back because payments may have been lost.',
+  ),
   retired: countSchema.describe('No further payment gets them; a payment may still hold one.'),
   derivable: countSchema.describe('Could still be derived from a public key.'),
   forecast: z

@@ -5,6 +5,7 @@ import { quarantineStart } from '../../core/pool.ts';
 import { setRetired } from '../../pool/retire.ts';
 import { presentAddress } from '../../present/pools.ts';
 import { listAddresses } from '../../storage/pool/addresses.ts';
+import { readQuarantine } from '../../storage/pool/holds.ts';
 import type { Db } from '../../storage/schema.ts';
 import { notFound } from '../http/errors.ts';
 import { bodyErrors } from '../merchant/schemas.ts';
@@ -66,6 +67,7 @@ export function registerRetireRoutes(
       limit: 1,
     });
     if (address === undefined) throw notFound();
-    return presentAddress(address, quarantineStart(config.payments, clock()));
+    const now = clock();
+    return presentAddress(address, await readQuarantine(db, quarantineStart(config.payments, now), now));
   }
 }

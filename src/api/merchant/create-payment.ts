@@ -131,7 +131,9 @@ function refusal(
       return serviceError(
         503,
         'all_addresses_held',
-        `Every receive address for ${pair} is held by another pending payment; try again, or add addresses.`,
+        outcome.heldBack === undefined
+          ? `Every receive address for ${pair} is held by another pending payment; try again, or add addresses.`
+          : `No payment for ${pair} can be made: ${outcome.heldBack}.`,
         { 'retry-after': String(outcome.retryAfterSeconds) },
       );
     case 'rate_unavailable':

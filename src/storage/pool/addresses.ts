@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Address, AddressKey } from '../../core/address.ts';
 import type { Currency } from '../../core/assets.ts';
 import type { Network } from '../../core/networks.ts';
+import type { Quarantine } from '../../core/pool.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** A receive address in a merchant's pool. */
@@ -129,29 +130,27 @@ export async function listAddresses(
 }
 
 /**
- * Free addresses that serve one currency alone (null: every currency), of those let go no later than
- * `releasedBefore` (Unix ms). Counts no further than `atMost`, so that a large pool costs no more.
+ * Free addresses that serve one currency alone (null: every currency), and are not in this quarantine. Counts no further than `atMost`, so that a large pool costs no more.
  */
 export async function countFreeAddresses(
   db: Db,
   pool: { merchantId: string; network: Network; currency: Currency | null },
-  releasedBefore: number,
+  { releasedAfter, heldBackUpTo }: Quarantine,
   atMost: number,
 ): Promise<number> {
+  let free = db
+    .selectFrom('addresses')
+    .select('id')
+    .where('merchant_id', '=', pool.merchantId)
+    .where('network', '=', pool.network)
+    .where('currency', '=', pool.currency ?? '')
+    .where('active', '=', sql.lit(1))
+    .where('locked_by', 'is', null)
+    .limit(atMost);
+  if (releasedAfter !== null) free = free.where('released_at', '<=', releasedAfter);
+  if (heldBackUpTo > 0) free = free.where('id', '>', heldBackUpTo);
   const row = await db
-    .selectFrom((from) =>
-      from
-        .selectFrom('addresses')
-        .select('id')
-        .where('merchant_id', '=', pool.merchantId)
-        .where('network', '=', pool.network)
-        .where('currency', '=', pool.currency ?? '')
-        .where('active', '=', sql.lit(1))
-        .where('locked_by', 'is', null)
-        .where('released_at', '<=', releasedBefore)
-        .limit(atMost)
-        .as('free'),
-    )
+    .selectFrom(free.as('free'))
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .executeTakeFirstOrThrow();
   return Number(row.n);

@@ -1,19 +1,18 @@
 import { sql } from 'kysely';
 import type { Network } from '../../core/networks.ts';
-import type { PoolCount, PoolKey } from '../../core/pool.ts';
+import type { PoolCount, PoolKey, Quarantine } from '../../core/pool.ts';
 import type { Db, Trx } from '../schema.ts';
 import { toCurrency } from './addresses.ts';
 import { countDerivable, listDerivedPools } from './derived-pools.ts';
 import type { Pool } from './locks.ts';
 
 /**
- * Every pool of every merchant in use, or of one, in order. What was let go after `releasedAfter` (Unix ms) is in quarantine.
- * Reads an index over all addresses: for the operator, not for each request.
+ * Every pool of every merchant in use, or of one, in order. Reads an index over all addresses: for the operator, not for each request.
  */
 export async function countPools(
   db: Db,
   merchantId: string | null,
-  releasedAfter: number,
+  quarantine: Quarantine,
 ): Promise<PoolCount[]> {
   const groups = await countGroups(db, merchantId);
   const derived = await listDerivedPools(db, merchantId);
@@ -24,13 +23,15 @@ export async function countPools(
     const { merchantId: merchant, network, currency } = group;
     const key = { merchantId: merchant, network, currency };
     const held = await countHeldActive(db, key);
-    const quarantined = await countQuarantined(db, key, releasedAfter);
+    const quarantined = await countQuarantined(db, key, quarantine);
+    const heldBack = await countQuarantined(db, key, { ...quarantine, releasedAfter: null });
     const room = derived.filter((pool) => nameOf(pool) === name);
     counts.push({
       ...key,
       total: group.active,
       free: group.active - held - quarantined,
       quarantined,
+      heldBack,
       held,
       retired: group.retired,
       derivable: room.reduce((sum, pool) => sum + Math.max(0, pool.limit - pool.nextIndex), 0),
@@ -50,16 +51,15 @@ const plentyTimes = 2;
 const plenty = 1_000;
 
 /**
- * The load of a pool. Those that can still be derived are part of it; in a strict quarantine, those let go after
- * `releasedAfter` (Unix ms; null: the quarantine is soft) count as held. Costs as much as are held, however large the
- * pool is.
+ * The load of a pool. Those that can still be derived are part of it; what is in this quarantine counts as held. Costs as
+ * much as are held, however large the pool is.
  */
-export async function countPool(db: Db, pool: Pool, releasedAfter: number | null): Promise<PoolLoad> {
+export async function countPool(db: Db, pool: Pool, quarantine: Quarantine): Promise<PoolLoad> {
   const keys = [pool.currency, null].map((currency) => ({ ...pool, currency }));
   let held = 0;
   for (const key of keys) {
     held += await countHeldActive(db, key);
-    if (releasedAfter !== null) held += await countQuarantined(db, key, releasedAfter);
+    held += await countQuarantined(db, key, quarantine);
   }
   const atMost = Math.max(plenty, held * plentyTimes);
   let total = await countDerivable(db, pool);
@@ -93,13 +93,19 @@ async function countGroups(db: Db, merchantId: string | null): Promise<Map<strin
   return groups;
 }
 
-async function countQuarantined(db: Db, key: PoolKey, releasedAfter: number): Promise<number> {
-  const row = await addressesOf(db, key)
-    .where('active', '=', sql.lit(1))
-    .where('locked_by', 'is', null)
-    .where('released_at', '>', releasedAfter)
-    .executeTakeFirstOrThrow();
-  return Number(row.n);
+/** Costs as much as there are; where some are held back, as much as the pool has. */
+async function countQuarantined(
+  db: Db,
+  key: PoolKey,
+  { releasedAfter, heldBackUpTo }: Quarantine,
+): Promise<number> {
+  if (releasedAfter === null && heldBackUpTo === 0) return 0;
+  const free = addressesOf(db, key).where('active', '=', sql.lit(1)).where('locked_by', 'is', null);
+  const counted = free.where((eb) => {
+    const lately = releasedAfter === null ? [] : [eb('released_at', '>', releasedAfter)];
+    return eb.or(heldBackUpTo === 0 ? lately : [...lately, eb('id', '<=', heldBackUpTo)]);
+  });
+  return Number((await counted.executeTakeFirstOrThrow()).n);
 }
 
 async function countActive(

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { ParsedAddress } from '../../core/address.ts';
 import type { Currency } from '../../core/assets.ts';
+import { dayMs } from '../../core/day.ts';
 import type { Network } from '../../core/networks.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
@@ -136,6 +137,13 @@ export async function lockPoolWithRoom(
   return row === undefined ? null : toPool(row);
 }
 
+/** Every pool in use, held until the transaction ends. In one order, so that two who hold all do not wait for each other. */
+export async function lockDerivedPools(trx: Trx): Promise<DerivedPool[]> {
+  let query = trx.selectFrom('derived_pools').select(columns).where('removed_at', 'is', null).orderBy('id');
+  if (isPostgres(trx)) query = query.forUpdate();
+  return (await query.execute()).map(toPool);
+}
+
 /** How many addresses can still be derived for payments like these. */
 export async function countDerivable(db: Db, { merchantId, network, currency }: Pool): Promise<number> {
   const rows = await db
@@ -169,33 +177,53 @@ export async function setPoolLimit(
   return result.numUpdatedRows === 1n;
 }
 
-/** Adds a derived address to its pool; returns its id. Call `serializeInserts` before. */
-export async function addDerivedAddress(
+/** Adds derived addresses to their pool; the answer holds their ids in the order given. Call `serializeInserts` before. */
+export async function addDerivedAddresses(
   trx: Trx,
   pool: DerivedPool,
-  index: number,
-  { address, key }: ParsedAddress,
+  derived: readonly ({ index: number } & ParsedAddress)[],
   at: number,
-): Promise<number> {
-  const row = await trx
+): Promise<number[]> {
+  if (derived.length === 0) return [];
+  const rows = await trx
     .insertInto('addresses')
-    .values({
-      merchant_id: pool.merchantId,
-      network: pool.network,
-      address,
-      address_key: key,
-      currency: pool.currency ?? '',
-      label: pool.label,
-      source: 'derived',
-      derived_pool_id: pool.id,
-      derivation_index: index,
-      active: 1,
-      released_at: 0,
-      created_at: at,
-    })
-    .returning('id')
+    .values(
+      derived.map(({ index, address, key }) => ({
+        merchant_id: pool.merchantId,
+        network: pool.network,
+        address,
+        address_key: key,
+        currency: pool.currency ?? '',
+        label: pool.label,
+        source: 'derived' as const,
+        derived_pool_id: pool.id,
+        derivation_index: index,
+        active: 1,
+        released_at: 0,
+        created_at: at,
+      })),
+    )
+    .returning(['id', 'derivation_index'])
+    .execute();
+  const ids = new Map(rows.map((row) => [row.derivation_index, row.id]));
+  return derived.map(({ index }) => ids.get(index) as number);
+}
+
+/** How many addresses of a pool were derived in the day before the last one; counts no further than `atMost`. */
+export async function countDerivedLately(db: Db, poolId: number, atMost: number): Promise<number> {
+  const newest = db
+    .selectFrom('addresses')
+    .select('created_at')
+    .where('derived_pool_id', '=', poolId)
+    .orderBy('derivation_index', 'desc');
+  const last = await newest.limit(1).executeTakeFirst();
+  if (last === undefined) return 0;
+  const row = await db
+    .selectFrom(newest.limit(atMost).as('newest'))
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('created_at', '>', last.created_at - dayMs)
     .executeTakeFirstOrThrow();
-  return row.id;
+  return Number(row.n);
 }
 
 /** The indexes of a pool's addresses, in order, and whether anything ever reached each. */

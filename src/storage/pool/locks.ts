@@ -5,36 +5,70 @@ import type { Network } from '../../core/networks.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
+import { heldBackUpTo, readHold } from './holds.ts';
 
 /** The addresses of one merchant that can be given to payments in one currency of one chain. */
 export type Pool = { merchantId: string; network: Network; currency: Currency };
 
 type FreeAddress = { id: number; address: Address };
 
+/** What a free address is looked for by, Unix ms. */
+type Search = {
+  /** Only those let go no later; null: no matter when. */
+  releasedBefore: number | null;
+  now: number;
+};
+
 /**
- * The free address of a pool that was let go longest ago; with `releasedBefore` (Unix ms) only of those let go no
- * later. On PostgreSQL the row is held until the transaction ends and rows that others hold are passed over,
- * so that parallel creations never wait for, or get, the same address.
+ * The free address of a pool that was let go longest ago, and is not held back. On PostgreSQL the row is held until the
+ * transaction ends and rows that others hold are passed over, so that parallel creations never wait for, or get, the same
+ * address.
  */
-export async function findFreeAddress(
-  trx: Trx,
-  pool: Pool,
-  releasedBefore: number | null,
-): Promise<FreeAddress | null> {
-  if (isPostgres(trx)) return holdFreeAddressOf(trx, pool, releasedBefore);
+export async function findFreeAddress(trx: Trx, pool: Pool, search: Search): Promise<FreeAddress | null> {
+  const first = isPostgres(trx)
+    ? await holdFreeAddressOf(trx, pool, search)
+    : await findFirstFree(trx, pool, search);
+  if (first === undefined || first.id > (first.held_back_up_to ?? 0)) return toFreeAddress(first);
+  return findFreshAddress(trx, pool, search);
+}
+
+async function findFirstFree(trx: Trx, pool: Pool, search: Search) {
   // Two small index reads: one that asks for either currency would sort the whole pool.
-  const own = await freeAddresses(trx, pool, pool.currency, releasedBefore).executeTakeFirst();
-  const shared = await freeAddresses(trx, pool, '', releasedBefore).executeTakeFirst();
+  const first = (currency: string) =>
+    freeAddresses(trx, pool, currency, search.releasedBefore)
+      .select(heldBackUpTo(search.now).as('held_back_up_to'))
+      .executeTakeFirst();
+  const own = await first(pool.currency);
+  const shared = await first('');
   const sharedFirst = shared !== undefined && (own === undefined || shared.released_at < own.released_at);
-  return toFreeAddress(sharedFirst ? shared : own);
+  return sharedFirst ? shared : own;
+}
+
+/**
+ * While addresses are held back: one that was added since. Never used ones are asked for apart from those that were let go
+ * since: neither read goes through all that are held back.
+ */
+async function findFreshAddress(trx: Trx, pool: Pool, search: Search): Promise<FreeAddress | null> {
+  const hold = await readHold(trx, search.now);
+  if (hold === null) return null;
+  for (const used of [false, true]) {
+    for (const currency of [pool.currency, '']) {
+      let query = freeAddresses(trx, pool, currency, search.releasedBefore).where(
+        'id',
+        '>',
+        hold.lastAddressId,
+      );
+      query = used ? query.where('released_at', '>=', hold.at) : query.where('released_at', '=', 0);
+      if (isPostgres(trx)) query = query.forUpdate().skipLocked();
+      const row = await query.executeTakeFirst();
+      if (row !== undefined) return toFreeAddress(row);
+    }
+  }
+  return null;
 }
 
 /** The same in one statement, in which only the row that will be used is held: one held besides would look taken to everybody else. */
-async function holdFreeAddressOf(
-  trx: Trx,
-  pool: Pool,
-  releasedBefore: number | null,
-): Promise<FreeAddress | null> {
+async function holdFreeAddressOf(trx: Trx, pool: Pool, { releasedBefore, now }: Search) {
   const firstCurrency = sql<string>`case when coalesce(
     (select released_at from shared) < (select released_at from own), not exists (select from own)
   ) then '' else ${pool.currency} end`;
@@ -46,17 +80,21 @@ async function holdFreeAddressOf(
     firstCurrency,
     releasedBefore,
   )
+    .select(heldBackUpTo(now).as('held_back_up_to'))
     .forUpdate()
     .skipLocked()
     .executeTakeFirst();
-  if (first !== undefined) return toFreeAddress(first);
+  if (first !== undefined) return first;
   // Others hold all of that currency.
   for (const currency of [pool.currency, '']) {
-    const held = freeAddresses(trx, pool, currency, releasedBefore).forUpdate().skipLocked();
-    const row = await held.executeTakeFirst();
-    if (row !== undefined) return toFreeAddress(row);
+    const row = await freeAddresses(trx, pool, currency, releasedBefore)
+      .select(heldBackUpTo(now).as('held_back_up_to'))
+      .forUpdate()
+      .skipLocked()
+      .executeTakeFirst();
+    if (row !== undefined) return row;
   }
-  return null;
+  return undefined;
 }
 
 /** The first of one currency's free addresses (empty: those for every currency). */
@@ -84,16 +122,17 @@ function toFreeAddress(row: { id: number; address: string } | undefined): FreeAd
   return row === undefined ? null : { id: row.id, address: row.address as Address };
 }
 
-/** One address where it is active and nobody holds it, held as by {@link findFreeAddress}; null where it is not. */
-export async function holdFreeAddress(trx: Trx, addressId: number): Promise<FreeAddress | null> {
+/** One address where it is active, nobody holds it, and it is not held back; held as by {@link findFreeAddress}. */
+export async function holdFreeAddress(trx: Trx, addressId: number, now: number): Promise<FreeAddress | null> {
   let query = trx
     .selectFrom('addresses')
-    .select(['id', 'address'])
+    .select(['id', 'address', heldBackUpTo(now).as('held_back_up_to')])
     .where('id', '=', addressId)
     .where('active', '=', sql.lit(1))
     .where('locked_by', 'is', null);
   if (isPostgres(trx)) query = query.forUpdate();
-  return toFreeAddress(await query.executeTakeFirst());
+  const row = await query.executeTakeFirst();
+  return row !== undefined && row.id <= (row.held_back_up_to ?? 0) ? null : toFreeAddress(row);
 }
 
 /** Whether a payment after this one was given the address. */

@@ -35,16 +35,18 @@ describe('finding a free address', () => {
   );
 });
 
+const anyTime = { releasedBefore: null, now: createdAt };
+
 describeDatabases('an address', (openTestDb) => {
   test('that a payment holds cannot be locked for another', async () => {
     const db = await openTestDb();
     const merchantId = await addTestMerchant(db);
     await addTestAddresses(db, merchantId, { count: 1 });
     const pool = { merchantId, network: 'bsc', currency: 'usdt' } as const;
-    const free = await inTransaction(db, (trx) => findFreeAddress(trx, pool, null));
+    const free = await inTransaction(db, (trx) => findFreeAddress(trx, pool, anyTime));
     if (free === null) throw new Error('no free address');
     await inTransaction(db, (trx) => lockAddress(trx, free.id, 1));
     await expect(inTransaction(db, (trx) => lockAddress(trx, free.id, 2))).rejects.toThrow('locked twice');
-    expect(await inTransaction(db, (trx) => findFreeAddress(trx, pool, null))).toBeNull();
+    expect(await inTransaction(db, (trx) => findFreeAddress(trx, pool, anyTime))).toBeNull();
   });
 });

@@ -1,0 +1,179 @@
+import { HDKey } from '@scure/bip32';
+import { expect, test } from 'vitest';
+import { parseAccountKey } from '../../src/core/account-key.ts';
+import { keyOfHex } from '../../src/core/address.ts';
+import type { OnchainPayment } from '../../src/core/payment.ts';
+import { listMethods } from '../../src/payments/methods.ts';
+import { requotePayment } from '../../src/payments/requote.ts';
+import { createDerivedPool } from '../../src/pool/derived.ts';
+import { holdAddresses, holdMs, releaseAddresses } from '../../src/pool/hold.ts';
+import { checkAndAddAddresses } from '../../src/pool/import.ts';
+import { describePools } from '../../src/pool/status.ts';
+import { presentAddress } from '../../src/present/pools.ts';
+import { inTransaction } from '../../src/storage/database.ts';
+import { listAddresses } from '../../src/storage/pool/addresses.ts';
+import { setNextIndex } from '../../src/storage/pool/derived-pools.ts';
+import { readQuarantine } from '../../src/storage/pool/holds.ts';
+import { evmAddress } from '../support/addresses.ts';
+import { describeDatabases } from '../support/databases.ts';
+import { testTime, testUsdPer } from '../support/payments.ts';
+import { openShop, type Shop } from '../support/shop.ts';
+
+const xpub = HDKey.fromMasterSeed(Buffer.alloc(32, 7)).derive("m/44'/60'/0'").publicExtendedKey;
+
+/** Makes the database as if it had never had a payment, as an older copy of it is. */
+async function forget({ db }: Shop, payment: OnchainPayment): Promise<void> {
+  await inTransaction(db, async (trx) => {
+    await trx.updateTable('addresses').set({ locked_by: null }).where('locked_by', '=', payment.id).execute();
+    await trx.deleteFrom('onchain_payments').where('payment_id', '=', payment.id).execute();
+    await trx.deleteFrom('payments').where('id', '=', payment.id).execute();
+  });
+}
+
+function hold(shop: Shop, ms = holdMs(shop.config.payments)) {
+  const at = shop.clock();
+  const request = { at, until: at + ms, reason: 'a test', actor: 'cli' };
+  return inTransaction(shop.db, (trx) => holdAddresses(trx, shop.config.chains, request));
+}
+
+async function importAddress(shop: Shop, n: number): Promise<string> {
+  const rows = [{ network: 'bsc', address: evmAddress(n), currency: '', label: '' }];
+  await checkAndAddAddresses(shop, { merchantId: shop.merchantId, rows, actor: 'cli' });
+  return evmAddress(n);
+}
+
+describeDatabases('after payments were lost', (openTestDb) => {
+  test.each([
+    ['soft', 1_800],
+    ['strict', 5_400],
+  ] as const)(
+    'an address that one of them has is given to nobody while it can be paid, and its money is nobody’s, in a %s quarantine',
+    async (quarantine, seconds) => {
+      const policy = { quarantine, lifetimeSeconds: 1_800, quarantineSeconds: 3_600 };
+      const shop = await openShop(await openTestDb(), { addresses: 1, payments: policy });
+      const lost = await shop.create();
+      await forget(shop, lost);
+      await hold(shop);
+      expect(await shop.tryCreate({})).toEqual({
+        outcome: 'all_held',
+        retryAfterSeconds: seconds,
+        heldBack: expect.stringMatching(
+          /^the receive addresses are held back until 20\S+Z, because payments/,
+        ),
+      });
+      shop.pay(lost, 50);
+      await shop.confirmAll();
+      expect(await shop.unmatched()).toMatchObject([{ recipient: keyOfHex(lost.address) }]);
+      shop.passTime(seconds - 60);
+      await shop.read();
+      expect(await shop.tryCreate({})).toMatchObject({ outcome: 'all_held' });
+      shop.passTime(60);
+      await shop.read();
+      expect((await shop.create()).address).toBe(lost.address);
+    },
+  );
+
+  test('an address that is added is given out at once, and again when it is let go; so are all when they are released', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 1 });
+    const lost = await shop.create();
+    await forget(shop, lost);
+    await hold(shop);
+    const added = await importAddress(shop, 700);
+    const payment = await shop.create();
+    expect(payment.address).toBe(added);
+    expect((await shop.tryCreate({})).outcome).toBe('all_held');
+    shop.passTime(1);
+    await shop.cancel(payment);
+    expect((await shop.create()).address).toBe(added);
+    const release = () =>
+      inTransaction(shop.db, (trx) => releaseAddresses(trx, { at: shop.clock(), actor: 'cli' }));
+    expect(await release()).toBe(true);
+    expect(await release()).toBe(false);
+    expect((await shop.create()).address).toBe(lost.address);
+  });
+
+  test('a key derives ahead, so that money for the lost is seen, and goes on beyond that', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 0 });
+    const request = { network: 'bsc', currency: '', label: '', xpub, limit: 60, actor: 'cli' } as const;
+    const outcome = await createDerivedPool(shop, { merchantId: shop.merchantId, ...request });
+    if ('error' in outcome) throw new Error(outcome.error);
+    const account = parseAccountKey(xpub);
+    if ('error' in account) throw new Error(account.error);
+    const addressAt = (index: number) => account.addressAt('evm', index).address;
+    const kept = await shop.create();
+    const lost = [await shop.create(), await shop.create()];
+    for (const payment of lost) await forget(shop, payment);
+    await shop.db.deleteFrom('addresses').where('derivation_index', '>', 0).execute();
+    await inTransaction(shop.db, (trx) => setNextIndex(trx, outcome.pool.id, 1));
+    expect(await hold(shop)).toMatchObject({ derivedAhead: 20 });
+    expect((await shop.create()).address).toBe(addressAt(21));
+    for (const payment of lost) shop.pay(payment, 50);
+    await shop.confirmAll();
+    const found = (await shop.unmatched()).map(({ recipient }) => recipient);
+    expect(found.toSorted()).toEqual(lost.map(({ address }) => keyOfHex(address)).toSorted());
+    expect(await shop.state(kept)).toBe('pending');
+
+    // As many as in a day, and never beyond the limit.
+    shop.passTime(10);
+    expect(await hold(shop)).toMatchObject({ derivedAhead: 22 });
+    expect(await hold(shop)).toMatchObject({ derivedAhead: 16 });
+    expect(await hold(shop)).toMatchObject({ derivedAhead: 0 });
+  });
+
+  test('no payment gets a held address after the hold is written, however many are being made', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 60 });
+    const taken = async () => {
+      const rows = await shop.db.selectFrom('onchain_payments').select('payment_id').execute();
+      return rows.length;
+    };
+    const creations = Array.from({ length: 40 }, () => shop.tryCreate({}));
+    await creations[0];
+    await hold(shop);
+    const before = await taken();
+    const outcomes = await Promise.all([
+      ...creations,
+      ...Array.from({ length: 5 }, () => shop.tryCreate({})),
+    ]);
+    expect(await taken()).toBe(before);
+    expect(outcomes.filter(({ outcome }) => outcome === 'created')).toHaveLength(before);
+    expect(before).toBeGreaterThan(0);
+  });
+
+  test('held addresses count as in quarantine, and the methods say until when', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 3 });
+    const payment = await shop.create();
+    await hold(shop);
+    const { db, config, clock, merchantId } = shop;
+    const [pool] = await describePools(db, merchantId, config.payments, clock());
+    expect(pool).toMatchObject({ free: 0, held: 1, quarantined: 2, heldBack: 2, level: 'exhausted' });
+    const rates = { usdPer: testUsdPer, quote: () => null };
+    const [method] = await listMethods({ db, config, clock, timeOf: testTime, rates }, merchantId, []);
+    expect(method).toMatchObject({
+      onchain: { freeAddresses: 0 },
+      trouble: { kind: 'held', text: expect.stringContaining('held back until') },
+    });
+    const quarantine = await readQuarantine(db, 0, clock());
+    const listed = await listAddresses(db, { merchantId, network: 'bsc', afterId: 0, limit: 9 });
+    const states = listed.map((address) => presentAddress(address, quarantine).state);
+    expect(states.toSorted()).toEqual(['held', 'quarantined', 'quarantined']);
+    expect(await shop.state(payment)).toBe('pending');
+  });
+
+  test('an expired payment gets no fresh quote at its address, which a lost one may have had since', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 1, payments: { lifetimeSeconds: 600 } });
+    const payment = await shop.create();
+    shop.passTime(700);
+    shop.passTime(2);
+    await shop.read();
+    expect(await shop.state(payment)).toBe('expired');
+    await hold(shop);
+    const { db, config, clock, creator } = shop;
+    const rates = { usdPer: testUsdPer, quote: () => null };
+    expect(
+      await requotePayment({ db, config, clock, rates, payments: creator }, payment.paymentToken),
+    ).toEqual({
+      outcome: 'refused',
+      why: 'address_taken',
+    });
+  });
+});
