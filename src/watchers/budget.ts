@@ -89,7 +89,9 @@ export function createBudget(deps: {
   /** What was seen in the last hour, oldest first. */
   let seen: { at: number; polls: number; calls: Calls; others: Calls }[] = [];
   let spentBefore: { day: number; calls: Calls } | null = null;
-  const begunAt = steady();
+  /** Since when we poll: while another process leads we ask little, and it says nothing about our pace. */
+  let begunAt = steady();
+  let polledAt = Number.NEGATIVE_INFINITY;
   let polls = 0;
   let notedAt = Number.NEGATIVE_INFINITY;
   let slowed: { host: string; everyMs: number } | null = null;
@@ -163,6 +165,9 @@ export function createBudget(deps: {
 
   return {
     polled() {
+      const at = steady();
+      if (at - polledAt > leastSeenMs) begunAt = at;
+      polledAt = at;
       polls += 1;
     },
     async step() {

@@ -33,7 +33,11 @@ function openChain(db: Db, quota: number | null, from: number) {
       await budget.step();
     }
   }
-  return { budget, pollUntil, lines, clock };
+  /** Another process leads. */
+  const follow = (ms: number) => {
+    now += ms;
+  };
+  return { budget, pollUntil, follow, lines, clock };
 }
 
 describeDatabases('the quota of a node', (openTestDb) => {
@@ -70,6 +74,16 @@ describeDatabases('the quota of a node', (openTestDb) => {
     const chain = openChain(db, 10_000, midnight + 11 * hourMs);
     await chain.pollUntil(midnight + 11 * hourMs + 300_000);
     expect(chain.budget.everyMs()).toBe(slowestMs);
+  });
+
+  test('is judged by the pace since this process leads the chain', async () => {
+    const db = await openTestDb();
+    const chain = openChain(db, 150_000, midnight);
+    await chain.budget.step();
+    chain.follow(3 * hourMs);
+    await chain.pollUntil(midnight + 3 * hourMs + 20 * 60_000);
+    // Three calls a second are 226,800 until midnight; over the whole hour they would look like a third of it.
+    expect(chain.lines).toMatchObject([{ msg: 'polling slowed', host }]);
   });
 
   test('that an API process helps to spend slows polling too', async () => {
