@@ -4,10 +4,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { compileCache } from '../support/commands.ts';
+import { cli, compileCache } from '../support/commands.ts';
 import { waitFor } from '../support/wait.ts';
-
-const cli = join(import.meta.dirname, '../../src/cli.ts');
 
 /** The demo in a folder of its own for temporary files, so that what it leaves behind is seen. */
 function startDemo(...args: string[]) {
