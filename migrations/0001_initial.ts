@@ -292,8 +292,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     // Whoever may be complete.
     sql`create index onchain_payments_received on onchain_payments (network, payment_id)
       where released_at is null and counted_amount <> '0'`,
-    sql`create index onchain_payments_native on onchain_payments (network, lock_height)
-      where token = 'native' and released_at is null`,
+    // What open payments are in.
+    sql`create index onchain_payments_open on onchain_payments (network, token, lock_height) where released_at is null`,
 
     // Payments that a provider was asked for and that are none yet.
     sql`create table provider_intents (

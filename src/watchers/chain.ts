@@ -6,6 +6,7 @@ import { createNodeNotes } from '../nodes/snapshot.ts';
 import { createUsageMeter, type UsageMeter } from '../nodes/usage.ts';
 import { leaseOf } from '../storage/chains/leases.ts';
 import { hasOpenPayment } from '../storage/payments/payments.ts';
+import { createAssetsInUse } from './assets-in-use.ts';
 import { createBudget } from './budget.ts';
 import { listenForHeads } from './evm/new-heads.ts';
 import { createLeader, LeaseLost } from './leader.ts';
@@ -63,7 +64,8 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   const { db } = leader;
   // Counting needs no lease.
   const asked = { db: given.db, network: chain.network, meter };
-  const deps = { ...given, db };
+  const assetsInUse = createAssetsInUse({ ...given, log });
+  const deps = { ...given, db, assetsInUse };
   const watcher = createWatcher({ ...deps, source, log });
   const budget = createBudget({ db, chain, meter, clock, log });
   const notes = createNodeNotes({ db, network: chain.network, endpoints: source.endpoints, clock });
@@ -179,7 +181,8 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     firstRead: firstRead.promise,
     endpoints: source.endpoints,
     meter,
-    lookUp: (request) => lookUpTransaction({ ...given, source, log, onEvents: onFound }, request),
+    lookUp: (request) =>
+      lookUpTransaction({ ...given, assetsInUse, source, log, onEvents: onFound }, request),
     verifySent: createSentTransfers({ ...given, source }).verify,
     async stop() {
       const loops = [loop, recheckLoop, rescanLoop, measurements];

@@ -2,6 +2,7 @@ import { runLoop } from '../loop.ts';
 import { createUsageMeter } from '../nodes/usage.ts';
 import { chainUnavailable, readChain } from '../storage/chains/chains.ts';
 import { databaseTime } from '../storage/database.ts';
+import { createAssetsInUse } from './assets-in-use.ts';
 import type { ChainWatch, ChainWatchDeps } from './chain.ts';
 import { lookUpTransaction } from './recheck/look-up.ts';
 import { createSentTransfers } from './sent-transfer.ts';
@@ -15,6 +16,7 @@ const glanceMs = 500;
 export function observeChain(deps: ChainWatchDeps): ChainWatch {
   const { db, chain, clock, timeOf = databaseTime } = deps;
   const log = deps.log.child({ network: chain.network });
+  const assetsInUse = createAssetsInUse({ ...deps, log });
   const meter = createUsageMeter(clock);
   const source = createSource({ chain, clock, log: deps.log, meter });
   const usage = keepNotingUsage({ db, network: chain.network, meter, log });
@@ -40,7 +42,7 @@ export function observeChain(deps: ChainWatchDeps): ChainWatch {
     firstRead: firstRead.promise,
     endpoints: () => [],
     meter,
-    lookUp: (request) => lookUpTransaction({ ...deps, source, log }, request),
+    lookUp: (request) => lookUpTransaction({ ...deps, assetsInUse, source, log }, request),
     verifySent: createSentTransfers({ ...deps, source }).verify,
     async stop() {
       await loop.stop();

@@ -1,11 +1,11 @@
 import type { ChainConfig, Config } from '../config.ts';
 import { writeAddress } from '../core/address.ts';
-import type { Asset } from '../core/assets.ts';
 import { counted } from '../core/plural.ts';
 import { ConfigError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { type AssetInUse, listAssetsInUse } from '../storage/payments/assets-in-use.ts';
 import type { Db } from '../storage/schema.ts';
+import { withoutRate } from './assets-in-use.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 
@@ -28,7 +28,10 @@ export async function chainsToWatch(
     for (const { currency, open } of retired) {
       log.warn({ network: chain.network, currency, open_payments: open }, 'token still watched');
     }
-    return { ...chain, assets: [...chain.assets, ...retired.map(toAsset)] };
+    return {
+      ...chain,
+      assets: [...chain.assets, ...retired.map(({ open, ...asset }) => withoutRate(asset))],
+    };
   });
 }
 
@@ -63,9 +66,4 @@ function isOffered({ token, currency, decimals }: AssetInUse, chain: ChainConfig
   return chain.assets.some(
     (asset) => asset.token === token && asset.currency === currency && asset.decimals === decimals,
   );
-}
-
-/** Nobody asks for its price any more. */
-function toAsset({ open, ...asset }: AssetInUse): Asset {
-  return { ...asset, rate: { peg: null, symbols: {} } };
 }

@@ -1,4 +1,5 @@
 import type { AddressKey } from '../core/address.ts';
+import type { Currency } from '../core/assets.ts';
 import type { BlockRef, Cursor, Transfer, TxHash } from '../core/chain.ts';
 import type { Enough, NodeAnswer, NodeStatus } from '../core/node.ts';
 
@@ -16,6 +17,9 @@ export type Watchlist = {
   /** All keys, for a node-side filter while there are few. */
   keys(): Iterable<AddressKey>;
 };
+
+/** What the tokens of a chain are to us, by the key of their contract. */
+export type Tokens = ReadonlyMap<AddressKey, Currency>;
 
 export type PollRequest = {
   /** Everything up to here was read. */
@@ -39,13 +43,15 @@ export type PollRequest = {
   /** Whether to ask how far the chain is final; if not given, so it is. */
   finality?: boolean;
   watch: Watchlist;
+  /** The tokens that matter; if not given, those of the configuration. */
+  tokens?: Tokens;
   /** Read whole blocks too, for transfers of the chain's own coin. */
   native: boolean;
   signal: AbortSignal;
 };
 
 /** Blocks that were read before and are read again. */
-export type RereadRequest = Pick<PollRequest, 'cursor' | 'watch' | 'native' | 'signal'> & {
+export type RereadRequest = Pick<PollRequest, 'cursor' | 'watch' | 'tokens' | 'native' | 'signal'> & {
   /** The last block wanted. */
   upTo: number;
   /** A block of ours at or above `upTo`: whoever has another there, or none, proves nothing about ours. */

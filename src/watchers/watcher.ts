@@ -1,7 +1,6 @@
 import { type Clock, steadyClock } from '../clock.ts';
 import { restPaceSeconds } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
-import type { AddressKey } from '../core/address.ts';
 import { doubled } from '../core/backoff.ts';
 import { nextReference } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
@@ -20,15 +19,15 @@ import { insertRecheckMark } from '../storage/chains/recheck-marks.ts';
 import { type DatabaseTime, inTransaction } from '../storage/database.ts';
 import { hasSeenDeposit } from '../storage/deposits/waiting.ts';
 import { hasOpenPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
-import type { Db, Trx } from '../storage/schema.ts';
+import type { Db } from '../storage/schema.ts';
 import { isAlone } from './agreement/ask.ts';
 import { createBlockAgreement } from './agreement/block.ts';
 import { createFinalBlockAgreement } from './agreement/final-block.ts';
 import { thinOutAnchors } from './anchors.ts';
+import { type AssetsInUse, createAssetsInUse } from './assets-in-use.ts';
 import { createBalanceCheck } from './balance-check.ts';
 import { createSkewAlarm } from './clock-skew.ts';
 import {
-  type CheckedSpan,
   type CommitContext,
   commitSpan,
   describeDeposits,
@@ -39,6 +38,7 @@ import {
 import { commitConfirmed, createConfirmations, type Turn } from './confirmations.ts';
 import { createFinality } from './finality.ts';
 import { createChainHead } from './head.ts';
+import { type AskedFor, isOvertaken } from './overtaken.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import type { ChainSource, Span, Watchlist } from './source.ts';
 import { createFinalityAlarm, createLagAlarm } from './stalls.ts';
@@ -54,6 +54,8 @@ export type WatcherDeps = {
   /** For tests, whose time is their own. */
   timeOf?: DatabaseTime;
   log: Logger;
+  /** What else than the configuration says the chain is read for, known to all who read it; if not given, to this one alone. */
+  assetsInUse?: AssetsInUse;
   /** Called when something was committed that causes webhooks. */
   onEvents: () => void;
   /** Told of each finding, for metrics. */
@@ -95,6 +97,7 @@ const longestWaitMs = 15_000;
 export function createWatcher(deps: WatcherDeps): Watcher {
   const { db, chain, source, watch, clock, log, onEvents } = deps;
   const { network } = chain;
+  const { assetsInUse = createAssetsInUse(deps) } = deps;
   let verified = false;
   let failures = 0;
   let advances = 0;
@@ -159,6 +162,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function readOn(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
     // After the head was fixed and before a node is asked: an address added later was locked after this head.
     await watch.refresh(db);
+    const readFor = await assetsInUse.read();
     const isNow = clock() - state.cursor.time * 1000 < nowMs;
     const inUse = isNow ? await watch.inUse(db, clock()) : null;
     // Blocks that are mined after that are for what is known then: not where a payment has just overtaken an answer.
@@ -177,6 +181,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       upTo: above !== null && !native ? Math.min(above, known) : known,
       showHead: heads.isDue(),
       watch,
+      tokens: readFor.tokens,
       ...(inUse === null ? {} : { inUse }),
       native,
       signal,
@@ -188,7 +193,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       case 'reorg':
         return reorganize(state, signal);
       case 'span':
-        return advance(state, { ...outcome.span, native }, { inUse, answeredAt }, signal);
+        return advance(state, { ...outcome.span, native }, { readFor, inUse, answeredAt }, signal);
       default:
         return outcome satisfies never;
     }
@@ -197,7 +202,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function advance(
     before: ChainState,
     span: Span & { native: boolean },
-    { inUse, answeredAt }: { inUse: ReadonlySet<AddressKey> | null; answeredAt: number },
+    { answeredAt, ...asked }: AskedFor & { answeredAt: number },
     signal: AbortSignal,
   ): Promise<StepOutcome> {
     const blocks = await findVanished(db, source, before, span, signal);
@@ -207,7 +212,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     /** By how much the time that is stored is ahead of our steady clock. */
     let aheadMs = 0;
     const committed = await inTransaction(db, async (trx) => {
-      overtaken = span.young === true && inUse !== null && (await isOvertaken(trx, span, inUse));
+      overtaken = await isOvertaken(trx, { network, watch, assetsInUse, clock }, span, asked);
       if (overtaken) return null;
       const answered = await heads.timesOf(trx, answeredAt);
       aheadMs = answered.steadyAt - answeredAt;
@@ -224,7 +229,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
           news,
           readTime,
         },
-        context(),
+        { ...context(), chain: asked.readFor.chain },
       );
     });
     if (overtaken) return { kind: 'stale', nextAt: clock(), idle: false };
@@ -258,21 +263,6 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const moved = !sameBlock(before.cursor, state.cursor);
     const pace = behind || more ? { nextAt: clock(), idle: false } : await paceOf();
     return { kind: moved ? 'advanced' : 'unmoved', ...pace };
-  }
-
-  /**
-   * Whether a payment was made after the node was asked that blocks of this answer may pay, and could not be asked for.
-   * Whatever is mined after a later one is not in the answer.
-   */
-  async function isOvertaken(
-    trx: Trx,
-    { native, to }: Pick<CheckedSpan, 'native' | 'to'>,
-    inUse: ReadonlySet<AddressKey>,
-  ): Promise<boolean> {
-    for (const key of await watch.inUse(trx, clock())) if (!inUse.has(key)) return true;
-    if (native) return false;
-    const above = await nativeMattersAbove(trx, network, clock());
-    return above !== null && above < to.height;
   }
 
   /** @returns whether more deposits wait to be agreed on. */

@@ -22,7 +22,7 @@ const growing =
 
 /** Partial indexes that hold only what is going on. */
 const liveIndexes =
-  /USING (COVERING )?INDEX (payments_pending|onchain_payments_lock|onchain_payments_native|deposits_seen|deposits_orphaned|deliveries_due|deliveries_due_endpoint|deliveries_leased)\b/;
+  /USING (COVERING )?INDEX (payments_pending|onchain_payments_lock|onchain_payments_open|deposits_seen|deposits_orphaned|deliveries_due|deliveries_due_endpoint|deliveries_leased)\b/;
 
 /** A query may read so many pages of PostgreSQL, or compute so long on SQLite, ms: all payments are several times that. */
 const mostPages = 400;

@@ -36,6 +36,8 @@ import { simulatedTron } from './tron/source.ts';
 export type WorldOptions = {
   network?: Network;
   chain?: Partial<ChainConfig>;
+  /** What the configuration of the process that watches says instead. */
+  watched?: Partial<ChainConfig>;
   scripted?: Partial<ScriptedChainOptions>;
   policy?: Partial<PaymentPolicy>;
   /** Addresses of the pool, `evmAddress(1)` and following. Default 3. */
@@ -73,6 +75,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     ...(network === 'tron' ? simulatedTron(chain) : {}),
     ...options.chain,
   });
+  const watchedChain = options.watched === undefined ? chainConfig : { ...chainConfig, ...options.watched };
   const policy: PaymentPolicy = {
     lifetimeSeconds: 60,
     quarantineSeconds: 60,
@@ -99,7 +102,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
   const { signal } = new AbortController();
   const findings: RecheckFinding[] = [];
   const { openSource = ({ source }) => source } = options;
-  let source = openSource(chain, { chain: chainConfig, clock, log });
+  let source = openSource(chain, { chain: watchedChain, clock, log });
   const closing: Promise<void>[] = [];
   let watcher = newWatcher();
   let recheck = newRecheck();
@@ -107,7 +110,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
   function watcherDeps(): WatcherDeps {
     return {
       db: options.watcherDb ?? db,
-      chain: chainConfig,
+      chain: watchedChain,
       source,
       watch: createWatchlist(chainConfig.family),
       latePolicy: policy.late,
@@ -225,7 +228,7 @@ export async function openWorld(db: Db, options: WorldOptions = {}) {
     restart() {
       if (options.openSource !== undefined) {
         closing.push(source.close());
-        source = openSource(chain, { chain: chainConfig, clock, log });
+        source = openSource(chain, { chain: watchedChain, clock, log });
       }
       watcher = newWatcher();
       recheck = newRecheck();

@@ -23,7 +23,11 @@ export async function gatedNodeForTest(nodeUrl: string): Promise<GatedNode> {
       for await (const chunk of request) chunks.push(chunk as Buffer);
       await pass('asked');
       const headers = { 'content-type': 'application/json' };
-      const answer = await fetch(nodeUrl, { method: 'POST', body: Buffer.concat(chunks), headers });
+      const answer = await fetch(new URL(request.url ?? '/', nodeUrl), {
+        method: 'POST',
+        body: Buffer.concat(chunks),
+        headers,
+      });
       const body = await answer.text();
       await pass('answered');
       response.writeHead(answer.status, headers).end(body);

@@ -33,6 +33,11 @@ import {
 import { listEndedAlerts, listOpenAlerts } from '../../src/storage/operators/alerts.ts';
 import { lastAuditAt } from '../../src/storage/operators/audit.ts';
 import { findShownBrand } from '../../src/storage/operators/brands.ts';
+import {
+  findOpenAsset,
+  listAssetsMadeSince,
+  listOpenTokens,
+} from '../../src/storage/payments/assets-in-use.ts';
 import { readChanges } from '../../src/storage/payments/changes.ts';
 import { findIdempotencyKey } from '../../src/storage/payments/idempotency.ts';
 import { listPaymentTimes, readOverview, sumByDay } from '../../src/storage/payments/overview.ts';
@@ -117,6 +122,9 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
     // The watcher's step.
     'chain: lock': (trx) => lockChain(trx, bsc),
     'chain: native matters above': (trx) => nativeMattersAbove(trx, bsc, now),
+    'chain: what open payments are in': (trx) => listOpenTokens(trx, bsc),
+    'chain: one of these': (trx) => findOpenAsset(trx, bsc, '0'.repeat(40) as AddressKey),
+    'chain: what payments were made in lately': (trx) => listAssetsMadeSince(trx, bsc, now - 360_000),
     'chain: pending?': (trx) => hasOpenPayment(trx, bsc),
     'chain: pending on a quiet chain?': (trx) => hasOpenPayment(trx, 'ethereum'),
     'chain: seen?': (trx) => hasSeenDeposit(trx, bsc),

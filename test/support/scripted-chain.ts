@@ -340,7 +340,9 @@ export function createScriptedChain(options: ScriptedChainOptions): ScriptedChai
       const transfers = read
         .flatMap((block) => listed(node, block))
         .filter(
-          ({ recipient, token }) => request.watch.has(recipient) && (token !== 'native' || request.native),
+          ({ recipient, token }) =>
+            request.watch.has(recipient) &&
+            (token === 'native' ? request.native : (request.tokens?.has(token) ?? true)),
         );
       return {
         kind: 'span',

@@ -1,8 +1,8 @@
 import { type AddressKey, keyOfWord } from '../../core/address.ts';
-import type { Currency } from '../../core/assets.ts';
 import type { BlockHash, BlockRef, Transfer, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
 import { isRecord } from '../../nodes/json-rpc.ts';
+import type { Tokens } from '../source.ts';
 import { transferTopic } from './calls.ts';
 import { isWord, readAddress, readBlockHash, readQuantity, readTxHash } from './decode.ts';
 
@@ -24,9 +24,6 @@ export type MatchedLog = Omit<TransferLog, 'recipientWord' | 'data'> & {
   recipient: AddressKey;
   amount: bigint;
 };
-
-/** What the tokens of a chain are to us, by the key of their contract. */
-export type TokenCurrencies = ReadonlyMap<AddressKey, Currency>;
 
 const emptyHalf = `0x${'0'.repeat(24)}`;
 
@@ -86,7 +83,7 @@ export function withOrdinals<T extends Pick<Transfer, 'txHash' | 'token' | 'reci
 export function toTransfers(
   logs: readonly MatchedLog[],
   network: Network,
-  currencies: TokenCurrencies,
+  currencies: Tokens,
   blocks: ReadonlyMap<number, BlockRef>,
 ): Transfer[] {
   const transfers: Transfer[] = [];

@@ -2,21 +2,20 @@ import type { ChainConfig } from '../../config.ts';
 import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
-import type { PollRequest } from '../source.ts';
+import type { PollRequest, Tokens } from '../source.ts';
 import { fewAddresses } from '../watchlist.ts';
 import { getFullBlock, getHeader, getTransfers } from './calls.ts';
 import { type Header, refOf } from './decode.ts';
 import type { RateAlarm } from './log-gaps.ts';
-import type { TokenCurrencies } from './logs.ts';
 import { mostFullBlocks } from './native.ts';
 import type { EvmNode } from './node.ts';
 import type { Expectation } from './validate.ts';
 
 export type ReadContext = {
   chain: ChainConfig;
-  /** As configured, for the filter. */
+  /** Their contracts, for the filter. */
   tokens: readonly string[];
-  currencies: TokenCurrencies;
+  currencies: Tokens;
   /** How often each token moves. */
   rates: RateAlarm;
 };

@@ -10,8 +10,9 @@ import { behind, contradiction } from '../../nodes/fault.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
 import type { NodeMeter } from '../../nodes/measurements.ts';
 import type { UsageMeter } from '../../nodes/usage.ts';
+import { tokensOf } from '../assets-in-use.ts';
 import { createPoll, failedBy } from '../poll-nodes.ts';
-import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
+import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest, Tokens } from '../source.ts';
 import { createVerification } from '../verification.ts';
 import { balancesAt } from './balances.ts';
 import { getHeader, getReceipt, getTransaction } from './calls.ts';
@@ -21,6 +22,7 @@ import { createContractPayments } from './internal-transfers.ts';
 import { locationOf } from './location.ts';
 import { createRateAlarm } from './log-gaps.ts';
 import { createEvmNode, type EvmNode } from './node.ts';
+import type { ReadContext } from './plan.ts';
 import { needsOf, type ReadOutcome, readSpan } from './poll.ts';
 import { findOtherTokens, readChainId, resultOf } from './preflight.ts';
 import { createTempo } from './tempo.ts';
@@ -41,12 +43,6 @@ export type EvmSourceOptions = {
 export function createEvmSource(options: EvmSourceOptions): ChainSource {
   const { chain, clock, timeoutMs, sleep = systemSleep, meter, measure } = options;
   const log = options.log.child({ network: chain.network });
-  const tokens = chain.assets.flatMap(({ token }) =>
-    token === 'native' ? [] : [writeAddress('evm', token)],
-  );
-  const currencies = new Map(
-    chain.assets.flatMap(({ token, currency }) => (token === 'native' ? [] : [[token, currency] as const])),
-  );
   const nodes = chain.rpc.map((endpoint) => {
     const { host } = new URL(endpoint.url);
     const node = createEvmNode({
@@ -59,7 +55,9 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     });
     return { host, node };
   });
-  const context = { chain, tokens, currencies, rates: createRateAlarm(currencies.keys()) };
+  const configured = tokensOf(chain);
+  const rates = createRateAlarm(configured.keys());
+  let context = contextOf(configured);
   const verification = createVerification<EvmNode>({
     chain,
     readChainId: ({ client }, signal) => readChainId(client, signal),
@@ -67,6 +65,17 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   });
   /** No node below this is believed. */
   let finalizedHeight = 0;
+
+  function contextOf(tokens: Tokens): ReadContext {
+    const contracts = [...tokens.keys()].map((token) => writeAddress('evm', token));
+    return { chain, tokens: contracts, currencies: tokens, rates };
+  }
+
+  /** What is asked for changes seldom. */
+  function contextFor({ tokens = configured }: Pick<PollRequest, 'tokens'>): ReadContext {
+    if (tokens !== context.currencies) context = contextOf(tokens);
+    return context;
+  }
 
   const endpoints = createEndpoints<EvmNode>({
     nodes,
@@ -84,7 +93,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
   const readOn = createPoll<EvmNode, ReadOutcome>({
     endpoints,
     chain,
-    needs: (request) => needsOf(request, context),
+    needs: (request) => needsOf(request, contextFor(request)),
     read: readAtTempo,
     look: (node, seen, signal) => askFresh(node, [], seen, signal),
     clock,
@@ -105,7 +114,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
 
   async function readAtTempo(node: EvmNode, request: PollRequest, seen: Seen): Promise<ReadOutcome> {
     const expected = tempo.expected(request.head, clock());
-    const outcome = await readSpan(node, { ...request, expected }, context, seen);
+    const outcome = await readSpan(node, { ...request, expected }, contextFor(request), seen);
     // In a catch-up the head is not asked for.
     if (outcome.kind !== 'span' || outcome.span.to.height < request.head.height) return outcome;
     const { head } = outcome.span;
@@ -125,9 +134,9 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
       below: { upTo, anchor },
     };
     try {
-      const read = (node: EvmNode, seen: Seen) => readSpan(node, whole, context, seen);
+      const read = (node: EvmNode, seen: Seen) => readSpan(node, whole, contextFor(whole), seen);
       const outcome = await endpoints.ask(read, request.signal, {
-        needs: needsOf(whole, context),
+        needs: needsOf(whole, contextFor(whole)),
         except: (node) => except.has(node.host),
       });
       return await contractPayments.addTo(outcome, request, except);

@@ -4,6 +4,7 @@ import type { Deposit } from '../../core/payment.ts';
 import { CommandError } from '../../errors.ts';
 import { readChain } from '../../storage/chains/chains.ts';
 import { listDepositsIn } from '../../storage/deposits/range.ts';
+import { createAssetsInUse, isNativeTaken } from '../assets-in-use.ts';
 import type { TxLocation } from '../source.ts';
 import { type RescanDeps, type RescanReport, rescan } from './rescan.ts';
 
@@ -68,12 +69,17 @@ export async function rescanTransaction(
       `${txHash} is in block ${height}; ${network} is read to ${state.cursor.height} so far, and finds it when it gets there`,
     );
   }
-  const native = chain.assets.some(({ token }) => token === 'native');
-  const report = await rescan(deps, { from: height, to: height, native, signal, progress: () => {} });
+  const { assetsInUse = createAssetsInUse(deps) } = deps;
+  const readFor = await assetsInUse.read();
+  const native = isNativeTaken(readFor);
+  const report = await rescan(
+    { ...deps, assetsInUse },
+    { from: height, to: height, native, signal, progress: () => {} },
+  );
   const recorded = await listDepositsIn(db, network, { above: height - 1, upTo: height });
   const deposits = recorded.filter((deposit) => deposit.txHash === txHash);
   if (deposits.length > 0) return { height, report, deposits };
-  const coins = chain.assets.map(({ currency }) => currency).join(', ');
+  const coins = readFor.chain.assets.map(({ currency }) => currency).join(', ');
   throw new CommandError(
     `${txHash}, in block ${height}, pays none of your addresses in what is watched on ${network} (${coins})`,
   );

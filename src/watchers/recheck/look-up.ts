@@ -4,6 +4,7 @@ import type { Deposit } from '../../core/payment.ts';
 import { DepositdError, InvariantError } from '../../errors.ts';
 import { readChain } from '../../storage/chains/chains.ts';
 import { listDepositsOfTransactions } from '../../storage/deposits/deposits.ts';
+import { createAssetsInUse, isNativeTaken } from '../assets-in-use.ts';
 import { agreeOnLocation } from './find-transaction.ts';
 import { type RescanDeps, rescan } from './rescan.ts';
 
@@ -50,8 +51,12 @@ export async function lookUpTransaction(
     if (block.time * 1000 < since - lockSlackMs) return { kind: 'before' };
     const state = await readChain(db, chain.network);
     if (state === null || height > state.cursor.height) return { kind: 'unmined' };
-    const native = chain.assets.some(({ token }) => token === 'native');
-    const report = await rescan(deps, { from: height, to: height, native, signal, progress: () => {} });
+    const { assetsInUse = createAssetsInUse(deps) } = deps;
+    const native = isNativeTaken(await assetsInUse.read());
+    const report = await rescan(
+      { ...deps, assetsInUse },
+      { from: height, to: height, native, signal, progress: () => {} },
+    );
     if (report.found.length > 0 || report.payments.length > 0) deps.onEvents();
     return { kind: 'read', deposits: await recorded(), head: await headNow() };
   } catch (error) {

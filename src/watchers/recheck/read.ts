@@ -1,4 +1,3 @@
-import type { ChainConfig } from '../../config.ts';
 import { type BlockRef, type Cursor, noTransaction, type Transfer } from '../../core/chain.ts';
 import type { Capability } from '../../core/node.ts';
 import type { Deposit } from '../../core/payment.ts';
@@ -6,6 +5,7 @@ import { listDepositsIn } from '../../storage/deposits/range.ts';
 import type { Db } from '../../storage/schema.ts';
 import { type InclusionAnswer, inclusionOf, type Outages, queryOf } from '../agreement/ask.ts';
 import { decideLeftOut, type LeftOutVote } from '../agreement/left-out.ts';
+import type { ReadFor } from '../assets-in-use.ts';
 import type { ChainSource, Hosts, InclusionQuery, Span, Watchlist } from '../source.ts';
 
 /*
@@ -46,8 +46,8 @@ export type Reading = {
 
 export type RereadDeps = {
   db: Db;
-  chain: ChainConfig;
   source: ChainSource;
+  readFor: ReadFor;
   watch: Watchlist;
   outages: Outages;
 };
@@ -65,9 +65,10 @@ export async function reread(
   except: Hosts,
   signal: AbortSignal,
 ): Promise<RereadOutcome> {
-  const { db, chain, source, watch } = deps;
+  const { db, readFor, source, watch } = deps;
+  const { chain, tokens } = readFor;
   const { cursor, upTo, anchor, native } = range;
-  const outcome = await source.reread({ cursor, upTo, anchor, except, watch, native, signal });
+  const outcome = await source.reread({ cursor, upTo, anchor, except, watch, tokens, native, signal });
   if (outcome.kind === 'failed') return outcome;
   if (outcome.kind === 'reorg') {
     const reason = `another block ${cursor.height} than the one that was read`;
@@ -142,10 +143,10 @@ function noteOutages(
 }
 
 /** Whether a node that was asked for everything watched would show this deposit. */
-function isAskedFor(deposit: Deposit, { chain, watch }: RereadDeps, native: boolean): boolean {
+function isAskedFor(deposit: Deposit, { readFor, watch }: RereadDeps, native: boolean): boolean {
   if (!watch.has(deposit.recipient) || deposit.txHash === noTransaction) return false;
   if (deposit.token === 'native') return native;
-  return chain.assets.some(({ token }) => token === deposit.token);
+  return readFor.tokens.has(deposit.token);
 }
 
 /** What is shown and not recorded at its place, and what is recorded and not shown. */

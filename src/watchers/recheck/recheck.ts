@@ -10,6 +10,7 @@ import { joinOldScans } from '../../storage/chains/scans.ts';
 import { inTransaction } from '../../storage/database.ts';
 import { findPaymentById } from '../../storage/payments/payments.ts';
 import { createOutages } from '../agreement/ask.ts';
+import { createAssetsInUse, type ReadFor } from '../assets-in-use.ts';
 import { describeSettlements, sameBlock } from '../commit.ts';
 import { settledHeight } from '../confirmations.ts';
 import { commitFork, findMisread } from '../reorg.ts';
@@ -53,6 +54,7 @@ const joinEvery = 64;
 export function createRecheck(deps: RecheckDeps): Recheck {
   const { db, chain, source, watch, clock, log, onEvents } = deps;
   const { network } = chain;
+  const { assetsInUse = createAssetsInUse(deps) } = deps;
   const outages = createOutages(steadyClock(clock), source, chain.secondNodeWaitSeconds * 1000);
   let failures = 0;
   let rechecks = 0;
@@ -75,9 +77,10 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     const range = await nextRange(db, network, { position, upTo, cursor: state.cursor });
 
     await watch.refresh(db);
+    const readFor = await assetsInUse.read(0);
     const except = nextExcept(range);
     if (except === null) return failed('no node serves logs');
-    const outcome = await reread({ ...deps, outages }, range, except, signal);
+    const outcome = await reread({ ...deps, readFor, outages }, range, except, signal);
     if (outcome.kind !== 'reading') {
       if (outcome.kind === 'forked' && failures >= patience) await stepBack(mark);
       const asked = hostsServing(source, 'logs').filter((host) => !except.has(host));
@@ -87,7 +90,7 @@ export function createRecheck(deps: RecheckDeps): Recheck {
       return passed;
     }
     const { reading } = outcome;
-    const repair = await inTransaction(db, (trx) => commit(trx, reading, mark));
+    const repair = await inTransaction(db, (trx) => commit(trx, reading, mark, readFor));
     if (repair === null) return { kind: 'stale', nextAt: clock() };
     await report(reading, repair);
     if (reading.disputed.length > 0) {
@@ -162,10 +165,12 @@ export function createRecheck(deps: RecheckDeps): Recheck {
     trx: Parameters<typeof commitReading>[0],
     reading: Reading,
     before: RecheckMark,
+    readFor: ReadFor,
   ): Promise<Repair | null> {
     const { latePolicy } = deps;
+    if (await assetsInUse.isOvertaken(trx, readFor)) return null;
     const context = {
-      chain,
+      chain: readFor.chain,
       latePolicy,
       now: clock(),
       forks: before.forks,

@@ -13,6 +13,7 @@ import { listDueOfTransactions } from '../../storage/deposits/waiting.ts';
 import { findPaymentById } from '../../storage/payments/payments.ts';
 import type { Trx } from '../../storage/schema.ts';
 import { createOutages } from '../agreement/ask.ts';
+import { type AssetsInUse, createAssetsInUse, type ReadFor } from '../assets-in-use.ts';
 import type { CommitContext } from '../commit.ts';
 import { agreeAtOnce, commitConfirmed, depthOf } from '../confirmations.ts';
 import type { WatcherDeps } from '../watcher.ts';
@@ -73,7 +74,7 @@ const longestWaitMs = 10_000;
  * @throws CommandError when the range was not read yet or no node shows it; what was found until then is recorded.
  */
 export async function rescan(deps: RescanDeps, request: RescanRequest): Promise<RescanReport> {
-  const { db, chain, source, watch } = deps;
+  const { db, chain, source, watch, assetsInUse = createAssetsInUse(deps) } = deps;
   const { from, to, signal } = request;
   const state = await readableChain(deps, to);
   await source.verify(signal);
@@ -87,9 +88,9 @@ export async function rescan(deps: RescanDeps, request: RescanRequest): Promise<
     signal.throwIfAborted();
     const next = await nextRange(db, chain.network, { position, upTo: to, cursor: state.cursor });
     const range = { ...next, native: next.native || request.native };
-    const done = await rereadAndRepair(deps, range, request);
+    const done = await rereadAndRepair({ ...deps, assetsInUse }, range, request);
     if (done === null) {
-      // A fork was found meanwhile: the blocks below may be others now.
+      // A fork was found meanwhile: the blocks below may be others now. Or a payment was made in something else.
       await readableChain(deps, to);
       position = await blockAt(deps, position.height, signal);
       continue;
@@ -124,35 +125,46 @@ async function blockAt({ source, chain }: RescanDeps, height: number, signal: Ab
   return block;
 }
 
-/** Null when a fork was found while it was read. */
+/** Null when a fork was found, or a payment made in something else, while it was read. */
 async function rereadAndRepair(
-  deps: RescanDeps,
+  deps: RescanDeps & { assetsInUse: AssetsInUse },
   range: RereadRange,
   { signal, committed }: RescanRequest,
 ): Promise<{ reading: Reading; repair: Repair; before: Map<number, PaymentStatus> } | null> {
-  const { db, chain, clock } = deps;
+  const { db, chain, clock, assetsInUse } = deps;
   const { forks } = (await readRecheckMark(db, chain.network)) ?? { forks: 0 };
-  const reading = await readStubbornly(deps, range, signal);
+  const readFor = await assetsInUse.read(0);
+  const reading = await readStubbornly({ ...deps, readFor }, range, signal);
   const before = new Map<number, PaymentStatus>();
   const repair = await inTransaction(db, async (trx) => {
-    const context = { ...contextOf(deps), forks, asksForAll: false, owedOnly: false };
+    if (await assetsInUse.isOvertaken(trx, readFor)) return null;
+    const context = {
+      ...contextOf({ ...deps, chain: readFor.chain }),
+      forks,
+      asksForAll: false,
+      owedOnly: false,
+    };
     const done = await commitReading(trx, reading, context);
     if (done === null) return null;
-    const read = { from: range.cursor.height + 1, to: reading.span.to.height };
+    const heights = { from: range.cursor.height + 1, to: reading.span.to.height };
     const { host } = reading.span;
     const { native } = range;
-    await recordMissingScan(trx, { network: chain.network, ...read, host, native, at: clock() });
+    await recordMissingScan(trx, { network: chain.network, ...heights, host, native, at: clock() });
     for (const { paymentId } of done.recorded) {
       if (paymentId !== null) before.set(paymentId, (await findPaymentById(trx, paymentId)).status);
     }
-    await committed?.(trx, { to: read.to, reading, repair: done, before });
+    await committed?.(trx, { to: heights.to, reading, repair: done, before });
     return done;
   });
   return repair === null ? null : { reading, repair, before };
 }
 
 /** From another node than the first time where one answers, else from any. */
-async function readStubbornly(deps: RescanDeps, range: RereadRange, signal: AbortSignal): Promise<Reading> {
+async function readStubbornly(
+  deps: RescanDeps & { readFor: ReadFor },
+  range: RereadRange,
+  signal: AbortSignal,
+): Promise<Reading> {
   const { source, clock } = deps;
   const outages = createOutages(steadyClock(clock), source, deps.chain.secondNodeWaitSeconds * 1000);
   const others = hostsServing(source, 'logs').some((host) => !range.hosts.has(host));

@@ -1,12 +1,10 @@
 import type { Clock } from '../../clock.ts';
 import type { ChainConfig } from '../../config.ts';
-import type { AddressKey } from '../../core/address.ts';
-import type { Currency } from '../../core/assets.ts';
 import type { BlockRef, TxHash } from '../../core/chain.ts';
 import type { Capability } from '../../core/node.ts';
 import type { Seen } from '../../nodes/failover.ts';
 import { behind, contradiction } from '../../nodes/fault.ts';
-import type { PollOutcome, PollRequest, Span } from '../source.ts';
+import type { PollOutcome, PollRequest, Span, Tokens } from '../source.ts';
 import type { Header } from './decode.ts';
 import type { TronNode } from './node.ts';
 import { readHeaderAt, readLatest, readProvenFrom, readSolid, refOf } from './read.ts';
@@ -15,7 +13,8 @@ import { judgeChain, type ProvenBlock } from './validate.ts';
 
 export type ReadContext = {
   chain: ChainConfig;
-  currencies: ReadonlyMap<AddressKey, Currency>;
+  /** Of the configuration. */
+  currencies: Tokens;
   clock: Clock;
 };
 
@@ -241,10 +240,10 @@ async function requireAnchor(
     throw contradiction(`it has another block ${anchor.height} than the one that was read`);
 }
 
-function searchOf({ watch, native }: ReadRequest, { chain, currencies }: ReadContext): Search {
+function searchOf({ watch, tokens, native }: ReadRequest, { chain, currencies }: ReadContext): Search {
   return {
     network: chain.network,
-    currencies,
+    currencies: tokens ?? currencies,
     watch,
     native,
     internal: chain.internalTransfers,

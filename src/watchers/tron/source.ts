@@ -7,6 +7,7 @@ import { createEndpoints, type Seen } from '../../nodes/failover.ts';
 import { behind, NodeError } from '../../nodes/fault.ts';
 import type { NodeMeter } from '../../nodes/measurements.ts';
 import type { UsageMeter } from '../../nodes/usage.ts';
+import { tokensOf } from '../assets-in-use.ts';
 import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { createVerification } from '../verification.ts';
@@ -32,9 +33,6 @@ export type TronSourceOptions = {
 export function createTronSource(options: TronSourceOptions): ChainSource {
   const { chain, clock, timeoutMs, sleep = systemSleep, meter, measure } = options;
   const log = options.log.child({ network: chain.network });
-  const currencies = new Map(
-    chain.assets.flatMap(({ token, currency }) => (token === 'native' ? [] : [[token, currency] as const])),
-  );
   const nodes = chain.rpc.map((endpoint) => {
     const { host } = new URL(endpoint.url);
     const node = createTronNode({
@@ -47,7 +45,7 @@ export function createTronSource(options: TronSourceOptions): ChainSource {
     });
     return { host, node };
   });
-  const context = { chain, currencies, clock };
+  const context = { chain, currencies: tokensOf(chain), clock };
   const verification = createVerification<TronNode>({
     chain,
     readChainId,

@@ -1,12 +1,11 @@
 import type { AddressKey } from '../../core/address.ts';
-import type { Currency } from '../../core/assets.ts';
 import type { Transfer, TxHash } from '../../core/chain.ts';
 import { readInt64 } from '../../core/lossless-json.ts';
 import type { Network } from '../../core/networks.ts';
 import { contradiction } from '../../nodes/fault.ts';
 import { isRecord } from '../../nodes/json-rpc.ts';
 import { withOrdinals } from '../evm/logs.ts';
-import type { Watchlist } from '../source.ts';
+import type { Tokens, Watchlist } from '../source.ts';
 import {
   type Contract,
   type Info,
@@ -23,8 +22,7 @@ import type { ProvenBlock } from './validate.ts';
 /** What is looked for in a block. */
 export type Search = {
   network: Network;
-  /** What the tokens of a chain are to us, by the key of their contract. */
-  currencies: ReadonlyMap<AddressKey, Currency>;
+  currencies: Tokens;
   watch: Pick<Watchlist, 'has' | 'hasAt'>;
   /** Whether transfers of the chain's own coin count, and those that contracts make. */
   native: boolean;

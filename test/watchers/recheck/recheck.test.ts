@@ -6,6 +6,7 @@ import { readCoverage, readRecheckMark } from '../../../src/storage/chains/reche
 import { inTransaction } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { createOutages } from '../../../src/watchers/agreement/ask.ts';
+import { tokensOf } from '../../../src/watchers/assets-in-use.ts';
 import { reread } from '../../../src/watchers/recheck/read.ts';
 import { evmKey } from '../../support/addresses.ts';
 import { openWorld, type World, type WorldOptions } from '../../support/chain-world.ts';
@@ -601,7 +602,13 @@ describeDecisions('a deposit that another node does not show', (openTestDb) => {
     const { db, chainConfig: chain } = world;
     const { source } = world.chain;
     const outcome = await reread(
-      { db, chain, source, watch, outages: createOutages(world.clock, source, 0) },
+      {
+        db,
+        readFor: { chain, tokens: tokensOf(chain) },
+        source,
+        watch,
+        outages: createOutages(world.clock, source, 0),
+      },
       range,
       new Set(),
       new AbortController().signal,
@@ -621,6 +628,8 @@ describeDecisions('a deposit that another node does not show', (openTestDb) => {
     await world.read();
     const { assets } = world.chainConfig;
     Object.assign(world.chainConfig, { assets: assets.filter(({ currency }) => currency !== 'usdc') });
+    world.pass(3600);
+    world.restart();
     // A real node is not asked for it then; this one shows what it has of whatever is watched.
     for (const { hides } of world.chain.nodes) hides.add(tx);
     expect(await world.recheck()).toBe('nothing');
