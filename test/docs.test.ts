@@ -98,6 +98,7 @@ describe('the documentation', () => {
   test('shows a systemd unit that systemd takes, and that is not started again with a wrong configuration', () => {
     const page = readFileSync(join(root, 'docs/operations.md'), 'utf8');
     const unit = /```ini\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    expect(unit).toBe(readFileSync(join(root, 'deploy/depositd.service'), 'utf8'));
     // RestartPreventExitStatus sees the exit code of ExecStart alone.
     expect(unit).toContain('RestartPreventExitStatus=78');
     expect(unit).not.toContain('ExecStartPre');

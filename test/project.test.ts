@@ -271,7 +271,6 @@ describe('the source', () => {
       'src/doctor/connection.ts',
       'src/doctor/machine.ts',
       'src/doctor/public-url.ts',
-
       'src/nodes/http.ts',
       'src/outbound.ts',
       'src/watchers/evm/new-heads.ts',

@@ -160,16 +160,23 @@ function withoutBroken(pool: pg.Pool, direct: WeakSet<pg.ClientBase>): PostgresP
     };
     // Nobody may be asking when the server ends a session, and an error that nobody hears ends the process.
     client.on('error', onError);
-    const query = async (text: string, parameters: readonly unknown[]) => {
-      if (broken !== null) throw broken;
+    /** Whether what fails now takes what was done before with it. */
+    let inTransaction = false;
+    const ask = async (text: string, parameters: readonly unknown[]) => {
       const name =
         preparing && direct.has(client) ? statementName(text, parameters.length, changes) : undefined;
-      const known = changes;
       const values = parameters as unknown[];
+      const result = await client.query(name === undefined ? { text, values } : { name, text, values });
+      answeredAt.set(client, performance.now());
+      return result;
+    };
+    const query = async (text: string, parameters: readonly unknown[]) => {
+      if (broken !== null) throw broken;
+      if (/^(begin|start transaction)\b/.test(text)) inTransaction = true;
+      else if (/^(commit|rollback)$/.test(text)) inTransaction = false;
+      const known = changes;
       try {
-        const result = await client.query(name === undefined ? { text, values } : { name, text, values });
-        answeredAt.set(client, performance.now());
-        return result;
+        return await ask(text, parameters);
       } catch (error) {
         if (isPreparationFault(error)) {
           // Somebody between us and the server hides well.
@@ -177,9 +184,9 @@ function withoutBroken(pool: pg.Pool, direct: WeakSet<pg.ClientBase>): PostgresP
           broken ??= error as Error;
         }
         if (isPlanChanged(error)) {
-          // Whatever its other connections prepared before is not asked for any more.
+          // Whatever any connection prepared before is not asked for any more.
           if (changes === known) changes += 1;
-          broken ??= error as Error;
+          if (!inTransaction) return ask(text, parameters);
         }
         if (isConnectionFault(error)) {
           broken ??= error as Error;

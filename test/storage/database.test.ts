@@ -532,7 +532,7 @@ describe('a PostgreSQL database', () => {
     }
   });
 
-  test('of which a table was changed prepares its statements anew: one attempt fails, and no connection answers with what was', async () => {
+  test('of which a table was changed prepares its statements anew: nobody notices, and no connection answers with what was', async () => {
     const url = await freshDatabaseUrl('PostgreSQL');
     const db = await open(url);
     const askAll = (trx: Db) =>
@@ -560,14 +560,12 @@ describe('a PostgreSQL database', () => {
     await bothAsk();
     const operator = await open(url);
     await sql`alter table merchants add column label text default 'new'`.execute(operator);
-    const failed = await askAll(db).then(
-      () => null,
-      (error: unknown) => error,
-    );
-    expect(failed).toMatchObject({ message: 'cached plan must not change result type' });
-    expect(isStorageFault(failed)).toBe(true);
+    expect(await askAll(db)).toMatchObject({ label: 'new' });
+    await bothAsk();
+    await sql`alter table merchants add column place text default 'here'`.execute(operator);
+    // Transactions, which are rolled back and run again.
     for (const { row, prepared } of await bothAsk()) {
-      expect(row).toMatchObject({ id: 'mer_1', label: 'new' });
+      expect(row).toMatchObject({ id: 'mer_1', label: 'new', place: 'here' });
       expect(prepared).toContainEqual(expect.stringContaining('from "merchants"'));
     }
   });

@@ -24,6 +24,8 @@ export async function startPgBouncer(target: { host: string; port: number }): Pr
     unix_socket_dir: '',
     auth_type: 'any',
     pool_mode: 'transaction',
+    // As docs/operations.md says: connections of who was cut off stay, and those are a hundred soon.
+    max_client_conn: 1_000,
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
   const configPath = join(folder, 'pgbouncer.ini');

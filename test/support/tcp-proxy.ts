@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 /** A way to a server on loopback that can swallow what is sent over it, as a network does that forgot a connection. */
 export type TcpProxy = {
   port: number;
-  /** Of connections made by now, and of those made until `heal`, nothing arrives any more; none is closed. */
+  /** Of connections made by now nothing arrives any more; none is closed. Those made until `heal` lead nowhere. */
   blackHole(): void;
   /** Connections made from now on work. The others stay as they are. */
   heal(): void;
@@ -17,8 +17,12 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   const pairs = new Set<{ sockets: Socket[]; dead: boolean }>();
   let holed = false;
   const server = createServer({ noDelay: true }, (near) => {
+    if (holed) {
+      pairs.add({ sockets: [near.on('error', () => {}).resume()], dead: true });
+      return;
+    }
     const far = connect({ ...target, noDelay: true });
-    const pair = { sockets: [near, far], dead: holed };
+    const pair = { sockets: [near, far], dead: false };
     pairs.add(pair);
     for (const [from, to] of [
       [near, far],

@@ -125,7 +125,7 @@ describe('looking over a node of an EVM chain', () => {
 
   test('tells one that has pruned what was a day ago', async () => {
     const bench = await open();
-    bench.proxy.inject(
+    const logs = bench.proxy.inject(
       { kind: 'refuse', code: 4444, message: 'pruned history unavailable' },
       {
         matches: ({ method, params }) =>
@@ -133,6 +133,12 @@ describe('looking over a node of an EVM chain', () => {
       },
     );
     expect(await ill(bench)).toEqual({ history: expect.stringMatching(/^warning: .*pruned/) });
+    logs.remove();
+    bench.proxy.inject(
+      { kind: 'result', result: null },
+      { matches: ({ method, params }) => method === 'eth_getBlockByNumber' && params[0] === '0x0' },
+    );
+    expect(await ill(bench)).toEqual({ history: 'warning: it has no block 0' });
   });
 
   test('tells tokens of other decimals than configured', async () => {
