@@ -22,6 +22,7 @@ import { measureWaiting, measureWaitingEveryMs } from './notify/measure.ts';
 import { openSecrets } from './notify/secrets.ts';
 import { checkRefunds } from './payments/check-refunds.ts';
 import { createPayments } from './payments/create.ts';
+import { createLostCommits, lookForLossMs } from './payments/lost-commits.ts';
 import { expireSessions } from './payments/sessions.ts';
 import { createPoolHealth } from './pool/health.ts';
 import { createPoolMeasuring, measurePoolsEveryMs } from './pool/measure.ts';
@@ -202,6 +203,11 @@ async function start(
     watchlists.set(family, watch);
     return watch;
   };
+  const wentBack = () => {
+    for (const watch of watchlists.values()) watch.startOver();
+  };
+  const lostCommits = createLostCommits({ db, config, clock, log, wentBack });
+  keep({ name: 'lost commits', step: lostCommits.step, delay: () => lookForLossMs });
   const policy = { latePolicy: config.payments.late };
   for (const chain of chains) {
     const chainWatch = (roles.has('watch') ? watchChain : observeChain)({
@@ -278,7 +284,7 @@ async function start(
       ...health,
       rates,
       rateStatus: rates.status,
-      payments: createPayments({ db, config, rates, pools, clock, wake, untilRead }),
+      payments: createPayments({ db, config, rates, pools, clock, wake, untilRead, lostCommits }),
       providers: providers.desk,
       nodesOf,
       rescanAsked,

@@ -132,7 +132,7 @@ export const alertCatalog: Readonly<Record<AlertName, AlertKind>> = {
   addresses_held: {
     severity: 'page',
     action: 'depositd address import new ones; find out what the database has lost.',
-    log: null,
+    log: 'database lost payments',
     metric: null,
     afterSeconds: 0,
   },

@@ -28,6 +28,7 @@ import { hasActiveAddress } from '../storage/pool/counts.ts';
 import { findHoldOf } from '../storage/pool/holds.ts';
 import { earliestExpiry, type Pool } from '../storage/pool/locks.ts';
 import type { Db, Trx } from '../storage/schema.ts';
+import type { LostCommits } from './lost-commits.ts';
 import { type PriceQuote, quotePrice } from './quote.ts';
 
 /** What an app asks for, already validated; optional texts are empty. */
@@ -69,6 +70,8 @@ export type CreateOutcome =
   | { outcome: 'all_held'; retryAfterSeconds: number; heldBack?: string }
   | { outcome: 'rate_unavailable' }
   | { outcome: 'chain_unavailable'; reason: string }
+  /** The database may have lost payments, and this is being found out. */
+  | { outcome: 'database_unchecked'; reason: string }
   /** Our clock is so wrong that nothing it says about a payment can be shown to anybody. */
   | { outcome: 'clock_skew'; reason: string };
 
@@ -82,6 +85,8 @@ export type CreateDeps = {
   timeOf?: DatabaseTime;
   /** Waits a while for the first reading of a chain since the start; whether there was one now. */
   untilRead?: (network: Network) => Promise<boolean>;
+  /** On a database that may lose what it has committed. */
+  lostCommits?: Pick<LostCommits, 'committed' | 'unchecked'>;
   /** Called once a payment is committed: its chain should be read at full pace. */
   wake: (network: Network) => void;
 };
@@ -108,7 +113,7 @@ class Refused<T> extends Error {
 
 /** Quotes, locks one address and writes the payment, in one transaction with its idempotency key. */
 export function createPayments(deps: CreateDeps): PaymentCreator {
-  const { db, config, rates, pools, clock, wake, untilRead, timeOf = databaseTime } = deps;
+  const { db, config, rates, pools, clock, wake, untilRead, lostCommits, timeOf = databaseTime } = deps;
   const steady = steadyClock(clock);
 
   async function create(request: CreateRequest): Promise<CreateOutcome> {
@@ -141,6 +146,7 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     const pool = poolOf(request);
     switch (outcome.outcome) {
       case 'created':
+        lostCommits?.committed(outcome.view.payment);
         wake(request.network);
         pools.afterLock(pool);
         break;
@@ -172,6 +178,9 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     { admit, address, made }: Within<R>,
     now: number,
   ): Promise<CreateOutcome | NotAdmitted<R>> {
+    // Asked here, where the connection has begun: its server may be another one than before.
+    const unchecked = lostCommits?.unchecked() ?? null;
+    if (unchecked !== null) return { outcome: 'database_unchecked', reason: unchecked };
     if (request.idempotency !== null) {
       // Whoever else has this key in hand, in whatever process, is waited for.
       await serializeByName(trx, `idempotency ${request.merchantId} ${request.idempotency.key}`);

@@ -81,6 +81,7 @@ export async function requotePayment(deps: RequoteDeps, token: string): Promise<
     case 'rate_unavailable':
     case 'chain_unavailable':
     case 'clock_skew':
+    case 'database_unchecked':
       return outcome;
     default:
       return outcome satisfies never;

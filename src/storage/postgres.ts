@@ -14,6 +14,7 @@ import { isConnectionFault, isPlanChanged, isPreparationFault } from './faults.t
 import { tlsOptions } from './postgres-tls.ts';
 import { askBackend, isDirect, statementName } from './prepared.ts';
 import type { Db, Schema } from './schema.ts';
+import { askTimeline, createTimelines, isUnaskable, rememberTimelines } from './timeline.ts';
 
 /** How long anything may take, ms; `answer` 0: as long as it likes. */
 export type Limits = {
@@ -62,9 +63,23 @@ export function openPostgres(url: string, limits: Limits): Db {
   const direct = new WeakSet<pg.ClientBase>();
   // As statements: a pooler between us and the server refuses parameters of the session that it does not know.
   const begin = async (client: pg.ClientBase) => {
-    const results = await client.query(`${sessionSettings(limits)};${askBackend}`);
-    const [{ pid } = {}] = (results as unknown as pg.QueryResult<{ pid?: unknown }>[]).at(-1)?.rows ?? [];
+    const results = await setUp(client);
+    const [{ pid, timeline } = {}] = (results as unknown as pg.QueryResult<Told>[]).at(-1)?.rows ?? [];
     if (isDirect(client, pid)) direct.add(client);
+    timelines.note(timeline);
+  };
+  const timelines = createTimelines();
+  const setUp = async (client: pg.ClientBase) => {
+    const settings = sessionSettings(limits);
+    if (timelines.asked) {
+      try {
+        return await client.query(`${settings};${askBackend}, (${askTimeline})`);
+      } catch (error) {
+        if (!isUnaskable(error)) throw error;
+        timelines.asked = false;
+      }
+    }
+    return client.query(`${settings};${askBackend}`);
   };
   const pool = new pg.Pool({
     ...connectionOptions(url, limits),
@@ -74,8 +89,12 @@ export function openPostgres(url: string, limits: Limits): Db {
   });
   // An idle connection that breaks is replaced by the pool at the next query, which reports what matters.
   pool.on('error', () => {});
-  return new Kysely<Schema>({ dialect: new FaultTolerantDialect({ pool: withoutBroken(pool, direct) }) });
+  const dialect = new FaultTolerantDialect({ pool: withoutBroken(pool, direct) });
+  return rememberTimelines(new Kysely<Schema>({ dialect }), timelines);
 }
+
+/** What a connection is told by its server when it begins. */
+type Told = { pid?: unknown; timeline?: unknown };
 
 function connectionOptions(url: string, limits: Pick<Limits, 'connect' | 'answer'>): pg.ClientConfig {
   const parsed = parsePostgresUrl(url);

@@ -7,6 +7,7 @@ import {
   listReturnedAddresses,
   listUsedAddresses,
   listWatchedAddresses,
+  type WatchedRow,
 } from '../storage/pool/watched-addresses.ts';
 import type { Db } from '../storage/schema.ts';
 import { type AddressSet, createAddressSet } from './address-set.ts';
@@ -14,8 +15,10 @@ import type { Watchlist } from './source.ts';
 
 /** A watchlist that follows the table of addresses. */
 export type TableWatchlist = Watchlist & {
-  /** Takes in what was added since the last time: everything committed before this call is watched after it. */
+  /** Takes in what was added since the last time: everything committed before this call is watched after it, also where the table has lost its last rows since. */
   refresh(db: Db): Promise<void>;
+  /** The table has lost rows, and others may have their ids: it is read from its beginning the next time. */
+  startOver(): void;
   /** Those to which a transfer may matter now (Unix ms): payments hold them, or let them go lately, on any chain. */
   inUse(db: Db, now: number): Promise<ReadonlySet<AddressKey>>;
 };
@@ -30,7 +33,7 @@ export const fewAddresses = 32;
 export type Retirement = { afterMs: number; clock: Clock };
 
 /** Addresses, and up to which row of their table, and which return to service, they were taken in. */
-type Reading = { addresses: AddressSet; lastId: number; lastReturn: number };
+type Reading = { addresses: AddressSet; last: WatchedRow | null; lastReturn: number };
 
 /** Rows read at once, so that a large table neither fills the memory nor holds up everybody else. */
 const pageSize = 10_000;
@@ -48,39 +51,51 @@ export function createWatchlist(
   retirement: Retirement | null = null,
   lately = usedLatelyMs,
 ): TableWatchlist {
-  let table: Reading = { addresses: createAddressSet(), lastId: 0, lastReturn: 0 };
+  let table: Reading = { addresses: createAddressSet(), last: null, lastReturn: 0 };
   let builtAt = Number.NEGATIVE_INFINITY;
+  let startsOver = false;
   let running: Promise<void> = Promise.resolve();
 
-  async function readOn(db: Db, into: Reading): Promise<void> {
+  /** @returns false where the table has lost what was read last. */
+  async function readOn(db: Db, into: Reading): Promise<boolean> {
     const usedAfter = retirement === null ? null : retirement.clock() - retirement.afterMs;
     for (let more = true; more; ) {
       // Ids appear in the order of commits (serializeInserts), so none below the last can follow later.
-      const page = await listWatchedAddresses(db, family, { afterId: into.lastId, usedAfter }, pageSize);
+      const page = await listWatchedAddresses(db, family, { after: into.last, usedAfter }, pageSize);
+      if (page === null) return false;
       for (const { key } of page.addresses) into.addresses.add(key);
-      into.lastId = page.lastId;
+      into.last = page.last;
       more = page.more;
     }
     for (const { id, key } of await listReturnedAddresses(db, family, into.lastReturn)) {
       into.addresses.add(key);
       into.lastReturn = id;
     }
+    return true;
   }
 
   async function rebuild(db: Db): Promise<void> {
-    const fresh = { addresses: createAddressSet(), lastId: 0, lastReturn: await latestReturn(db) };
-    await readOn(db, fresh);
+    const fresh = { addresses: createAddressSet(), last: null, lastReturn: await latestReturn(db) };
+    if (!(await readOn(db, fresh))) return rebuild(db);
     // Only as a whole: what a reading that failed half-way had taken in is not known to the list in use.
     table = fresh;
   }
 
   async function update(db: Db): Promise<void> {
-    if (retirement === null) return readOn(db, table);
-    const now = retirement.clock();
-    if (now - builtAt < rebuildMs) return readOn(db, table);
-    if (table.addresses.size === 0 || (await hasRetiredAddress(db))) await rebuild(db);
-    else await readOn(db, table);
-    builtAt = now;
+    const now = retirement?.clock() ?? 0;
+    const isDue = retirement !== null && now - builtAt >= rebuildMs;
+    const mayLeave = isDue && (table.addresses.size === 0 || (await hasRetiredAddress(db)));
+    if (startsOver || mayLeave || !(await readOn(db, table))) {
+      const starting = startsOver;
+      startsOver = false;
+      try {
+        await rebuild(db);
+      } catch (error) {
+        startsOver ||= starting;
+        throw error;
+      }
+    }
+    if (isDue) builtAt = now;
   }
 
   return {
@@ -96,6 +111,9 @@ export function createWatchlist(
       const turn = running.catch(() => {}).then(() => update(db));
       running = turn;
       return turn;
+    },
+    startOver() {
+      startsOver = true;
     },
     inUse: async (db, now) => new Set(await listUsedAddresses(db, family, now - lately)),
   };

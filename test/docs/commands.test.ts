@@ -87,6 +87,7 @@ test('every block of commands that the documentation prints runs as printed, or 
   const node = chain.chains.bsc.rpc[0] as string;
 
   writeFileSync(join(home.folder, 'addresses.csv'), `network,address\nbsc,${evmAddress(50)}\n`);
+  writeFileSync(join(home.folder, 'new-addresses.csv'), `network,address\nbsc,${evmAddress(51)}\n`);
   writeFileSync(join(home.folder, 'api-key.txt'), `X-API-Key: ${shop.api_key}`);
   writeFileSync(
     join(home.folder, '.env'),

@@ -133,7 +133,7 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
     'chain: overdue': (trx) => listOverduePayments(trx, bsc, { now, blockTime: now / 1000, limit: 200 }),
     'chain: over by its time?': (trx) => isAnyOverBy(trx, bsc, now / 1000),
     'chain: watched addresses': (trx) =>
-      listWatchedAddresses(trx, 'evm', { afterId: 990, usedAfter: null }, 1000),
+      listWatchedAddresses(trx, 'evm', { after: { id: 990, key: recipient }, usedAfter: null }, 1000),
     'chain: addresses in use': (trx) => listUsedAddresses(trx, 'evm', now - 1_800_000),
     'chain: returned addresses': (trx) => listReturnedAddresses(trx, 'evm', 0),
     'chain: held blocks': (trx) => listHeldBlocks(trx, bsc, { above: tip - 20, upTo: tip }),

@@ -7,7 +7,7 @@ import type { Deposit, OnchainPayment, OnchainView } from '../../src/core/paymen
 import { acceptPayment } from '../../src/payments/accept.ts';
 import { attachDeposit } from '../../src/payments/attach.ts';
 import { cancelPayment } from '../../src/payments/cancel.ts';
-import { type CreateOutcome, createPayments } from '../../src/payments/create.ts';
+import { type CreateDeps, type CreateOutcome, createPayments } from '../../src/payments/create.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
 import { setRetired } from '../../src/pool/retire.ts';
 import { type PresentedPayment, presentPayment } from '../../src/present/payments.ts';
@@ -37,6 +37,7 @@ export type ShopOptions = {
   confirmations?: number;
   /** Of both networks. Default none. */
   tiers?: readonly ConfirmationTier[];
+  lostCommits?: CreateDeps['lostCommits'];
 };
 
 /** A merchant on a real database, whose customers pay on chains in memory that real watchers read. */
@@ -89,6 +90,7 @@ export async function openShop(db: Db, options: ShopOptions = {}) {
     },
     pools: { afterLock: () => {}, afterRefusal: () => {}, settled: async () => {} },
     wake: () => {},
+    ...(options.lostCommits === undefined ? {} : { lostCommits: options.lostCommits }),
   });
   const chains = { bsc: createPaperChain('bsc', clock), ethereum: createPaperChain('ethereum', clock) };
   const watch = createWatchlist('evm', {

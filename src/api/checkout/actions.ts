@@ -73,6 +73,7 @@ export async function registerActionRoutes(api: Api, deps: ActionDeps, readToken
       case 'rate_unavailable':
       case 'chain_unavailable':
       case 'clock_skew':
+      case 'database_unchecked':
         return notice(503, messagesIn(language).unavailable);
       default:
         return outcome satisfies never;

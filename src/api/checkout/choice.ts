@@ -229,6 +229,7 @@ function troubleOf(outcome: Refused): MethodTrouble['kind'] {
       return 'rate';
     case 'chain_unavailable':
     case 'clock_skew':
+    case 'database_unchecked':
       return 'chain';
     case 'idempotency_key_reused':
       throw new InvariantError('a choice has no idempotency key');

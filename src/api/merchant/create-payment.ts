@@ -152,6 +152,13 @@ function refusal(
         `${chainName} cannot be used at the moment: ${outcome.reason}.`,
         { 'retry-after': '30' },
       );
+    case 'database_unchecked':
+      return serviceError(
+        503,
+        'storage_unavailable',
+        `No payment can be made at the moment: ${outcome.reason}.`,
+        { 'retry-after': '5' },
+      );
     case 'clock_skew':
       return serviceError(503, 'clock_skew', `No payment can be made at the moment: ${outcome.reason}.`, {
         'retry-after': '60',

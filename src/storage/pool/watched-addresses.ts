@@ -3,30 +3,37 @@ import { type Address, type AddressKey, familyOf } from '../../core/address.ts';
 import type { ChainFamily } from '../../core/networks.ts';
 import type { Db } from '../schema.ts';
 
+/** A row of the table, by which it is known again. */
+export type WatchedRow = { id: number; key: AddressKey };
+
 export type WatchedPage = {
   addresses: { key: AddressKey }[];
   /** Where the next page begins. */
-  lastId: number;
+  last: WatchedRow | null;
   more: boolean;
 };
 
 /**
- * Addresses of a chain family with an id above `afterId`, of the next `limit` ones in the order of their ids. With
- * `usedAfter` (Unix ms), of the retired ones only the ones that were added, or let go by a payment, later.
+ * Addresses of a chain family that come after a row, of the next `limit` ones in the order of their ids. Null where that row is
+ * not there any more: the table has lost its end, and other rows may have the ids that followed. With `usedAfter` (Unix ms), of the retired ones only the ones that were added, or let go by a payment, later.
  */
 export async function listWatchedAddresses(
   db: Db,
   family: ChainFamily,
-  { afterId, usedAfter }: { afterId: number; usedAfter: number | null },
+  { after, usedAfter }: { after: WatchedRow | null; usedAfter: number | null },
   limit: number,
-): Promise<WatchedPage> {
-  const rows = await db
+): Promise<WatchedPage | null> {
+  const found = await db
     .selectFrom('addresses')
     .select(['id', 'address', 'address_key', 'active', 'locked_by', 'released_at', 'created_at'])
-    .where('id', '>', afterId)
+    .where('id', '>=', after?.id ?? 0)
     .orderBy('id')
-    .limit(limit)
+    .limit(limit + 1)
     .execute();
+  const [first] = found;
+  if (after !== null && (first?.id !== after.id || first.address_key !== after.key)) return null;
+  const rows = after === null ? found.slice(0, limit) : found.slice(1);
+  const last = rows.at(-1);
   const watched = rows.filter(
     (row) =>
       familyOf(row.address as Address) === family &&
@@ -37,7 +44,7 @@ export async function listWatchedAddresses(
   );
   return {
     addresses: watched.map((row) => ({ key: row.address_key as AddressKey })),
-    lastId: rows.at(-1)?.id ?? afterId,
+    last: last === undefined ? after : { id: last.id, key: last.address_key as AddressKey },
     more: rows.length === limit,
   };
 }

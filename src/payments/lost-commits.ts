@@ -1,0 +1,103 @@
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import type { Payment } from '../core/payment.ts';
+import type { Logger } from '../log.ts';
+import { type Held, holdAddresses, holdMs } from '../pool/hold.ts';
+import { timeOrNull } from '../present/values.ts';
+import { inTransaction, isPostgres } from '../storage/database.ts';
+import { findPaymentNumbers } from '../storage/payments/numbers.ts';
+import { lockAddressTable, readHold } from '../storage/pool/holds.ts';
+import type { Db } from '../storage/schema.ts';
+import { lookAtTimeline, timelineChanges } from '../storage/timeline.ts';
+
+/** What tells that the database has lost what it had committed. */
+export type LostCommits = {
+  /** This process has committed a payment, and told somebody. */
+  committed(payment: Pick<Payment, 'id' | 'paymentNumber'>): void;
+  /** Why no payment should be made just now; null when one can be. Costs nothing. */
+  unchecked(): string | null;
+  /** Looks whether the newest payment of this process is still there. */
+  step(): Promise<void>;
+};
+
+export type LostCommitsDeps = {
+  db: Db;
+  config: Pick<Config, 'payments' | 'chains'>;
+  clock: Clock;
+  log: Logger;
+  /** The database has gone back: what is kept of it in memory may be of rows that are not there, or are others. */
+  wentBack: () => void;
+  /** Never goes back, ms. */
+  steady?: Clock;
+};
+
+/** How often it is looked. */
+export const lookForLossMs = 10_000;
+
+/** After another timeline was shown, every other process looks within this time, ms, and holds addresses back where its payment is gone. */
+const othersLookMs = 15_000;
+
+/** The holds of processes that find the same loss are one. */
+const sameLossMs = 60_000;
+
+const reason = 'the database has lost payments that it had committed';
+
+/**
+ * A standby that is promoted, and a database that is restored under a running process, may lack the last commits: payments whose
+ * customers look at their addresses. Each process knows one that it has committed itself. When the server shows another timeline
+ * no payment is made until that was looked for, by this process and, within some seconds, by the others; where it is gone, every
+ * address is held back. Without another timeline, such as behind a pooler, it is looked for all the same.
+ */
+export function createLostCommits(deps: LostCommitsDeps): LostCommits {
+  const { db, config, clock, log, wentBack, steady = () => performance.now() } = deps;
+  let newest: Pick<Payment, 'id' | 'paymentNumber'> | null = null;
+  let checkedChanges = timelineChanges(db);
+  let waitUntil = Number.NEGATIVE_INFINITY;
+  let isGone = false;
+
+  async function hold(): Promise<Held | null> {
+    return inTransaction(db, async (trx) => {
+      await lockAddressTable(trx);
+      const at = clock();
+      const before = await readHold(trx, at);
+      if (before?.reason === reason && at - before.at < sameLossMs) return null;
+      const until = at + holdMs(config.payments);
+      return holdAddresses(trx, config.chains, { at, until, reason, actor: 'depositd' });
+    });
+  }
+
+  return {
+    committed({ id, paymentNumber }) {
+      if (newest === null || id > newest.id) newest = { id, paymentNumber };
+    },
+    unchecked() {
+      if (!isGone && timelineChanges(db) === checkedChanges && steady() >= waitUntil) return null;
+      return 'the database is another server now, and is being looked over for payments that it may have lost';
+    },
+    async step() {
+      if (!isPostgres(db)) return;
+      await lookAtTimeline(db);
+      const changes = timelineChanges(db);
+      const known = newest;
+      if (
+        known !== null &&
+        (await findPaymentNumbers(db, [known.id])).get(known.id) !== known.paymentNumber
+      ) {
+        isGone = true;
+        const held = await hold();
+        newest = null;
+        isGone = false;
+        log.error(
+          { payment_number: known.paymentNumber, held_until: timeOrNull(held?.until ?? null) },
+          'database lost payments',
+        );
+        wentBack();
+      }
+      if (changes === checkedChanges) return;
+      checkedChanges = changes;
+      waitUntil = steady() + othersLookMs;
+      log.warn({ wait_seconds: othersLookMs / 1000 }, 'database timeline changed');
+      wentBack();
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import { expect, test } from 'vitest';
+import type { OnchainPayment } from '../../src/core/payment.ts';
+import { createLostCommits, type LostCommits } from '../../src/payments/lost-commits.ts';
+import { inTransaction } from '../../src/storage/database.ts';
+import { readHold } from '../../src/storage/pool/holds.ts';
+import type { Db } from '../../src/storage/schema.ts';
+import {
+  createTimelines,
+  lookAtTimeline,
+  rememberTimelines,
+  timelineChanges,
+} from '../../src/storage/timeline.ts';
+import { describeDatabases } from '../support/databases.ts';
+import { captureLog } from '../support/log.ts';
+import { openShop } from '../support/shop.ts';
+
+/** Makes the database as if this payment had never been committed. */
+async function lose(db: Db, payment: OnchainPayment): Promise<void> {
+  await inTransaction(db, async (trx) => {
+    await trx.updateTable('addresses').set({ locked_by: null }).where('locked_by', '=', payment.id).execute();
+    await trx.deleteFrom('onchain_payments').where('payment_id', '=', payment.id).execute();
+    await trx.deleteFrom('payments').where('id', '=', payment.id).execute();
+  });
+}
+
+/** A shop, and so many processes that make its payments and look for what was lost. */
+async function openProcesses(db: Db, count = 1) {
+  let steady = 0;
+  let processes: LostCommits[] = [];
+  const shop = await openShop(db, {
+    addresses: 3,
+    lostCommits: {
+      committed: (payment) => processes[0]?.committed(payment),
+      unchecked: () => processes[0]?.unchecked() ?? null,
+    },
+  });
+  const { log, lines } = captureLog();
+  let wentBack = 0;
+  processes = Array.from({ length: count }, () =>
+    createLostCommits({
+      ...{ db, config: shop.config, clock: shop.clock, log },
+      steady: () => steady,
+      wentBack: () => {
+        wentBack += 1;
+      },
+    }),
+  );
+  return {
+    shop,
+    processes,
+    step: async () => {
+      for (const process of processes) await process.step();
+    },
+    hold: () => readHold(db, shop.clock()),
+    messages: () => lines.map(({ level, msg }) => `${level} ${msg}`),
+    wentBack: () => wentBack,
+    wait: (ms: number) => {
+      steady += ms;
+    },
+  };
+}
+
+/** As if a connection had shown the server on another timeline than the one it is on. */
+function showOtherTimeline(db: Db): void {
+  const timelines = createTimelines();
+  timelines.note('0000000F');
+  rememberTimelines(db, timelines);
+}
+
+describeDatabases('a process that makes payments', (openTestDb, kind) => {
+  test.runIf(kind === 'PostgreSQL')(
+    'holds all addresses back as soon as the newest payment that it committed is gone, and says so once',
+    async () => {
+      const db = await openTestDb();
+      const { shop, processes, step, hold, messages, wentBack } = await openProcesses(db, 3);
+      const kept = await shop.create();
+      const lost = await shop.create();
+      for (const process of processes) process.committed(lost);
+      await step();
+      expect({ hold: await hold(), messages: messages() }).toEqual({ hold: null, messages: [] });
+      await lose(db, lost);
+      await step();
+      expect(await hold()).toMatchObject({
+        lastAddressId: 6,
+        reason: expect.stringMatching(/has lost payments/),
+      });
+      expect(await db.selectFrom('address_holds').select('id').execute()).toHaveLength(1);
+      expect(messages()).toEqual(Array(3).fill('error database lost payments'));
+      expect(wentBack()).toBe(3);
+      expect(await shop.tryCreate({})).toMatchObject({ outcome: 'all_held', heldBack: expect.any(String) });
+      expect(await shop.state(kept)).toBe('pending');
+      await step();
+      expect(messages()).toHaveLength(3);
+    },
+  );
+
+  test.runIf(kind === 'PostgreSQL')(
+    'finds it gone also where another payment has its id by now',
+    async () => {
+      const db = await openTestDb();
+      const { shop, step, hold } = await openProcesses(db);
+      const { id } = await shop.create();
+      await db.updateTable('payments').set({ payment_number: 'PAY-OTHER' }).where('id', '=', id).execute();
+      await step();
+      expect(await hold()).not.toBeNull();
+    },
+  );
+
+  test.runIf(kind === 'PostgreSQL')(
+    'makes none on another timeline until it has looked, and for 15 seconds in which the others look',
+    async () => {
+      const db = await openTestDb();
+      showOtherTimeline(db);
+      const { shop, step, hold, messages, wentBack, wait } = await openProcesses(db);
+      expect((await shop.tryCreate({})).outcome).toBe('created');
+      await lookAtTimeline(db);
+      expect(timelineChanges(db)).toBe(1);
+      expect(await shop.tryCreate({})).toMatchObject({ outcome: 'database_unchecked' });
+      wait(60_000);
+      expect((await shop.tryCreate({})).outcome).toBe('database_unchecked');
+      await step();
+      expect(messages()).toEqual(['warn database timeline changed']);
+      expect(wentBack()).toBe(1);
+      wait(14_999);
+      expect((await shop.tryCreate({})).outcome).toBe('database_unchecked');
+      wait(1);
+      expect((await shop.tryCreate({})).outcome).toBe('created');
+      expect(await hold()).toBeNull();
+    },
+  );
+
+  test.runIf(kind === 'PostgreSQL')(
+    'makes none until the hold is written, where that fails at first',
+    async () => {
+      const db = await openTestDb();
+      const { shop, step, hold } = await openProcesses(db);
+      await lose(db, await shop.create());
+      await db.schema.alterTable('address_holds').renameTo('held_away').execute();
+      await expect(step()).rejects.toThrow('address_holds');
+      await db.schema.alterTable('held_away').renameTo('address_holds').execute();
+      expect((await shop.tryCreate({})).outcome).toBe('database_unchecked');
+      await step();
+      expect(await hold()).not.toBeNull();
+      expect((await shop.tryCreate({})).outcome).toBe('all_held');
+    },
+  );
+
+  test.runIf(kind === 'SQLite')('has nothing to look for in a file of its own', async () => {
+    const db = await openTestDb();
+    const { shop, step, hold } = await openProcesses(db);
+    await lose(db, await shop.create());
+    await step();
+    expect(await hold()).toBeNull();
+  });
+});
