@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ChargeStatus } from '../../src/core/charge.ts';
 import { describeDatabases } from '../support/databases.ts';
-import { emptyPostgres } from '../support/empty.ts';
+import { emptyDatabase } from '../support/empty.ts';
 import { type FaultyDb, InjectedFault, makeFaulty } from '../support/faulty-db.ts';
 import { openProviderShop, type ProviderShop, type Shown } from '../support/providers/shop.ts';
 import type { LedgerCharge } from '../support/providers/stand-in.ts';
@@ -238,11 +238,10 @@ describeDatabases('over random histories', (openTestDb, kind) => {
     test('leaves payments as its ledger says, moves nothing by what is forged or foreign, and charges and refunds nothing twice', {
       timeout: 120_000,
     }, async () => {
-      let db = await openTestDb();
+      const db = await openTestDb();
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (steps) => {
-          if (kind === 'SQLite') db = await openTestDb();
-          else await emptyPostgres(db);
+          await emptyDatabase(db);
           const faulty = makeFaulty(db);
           const shop = await openProviderShop(faulty.db, subject);
           const pairs = await live(subject, shop, faulty, steps);

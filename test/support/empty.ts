@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
+import { isPostgres } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 
 /*
@@ -61,7 +62,7 @@ const ourSequences = 'select quote_ident(sequencename) as name from pg_sequences
 /** To look which tables have rows takes less than to delete from all. */
 function filledOf(tables: readonly { name: string }[]): string {
   return tables
-    .map(({ name }) => `select '${name}' as name where exists (select from ${name})`)
+    .map(({ name }) => `select '${name}' as name where exists (select 1 from ${name})`)
     .join(' union all ');
 }
 
@@ -114,8 +115,16 @@ async function endOthers(session: pg.Client): Promise<void> {
   }
 }
 
-/** Empties the tables on PostgreSQL, where making another database takes long. Numbers begin at 1 again. */
-export async function emptyPostgres(db: Db): Promise<void> {
+/**
+ * Empties the tables of a database that one history after the other is lived through in: making another takes longer. Numbers
+ * begin at 1 again. On SQLite the audit log, which can only grow, stays.
+ */
+export async function emptyDatabase(db: Db): Promise<void> {
+  if (isPostgres(db)) await emptyPostgres(db);
+  else await emptySqlite(db);
+}
+
+async function emptyPostgres(db: Db): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const read = async (text: string) => (await sql.raw<{ name: string }>(text).execute(trx)).rows;
     const filled = await read(filledOf(await read(ourTables)));
@@ -124,4 +133,17 @@ export async function emptyPostgres(db: Db): Promise<void> {
     for (const { name } of filled) await sql.raw(`delete from ${name}`).execute(trx);
     await sql.raw(restartOf(await read(ourSequences))).execute(trx);
   });
+}
+
+async function emptySqlite(db: Db): Promise<void> {
+  const run = async (text: string) => (await sql.raw<{ name: string }>(text).execute(db)).rows;
+  const tables = await run(`select '"' || name || '"' as name from sqlite_schema where type = 'table'
+    and name not like 'depositd\\_migrations%' escape '\\' and name not in ('audit_log', 'sqlite_sequence')`);
+  // SQLite does not change it within a transaction.
+  await run('pragma foreign_keys = off');
+  await run('begin immediate');
+  for (const { name } of await run(filledOf(tables))) await run(`delete from ${name}`);
+  await run(`delete from sqlite_sequence where name <> 'audit_log'`);
+  await run('commit');
+  await run('pragma foreign_keys = on');
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import type { DatabaseKind } from './databases.ts';
-import { emptyPostgres } from './empty.ts';
+import { emptyDatabase } from './empty.ts';
 
 /*
  * Random histories, each lived through from its beginning on an empty database.
@@ -38,20 +38,14 @@ export function modelRuns(usual: number): number {
   return Number(process.env.MODEL_RUNS ?? usual);
 }
 
-/** Lives through random histories: on SQLite in memory, on one PostgreSQL database that is emptied in between. */
+/** Lives through random histories in one database, on SQLite in memory, that is emptied in between. */
 export async function liveThrough<T>(options: HistoriesOptions<T>): Promise<void> {
   const { openTestDb, kind, history, live, runs, fewer = 10, round = 0 } = options;
-  // Making a database takes long there.
-  const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
-  await fc.assert(
+  const db = kind === 'PostgreSQL' ? await openTestDb() : await openDatabase('sqlite::memory:');
+  const lived = fc.assert(
     fc.asyncProperty(history, async (each) => {
-      if (shared !== null) {
-        await emptyPostgres(shared);
-        await live(shared, each);
-        return;
-      }
-      const db = await openDatabase('sqlite::memory:');
-      await live(db, each).finally(() => db.destroy());
+      await emptyDatabase(db);
+      await live(db, each);
     }),
     {
       numRuns: kind === 'SQLite' ? runs : Math.ceil(runs / fewer),
@@ -59,4 +53,5 @@ export async function liveThrough<T>(options: HistoriesOptions<T>): Promise<void
       ...(path === undefined ? {} : { path }),
     },
   );
+  await lived.finally(() => db.destroy());
 }

@@ -1,9 +1,9 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { openWorld, type World } from '../support/chain-world.ts';
 import { describeDatabases } from '../support/databases.ts';
-import { emptyPostgres } from '../support/empty.ts';
+import { emptyDatabase } from '../support/empty.ts';
 import { type FaultyDb, InjectedFault, makeFaulty } from '../support/faulty-db.ts';
 import { allDeposits, allPayments } from '../support/model-checks.ts';
 
@@ -114,19 +114,16 @@ function momentsOf(kinds: readonly string[]): number[] {
 }
 
 describeDatabases('S3: a watcher that dies at a write', (openTestDb, kind) => {
-  /** A story of its own: in memory, or in an emptied database where making one takes long. */
-  async function tellOnce(shared: Db | null, failing: number | null) {
-    if (shared === null) {
-      const db = await openDatabase('sqlite::memory:');
-      return story(db, failing).finally(() => db.destroy());
-    }
-    await emptyPostgres(shared);
-    return story(shared, failing);
+  /** A story of its own. */
+  async function tellOnce(db: Db, failing: number | null) {
+    await emptyDatabase(db);
+    return story(db, failing);
   }
 
   test('at any of them, comes to the same end as one that does not', { timeout: 240_000 }, async () => {
-    const shared = kind === 'PostgreSQL' ? await openTestDb() : null;
-    const { outcome, kinds } = await tellOnce(shared, null);
+    const db = kind === 'PostgreSQL' ? await openTestDb() : await openDatabase('sqlite::memory:');
+    onTestFinished(() => db.destroy());
+    const { outcome, kinds } = await tellOnce(db, null);
     expect(outcome).toMatchObject({
       payments: [
         { status: 'confirmed', reason: null },
@@ -141,7 +138,7 @@ describeDatabases('S3: a watcher that dies at a write', (openTestDb, kind) => {
     // The same code runs on PostgreSQL, where some of them suffice.
     const stride = kind === 'SQLite' ? 1 : 12;
     for (const write of momentsOf(kinds).filter((_, index) => index % stride === 0)) {
-      const interrupted = await tellOnce(shared, write);
+      const interrupted = await tellOnce(db, write);
       expect(interrupted.outcome, `died at write ${write}`).toEqual(outcome);
     }
   });
