@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { keyOfHex } from '../../src/core/address.ts';
 import type { OnchainPayment } from '../../src/core/payment.ts';
 import { createLostCommits, type LostCommits } from '../../src/payments/lost-commits.ts';
-import { inTransaction } from '../../src/storage/database.ts';
+import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import { readHold } from '../../src/storage/pool/holds.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import {
@@ -10,6 +11,7 @@ import {
   rememberTimelines,
   timelineChanges,
 } from '../../src/storage/timeline.ts';
+import { startCluster } from '../support/cluster.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { openShop } from '../support/shop.ts';
@@ -153,3 +155,25 @@ describeDatabases('a process that makes payments', (openTestDb, kind) => {
     expect(await hold()).toBeNull();
   });
 });
+
+test('a process whose server fails over to a standby that lacked its last payment gives the address of that one to nobody', async () => {
+  const cluster = await startCluster();
+  onTestFinished(() => cluster.stop());
+  const db = await openDatabase(await cluster.lendDatabase(false));
+  const { shop, step, hold, messages, wait } = await openProcesses(db);
+  const kept = await shop.create();
+  const failOver = await cluster.standby();
+  const lost = await shop.create();
+  await failOver();
+  expect((await shop.tryCreate({})).outcome).toBe('database_unchecked');
+  await step();
+  expect(messages()).toEqual(['error database lost payments', 'warn database timeline changed']);
+  expect(await hold()).not.toBeNull();
+  wait(15_000);
+  expect((await shop.tryCreate({})).outcome).toBe('all_held');
+  shop.pay(lost, 50);
+  await shop.confirmAll();
+  expect((await shop.unmatched()).map(({ recipient }) => recipient)).toEqual([keyOfHex(lost.address)]);
+  expect(await shop.state(kept)).toBe('pending');
+  await db.destroy();
+}, 60_000);

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chownSync, cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,6 +20,11 @@ export type Cluster = {
   present(certificate: ServerCertificate | null): Promise<void>;
   /** The server is gone, without a word to anybody, until what this returns is called. */
   crash(): Promise<() => Promise<void>>;
+  /**
+   * Keeps what there is, as a standby that gets no further. What it answers fails over to that: all that was committed since is
+   * lost, and the server is on another timeline.
+   */
+  standby(): Promise<() => Promise<void>>;
   stop(): Promise<void>;
 };
 
@@ -86,10 +91,10 @@ export async function startCluster({ durable = false } = {}): Promise<Cluster> {
     await waitUntilReady(started);
     return started;
   };
-  /** The immediate shutdown: nothing is saved. */
-  const end = async (ending: ChildProcess): Promise<void> => {
+  /** The immediate shutdown, in which nothing is saved, or (SIGINT) one in which everything is. */
+  const end = async (ending: ChildProcess, signal: 'SIGQUIT' | 'SIGINT' = 'SIGQUIT'): Promise<void> => {
     const ended = new Promise((resolve) => ending.once('exit', resolve));
-    if (ending.exitCode === null && ending.kill('SIGQUIT')) await ended;
+    if (ending.exitCode === null && ending.kill(signal)) await ended;
   };
   let running = await start();
 
@@ -160,6 +165,23 @@ export async function startCluster({ durable = false } = {}): Promise<Cluster> {
         running = await start();
       };
     },
+    standby: async () => {
+      const kept = join(folder, 'standby');
+      await end(running, 'SIGINT');
+      cpSync(data, kept, { recursive: true });
+      running = await start();
+      return async () => {
+        await end(running);
+        for (const name of readdirSync(data)) rmSync(join(data, name), { recursive: true });
+        cpSync(kept, data, { recursive: true });
+        writeFileSync(join(data, 'standby.signal'), '');
+        if (asRoot) await promisify(execFile)('chown', ['-R', String(nobody), data]);
+        running = await start();
+        const session = await connect(urlOf('postgres'));
+        await session.query('select pg_promote(true)');
+        await session.end();
+      };
+    },
     stop: async () => {
       await Promise.all([...lent.values(), ...free.map(({ session }) => session)].map((one) => one.end()));
       await admin.end();
@@ -211,7 +233,7 @@ function waitUntilReady(server: ChildProcess): Promise<void> {
     let output = '';
     server.stderr?.on('data', (chunk: Buffer) => {
       output = (output + chunk).slice(-4000);
-      if (output.includes('ready to accept connections')) resolve();
+      if (/ready to accept (read.only )?connections/.test(output)) resolve();
     });
     server.once('error', reject);
     server.once('exit', (code) => reject(new Error(`PostgreSQL ended with code ${code}: ${output}`)));
