@@ -164,7 +164,8 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     await watch.refresh(db);
     const readFor = await assetsInUse.read();
     const isNow = clock() - state.cursor.time * 1000 < nowMs;
-    const inUse = isNow ? await watch.inUse(db, clock()) : null;
+    const used = await watch.inUse(db, clock());
+    const inUse = isNow ? used : null;
     // Blocks that are mined after that are for what is known then: not where a payment has just overtaken an answer.
     const known = inUse === null || overtaken ? state.head.height : Number.POSITIVE_INFINITY;
     overtaken = false;

@@ -4,10 +4,10 @@ import type { ChainFamily } from '../core/networks.ts';
 import {
   hasRetiredAddress,
   latestReturn,
-  listReturnedAddresses,
+  listReturns,
   listUsedAddresses,
   listWatchedAddresses,
-  type WatchedRow,
+  type ReadRow,
 } from '../storage/pool/watched-addresses.ts';
 import type { Db } from '../storage/schema.ts';
 import { type AddressSet, createAddressSet } from './address-set.ts';
@@ -19,7 +19,10 @@ export type TableWatchlist = Watchlist & {
   refresh(db: Db): Promise<void>;
   /** The table has lost rows, and others may have their ids: it is read from its beginning the next time. */
   startOver(): void;
-  /** Those to which a transfer may matter now (Unix ms): payments hold them, or let them go lately, on any chain. */
+  /**
+   * Those to which a transfer may matter now (Unix ms): payments hold them, or let them go lately, on any chain. Until the next call
+   * they are watched, whatever was taken in.
+   */
   inUse(db: Db, now: number): Promise<ReadonlySet<AddressKey>>;
 };
 
@@ -32,8 +35,8 @@ export const fewAddresses = 32;
 /** How long a retired address is watched after its last use. */
 export type Retirement = { afterMs: number; clock: Clock };
 
-/** Addresses, and up to which row of their table, and which return to service, they were taken in. */
-type Reading = { addresses: AddressSet; last: WatchedRow | null; lastReturn: number };
+/** Addresses, and up to which row of their table, and which return to service, they were taken in; null: none yet. */
+type Reading = { addresses: AddressSet; last: ReadRow | null; lastReturn: ReadRow | null };
 
 /** Rows read at once, so that a large table neither fills the memory nor holds up everybody else. */
 const pageSize = 10_000;
@@ -51,31 +54,40 @@ export function createWatchlist(
   retirement: Retirement | null = null,
   lately = usedLatelyMs,
 ): TableWatchlist {
-  let table: Reading = { addresses: createAddressSet(), last: null, lastReturn: 0 };
+  let table: Reading = { addresses: createAddressSet(), last: null, lastReturn: null };
+  /** Those in use that the table did not show: the database says so, whatever is known of it here. Null: none. */
+  let besides: AddressSet | null = null;
   let builtAt = Number.NEGATIVE_INFINITY;
   let startsOver = false;
   let running: Promise<void> = Promise.resolve();
 
-  /** @returns false where the table has lost what was read last. */
+  /**
+   * @returns false where the rows that were read last are others now, or gone: then the database has gone back, and what else was
+   * read may be wrong too.
+   */
   async function readOn(db: Db, into: Reading): Promise<boolean> {
     const usedAfter = retirement === null ? null : retirement.clock() - retirement.afterMs;
     for (let more = true; more; ) {
       // Ids appear in the order of commits (serializeInserts), so none below the last can follow later.
-      const page = await listWatchedAddresses(db, family, { after: into.last, usedAfter }, pageSize);
-      if (page === null) return false;
+      const fromId: number = into.last?.id ?? 0;
+      const page = await listWatchedAddresses(db, family, { fromId, usedAfter }, pageSize);
+      if (into.last !== null && page.first?.identity !== into.last.identity) return false;
       for (const { key } of page.addresses) into.addresses.add(key);
       into.last = page.last;
       more = page.more;
     }
-    for (const { id, key } of await listReturnedAddresses(db, family, into.lastReturn)) {
-      into.addresses.add(key);
-      into.lastReturn = id;
+    const returns = await listReturns(db, family, into.lastReturn?.id ?? 0);
+    const [first] = returns;
+    if (into.lastReturn !== null && !isSame(first, into.lastReturn)) return false;
+    for (const { key, ...row } of returns) {
+      if (key !== null) into.addresses.add(key);
+      into.lastReturn = row;
     }
     return true;
   }
 
   async function rebuild(db: Db): Promise<void> {
-    const fresh = { addresses: createAddressSet(), last: null, lastReturn: await latestReturn(db) };
+    const fresh: Reading = { addresses: createAddressSet(), last: null, lastReturn: await latestReturn(db) };
     if (!(await readOn(db, fresh))) return rebuild(db);
     // Only as a whole: what a reading that failed half-way had taken in is not known to the list in use.
     table = fresh;
@@ -98,13 +110,18 @@ export function createWatchlist(
     if (isDue) builtAt = now;
   }
 
+  const has = (key: AddressKey) => table.addresses.has(key) || besides?.has(key) === true;
+
   return {
     get size() {
-      return table.addresses.size;
+      return table.addresses.size + (besides?.size ?? 0);
     },
-    has: (key) => table.addresses.has(key),
-    hasAt: (bytes, offset) => table.addresses.hasAt(bytes, offset),
-    keys: () => table.addresses.keys(),
+    has,
+    hasAt: (bytes, offset) => table.addresses.hasAt(bytes, offset) || besides?.hasAt(bytes, offset) === true,
+    *keys() {
+      yield* table.addresses.keys();
+      if (besides !== null) yield* besides.keys();
+    },
     refresh(db) {
       // One after another: the chains of a family share this list, and one that reads it anew must not lose
       // what another takes in meanwhile.
@@ -115,6 +132,21 @@ export function createWatchlist(
     startOver() {
       startsOver = true;
     },
-    inUse: async (db, now) => new Set(await listUsedAddresses(db, family, now - lately)),
+    async inUse(db, now) {
+      const keys = await listUsedAddresses(db, family, now - lately);
+      const missing = keys.filter((key) => !table.addresses.has(key));
+      besides = missing.length === 0 ? null : setOf(missing);
+      return new Set(keys);
+    },
   };
+}
+
+function isSame(row: ReadRow | undefined, before: ReadRow): boolean {
+  return row?.id === before.id && row.identity === before.identity;
+}
+
+function setOf(keys: readonly AddressKey[]): AddressSet {
+  const set = createAddressSet();
+  for (const key of keys) set.add(key);
+  return set;
 }

@@ -72,7 +72,7 @@ import { findHoldOf } from '../../src/storage/pool/holds.ts';
 import { earliestExpiry, findFreeAddress } from '../../src/storage/pool/locks.ts';
 import { readPoolUse } from '../../src/storage/pool/use.ts';
 import {
-  listReturnedAddresses,
+  listReturns,
   listUsedAddresses,
   listWatchedAddresses,
 } from '../../src/storage/pool/watched-addresses.ts';
@@ -133,9 +133,9 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
     'chain: overdue': (trx) => listOverduePayments(trx, bsc, { now, blockTime: now / 1000, limit: 200 }),
     'chain: over by its time?': (trx) => isAnyOverBy(trx, bsc, now / 1000),
     'chain: watched addresses': (trx) =>
-      listWatchedAddresses(trx, 'evm', { after: { id: 990, key: recipient }, usedAfter: null }, 1000),
+      listWatchedAddresses(trx, 'evm', { fromId: 990, usedAfter: null }, 1000),
     'chain: addresses in use': (trx) => listUsedAddresses(trx, 'evm', now - 1_800_000),
-    'chain: returned addresses': (trx) => listReturnedAddresses(trx, 'evm', 0),
+    'chain: returned addresses': (trx) => listReturns(trx, 'evm', 0),
     'chain: held blocks': (trx) => listHeldBlocks(trx, bsc, { above: tip - 20, upTo: tip }),
     'transfer: its deposit': (trx) => findDeposit(trx, testTransfer()),
     'transfer: latest payment at its address': (trx) => findLatestPaymentAt(trx, [17]),

@@ -5,7 +5,7 @@ import type { AddressKey } from '../../src/core/address.ts';
 import { inTransaction, serializeInserts } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { createAddressSet } from '../../src/watchers/address-set.ts';
-import { createWatchlist } from '../../src/watchers/watchlist.ts';
+import { createWatchlist, type TableWatchlist, usedLatelyMs } from '../../src/watchers/watchlist.ts';
 import { describeDecisions } from '../support/databases.ts';
 import { InjectedFault } from '../support/faulty-db.ts';
 
@@ -110,6 +110,72 @@ describeDecisions('the watchlist', (openTestDb) => {
     expect([...watch.keys()].sort()).toEqual([7, 8].map(keyOfNumber));
   });
 
+  const keysOf = (watch: TableWatchlist) => [...watch.keys()].sort();
+
+  test.each([
+    ['fewer rows', [10], 1],
+    ['as many rows', [10, 11, 12], 1],
+    ['more rows', [10, 11, 12, 13, 14], 1],
+    ['the same addresses in another order', [3, 2, 4], 1],
+    ['other addresses below the same last one', [10, 11, 4], 1],
+    ['nothing yet', [], 1],
+  ])(
+    'takes in what was given the ids of rows that a failover lost, and lets go of these: %s',
+    async (_, anew, at) => {
+      const db = await openTestDb();
+      await addAddresses(db, ['bsc', 'ethereum', 'bsc', 'ethereum', 'bsc']);
+      const watch = createWatchlist('evm', { afterMs: 1000, clock: () => 0 });
+      await watch.refresh(db);
+      await inTransaction(db, (trx) => trx.deleteFrom('addresses').where('id', '>', 2).execute());
+      await addAddresses(db, [], [], { from: 3, numbers: anew, at });
+      await watch.refresh(db);
+      expect(keysOf(watch)).toEqual([0, 1, ...anew].map(keyOfNumber).sort());
+      await addAddresses(db, ['bsc'], [], { from: 20, numbers: [20], at });
+      await watch.refresh(db);
+      expect(watch.has(keyOfNumber(20))).toBe(true);
+    },
+  );
+
+  test('takes in an address that returned to service under the number of a return that was lost', async () => {
+    const db = await openTestDb();
+    await addAddresses(db, ['bsc', 'bsc', 'bsc'], [0, 1]);
+    const watch = createWatchlist('evm', { afterMs: 1000, clock: () => 5000 });
+    await inTransaction(db, (trx) => trx.updateTable('addresses').set({ created_at: -9000 }).execute());
+    await watch.refresh(db);
+    expect(keysOf(watch)).toEqual([keyOfNumber(2)]);
+    const bringBack = (addressId: number) =>
+      inTransaction(db, async (trx) => {
+        await trx.updateTable('addresses').set({ active: 1 }).where('id', '=', addressId).execute();
+        await trx
+          .insertInto('address_returns')
+          .values({ id: 7, address_id: addressId, at: addressId })
+          .execute();
+      });
+    await bringBack(1);
+    await watch.refresh(db);
+    expect(keysOf(watch)).toEqual([0, 2].map(keyOfNumber));
+    await inTransaction(db, async (trx) => {
+      await trx.deleteFrom('address_returns').execute();
+      await trx.updateTable('addresses').set({ active: 0 }).where('id', '=', 1).execute();
+    });
+    await bringBack(2);
+    await watch.refresh(db);
+    expect(keysOf(watch)).toEqual([1, 2].map(keyOfNumber));
+  });
+
+  test('watches what is in use, whatever it has taken in, as long as that is so', async () => {
+    const db = await openTestDb();
+    const watch = createWatchlist('evm');
+    await addAddresses(db, ['bsc']);
+    await inTransaction(db, (trx) => trx.updateTable('addresses').set({ released_at: 10_000 }).execute());
+    await watch.inUse(db, 10_000);
+    expect(watch.has(keyOfNumber(0))).toBe(true);
+    expect(watch.hasAt?.(Buffer.from(keyOfNumber(0), 'hex'), 0)).toBe(true);
+    expect([watch.size, keysOf(watch)]).toEqual([1, [keyOfNumber(0)]]);
+    await watch.inUse(db, 10_000 + usedLatelyMs);
+    expect(watch.size).toBe(0);
+  });
+
   test('reads a table of many pages', async () => {
     const db = await openTestDb();
     await addAddresses(
@@ -135,12 +201,14 @@ function failingAt(db: Db, n: number): Db {
   });
 }
 
-/** One address for each network given; the `inactive` ones by their place. */
+/** One address for each network given; the `inactive` ones by their place. Or with these `numbers`, and ids `from` one on. */
 async function addAddresses(
   db: Db,
   networks: readonly string[],
   inactive: readonly number[] = [],
+  given: { from: number; numbers: readonly number[]; at: number } | null = null,
 ): Promise<void> {
+  const numbers = given?.numbers ?? networks.map((_, i) => i);
   await inTransaction(db, async (trx) => {
     await serializeInserts(trx, 'addresses');
     await trx
@@ -148,19 +216,20 @@ async function addAddresses(
       .values({ id: 'm1', name: 'Shop', created_at: 0 })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
-    const rows = networks.map((network, i) => ({
+    const rows = numbers.map((number, i) => ({
+      ...(given === null ? {} : { id: given.from + i }),
       merchant_id: 'm1',
-      network,
+      network: networks[i] ?? 'bsc',
       // The family is told by the address itself: a network may be any that is configured.
-      address: network === 'tron' ? `T${i}` : `0x${keyOfNumber(i)}`,
-      address_key: keyOfNumber(i),
+      address: networks[i] === 'tron' ? `T${number}` : `0x${keyOfNumber(number)}`,
+      address_key: keyOfNumber(number),
       currency: '',
       label: '',
       source: 'static' as const,
       active: inactive.includes(i) ? 0 : 1,
       locked_by: null,
       released_at: 0,
-      created_at: 0,
+      created_at: given?.at ?? 0,
     }));
     for (let at = 0; at < rows.length; at += 500) {
       await trx

@@ -3,37 +3,38 @@ import { type Address, type AddressKey, familyOf } from '../../core/address.ts';
 import type { ChainFamily } from '../../core/networks.ts';
 import type { Db } from '../schema.ts';
 
-/** A row of the table, by which it is known again. */
-export type WatchedRow = { id: number; key: AddressKey };
+/**
+ * A row that was read, and what tells it from another that is given its id: a database that was restored, or whose last commits
+ * were lost in a failover, gives ids anew.
+ */
+export type ReadRow = { id: number; identity: string };
 
 export type WatchedPage = {
   addresses: { key: AddressKey }[];
-  /** Where the next page begins. */
-  last: WatchedRow | null;
+  /** The row from which the page was wanted, as it is now; null where there is none. */
+  first: ReadRow | null;
+  /** From which the next page is wanted; null where the page is empty. */
+  last: ReadRow | null;
   more: boolean;
 };
 
 /**
- * Addresses of a chain family that come after a row, of the next `limit` ones in the order of their ids. Null where that row is
- * not there any more: the table has lost its end, and other rows may have the ids that followed. With `usedAfter` (Unix ms), of the retired ones only the ones that were added, or let go by a payment, later.
+ * Addresses of a chain family with an id of at least `fromId`, of the next `limit` ones in the order of their ids. With
+ * `usedAfter` (Unix ms), of the retired ones only the ones that were added, or let go by a payment, later.
  */
 export async function listWatchedAddresses(
   db: Db,
   family: ChainFamily,
-  { after, usedAfter }: { after: WatchedRow | null; usedAfter: number | null },
+  { fromId, usedAfter }: { fromId: number; usedAfter: number | null },
   limit: number,
-): Promise<WatchedPage | null> {
-  const found = await db
+): Promise<WatchedPage> {
+  const rows = await db
     .selectFrom('addresses')
-    .select(['id', 'address', 'address_key', 'active', 'locked_by', 'released_at', 'created_at'])
-    .where('id', '>=', after?.id ?? 0)
+    .select(['id', 'network', 'address', 'address_key', 'active', 'locked_by', 'released_at', 'created_at'])
+    .where('id', '>=', fromId)
     .orderBy('id')
-    .limit(limit + 1)
+    .limit(limit)
     .execute();
-  const [first] = found;
-  if (after !== null && (first?.id !== after.id || first.address_key !== after.key)) return null;
-  const rows = after === null ? found.slice(0, limit) : found.slice(1);
-  const last = rows.at(-1);
   const watched = rows.filter(
     (row) =>
       familyOf(row.address as Address) === family &&
@@ -44,9 +45,17 @@ export async function listWatchedAddresses(
   );
   return {
     addresses: watched.map((row) => ({ key: row.address_key as AddressKey })),
-    last: last === undefined ? after : { id: last.id, key: last.address_key as AddressKey },
+    first: rows[0]?.id === fromId ? toReadRow(rows[0]) : null,
+    last: toReadRow(rows.at(-1)),
     more: rows.length === limit,
   };
+}
+
+function toReadRow(
+  row: { id: number; network: string; address: string; created_at: number } | undefined,
+): ReadRow | null {
+  if (row === undefined) return null;
+  return { id: row.id, identity: `${row.network} ${row.address} ${row.created_at}` };
 }
 
 /**
@@ -93,31 +102,36 @@ export async function hasRetiredAddress(db: Db): Promise<boolean> {
   return row !== undefined;
 }
 
-/** The id of the last return to service; 0 when there was none. */
-export async function latestReturn(db: Db): Promise<number> {
+/** The last return to service; null when there was none. */
+export async function latestReturn(db: Db): Promise<ReadRow | null> {
   const row = await db
     .selectFrom('address_returns')
-    .select('id')
+    .select(['id', 'address_id', 'at'])
     .orderBy('id', 'desc')
     .limit(1)
     .executeTakeFirst();
-  return row?.id ?? 0;
+  return row === undefined ? null : toReturn(row);
 }
 
-/** Addresses of a chain family that became active again since the return with the id `after`, in that order. */
-export async function listReturnedAddresses(
+/** Returns to service from the one with the id `from` on, in their order; `key`: of an address of the chain family, else null. */
+export async function listReturns(
   db: Db,
   family: ChainFamily,
-  after: number,
-): Promise<{ id: number; key: AddressKey }[]> {
+  from: number,
+): Promise<(ReadRow & { key: AddressKey | null })[]> {
   const rows = await db
     .selectFrom('address_returns')
     .innerJoin('addresses', 'addresses.id', 'address_returns.address_id')
-    .select(['address_returns.id', 'addresses.address', 'addresses.address_key'])
-    .where('address_returns.id', '>', after)
+    .select(['address_returns.id', 'address_id', 'at', 'addresses.address', 'addresses.address_key'])
+    .where('address_returns.id', '>=', from)
     .orderBy('address_returns.id')
     .execute();
-  return rows
-    .filter((row) => familyOf(row.address as Address) === family)
-    .map((row) => ({ id: row.id, key: row.address_key as AddressKey }));
+  return rows.map((row) => ({
+    ...toReturn(row),
+    key: familyOf(row.address as Address) === family ? (row.address_key as AddressKey) : null,
+  }));
+}
+
+function toReturn({ id, address_id, at }: { id: number; address_id: number; at: number }): ReadRow {
+  return { id, identity: `${address_id} ${at}` };
 }
