@@ -24,7 +24,7 @@ import type { Facts } from './evaluate.ts';
 
 export type FactsDeps = {
   db: Db;
-  config: Pick<Config, 'chains' | 'payments' | 'providers' | 'dataFolder'>;
+  config: Pick<Config, 'chains' | 'payments' | 'providers' | 'database' | 'dataFolder'>;
   clock: Clock;
   timeOf: DatabaseTime;
   /** Null where this process asks for none. */
@@ -157,7 +157,7 @@ export function createFacts({ db, config, clock, timeOf, rates }: FactsDeps): { 
         reverted: await listRevertedSince(db, now - lookBackMs),
         providers: await readProviders(now),
         backupAt: await lastAuditAt(db, { subject: 'database', action: 'database.backed_up' }),
-        diskFree: await freeOf(config.dataFolder),
+        diskFree: await freeOf(placeOf(config)),
       };
     },
   };
@@ -187,9 +187,14 @@ export function createPaces(): (key: string, count: number, now: number) => numb
   };
 }
 
-async function freeOf(folder: string): Promise<number | null> {
+/** What fills a disk: the database itself, which may be a link to another one. */
+function placeOf({ database, dataFolder }: Pick<Config, 'database' | 'dataFolder'>): string {
+  return database.startsWith('sqlite:') ? database.slice('sqlite:'.length) : dataFolder;
+}
+
+async function freeOf(path: string): Promise<number | null> {
   try {
-    const { bavail, blocks } = await statfs(folder);
+    const { bavail, blocks } = await statfs(path);
     return blocks === 0 ? null : bavail / blocks;
   } catch {
     return null;

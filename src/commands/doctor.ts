@@ -18,6 +18,7 @@ import { openSecrets } from '../notify/secrets.ts';
 import { openUnchanged } from '../storage/database.ts';
 import { createDatabaseClock } from '../storage/database-clock.ts';
 import type { Db } from '../storage/schema.ts';
+import { fileOf } from '../storage/sqlite.ts';
 import { listActiveUrls } from '../storage/webhooks/endpoints.ts';
 import type { Check, CheckName } from '../watchers/examination.ts';
 import { examineNode } from '../watchers/examine.ts';
@@ -148,7 +149,7 @@ async function lookAround(config: Config): Promise<Finding[]> {
 
 /** The database, the disk that it is on, and the receivers that are written in it. */
 async function lookAtStorage(config: Config, tellers: readonly string[]): Promise<Finding[]> {
-  const { database, dataFolder } = config;
+  const { database } = config;
   if (!database.startsWith('sqlite:')) {
     const { db, finding } = await checkPostgres(database);
     if (db === null) return [finding];
@@ -161,9 +162,11 @@ async function lookAtStorage(config: Config, tellers: readonly string[]): Promis
     });
   }
   const path = database.slice('sqlite:'.length);
-  const folder = existsSync(dataFolder) ? dataFolder : dirname(dataFolder);
+  // Where SQLite writes: it may be a link.
+  const home = dirname(fileOf(path));
+  const folder = existsSync(home) ? home : dirname(home);
   const whole = checkSqlite(path);
-  const log = checkLogSize(path);
+  const log = checkLogSize(fileOf(path));
   const found = [
     await checkDisk(folder),
     await checkFileSystem(folder),

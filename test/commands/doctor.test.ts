@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { openSync, readFileSync, writeSync } from 'node:fs';
+import { openSync, readFileSync, realpathSync, renameSync, symlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { dayOf } from '../../src/core/day.ts';
 import { listNodeUsage } from '../../src/storage/chains/usage.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { DaemonHome } from '../support/daemon.ts';
-import { freshDatabaseUrl } from '../support/databases.ts';
+import { freshDatabaseUrl, testFolder } from '../support/databases.ts';
 import { startLoopback } from '../support/loopback.ts';
 import { createSimulatedTronChain } from '../support/tron/simulated-chain.ts';
 import { startSimulatedTronNode } from '../support/tron/simulated-node.ts';
@@ -157,4 +157,17 @@ test('doctor finds that the database is damaged, fails, and writes nothing into 
     todo: expect.stringContaining('depositd restore'),
   });
   expect(readFileSync(path).equals(before)).toBe(true);
+});
+
+test('doctor looks at the disk on which the database is, where its name is a link', async () => {
+  const home = commandHome({ ...offline, publicUrl: 'http://127.0.0.1:1' });
+  await home.run('merchant', 'add', 'Shop');
+  const disk = realpathSync(testFolder());
+  const path = join(home.folder, 'depositd.db');
+  renameSync(path, join(disk, 'real.db'));
+  symlinkSync(join(disk, 'real.db'), path);
+  const { stdout } = await home.run('doctor', '--json');
+  const { findings } = JSON.parse(stdout) as Report;
+  const places = findings.filter(({ part }) => part === 'disk' || part === 'file system');
+  expect(places.map(({ subject }) => subject)).toEqual([disk, disk]);
 });
