@@ -52,10 +52,10 @@ export async function listWatchedAddresses(
 }
 
 function toReadRow(
-  row: { id: number; network: string; address: string; created_at: number } | undefined,
+  row: { id: number; network: string; address_key: string; created_at: number } | undefined,
 ): ReadRow | null {
   if (row === undefined) return null;
-  return { id: row.id, identity: `${row.network} ${row.address} ${row.created_at}` };
+  return { id: row.id, identity: `${row.network} ${row.address_key} ${row.created_at}` };
 }
 
 /**
