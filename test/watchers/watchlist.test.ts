@@ -87,19 +87,11 @@ describeDecisions('the watchlist', (openTestDb) => {
     }
   });
 
-  test('of a table that has lost its last rows takes in those that have their ids by now', async () => {
+  test('reads the table anew when it is told that rows were lost, also where the last one is the same', async () => {
     const db = await openTestDb();
-    await addAddresses(db, ['bsc', 'bsc', 'bsc', 'bsc']);
+    await addAddresses(db, ['bsc', 'bsc', 'bsc']);
     const watch = createWatchlist('evm');
     await watch.refresh(db);
-    await db.deleteFrom('addresses').where('id', '>', 2).execute();
-    await watch.refresh(db);
-    expect([...watch.keys()].sort()).toEqual([0, 1].map(keyOfNumber));
-    const renamed = { address_key: keyOfNumber(7) };
-    await db.updateTable('addresses').set(renamed).where('id', '=', 2).execute();
-    await watch.refresh(db);
-    expect([...watch.keys()].sort()).toEqual([0, 7].map(keyOfNumber));
-    // Not the last one: whoever knows that rows were lost says so.
     await db
       .updateTable('addresses')
       .set({ address_key: keyOfNumber(8) })
@@ -107,7 +99,7 @@ describeDecisions('the watchlist', (openTestDb) => {
       .execute();
     watch.startOver();
     await watch.refresh(db);
-    expect([...watch.keys()].sort()).toEqual([7, 8].map(keyOfNumber));
+    expect([...watch.keys()].sort()).toEqual([1, 2, 8].map(keyOfNumber));
   });
 
   const keysOf = (watch: TableWatchlist) => [...watch.keys()].sort();
