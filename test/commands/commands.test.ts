@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fingerprintOf } from '../../src/config/fingerprint.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { dayOf } from '../../src/core/day.ts';
+import type { Network } from '../../src/core/networks.ts';
+import type { NodeStatus } from '../../src/core/node.ts';
 import { everyRole } from '../../src/core/roles.ts';
+import { replaceNodes } from '../../src/storage/chains/nodes.ts';
+import { addNodeUsage, noteSlowed } from '../../src/storage/chains/usage.ts';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import { noteDaemon } from '../../src/storage/operators/daemons.ts';
 import { disableEndpoint } from '../../src/storage/webhooks/endpoints.ts';
@@ -11,6 +16,23 @@ import { evmAddress } from '../support/addresses.ts';
 import { adminToken } from '../support/daemon.ts';
 import { openShop } from '../support/webhooks.ts';
 import { commandHome, depositd, offline, readAudit } from './support.ts';
+
+const testNode: NodeStatus = {
+  host: 'node.example',
+  preferred: true,
+  state: 'ready',
+  head: 7,
+  finalized: 5,
+  lag: 0,
+  answeredAt: null,
+  lacks: [],
+  limits: null,
+  latencyMs: null,
+  backoffUntil: null,
+  lastError: null,
+  asked: 0,
+  failed: 0,
+};
 
 describe('wrong usage', () => {
   test.each([
@@ -618,6 +640,25 @@ test('status names the process whose configuration differs from the one here, an
   const { stdout } = await home.run('status');
   expect(stdout).toMatch(/^11 on one .*as here$/m);
   expect(stdout).toMatch(/^22 on two .*differs in payments, publicUrl$/m);
+});
+
+test('status tells what each node was asked today of what its plan allows, and which chain is read more slowly for it', async () => {
+  const rpc = [{ url: 'http://127.0.0.1:1/', requestsPerDay: 100_000 }];
+  const home = commandHome({ ...offline, chains: { bsc: { rpc } } });
+  const db = await openDatabase(`sqlite:${join(home.folder, 'depositd.db')}`);
+  const node = { network: 'bsc' as Network, host: '127.0.0.1:1' };
+  const usage = { ...node, day: dayOf(Date.now()), method: 'eth_getLogs', calls: 90_000, bytes: 1 };
+  await inTransaction(db, async (trx) => {
+    await replaceNodes(trx, node.network, [{ ...testNode, host: node.host }], Date.now());
+    await addNodeUsage(trx, [usage]);
+    await noteSlowed(trx, { ...node, everyMs: 12_000, notedAt: Date.now() });
+  });
+  await db.destroy();
+  const { stdout } = await home.run('status');
+  expect(stdout).toMatch(/^bsc +127\.0\.0\.1:1 .* 90000 of 100000 /m);
+  expect(stdout).toContain(
+    'bsc is read every 12 seconds, so that the quota of 127.0.0.1:1 lasts until midnight (UTC)',
+  );
 });
 
 test('a database that cannot be reached is one sentence without its password', async () => {
