@@ -139,7 +139,7 @@ export function concludeInterrupted(
 }
 
 function toConclusion(attempt: {
-  delivery: Pick<ClaimedDelivery, 'id' | 'endpointId' | 'attempt'>;
+  delivery: Pick<ClaimedDelivery, 'id' | 'endpointId' | 'attempt' | 'firstAttemptAt'>;
   eventAt: number | null;
   startedAt: number;
   endedAt: number;
@@ -160,6 +160,7 @@ function toConclusion(attempt: {
     record: {
       deliveryId: delivery.id,
       attempt: delivery.attempt,
+      firstAttemptAt: delivery.firstAttemptAt,
       startedAt,
       durationMs: endedAt - startedAt,
       status,

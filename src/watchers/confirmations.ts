@@ -75,9 +75,13 @@ const longestDisputePauseMs = 60_000;
 /** What was not asked about for so long, ms, is forgotten. */
 const forgottenMs = 10 * 60_000;
 
-/** What is remembered of a deposit that could not be confirmed yet, in the block where it lies. */
+/**
+ * What is remembered of a deposit that could not be confirmed yet, in the block where it lies. Its transaction tells it from another
+ * that is given its id, in a database that has lost its last commits.
+ */
 type Pending = {
   blockHash: BlockHash;
+  txHash: TxHash;
   /** When it was first asked about, and until when it is left alone. */
   since: number;
   until: number;
@@ -157,9 +161,14 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
     return [...found.values()];
   }
 
-  function isDue({ id, blockHash }: Pick<Deposit, 'id' | 'blockHash'>): boolean {
+  function isDue(deposit: Pick<Deposit, 'id' | 'blockHash' | 'txHash'>): boolean {
+    const known = knownOf(deposit);
+    return known === null || known.until <= clock();
+  }
+
+  function knownOf({ id, blockHash, txHash }: Pick<Deposit, 'id' | 'blockHash' | 'txHash'>): Pending | null {
     const known = pending.get(id);
-    return known === undefined || known.blockHash !== blockHash || known.until <= clock();
+    return known?.blockHash === blockHash && known.txHash === txHash ? known : null;
   }
 
   async function decideAll(deposits: readonly DueDeposit[], signal: AbortSignal): Promise<Agreed> {
@@ -210,11 +219,12 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
     return clock() - Math.min(since, outages.since(others) ?? since) >= waitMs;
   }
 
-  function pendingOf({ id, blockHash }: Deposit): Pending {
-    const known = pending.get(id);
-    if (known !== undefined && known.blockHash === blockHash) return known;
+  function pendingOf(deposit: Deposit): Pending {
+    const known = knownOf(deposit);
+    if (known !== null) return known;
+    const { blockHash, txHash } = deposit;
     const times = { since: clock(), until: clock(), asked: 0, disputes: 0 };
-    return { blockHash, ...times, deniedBy: new Set(), goneSince: null };
+    return { blockHash, txHash, ...times, deniedBy: new Set(), goneSince: null };
   }
 
   function remember(

@@ -30,6 +30,8 @@ export type ClaimedDelivery = {
 export type AttemptRecord = {
   deliveryId: number;
   attempt: number;
+  /** Of the delivery: tells it from another that was given its id, in a database that has lost its last commits. */
+  firstAttemptAt: number;
   startedAt: number;
   durationMs: number;
   status: number | null;
@@ -133,9 +135,10 @@ export async function getEventBodies(
 /**
  * Writes attempts and their consequences, all in a few statements. Answers the ids whose state changed: an
  * attempt whose lease was lost is kept in the log, and a success still ends its delivery, but a failure
- * changes nothing any more.
+ * changes nothing any more. Nothing is written of a delivery that is lost itself.
  */
-export async function recordAttempts(trx: Trx, records: readonly AttemptRecord[]): Promise<Set<number>> {
+export async function recordAttempts(trx: Trx, attempts: readonly AttemptRecord[]): Promise<Set<number>> {
+  const records = await withoutLost(trx, attempts);
   if (records.length === 0) return new Set();
   await trx
     .insertInto('delivery_attempts')
@@ -184,6 +187,22 @@ export async function recordAttempts(trx: Trx, records: readonly AttemptRecord[]
       )
     returning deliveries.id as id`.execute(trx);
   return new Set(rows.map((row) => row.id));
+}
+
+/** What was sent of a delivery that is not there any more, or whose claim was lost, says nothing about whatever has its id now. */
+async function withoutLost(trx: Trx, attempts: readonly AttemptRecord[]): Promise<AttemptRecord[]> {
+  if (attempts.length === 0) return [];
+  const rows = await trx
+    .selectFrom('deliveries')
+    .select(['id', 'first_attempt_at'])
+    .where(
+      'id',
+      'in',
+      attempts.map(({ deliveryId }) => deliveryId),
+    )
+    .execute();
+  const firstAttemptAt = new Map(rows.map((row) => [row.id, row.first_attempt_at]));
+  return attempts.filter((one) => firstAttemptAt.get(one.deliveryId) === one.firstAttemptAt);
 }
 
 function toResult(record: AttemptRecord): RawBuilder<unknown> {

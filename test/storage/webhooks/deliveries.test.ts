@@ -40,6 +40,7 @@ function ended(deliveryId: number, attempt: number, next: AttemptRecord['next'])
   return {
     deliveryId,
     attempt,
+    firstAttemptAt: now,
     startedAt: now,
     durationMs: 5,
     status,
@@ -168,6 +169,30 @@ describeDatabases('the queue of deliveries', (openTestDb) => {
       [1, 200],
       [2, 500],
     ]);
+  });
+
+  test('what was sent of a delivery that a failover lost is not written, nor does it end another that has its id', async () => {
+    const db = await openTestDb();
+    const { claim, record } = await openQueue(db, 3);
+    const [lost, anew, other] = (await claim(3)).map(({ id }) => id) as [number, number, number];
+    await inTransaction(db, async (trx) => {
+      await trx.deleteFrom('deliveries').where('id', '=', lost).execute();
+      // Nobody has sent it yet.
+      await trx
+        .updateTable('deliveries')
+        .set({ state: 'pending', attempts: 0, first_attempt_at: null, lease_until: null })
+        .where('id', '=', anew)
+        .execute();
+    });
+    const results = [lost, anew, other].map((id) => ended(id, 1, delivered));
+    expect(await record(...results)).toEqual(new Set([other]));
+    expect(await getDelivery(db, anew)).toMatchObject({ state: 'pending', attempts: 0 });
+    expect(await getDelivery(db, other)).toMatchObject({ state: 'delivered' });
+    expect(await listAttempts(db, anew)).toEqual([]);
+    // By another process, at another time.
+    await claim(1, 'fresh', now + 1);
+    expect(await record(ended(anew, 1, delivered))).toEqual(new Set());
+    expect(await getDelivery(db, anew)).toMatchObject({ state: 'sending' });
   });
 
   test('leases that are over are found, oldest first', async () => {
