@@ -27,6 +27,8 @@ export type Feed = {
 
 type Followed = {
   id: number;
+  /** Tells it from another that is given its id, in a database that has lost its last commits; null until it has been read. */
+  paymentNumber: string | null;
   subscribers: Set<Subscriber>;
   /** Null until it has been read. Nothing else is kept of what was read: thousands are open at once. */
   snapshot: Snapshot | null;
@@ -134,6 +136,11 @@ export function createFeed(
       const known = byId.get(own.id);
       if (known === undefined) continue;
       const { payment } = known;
+      own.paymentNumber ??= payment.payment.paymentNumber;
+      if (own.paymentNumber !== payment.payment.paymentNumber) {
+        for (const subscriber of [...own.subscribers]) finish(own, subscriber);
+        continue;
+      }
       const view = viewPayment(known);
       own.rereadAt = performance.now() + spread(rereadMs);
       own.addressId = payment.kind === 'onchain' ? payment.payment.addressId : null;
@@ -169,6 +176,7 @@ export function createFeed(
 function newlyFollowed(id: number, heartbeatMs: number): Followed {
   return {
     id,
+    paymentNumber: null,
     subscribers: new Set(),
     snapshot: null,
     addressId: null,

@@ -196,6 +196,25 @@ test('a step of the streams that throws is counted, and tried again', async () =
   await feed.stop();
 });
 
+test('a stream tells nothing of another payment that has the id of its own, in a database that lost its last commits', async () => {
+  const db = await openTestSqlite();
+  const api = await openApiServer(db);
+  await create(api, await api.addMerchant());
+  let lateMs = 0;
+  const clock = () => api.now() + lateMs;
+  const feed = createFeed({ db, config: api.config, clock, log: silentLog, maxStreams: 10 });
+  const got: string[] = [];
+  feed.subscribe(1, { send: () => got.push('snapshot'), beat: () => {}, end: () => got.push('end') });
+  await waitFor('the snapshot', () => got.length === 1);
+  await db.updateTable('payments').set({ payment_number: 'PAY-OTHER' }).execute();
+  // What is shown of it changes with the time.
+  lateMs = 3_600_000;
+  await waitFor('more', () => got.length === 2);
+  expect(got).toEqual(['snapshot', 'end']);
+  expect(feed.open()).toBe(0);
+  await feed.stop();
+});
+
 test('a daemon that stops does not wait for the pages that are open', async () => {
   const api = await openApiServer(await openTestSqlite());
   const { payment_token: token } = await create(api, await api.addMerchant());
