@@ -34,6 +34,9 @@ export type AssetsInUseDeps = { db: Db; chain: ChainConfig; clock: Clock; log: L
 /** Payments that ended at once, before anybody saw them open, are looked for this often, ms. */
 const madeEveryMs = 60_000;
 
+/** Of what was made longer ago than this, ms, only what is open matters to whoever comes to lead: it is read at once, however much it is. */
+const lookBackMs = 60 * 60_000;
+
 /** A payment is written so long after its time, ms, at most. */
 const writtenWithinMs = 5 * 60_000;
 
@@ -54,7 +57,8 @@ export function createAssetsInUse({ db, chain, clock, log }: AssetsInUseDeps): A
     const now = clock();
     // Of a clock that was set back nobody knows how far.
     if (now >= madeUpTo && now - madeUpTo < maxAgeMs) return;
-    const made = await listAssetsMadeSince(db, network, Math.min(now, madeUpTo) - writtenWithinMs);
+    const since = Math.max(Math.min(now, madeUpTo) - writtenWithinMs, now - lookBackMs);
+    const made = await listAssetsMadeSince(db, network, since);
     for (const asset of made) add(asset);
     madeUpTo = now;
   }

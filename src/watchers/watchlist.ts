@@ -120,7 +120,8 @@ export function createWatchlist(
     hasAt: (bytes, offset) => table.addresses.hasAt(bytes, offset) || besides?.hasAt(bytes, offset) === true,
     *keys() {
       yield* table.addresses.keys();
-      if (besides !== null) yield* besides.keys();
+      // The table may have taken some of them in since.
+      for (const key of besides?.keys() ?? []) if (!table.addresses.has(key)) yield key;
     },
     refresh(db) {
       // One after another: the chains of a family share this list, and one that reads it anew must not lose
