@@ -137,9 +137,40 @@ export async function getEventBodies(
  * attempt whose lease was lost is kept in the log, and a success still ends its delivery, but a failure
  * changes nothing any more. Nothing is written of a delivery that is lost itself.
  */
-export async function recordAttempts(trx: Trx, attempts: readonly AttemptRecord[]): Promise<Set<number>> {
-  const records = await withoutLost(trx, attempts);
+export async function recordAttempts(trx: Trx, records: readonly AttemptRecord[]): Promise<Set<number>> {
   if (records.length === 0) return new Set();
+  const results = sql.join(records.map(toResult));
+  const { rows } = await sql<{ id: number }>`
+    with result (id, attempt, first_attempt_at, state, next_attempt_at, finished_at, status, error, uncounted)
+      as (values ${results})
+    update deliveries
+    set state = result.state,
+      attempts = deliveries.attempts - result.uncounted,
+      lane = case when result.state = 'pending' then 'backlog' else deliveries.lane end,
+      next_attempt_at = coalesce(result.next_attempt_at, deliveries.next_attempt_at),
+      finished_at = result.finished_at,
+      lease_until = null,
+      last_status = result.status,
+      last_error = result.error
+    from result
+    where deliveries.id = result.id
+      and coalesce(deliveries.first_attempt_at, 0) = result.first_attempt_at
+      and (
+        (deliveries.state = 'sending' and deliveries.attempts = result.attempt)
+        or (result.state = 'delivered' and deliveries.state in ('pending', 'sending', 'failed'))
+      )
+    returning deliveries.id as id`.execute(trx);
+  const changed = new Set(rows.map((row) => row.id));
+  const late = records.filter(({ deliveryId }) => !changed.has(deliveryId));
+  await logAttempts(trx, [
+    ...records.filter(({ deliveryId }) => changed.has(deliveryId)),
+    ...(await withoutLost(trx, late)),
+  ]);
+  return changed;
+}
+
+async function logAttempts(trx: Trx, records: readonly AttemptRecord[]): Promise<void> {
+  if (records.length === 0) return;
   await trx
     .insertInto('delivery_attempts')
     .values(
@@ -166,43 +197,22 @@ export async function recordAttempts(trx: Trx, attempts: readonly AttemptRecord[
       })),
     )
     .execute();
-
-  const results = sql.join(records.map(toResult));
-  const { rows } = await sql<{ id: number }>`
-    with result (id, attempt, state, next_attempt_at, finished_at, status, error, uncounted) as (values ${results})
-    update deliveries
-    set state = result.state,
-      attempts = deliveries.attempts - result.uncounted,
-      lane = case when result.state = 'pending' then 'backlog' else deliveries.lane end,
-      next_attempt_at = coalesce(result.next_attempt_at, deliveries.next_attempt_at),
-      finished_at = result.finished_at,
-      lease_until = null,
-      last_status = result.status,
-      last_error = result.error
-    from result
-    where deliveries.id = result.id
-      and (
-        (deliveries.state = 'sending' and deliveries.attempts = result.attempt)
-        or (result.state = 'delivered' and deliveries.state in ('pending', 'sending', 'failed'))
-      )
-    returning deliveries.id as id`.execute(trx);
-  return new Set(rows.map((row) => row.id));
 }
 
 /** What was sent of a delivery that is not there any more, or whose claim was lost, says nothing about whatever has its id now. */
-async function withoutLost(trx: Trx, attempts: readonly AttemptRecord[]): Promise<AttemptRecord[]> {
-  if (attempts.length === 0) return [];
+async function withoutLost(trx: Trx, records: readonly AttemptRecord[]): Promise<AttemptRecord[]> {
+  if (records.length === 0) return [];
   const rows = await trx
     .selectFrom('deliveries')
     .select(['id', 'first_attempt_at'])
     .where(
       'id',
       'in',
-      attempts.map(({ deliveryId }) => deliveryId),
+      records.map(({ deliveryId }) => deliveryId),
     )
     .execute();
-  const firstAttemptAt = new Map(rows.map((row) => [row.id, row.first_attempt_at]));
-  return attempts.filter((one) => firstAttemptAt.get(one.deliveryId) === one.firstAttemptAt);
+  const firstAttemptAt = new Map(rows.map((row) => [row.id, row.first_attempt_at ?? 0]));
+  return records.filter((one) => firstAttemptAt.get(one.deliveryId) === one.firstAttemptAt);
 }
 
 function toResult(record: AttemptRecord): RawBuilder<unknown> {
@@ -211,8 +221,9 @@ function toResult(record: AttemptRecord): RawBuilder<unknown> {
   const finishedAt = next.state === 'pending' ? null : next.finishedAt;
   const uncounted = next.state === 'pending' && next.uncounted === true ? 1 : 0;
   // PostgreSQL takes bare parameters of a VALUES list for text.
-  return sql`(cast(${record.deliveryId} as bigint), cast(${record.attempt} as bigint), cast(${next.state} as text),
-    cast(${nextAttemptAt} as bigint), cast(${finishedAt} as bigint), cast(${record.status} as bigint), cast(${record.error} as text),
+  return sql`(cast(${record.deliveryId} as bigint), cast(${record.attempt} as bigint),
+    cast(${record.firstAttemptAt} as bigint), cast(${next.state} as text), cast(${nextAttemptAt} as bigint),
+    cast(${finishedAt} as bigint), cast(${record.status} as bigint), cast(${record.error} as text),
     cast(${uncounted} as bigint))`;
 }
 
