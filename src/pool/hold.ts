@@ -3,7 +3,7 @@ import { isoTime } from '../present/values.ts';
 import { serializeInserts } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { countDerivedLately, lockDerivedPools } from '../storage/pool/derived-pools.ts';
-import { addHold, endHolds, lockAddressTable } from '../storage/pool/holds.ts';
+import { addHold, endHolds, lockAddressTable, readHold } from '../storage/pool/holds.ts';
 import type { Trx } from '../storage/schema.ts';
 import { deriveAddresses } from './choose.ts';
 
@@ -53,7 +53,9 @@ export async function holdAddresses(
     subject: 'addresses',
     detail: { until: isoTime(until), last_address_id: lastAddressId, derived: derivedAhead, reason },
   });
-  return { until, lastAddressId, derivedAhead };
+  // One that began before may last longer.
+  const whole = await readHold(trx, at);
+  return { until: whole?.until ?? until, lastAddressId, derivedAhead };
 }
 
 /** Ends every hold. @returns false when there was none. */
