@@ -2,11 +2,12 @@ import { expect, test } from 'vitest';
 import type { AddressKey } from '../../src/core/address.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { inTransaction } from '../../src/storage/database.ts';
+import { listAssetsInUse } from '../../src/storage/payments/assets-in-use.ts';
 import { insertPayment } from '../../src/storage/payments/insert.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { chainsToWatch } from '../../src/watchers/retired-assets.ts';
 import { testChain, testConfig } from '../support/config.ts';
-import { describeDecisions } from '../support/databases.ts';
+import { describeDatabases, describeDecisions } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { addTestAddresses, addTestMerchant, createdAt, testPayment, usdtOnBsc } from '../support/payments.ts';
 
@@ -46,6 +47,37 @@ async function watched(db: Db, chains: readonly (typeof bsc)[], now = createdAt)
     return { tokens: [], lines, faults: error.faults };
   }
 }
+
+describeDatabases('what payments were in', (openTestDb) => {
+  test('is the same in however small portions they are read', async () => {
+    const db = await openTestDb();
+    const merchantId = await addTestMerchant(db);
+    await addTestAddresses(db, merchantId, { count: 1 });
+    const other = { currency: 'usdc', token: 'b'.repeat(40) as AddressKey, decimals: 18 } as const;
+    await inTransaction(db, async (trx) => {
+      for (let n = 0; n < 9; n++) {
+        const own = {
+          paymentNumber: `PAY-${n}`,
+          paymentToken: `${n}`,
+          addressId: 1,
+          createdAt: createdAt + 1_000 * (n >> 1),
+        };
+        const asset = n === 8 ? other : {};
+        await insertPayment(
+          trx,
+          testPayment({ ...own, ...asset, merchantId, status: 'expired', endedAt: createdAt + day }),
+        );
+      }
+    });
+    const found = async (limit?: number) =>
+      (await listAssetsInUse(db, createdAt, limit))
+        .map(({ currency, open }) => `${currency} ${open}`)
+        .toSorted();
+    expect(await found()).toEqual(['usdc 0', 'usdt 0']);
+    for (let limit = 1; limit <= 10; limit++) expect(await found(limit)).toEqual(await found());
+    expect(await listAssetsInUse(db, createdAt + day, 1)).toEqual([]);
+  });
+});
 
 describeDecisions('what must be watched', (openTestDb) => {
   test('is what can be paid, where nothing has changed', async () => {

@@ -14,13 +14,20 @@ export type AssetInUse = PayableAsset & { open: number };
 /** Payments live for this long at most (`payments.lifetimeSeconds`), ms. */
 const longestLifeMs = 30 * 24 * 60 * 60 * 1000;
 
+/** So many payments are read in one statement: however many there are, none takes longer than a statement may. */
+const atOnce = 20_000;
+
 /** Of all networks, also those that are not configured. Reads as many payments as were made since: for the start. */
-export async function listAssetsInUse(db: Db, endedAfter: number): Promise<AssetInUse[]> {
+export async function listAssetsInUse(db: Db, endedAfter: number, limit = atOnce): Promise<AssetInUse[]> {
   const pending = await inUse(db).where('payments.status', '=', sql.lit('pending')).execute();
-  const ended = await inUse(db)
-    .where('payments.created_at', '>', endedAfter - longestLifeMs)
-    .where('payments.ended_at', '>', endedAfter)
-    .execute();
+  const ended: typeof pending = [];
+  for (let from: number | null = endedAfter - longestLifeMs; from !== null; ) {
+    const upTo: number | null = await createdAtOf(db, { after: from, nth: limit });
+    let query = inUse(db).where('payments.created_at', '>', from).where('payments.ended_at', '>', endedAfter);
+    if (upTo !== null) query = query.where('payments.created_at', '<=', upTo);
+    ended.push(...(await query.execute()));
+    from = upTo;
+  }
   const assets = new Map<string, AssetInUse>();
   for (const row of [...pending, ...ended]) {
     const key = `${row.network} ${row.currency} ${row.token} ${row.decimals}`;
@@ -29,6 +36,20 @@ export async function listAssetsInUse(db: Db, endedAfter: number): Promise<Asset
     if (pending.includes(row)) asset.open += Number(row.payments);
   }
   return [...assets.values()];
+}
+
+/** When the `nth` payment after a time was made, Unix ms; null where there are not so many. */
+async function createdAtOf(db: Db, { after, nth }: { after: number; nth: number }): Promise<number | null> {
+  const row = await db
+    .selectFrom('payments')
+    .select('created_at')
+    .where('created_at', '>', after)
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(1)
+    .offset(nth - 1)
+    .executeTakeFirst();
+  return row?.created_at ?? null;
 }
 
 /** What payments of a network were made in after a time (Unix ms), whatever became of them. Reads as many as there are of them. */
