@@ -110,7 +110,7 @@ export async function checkServer(db: Db, subject: string): Promise<Finding[]> {
         todo: 'set synchronous_commit = on, for the role depositd at least',
       }),
     );
-  else if (server.standbys > 0 && server.waited_for === '')
+  else if (server.standbys > 0 && (server.waited_for === '' || server.commit === 'local'))
     found.push(
       warning(`it waits for none of ${counted(server.standbys, 'standby server')}`, {
         money:

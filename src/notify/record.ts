@@ -56,7 +56,7 @@ export async function recordConclusions(
 async function judgeEndpoints(
   trx: Trx,
   conclusions: readonly Conclusion[],
-  changed: ReadonlySet<number>,
+  changed: ReadonlySet<Conclusion['record']>,
   now: number,
 ): Promise<Endpoint[]> {
   const succeeded = new Set<string>();
@@ -72,7 +72,7 @@ async function judgeEndpoints(
     }
     // That we were interrupted says nothing about the endpoint.
     else if (record.error !== 'interrupted') failed.add(endpointId);
-    if (verdict.kind === 'give-up' && changed.has(record.deliveryId)) {
+    if (verdict.kind === 'give-up' && changed.has(record)) {
       (verdict.disableEndpoint ? gone : givenUp).add(endpointId);
       accepting.delete(endpointId);
     }
@@ -95,11 +95,11 @@ async function judgeEndpoints(
 async function describeGivenUp(
   trx: Trx,
   conclusions: readonly Conclusion[],
-  changed: ReadonlySet<number>,
+  changed: ReadonlySet<Conclusion['record']>,
 ): Promise<Recorded['givenUp']> {
   const givenUp = new Map<number, { reason: GiveUpReason; detail: string }>();
   for (const { record, verdict } of conclusions) {
-    if (verdict.kind === 'give-up' && changed.has(record.deliveryId)) {
+    if (verdict.kind === 'give-up' && changed.has(record)) {
       givenUp.set(record.deliveryId, { reason: verdict.reason, detail: record.detail });
     }
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Payment } from '../core/payment.ts';
 import type { Logger } from '../log.ts';
-import { type Held, holdAddresses, holdMs } from '../pool/hold.ts';
+import { holdAddresses, holdMs } from '../pool/hold.ts';
 import { timeOrNull } from '../present/values.ts';
 import { inTransaction, isPostgres } from '../storage/database.ts';
 import { findPaymentNumbers } from '../storage/payments/numbers.ts';
@@ -16,7 +16,7 @@ export type LostCommits = {
   committed(payment: Pick<Payment, 'id' | 'paymentNumber'>): void;
   /** Why no payment should be made just now; null when one can be. Costs nothing. */
   unchecked(): string | null;
-  /** Looks whether the newest payment of this process is still there. */
+  /** Looks whether what this process has committed is still there. */
   step(): Promise<void>;
 };
 
@@ -50,25 +50,32 @@ const reason = 'the database has lost payments that it had committed';
  */
 export function createLostCommits(deps: LostCommitsDeps): LostCommits {
   const { db, config, clock, log, wentBack, steady = () => performance.now() } = deps;
-  let newest: Pick<Payment, 'id' | 'paymentNumber'> | null = null;
+  /** Ids by number: of the newest that was found at the last look, and of all that were committed since. */
+  const committed = new Map<string, number>();
   let checkedChanges = timelineChanges(db);
   let waitUntil = Number.NEGATIVE_INFINITY;
   let isGone = false;
 
-  async function hold(): Promise<Held | null> {
+  /** Looks again where nobody else can commit: a look on a server that is behind holds nothing back. Null: nothing is lost. */
+  async function hold(
+    looked: ReadonlyMap<string, number>,
+  ): Promise<{ paymentNumber: string; until: number | null } | null> {
     return inTransaction(db, async (trx) => {
       await lockAddressTable(trx);
+      const paymentNumber = await findLost(trx, looked);
+      if (paymentNumber === null) return null;
       const at = clock();
       const before = await readHold(trx, at);
-      if (before?.reason === reason && at - before.at < sameLossMs) return null;
+      if (before?.reason === reason && at - before.at < sameLossMs) return { paymentNumber, until: null };
       const until = at + holdMs(config.payments);
-      return holdAddresses(trx, config.chains, { at, until, reason, actor: 'depositd' });
+      const held = await holdAddresses(trx, config.chains, { at, until, reason, actor: 'depositd' });
+      return { paymentNumber, until: held.until };
     });
   }
 
   return {
     committed({ id, paymentNumber }) {
-      if (newest === null || id > newest.id) newest = { id, paymentNumber };
+      if (isPostgres(db)) committed.set(paymentNumber, id);
     },
     unchecked() {
       if (!isGone && timelineChanges(db) === checkedChanges && steady() >= waitUntil) return null;
@@ -78,21 +85,20 @@ export function createLostCommits(deps: LostCommitsDeps): LostCommits {
       if (!isPostgres(db)) return;
       await lookAtTimeline(db);
       const changes = timelineChanges(db);
-      const known = newest;
-      if (
-        known !== null &&
-        (await findPaymentNumbers(db, [known.id])).get(known.id) !== known.paymentNumber
-      ) {
-        isGone = true;
-        const held = await hold();
-        newest = null;
-        isGone = false;
+      const looked = new Map(committed);
+      isGone = (await findLost(db, looked)) !== null;
+      const found = isGone ? await hold(looked) : null;
+      isGone = false;
+      if (found !== null) {
         log.error(
-          { payment_number: known.paymentNumber, held_until: timeOrNull(held?.until ?? null) },
+          { payment_number: found.paymentNumber, held_until: timeOrNull(found.until) },
           'database lost payments',
         );
         wentBack();
       }
+      let newest = 0;
+      if (found === null) for (const id of looked.values()) newest = Math.max(newest, id);
+      for (const [number, id] of looked) if (id !== newest) committed.delete(number);
       if (changes === checkedChanges) return;
       checkedChanges = changes;
       waitUntil = steady() + othersLookMs;
@@ -100,4 +106,22 @@ export function createLostCommits(deps: LostCommitsDeps): LostCommits {
       wentBack();
     },
   };
+}
+
+/** Ids in one statement. */
+const atOnce = 1_000;
+
+/** The number of one that is not there, or is another one now; null when all are. */
+async function findLost(db: Db, payments: ReadonlyMap<string, number>): Promise<string | null> {
+  const all = [...payments];
+  for (let first = 0; first < all.length; first += atOnce) {
+    const part = all.slice(first, first + atOnce);
+    const numbers = await findPaymentNumbers(
+      db,
+      part.map(([, id]) => id),
+    );
+    const lost = part.find(([number, id]) => numbers.get(id) !== number);
+    if (lost !== undefined) return lost[0];
+  }
+  return null;
 }

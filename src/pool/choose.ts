@@ -12,12 +12,14 @@ import {
   lockPoolWithRoom,
   setNextIndex,
 } from '../storage/pool/derived-pools.ts';
-import { findFreeAddress, type Pool } from '../storage/pool/locks.ts';
+import { readHold } from '../storage/pool/holds.ts';
+import { findFreeAddress, findLastFreeAddress, type Pool } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 
 /**
  * The address for a new payment, in the transaction that locks it: the free one that was let go longest ago; else a new one,
- * derived; else, where the quarantine is soft, one in quarantine. Null when there is none.
+ * derived; else, where the quarantine is soft, one in quarantine, as held back ones are for as long after their hold. Null when
+ * there is none.
  */
 export async function chooseAddress(
   trx: Trx,
@@ -25,14 +27,18 @@ export async function chooseAddress(
   policy: Pick<PaymentPolicy, 'quarantine' | 'quarantineSeconds'>,
   now: number,
 ): Promise<{ id: number; address: Address } | null> {
-  const free = await findFreeAddress(trx, pool, {
-    releasedBefore: quarantineStart(policy, now),
-    now,
-  });
+  const start = quarantineStart(policy, now);
+  // A strict quarantine is part of the hold itself.
+  const heldAt = policy.quarantine === 'strict' ? now : start;
+  const free = await findFreeAddress(trx, pool, { releasedBefore: start, heldAt });
   if (free !== null) return free;
   const derived = await deriveAddress(trx, pool, family, now);
   if (derived !== null) return derived;
-  return policy.quarantine === 'strict' ? null : findFreeAddress(trx, pool, { releasedBefore: null, now });
+  if (policy.quarantine === 'strict') return null;
+  // Lost payments had those that come first.
+  return (await readHold(trx, start)) === null
+    ? findFreeAddress(trx, pool, { releasedBefore: null, heldAt: now })
+    : findLastFreeAddress(trx, pool, now);
 }
 
 async function deriveAddress(

@@ -166,7 +166,12 @@ export function createBudget(deps: {
   return {
     polled() {
       const at = steady();
-      if (at - polledAt > leastSeenMs) begunAt = at;
+      if (at - polledAt > leastSeenMs) {
+        begunAt = at;
+        seen = [];
+        // What the other process asked while it led says nothing either.
+        spentBefore = null;
+      }
       polledAt = at;
       polls += 1;
     },

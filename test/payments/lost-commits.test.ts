@@ -109,6 +109,42 @@ describeDatabases('a process that makes payments', (openTestDb, kind) => {
   );
 
   test.runIf(kind === 'PostgreSQL')(
+    'finds it gone also where it has made another since, with a higher id',
+    async () => {
+      const db = await openTestDb();
+      const { shop, step, hold } = await openProcesses(db);
+      const lost = await shop.create();
+      await step();
+      await lose(db, lost);
+      const next = await shop.create();
+      expect(next).toMatchObject({ address: lost.address });
+      expect(next.id).toBeGreaterThan(lost.id);
+      await step();
+      expect(await hold()).not.toBeNull();
+    },
+  );
+
+  test.runIf(kind === 'PostgreSQL')(
+    'holds nothing back, and makes payments again, where it was only looked for on a server that was behind',
+    async () => {
+      const db = await openTestDb();
+      const { shop, step, hold, messages } = await openProcesses(db);
+      const { id, paymentNumber } = await shop.create();
+      const call = (payment_number: string) =>
+        db.updateTable('payments').set({ payment_number }).where('id', '=', id).execute();
+      await call('PAY-OTHER');
+      await db.schema.alterTable('address_holds').renameTo('held_away').execute();
+      await expect(step()).rejects.toThrow();
+      expect((await shop.tryCreate({})).outcome).toBe('database_unchecked');
+      await db.schema.alterTable('held_away').renameTo('address_holds').execute();
+      await call(paymentNumber);
+      await step();
+      expect((await shop.tryCreate({})).outcome).toBe('created');
+      expect({ hold: await hold(), messages: messages() }).toEqual({ hold: null, messages: [] });
+    },
+  );
+
+  test.runIf(kind === 'PostgreSQL')(
     'makes none on another timeline until it has looked, and for 15 seconds in which the others look',
     async () => {
       const db = await openTestDb();

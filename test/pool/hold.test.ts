@@ -43,6 +43,21 @@ async function importAddress(shop: Shop, n: number): Promise<string> {
 }
 
 describeDatabases('after payments were lost', (openTestDb) => {
+  test('what they had is chosen last for as long as a quarantine lasts, as it would be if they were known', async () => {
+    const policy = { quarantine: 'soft', lifetimeSeconds: 1_800, quarantineSeconds: 1_800 } as const;
+    const shop = await openShop(await openTestDb(), { addresses: 5, payments: policy });
+    const lost = await shop.create();
+    await forget(shop, lost);
+    await hold(shop);
+    shop.passTime(1_810);
+    await shop.read();
+    const given = new Set<string>();
+    for (let n = 0; n < 4; n++) given.add((await shop.create()).address);
+    expect(given.size).toBe(4);
+    expect(given).not.toContain(lost.address);
+    expect((await shop.create()).address).toBe(lost.address);
+  });
+
   test.each([
     ['soft', 1_800],
     ['strict', 5_400],

@@ -166,7 +166,7 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
 
     // Creating and reading payments.
     'create: idempotency key': (trx) => findIdempotencyKey(trx, 'mer_1', 'key-17', now),
-    'create: free address': (trx) => findFreeAddress(trx, pool, { releasedBefore: now, now }),
+    'create: free address': (trx) => findFreeAddress(trx, pool, { releasedBefore: now, heldAt: now }),
     'create: what is held back': (trx) => findHoldOf(trx, pool, now),
     'create: any address?': (trx) => hasActiveAddress(trx, pool),
     'create: earliest expiry': (trx) => earliestExpiry(trx, pool),

@@ -86,6 +86,20 @@ describeDatabases('the quota of a node', (openTestDb) => {
     expect(chain.lines).toMatchObject([{ msg: 'polling slowed', host }]);
   });
 
+  test('is not judged by what another process asked while it led', async () => {
+    const db = await openTestDb();
+    // Twice what full pace takes in a day.
+    const chain = openChain(db, 520_000, midnight);
+    await chain.pollUntil(midnight + 20 * 60_000);
+    const other = createUsageMeter(chain.clock);
+    const count = other.counterOf(host);
+    chain.follow(3 * hourMs);
+    for (let n = 0; n < 32_400; n++) count('eth_getLogs', 100);
+    await noteUsage({ db, network: 'bsc' as Network, meter: other });
+    await chain.pollUntil(chain.clock() + 30 * 60_000);
+    expect(chain.lines).toEqual([]);
+  });
+
   test('that an API process helps to spend slows polling too', async () => {
     const db = await openTestDb();
     const chain = openChain(db, 300_000, midnight);

@@ -1,5 +1,5 @@
 import { type Clock, steadyClock } from '../../clock.ts';
-import { clockSkew, skewLimits } from '../../core/chain-time.ts';
+import { chainTimeAt, clockSkew, skewLimits } from '../../core/chain-time.ts';
 import type { Network } from '../../core/networks.ts';
 import { type DatabaseTime, databaseTime } from '../database.ts';
 import type { Db } from '../schema.ts';
@@ -26,20 +26,27 @@ export async function isClockWrong(db: Db, clock: Clock, timeOf?: DatabaseTime):
   return known.length > 0 && known.every((skew) => Math.abs(skew) > skewLimits.warnMs);
 }
 
+/** A head that tells the time is shown again within ten minutes while its chain is read; with some room, ms. */
+const shownLatelyMs = 15 * 60_000;
+
 /**
  * Whether any of the chains that are read bears this process's clock out, or there is none to ask: what is older than its time may
- * be deleted by it. One that is days ahead would delete what is still needed.
+ * be deleted by it. One that is days ahead would delete what is still needed. Only a head that was shown lately counts: the time
+ * since then is measured by the clock that is in question. It may be older than it looks, which makes no wrong clock right.
  */
 export async function isClockConfirmed(
   db: Db,
   clock: Clock,
   networks: readonly string[],
-  timeOf?: DatabaseTime,
+  timeOf: DatabaseTime = databaseTime,
 ): Promise<boolean> {
-  const skews = await readClockSkews(db, clock, timeOf);
-  return networks.length === 0 || networks.some((network) => isWithin(skews.get(network as Network) ?? null));
-}
-
-function isWithin(skew: number | null): boolean {
-  return skew !== null && Math.abs(skew) <= skewLimits.refuseMs;
+  if (networks.length === 0) return true;
+  const now = await timeOf(db, steadyClock(clock));
+  return (await readChains(db)).some(({ network, time }) => {
+    const shownAgo = now - time.shownAt;
+    const skew = Math.abs(clock() - chainTimeAt(time, now));
+    return (
+      networks.includes(network) && shownAgo >= 0 && shownAgo <= shownLatelyMs && skew <= skewLimits.refuseMs
+    );
+  });
 }

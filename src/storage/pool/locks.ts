@@ -16,7 +16,8 @@ type FreeAddress = { id: number; address: Address };
 type Search = {
   /** Only those let go no later; null: no matter when. */
   releasedBefore: number | null;
-  now: number;
+  /** None that a hold which lasts longer keeps back. */
+  heldAt: number;
 };
 
 /**
@@ -36,7 +37,7 @@ async function findFirstFree(trx: Trx, pool: Pool, search: Search) {
   // Two small index reads: one that asks for either currency would sort the whole pool.
   const first = (currency: string) =>
     freeAddresses(trx, pool, currency, search.releasedBefore)
-      .select(heldBackUpTo(search.now).as('held_back_up_to'))
+      .select(heldBackUpTo(search.heldAt).as('held_back_up_to'))
       .executeTakeFirst();
   const own = await first(pool.currency);
   const shared = await first('');
@@ -49,7 +50,7 @@ async function findFirstFree(trx: Trx, pool: Pool, search: Search) {
  * since: neither read goes through all that are held back.
  */
 async function findFreshAddress(trx: Trx, pool: Pool, search: Search): Promise<FreeAddress | null> {
-  const hold = await readHold(trx, search.now);
+  const hold = await readHold(trx, search.heldAt);
   if (hold === null) return null;
   for (const used of [false, true]) {
     for (const currency of [pool.currency, '']) {
@@ -67,8 +68,24 @@ async function findFreshAddress(trx: Trx, pool: Pool, search: Search): Promise<F
   return null;
 }
 
+/** The free address of a pool that was let go last, and is not held back at `now`; held as by {@link findFreeAddress}. */
+export async function findLastFreeAddress(trx: Trx, pool: Pool, now: number): Promise<FreeAddress | null> {
+  const hold = await readHold(trx, now);
+  for (const currency of [pool.currency, '']) {
+    let query = freeAddresses(trx, pool, currency, null)
+      .clearOrderBy()
+      .orderBy('released_at', 'desc')
+      .orderBy('id', 'desc');
+    if (hold !== null) query = query.where('id', '>', hold.lastAddressId);
+    if (isPostgres(trx)) query = query.forUpdate().skipLocked();
+    const row = await query.executeTakeFirst();
+    if (row !== undefined) return toFreeAddress(row);
+  }
+  return null;
+}
+
 /** The same in one statement, in which only the row that will be used is held: one held besides would look taken to everybody else. */
-async function holdFreeAddressOf(trx: Trx, pool: Pool, { releasedBefore, now }: Search) {
+async function holdFreeAddressOf(trx: Trx, pool: Pool, { releasedBefore, heldAt }: Search) {
   const firstCurrency = sql<string>`case when coalesce(
     (select released_at from shared) < (select released_at from own), not exists (select from own)
   ) then '' else ${pool.currency} end`;
@@ -80,7 +97,7 @@ async function holdFreeAddressOf(trx: Trx, pool: Pool, { releasedBefore, now }: 
     firstCurrency,
     releasedBefore,
   )
-    .select(heldBackUpTo(now).as('held_back_up_to'))
+    .select(heldBackUpTo(heldAt).as('held_back_up_to'))
     .forUpdate()
     .skipLocked()
     .executeTakeFirst();
@@ -88,7 +105,7 @@ async function holdFreeAddressOf(trx: Trx, pool: Pool, { releasedBefore, now }: 
   // Others hold all of that currency.
   for (const currency of [pool.currency, '']) {
     const row = await freeAddresses(trx, pool, currency, releasedBefore)
-      .select(heldBackUpTo(now).as('held_back_up_to'))
+      .select(heldBackUpTo(heldAt).as('held_back_up_to'))
       .forUpdate()
       .skipLocked()
       .executeTakeFirst();

@@ -133,14 +133,17 @@ export async function getEventBodies(
 }
 
 /**
- * Writes attempts and their consequences, all in a few statements. Answers the ids whose state changed: an
+ * Writes attempts and their consequences, all in a few statements. Answers those that changed their delivery: an
  * attempt whose lease was lost is kept in the log, and a success still ends its delivery, but a failure
  * changes nothing any more. Nothing is written of a delivery that is lost itself.
  */
-export async function recordAttempts(trx: Trx, records: readonly AttemptRecord[]): Promise<Set<number>> {
+export async function recordAttempts<T extends AttemptRecord>(
+  trx: Trx,
+  records: readonly T[],
+): Promise<Set<T>> {
   if (records.length === 0) return new Set();
   const results = sql.join(records.map(toResult));
-  const { rows } = await sql<{ id: number }>`
+  const { rows } = await sql<{ id: number; first_attempt_at: number | null }>`
     with result (id, attempt, first_attempt_at, state, next_attempt_at, finished_at, status, error, uncounted)
       as (values ${results})
     update deliveries
@@ -159,14 +162,18 @@ export async function recordAttempts(trx: Trx, records: readonly AttemptRecord[]
         (deliveries.state = 'sending' and deliveries.attempts = result.attempt)
         or (result.state = 'delivered' and deliveries.state in ('pending', 'sending', 'failed'))
       )
-    returning deliveries.id as id`.execute(trx);
-  const changed = new Set(rows.map((row) => row.id));
-  const late = records.filter(({ deliveryId }) => !changed.has(deliveryId));
+    returning deliveries.id as id, deliveries.first_attempt_at as first_attempt_at`.execute(trx);
+  const ended = new Map(rows.map((row) => [row.id, row.first_attempt_at ?? 0]));
+  const isEnded = (one: AttemptRecord) => ended.get(one.deliveryId) === one.firstAttemptAt;
+  const changed = records.filter(isEnded);
   await logAttempts(trx, [
-    ...records.filter(({ deliveryId }) => changed.has(deliveryId)),
-    ...(await withoutLost(trx, late)),
+    ...changed,
+    ...(await withoutLost(
+      trx,
+      records.filter((one) => !isEnded(one)),
+    )),
   ]);
-  return changed;
+  return new Set(changed);
 }
 
 async function logAttempts(trx: Trx, records: readonly AttemptRecord[]): Promise<void> {

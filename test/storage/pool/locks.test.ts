@@ -35,7 +35,7 @@ describe('finding a free address', () => {
   );
 });
 
-const anyTime = { releasedBefore: null, now: createdAt };
+const anyTime = { releasedBefore: null, heldAt: createdAt };
 
 describeDatabases('an address', (openTestDb) => {
   test('that a payment holds cannot be locked for another', async () => {

@@ -30,7 +30,10 @@ async function openQueue(db: Db, count: number) {
     inTransaction(db, (trx) =>
       claimDueDeliveries(trx, { endpointId, lane, limit, now: at, leaseUntil: at + 30_000 }),
     );
-  const record = (...records: AttemptRecord[]) => inTransaction(db, (trx) => recordAttempts(trx, records));
+  const record = async (...records: AttemptRecord[]) => {
+    const changed = await inTransaction(db, (trx) => recordAttempts(trx, records));
+    return new Set([...changed].map(({ deliveryId }) => deliveryId));
+  };
   return { shop, endpointId, claim, record };
 }
 
@@ -193,6 +196,26 @@ describeDatabases('the queue of deliveries', (openTestDb) => {
     await claim(1, 'fresh', now + 1);
     expect(await record(ended(anew, 1, delivered))).toEqual(new Set());
     expect(await getDelivery(db, anew)).toMatchObject({ state: 'sending' });
+  });
+
+  test('of two results for one delivery the one counts whose claim the database knows, whatever a failover lost', async () => {
+    const db = await openTestDb();
+    const { claim, record } = await openQueue(db, 2);
+    const [one, other] = (await claim(2)).map(({ id }) => id) as [number, number];
+    await db
+      .updateTable('deliveries')
+      .set({ state: 'pending', attempts: 0, first_attempt_at: null, lease_until: null })
+      .where('id', '=', one)
+      .execute();
+    await claim(1, 'fresh', now + 1);
+    const before = ended(one, 1, failed);
+    const after = { ...ended(one, 1, delivered), firstAttemptAt: now + 1 };
+    const records = [before, after, ended(other, 1, delivered)];
+    const changed = await inTransaction(db, (trx) => recordAttempts(trx, records));
+    expect(changed).toEqual(new Set(records.slice(1)));
+    expect(await getDelivery(db, one)).toMatchObject({ state: 'delivered' });
+    expect(await listAttempts(db, one)).toMatchObject([{ attempt: 1, status: 200 }]);
+    expect(await record(before)).toEqual(new Set());
   });
 
   test('leases that are over are found, oldest first', async () => {
