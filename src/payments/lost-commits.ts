@@ -44,9 +44,10 @@ const reason = 'the database has lost payments that it had committed';
 
 /**
  * A standby that is promoted, and a database that is restored under a running process, may lack the last commits: payments whose
- * customers look at their addresses. Each process knows one that it has committed itself. When the server shows another timeline
- * no payment is made until that was looked for, by this process and, within some seconds, by the others; where it is gone, every
- * address is held back. Without another timeline, such as behind a pooler, it is looked for all the same.
+ * customers look at their addresses. Each process knows those that it has committed itself since its last look, and the newest before.
+ * When the server shows another timeline no payment is made until they were looked for, by this process and, within some seconds,
+ * by the others; where one is gone, every address is held back. Without another timeline, such as behind a pooler, they are looked
+ * for all the same.
  */
 export function createLostCommits(deps: LostCommitsDeps): LostCommits {
   const { db, config, clock, log, wentBack, steady = () => performance.now() } = deps;

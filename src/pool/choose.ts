@@ -13,7 +13,7 @@ import {
   setNextIndex,
 } from '../storage/pool/derived-pools.ts';
 import { readHold } from '../storage/pool/holds.ts';
-import { findFreeAddress, findLastFreeAddress, type Pool } from '../storage/pool/locks.ts';
+import { findFreeAddress, findLastReleasedBefore, type Pool } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 
 /**
@@ -35,10 +35,10 @@ export async function chooseAddress(
   const derived = await deriveAddress(trx, pool, family, now);
   if (derived !== null) return derived;
   if (policy.quarantine === 'strict') return null;
-  // Lost payments had those that come first.
-  return (await readHold(trx, start)) === null
-    ? findFreeAddress(trx, pool, { releasedBefore: null, heldAt: now })
-    : findLastFreeAddress(trx, pool, now);
+  const ended = (await readHold(trx, now)) === null ? await readHold(trx, start) : null;
+  // Lost payments had those that come first; what was let go since then may be paid late.
+  const before = ended === null ? null : await findLastReleasedBefore(trx, pool, ended.at);
+  return before ?? findFreeAddress(trx, pool, { releasedBefore: null, heldAt: now });
 }
 
 async function deriveAddress(

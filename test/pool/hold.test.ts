@@ -58,6 +58,26 @@ describeDatabases('after payments were lost', (openTestDb) => {
     expect((await shop.create()).address).toBe(lost.address);
   });
 
+  test('nor is one given again that was let go since, while another is free: its customer may pay late', async () => {
+    const policy = { quarantine: 'soft', lifetimeSeconds: 1_800, quarantineSeconds: 1_800 } as const;
+    const shop = await openShop(await openTestDb(), { addresses: 3, payments: policy });
+    const lost = await shop.create();
+    await forget(shop, lost);
+    await hold(shop);
+    shop.passTime(1_810);
+    await shop.read();
+    const given: string[] = [];
+    for (let n = 0; n < 4; n++) {
+      const payment = await shop.create();
+      given.push(payment.address);
+      await shop.cancel(payment);
+      shop.passTime(10);
+    }
+    expect(new Set(given.slice(0, 3)).size).toBe(3);
+    expect(given[2]).toBe(lost.address);
+    expect(given[3]).toBe(given[0]);
+  });
+
   test.each([
     ['soft', 1_800],
     ['strict', 5_400],

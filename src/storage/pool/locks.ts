@@ -68,15 +68,21 @@ async function findFreshAddress(trx: Trx, pool: Pool, search: Search): Promise<F
   return null;
 }
 
-/** The free address of a pool that was let go last, and is not held back at `now`; held as by {@link findFreeAddress}. */
-export async function findLastFreeAddress(trx: Trx, pool: Pool, now: number): Promise<FreeAddress | null> {
-  const hold = await readHold(trx, now);
+/**
+ * After a hold, of the addresses that were let go before `before` (Unix ms) the one let go last, which no lost payment was given so
+ * soon; held as by {@link findFreeAddress}. Null where all were let go since.
+ */
+export async function findLastReleasedBefore(
+  trx: Trx,
+  pool: Pool,
+  before: number,
+): Promise<FreeAddress | null> {
   for (const currency of [pool.currency, '']) {
     let query = freeAddresses(trx, pool, currency, null)
       .clearOrderBy()
+      .where('released_at', '<', before)
       .orderBy('released_at', 'desc')
       .orderBy('id', 'desc');
-    if (hold !== null) query = query.where('id', '>', hold.lastAddressId);
     if (isPostgres(trx)) query = query.forUpdate().skipLocked();
     const row = await query.executeTakeFirst();
     if (row !== undefined) return toFreeAddress(row);
