@@ -18,7 +18,7 @@ import {
 import { insertRecheckMark } from '../storage/chains/recheck-marks.ts';
 import { type DatabaseTime, inTransaction } from '../storage/database.ts';
 import { hasSeenDeposit } from '../storage/deposits/waiting.ts';
-import { hasOpenPayment, nativeMattersAbove } from '../storage/payments/payments.ts';
+import { hasOpenPayment } from '../storage/payments/payments.ts';
 import type { Db } from '../storage/schema.ts';
 import { isAlone } from './agreement/ask.ts';
 import { createBlockAgreement } from './agreement/block.ts';
@@ -29,6 +29,7 @@ import { createBalanceCheck } from './balance-check.ts';
 import { createSkewAlarm } from './clock-skew.ts';
 import {
   type CommitContext,
+  type Committed,
   commitSpan,
   describeDeposits,
   describeSettlements,
@@ -38,7 +39,7 @@ import {
 import { commitConfirmed, createConfirmations, type Turn } from './confirmations.ts';
 import { createFinality } from './finality.ts';
 import { createChainHead } from './head.ts';
-import { type AskedFor, isOvertaken } from './overtaken.ts';
+import { decideReadScope, isOvertaken, type ReadScope } from './read-scope.ts';
 import { commitFork, findFork, findVanished, firstAnchors } from './reorg.ts';
 import type { ChainSource, Span, Watchlist } from './source.ts';
 import { createFinalityAlarm, createLagAlarm } from './stalls.ts';
@@ -82,9 +83,6 @@ const thinEvery = 64;
 /** After this many failures in a row the head we know is doubted: the chain may have become shorter. */
 const doubtAfter = 3;
 
-/** Blocks younger than this, ms, are read as what happens now: what matters to them is what matters now. */
-const nowMs = 2 * 60_000;
-
 /** The longest wait between two tries while nothing can be read, ms. */
 const longestWaitMs = 15_000;
 
@@ -98,6 +96,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   const { db, chain, source, watch, clock, log, onEvents } = deps;
   const { network } = chain;
   const { assetsInUse = createAssetsInUse(deps) } = deps;
+  const scopeDeps = { db, network, watch, assetsInUse, clock };
   let verified = false;
   let failures = 0;
   let advances = 0;
@@ -160,26 +159,16 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   }
 
   async function readOn(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
-    // After the head was fixed and before a node is asked: an address added later was locked after this head.
-    await watch.refresh(db);
-    const readFor = await assetsInUse.read();
-    const isNow = clock() - state.cursor.time * 1000 < nowMs;
-    const used = await watch.inUse(db, clock());
-    const inUse = isNow ? used : null;
-    // Blocks that are mined after that are for what is known then: not where a payment has just overtaken an answer.
-    const known = inUse === null || overtaken ? state.head.height : Number.POSITIVE_INFINITY;
+    const scope = await decideReadScope(scopeDeps, state, overtaken);
     overtaken = false;
-    // After an outage the blocks are older than the clock says: what came soon in the chain's time is not missed.
-    const above = await nativeMattersAbove(db, network, Math.min(clock(), state.cursor.time * 1000));
-    const native = above !== null && above <= state.cursor.height;
+    const { readFor, inUse, upTo, native } = scope;
     const doubtful = failures % (doubtAfter + 1) === doubtAfter;
     const outcome = await source.poll({
       cursor: state.cursor,
       head: doubtful ? state.cursor : state.head,
       finalizedHeight: state.finalizedHeight,
       finality: await finality.isAsked(state, inUse?.size === 0),
-      // What lies below the first payment that can be paid in the coin is read as fast as the rest.
-      upTo: above !== null && !native ? Math.min(above, known) : known,
+      upTo,
       showHead: heads.isDue(),
       watch,
       tokens: readFor.tokens,
@@ -194,7 +183,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       case 'reorg':
         return reorganize(state, signal);
       case 'span':
-        return advance(state, { ...outcome.span, native }, { readFor, inUse, answeredAt }, signal);
+        return advance(state, { span: outcome.span, scope, answeredAt }, signal);
       default:
         return outcome satisfies never;
     }
@@ -202,8 +191,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
 
   async function advance(
     before: ChainState,
-    span: Span & { native: boolean },
-    { answeredAt, ...asked }: AskedFor & { answeredAt: number },
+    { span, scope, answeredAt }: { span: Span; scope: ReadScope; answeredAt: number },
     signal: AbortSignal,
   ): Promise<StepOutcome> {
     const blocks = await findVanished(db, source, before, span, signal);
@@ -213,7 +201,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     /** By how much the time that is stored is ahead of our steady clock. */
     let aheadMs = 0;
     const committed = await inTransaction(db, async (trx) => {
-      overtaken = await isOvertaken(trx, { network, watch, assetsInUse, clock }, span, asked);
+      overtaken = await isOvertaken(trx, scopeDeps, span, scope);
       if (overtaken) return null;
       const answered = await heads.timesOf(trx, answeredAt);
       aheadMs = answered.steadyAt - answeredAt;
@@ -223,6 +211,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
         // What one of several nodes calls final is not, before another does.
         {
           ...span,
+          native: scope.native,
           head,
           finalizedHeight: isAlone(source) ? span.finalizedHeight : null,
           vanished,
@@ -230,7 +219,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
           news,
           readTime,
         },
-        { ...context(), chain: asked.readFor.chain },
+        { ...context(), chain: scope.readFor.chain },
       );
     });
     if (overtaken) return { kind: 'stale', nextAt: clock(), idle: false };
@@ -250,23 +239,37 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     if (advances % thinEvery === 0) await thinOutAnchors(db, network);
     lag.note(state);
     skew.note(state, steady() + aheadMs);
-    if (span.native) await balances.check(state, signal);
-    const final = await finality.raise(state, span.finalizedHeight, signal);
-    // What one node calls final and no other does is as good as not finalized.
-    const finalizedHeight = final.disputed ? (final.state.finalizedHeight ?? 0) : span.finalizedHeight;
-    finalityAlarm.note({ head: state.head, finalizedHeight });
-    const completed = await confirmDeep(final.state, 'completing', signal);
-    const confirmed = await confirmDeep(final.state, 'others', signal);
-    // What was found just now may be deep enough, and how far the chain is final was not asked for because of that.
-    const unasked = recorded.length > 0 && span.finalizedHeight === null && (await finality.isAwaited(state));
-    const more = completed || confirmed || committed.more || unasked;
+    if (scope.native) await balances.check(state, signal);
+    const more = (await confirmDeposits(committed, span.finalizedHeight, signal)) || committed.more;
     const behind = state.head.height > state.cursor.height;
     const moved = !sameBlock(before.cursor, state.cursor);
     const pace = behind || more ? { nextAt: clock(), idle: false } : await paceOf();
     return { kind: moved ? 'advanced' : 'unmoved', ...pace };
   }
 
-  /** @returns whether more deposits wait to be agreed on. */
+  /**
+   * Raises the final height where the nodes agree on it, and confirms what is deep enough.
+   *
+   * @param claimed the final height that the answering node claims; null where it was not asked.
+   * @returns whether the next step should follow at once, because more deposits may be confirmed.
+   */
+  async function confirmDeposits(
+    { state, recorded }: Committed,
+    claimed: number | null,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const final = await finality.raise(state, claimed, signal);
+    // What one node calls final and no other does is as good as not finalized.
+    const finalizedHeight = final.disputed ? (final.state.finalizedHeight ?? 0) : claimed;
+    finalityAlarm.note({ head: state.head, finalizedHeight });
+    const completed = await confirmDeep(final.state, 'completing', signal);
+    const confirmed = await confirmDeep(final.state, 'others', signal);
+    // What was found just now may be deep enough, and how far the chain is final was not asked for because of that.
+    const unasked = recorded.length > 0 && claimed === null && (await finality.isAwaited(state));
+    return completed || confirmed || unasked;
+  }
+
+  /** @returns whether it confirmed any, or took one back: more may wait to be agreed on. */
   async function confirmDeep(state: ChainState, which: Turn, signal: AbortSignal): Promise<boolean> {
     const agreed = await confirmations.agree(state, which, signal);
     const { confirmed, gone } = agreed;
