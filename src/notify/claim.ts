@@ -44,7 +44,7 @@ export async function claimBatch(
   );
   const endpointById = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
   const left = lanes.budget();
-  const claimed: { delivery: ClaimedDelivery; endpoint: SigningEndpoint; unsealed: Ununsealed }[] = [];
+  const claimed: { delivery: ClaimedDelivery; endpoint: SigningEndpoint; unsealed: Unsealed }[] = [];
   let position = 0;
   for (; position < looked.length && claimed.length < claimedAtOnce && left.sound > 0; position++) {
     const candidate = looked[position];
@@ -78,7 +78,7 @@ export async function claimBatch(
   return { envelopes, rest: due.slice(position) };
 }
 
-type Ununsealed = Pick<Envelope, 'keys' | 'headers'>;
+type Unsealed = Pick<Envelope, 'keys' | 'headers'>;
 
 /**
  * Null when they cannot be read. While a rotation is open the old secret signs last, as receivers that have not
@@ -88,7 +88,7 @@ function unseal(
   { secrets, onUnreadable }: ClaimTools,
   endpoint: SigningEndpoint,
   now: number,
-): Ununsealed | null {
+): Unsealed | null {
   const { id, previousSecret, previousSecretUntil, lastSigner, headers } = endpoint;
   try {
     const keys: SigningKey[] = [{ signer: 'current', secret: secrets.unseal(endpoint.secret, id) }];

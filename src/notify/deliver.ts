@@ -1,9 +1,8 @@
-import { type Clock, steadyClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { type Loop, runLoop } from '../loop.ts';
 import type { Outbound } from '../outbound.ts';
 import { inTransaction } from '../storage/database.ts';
-import { noteSetBack } from '../storage/operators/daemons.ts';
 import type { Db } from '../storage/schema.ts';
 import { addEndpointMeasurements } from '../storage/webhooks/measurements.ts';
 import {
@@ -12,17 +11,15 @@ import {
   findNextDueAt,
   releaseClaims,
 } from '../storage/webhooks/queue.ts';
-import { moveDue } from '../storage/webhooks/upkeep.ts';
 import type { Conclusion } from './attempt.ts';
 import { claimBatch } from './claim.ts';
 import { createLanes } from './lanes.ts';
 import { countAttempts } from './measure.ts';
 import { type Recorded, recordConclusions, reportRecorded } from './record.ts';
-import { replayRecovered, tryAgain } from './recovery.ts';
 import type { GiveUpReason } from './schedule.ts';
 import type { Secrets } from './secrets.ts';
 import { createSender } from './sender.ts';
-import { keepUp, pruneOnce } from './upkeep.ts';
+import { createUpkeep } from './upkeep.ts';
 
 export type NotifierOptions = {
   db: Db;
@@ -71,11 +68,6 @@ export type Notifier = {
 const pollMs = 500;
 /** Between two looks while nothing is known to be due, however long they take. */
 const longestPauseMs = 200;
-const upkeepEveryMs = 1_000;
-const pruneEveryMs = 60_000;
-const tryAgainEveryMs = 60_000;
-/** A clock that was set back by less, ms, is kept right as it should be. */
-const noticedMs = 1_000;
 const defaultRetentionMs = 90 * 24 * 60 * 60 * 1000;
 
 /** Bounds one transaction. */
@@ -98,11 +90,24 @@ export function createNotifier(options: NotifierOptions): Notifier {
     isClockKnownWrong: options.isClockKnownWrong ?? (async () => false),
     onEnded: () => loop?.wake(),
   });
+  const upkeep = createUpkeep({
+    db,
+    clock,
+    log,
+    livemode,
+    exclusive: options.exclusive ?? false,
+    retentionMs: options.retentionMs ?? defaultRetentionMs,
+    replayOnRecovery: options.replayOnRecovery ?? true,
+    random,
+    isClockConfirmed: options.isClockConfirmed ?? (async () => true),
+    isOurs: sender.holds,
+    onRecorded: report,
+  });
 
-  /** Endpoints that were complained of already. */
+  /** Endpoints whose secret could not be read, and of which the log has told already. */
   const unreadable = new Set<string>();
 
-  /** Who has something due and waits for its turn, as of the last look. */
+  /** The endpoints that have something due and wait for their turn, as of the last look. */
   let due: readonly DueEndpoint[] = [];
   /** How many they were at that look. */
   let dueAtLook = 0;
@@ -112,22 +117,13 @@ export function createNotifier(options: NotifierOptions): Notifier {
   let looked = true;
   /** Whether the last round returned something that may be due at once. */
   let returnedSome = false;
-  /** By a clock that is never set back, as is what is told by `steady`. */
-  let upkeepAt = Number.NEGATIVE_INFINITY;
-  let pruneAt = Number.NEGATIVE_INFINITY;
-  let tryAgainAt = Number.NEGATIVE_INFINITY;
-  const steady = steadyClock(clock);
-  /** By how much that one is ahead of ours; null before the first look. */
-  let aheadMs: number | null = null;
-  /** Until the leases that were there before us are dealt with. */
-  let predecessorGone = options.exclusive ?? false;
   let loop: Loop | null = null;
   let stopping: Promise<void> | null = null;
 
   async function step(): Promise<{ claimed: number }> {
     const now = clock();
     returnedSome = false;
-    if (steady() - upkeepAt >= upkeepEveryMs) await runUpkeep(now);
+    if (await upkeep.step(now)) lanes.forgetIdle(now);
     await lookForDue(now);
     return { claimed: await commit(now, due.length > 0) };
   }
@@ -150,7 +146,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     lookTookMs = lookedAt - startedAt;
   }
 
-  /** One transaction for what has ended and what begins. Answers how many were claimed. */
+  /** One transaction for what has ended and what begins. Returns how many were claimed. */
   async function commit(now: number, claiming: boolean): Promise<number> {
     const ended = sender.ended(recordedAtOnce);
     if (ended.concluded.length === 0 && ended.unsent.length === 0 && !claiming) return 0;
@@ -181,59 +177,6 @@ export function createNotifier(options: NotifierOptions): Notifier {
     if (unreadable.has(endpointId)) return;
     unreadable.add(endpointId);
     log.error({ endpoint_id: endpointId, err: error }, 'webhook secret unreadable');
-  }
-
-  /**
-   * Where our clock was set back, what waits for a time by it waits as long as it did before. Where others deliver from
-   * this database too its own clock tells the time.
-   */
-  async function followClock(now: number): Promise<void> {
-    if (options.exclusive !== true) return;
-    const before = aheadMs;
-    aheadMs = steady() - now;
-    const setBackMs =
-      before === null ? await inTransaction(db, (trx) => noteSetBack(trx, now)) : aheadMs - before;
-    if (setBackMs < noticedMs) return;
-    await inTransaction(db, (trx) => moveDue(trx, { now, byMs: setBackMs }));
-    log.warn({ seconds: Math.round(setBackMs / 1000) }, 'clock set back');
-  }
-
-  async function runUpkeep(now: number): Promise<void> {
-    await followClock(now);
-    const leasesUntil = predecessorGone ? Number.POSITIVE_INFINITY : now;
-    const done = await inTransaction(db, (trx) =>
-      keepUp(trx, { now, livemode, leasesUntil, isOurs: sender.holds, random }),
-    );
-    if (done.returned === 0) predecessorGone = false;
-    upkeepAt = done.returned === 0 ? steady() : Number.NEGATIVE_INFINITY;
-    lanes.forgetIdle(now);
-    report(done, done.conclusions);
-    if (done.returned > 0) log.info({ deliveries: done.returned }, 'interrupted webhooks returned');
-    if (done.cancelled > 0)
-      log.info({ deliveries: done.cancelled }, 'webhooks of disabled endpoints cancelled');
-    if (options.replayOnRecovery ?? true) await recover(now);
-    if (steady() < pruneAt) return;
-    pruneAt = steady() + pruneEveryMs;
-    if (!((await options.isClockConfirmed?.()) ?? true)) return;
-    const before = now - (options.retentionMs ?? defaultRetentionMs);
-    const more = await inTransaction(db, (trx) => pruneOnce(trx, before));
-    if (more) pruneAt = steady();
-  }
-
-  async function recover(now: number): Promise<void> {
-    const recovered = await inTransaction(db, (trx) => replayRecovered(trx, now));
-    for (const { merchantId, endpointId, deliveries } of recovered) {
-      log.info(
-        { merchant_id: merchantId, endpoint_id: endpointId, deliveries },
-        'given up webhooks sent again',
-      );
-    }
-    if (steady() < tryAgainAt) return;
-    tryAgainAt = steady() + tryAgainEveryMs;
-    const tried = await inTransaction(db, (trx) => tryAgain(trx, now));
-    for (const { merchantId, id } of tried) {
-      log.info({ merchant_id: merchantId, endpoint_id: id }, 'failing webhook endpoint tried again');
-    }
   }
 
   function report(recorded: Recorded, ended: readonly Conclusion[]): void {
