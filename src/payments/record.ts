@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ChainConfig } from '../config.ts';
 import type { Transfer, TxHash } from '../core/chain.ts';
-import type { Deposit } from '../core/payment.ts';
+import type { Deposit, OnchainPayment } from '../core/payment.ts';
 import { InvariantError } from '../errors.ts';
 import { takePlaceOf } from '../storage/chains/balance-marks.ts';
 import {
@@ -57,6 +57,9 @@ export async function recordTransfers(
 
 type Portion = RecordContext & { holders: Holders; known: Known };
 
+/** What was recorded, before the database has given the deposit its id. */
+type Fresh = Omit<Recorded, 'deposit'> & { deposit: Omit<Deposit, 'id'> };
+
 async function recordPortion(
   trx: Trx,
   transfers: readonly Transfer[],
@@ -64,7 +67,7 @@ async function recordPortion(
 ): Promise<Recorded[]> {
   const { holders, known, missed = false } = context;
   const recorded: Recorded[] = [];
-  const fresh: (Omit<Recorded, 'deposit'> & { deposit: Omit<Deposit, 'id'> })[] = [];
+  const fresh: Fresh[] = [];
   const shown = new Set<string>();
   for (const transfer of transfers) {
     const identity = identityOf(transfer);
@@ -87,9 +90,8 @@ async function recordPortion(
     fresh.map(({ deposit }) => deposit),
   );
   for (const [i, deposit] of inserted.entries()) {
-    const { paymentId, expectedId, event } = fresh[i] as Recorded;
     known.put(deposit);
-    recorded.push({ deposit, paymentId, expectedId, event });
+    recorded.push({ ...(fresh[i] as Fresh), deposit });
   }
   return recorded;
 }
@@ -99,7 +101,7 @@ async function newDeposit(
   transfer: Transfer,
   match: Match,
   { holders, chain, reportedBy, now }: Portion,
-): Promise<Omit<Recorded, 'deposit'> & { deposit: Omit<Deposit, 'id'> }> {
+): Promise<Fresh> {
   const given = await explainSurplus(trx, transfer);
   const address = await holders.addressOf(transfer);
   const deposit = {
@@ -155,23 +157,30 @@ async function recordAgain(
     return { deposit: taken, paymentId, expectedId: null, event: null };
   }
   if (known.paymentId === null) return { deposit, paymentId: null, expectedId: null, event: null };
-  // A payment may end without a transfer that was taken back. What comes after all then comes late, and not
-  // unseen; only what a payment was once confirmed with counts again by itself.
   const payment = await holders.payment(known.paymentId);
+  const role = roleAgain(known, transfer, payment, missed);
+  if (role !== known.role) await setDepositRole(trx, known.id, role);
+  const becameLate = role === 'late' && known.role !== 'late';
+  const event = becameLate ? 'payment.late' : null;
+  return { deposit: { ...deposit, role }, paymentId: payment.id, expectedId: null, event };
+}
+
+/** What a deposit counts as in its new block. `missed`: an earlier reading of that block should have shown it. */
+function roleAgain(
+  known: Deposit,
+  transfer: Transfer,
+  payment: OnchainPayment,
+  missed: boolean,
+): Deposit['role'] {
+  const inTime = isInTime(transfer, payment);
+  // A payment may end without a transfer that was taken back. If that comes back after all, it is late, and nobody overlooks it.
+  // Only what a payment was once confirmed with counts again by itself.
   const ended = payment.status !== 'pending' && payment.confirmedAt === null;
-  const wronged = missed && payment.status !== 'cancelled' && isInTime(transfer, payment);
-  if (ended && !wronged && known.status === 'orphaned' && known.role === 'counted') {
-    await setDepositRole(trx, known.id, 'late');
-    const late = { ...deposit, role: 'late' } as const;
-    return { deposit: late, paymentId: payment.id, expectedId: null, event: 'payment.late' };
-  }
-  // The chain has the last word on when it came. What ended for another reason than time stays ended.
-  const byTime = payment.status !== 'cancelled' && payment.status !== 'confirmed';
-  if (known.role === 'late' && byTime && isInTime(transfer, payment)) {
-    await setDepositRole(trx, known.id, 'counted');
-    return { deposit: { ...deposit, role: 'counted' }, paymentId: payment.id, expectedId: null, event: null };
-  }
-  return { deposit, paymentId: payment.id, expectedId: null, event: null };
+  const countsAsMissed = missed && inTime && payment.status !== 'cancelled';
+  if (known.role === 'counted' && known.status === 'orphaned' && ended && !countsAsMissed) return 'late';
+  // The chain has the last word on when a transfer came. A payment that ended for another reason than time stays ended.
+  const endedByTime = payment.status !== 'cancelled' && payment.status !== 'confirmed';
+  return known.role === 'late' && inTime && endedByTime ? 'counted' : known.role;
 }
 
 type Known = {
