@@ -1,17 +1,17 @@
-import type { OnchainPayment, Payment } from '../../core/payment.ts';
+import type { OnchainPayment } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { lockAddress } from '../pool/locks.ts';
 import type { Trx } from '../schema.ts';
+import { writeCommon } from './common.ts';
 import { keyColumns, rememberIdempotencyKey } from './idempotency.ts';
-import { hashPaymentToken } from './numbers.ts';
 
 type NewPayment = Omit<OnchainPayment, 'id'>;
 
 export async function insertPayment(trx: Trx, payment: NewPayment): Promise<OnchainPayment> {
   const { id } = await trx
     .insertInto('payments')
-    .values(paymentColumns(payment))
+    .values(writeCommon(payment))
     .returning('id')
     .executeTakeFirstOrThrow();
   await trx
@@ -47,7 +47,7 @@ async function insertInOneStatement(
   idempotency: { key: string; fingerprint: string } | null,
 ): Promise<OnchainPayment> {
   const made = trx
-    .with('made', (db) => db.insertInto('payments').values(paymentColumns(payment)).returning('id'))
+    .with('made', (db) => db.insertInto('payments').values(writeCommon(payment)).returning('id'))
     .with('locked', (db) =>
       db
         .updateTable('addresses')
@@ -84,42 +84,6 @@ async function insertInOneStatement(
     .executeTakeFirstOrThrow();
   if (locked === null) throw new InvariantError(`address ${payment.addressId} was locked twice`);
   return { ...payment, id };
-}
-
-/** What every payment has, whoever is paid through. */
-export function paymentColumns(payment: Omit<Payment, 'id'>) {
-  return {
-    payment_number: payment.paymentNumber,
-    merchant_id: payment.merchantId,
-    kind: payment.kind,
-    status: payment.status,
-    reason: payment.reason,
-    network: payment.network,
-    chain: payment.chain,
-    currency: payment.currency,
-    decimals: payment.decimals,
-    expected_amount: payment.expectedAmount.toString(),
-    price_amount: payment.price.minorUnits,
-    price_currency: payment.price.currency,
-    amount_usd_cents: payment.amountUsdCents,
-    external_order_id: payment.externalOrderId,
-    customer_email: payment.customerEmail,
-    redirect_url: payment.redirectUrl,
-    metadata: JSON.stringify(payment.metadata),
-    locale: payment.locale,
-    checkout_session: payment.checkoutSession,
-    replaces: payment.replaces,
-    replaced_by: payment.replacedBy,
-    requotes: payment.requotes,
-    livemode: Number(payment.livemode),
-    payment_token: payment.paymentToken,
-    token_hash: hashPaymentToken(payment.paymentToken),
-    created_at: payment.createdAt,
-    expires_at: payment.expiresAt,
-    confirmed_at: payment.confirmedAt,
-    ended_at: payment.endedAt,
-    accepted_at: payment.acceptedAt,
-  };
 }
 
 function onchainColumns(payment: NewPayment) {

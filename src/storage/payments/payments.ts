@@ -1,13 +1,14 @@
 import { type ExpressionBuilder, sql } from 'kysely';
 import type { Address, AddressKey } from '../../core/address.ts';
-import type { Coin, Currency } from '../../core/assets.ts';
+import type { Coin } from '../../core/assets.ts';
 import type { BlockHash, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
-import { isOpen, type OnchainPayment, type PaymentReason, type PaymentStatus } from '../../core/payment.ts';
+import { isOpen, type OnchainPayment, type PaymentStatus } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { hasOrphanedNativeDeposit } from '../deposits/deposits.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
+import { commonColumns, readCommon } from './common.ts';
 
 /** Payments on a chain as {@link toPayment} reads them. */
 export function selectPayments(db: Db) {
@@ -15,36 +16,8 @@ export function selectPayments(db: Db) {
     .selectFrom('payments')
     .innerJoin('onchain_payments', 'onchain_payments.payment_id', 'payments.id')
     .select([
-      'payments.id',
-      'payments.payment_number',
-      'payments.merchant_id',
+      ...commonColumns,
       'payments.kind',
-      'payments.status',
-      'payments.reason',
-      'payments.network',
-      'payments.chain',
-      'payments.currency',
-      'payments.decimals',
-      'payments.expected_amount',
-      'payments.price_amount',
-      'payments.price_currency',
-      'payments.amount_usd_cents',
-      'payments.external_order_id',
-      'payments.customer_email',
-      'payments.redirect_url',
-      'payments.metadata',
-      'payments.locale',
-      'payments.checkout_session',
-      'payments.replaces',
-      'payments.replaced_by',
-      'payments.requotes',
-      'payments.livemode',
-      'payments.payment_token',
-      'payments.created_at',
-      'payments.expires_at',
-      'payments.confirmed_at',
-      'payments.ended_at',
-      'payments.accepted_at',
       'onchain_payments.coin',
       'onchain_payments.token',
       'onchain_payments.usd_per_coin',
@@ -415,35 +388,8 @@ export function toPayment(row: Row): OnchainPayment {
   if (row.kind !== 'onchain')
     throw new InvariantError(`payment ${row.id} is of the unknown kind ${row.kind}`);
   return {
-    id: row.id,
-    paymentNumber: row.payment_number,
-    merchantId: row.merchant_id,
+    ...readCommon(row),
     kind: row.kind,
-    status: row.status as PaymentStatus,
-    reason: row.reason as PaymentReason | null,
-    network: row.network as Network,
-    chain: row.chain,
-    currency: row.currency as Currency,
-    decimals: row.decimals,
-    expectedAmount: BigInt(row.expected_amount),
-    price: { minorUnits: row.price_amount, currency: row.price_currency },
-    amountUsdCents: row.amount_usd_cents,
-    externalOrderId: row.external_order_id,
-    customerEmail: row.customer_email,
-    redirectUrl: row.redirect_url,
-    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
-    locale: row.locale,
-    checkoutSession: row.checkout_session,
-    replaces: row.replaces,
-    replacedBy: row.replaced_by,
-    requotes: row.requotes,
-    livemode: row.livemode === 1,
-    paymentToken: row.payment_token,
-    createdAt: row.created_at,
-    expiresAt: row.expires_at,
-    confirmedAt: row.confirmed_at,
-    endedAt: row.ended_at,
-    acceptedAt: row.accepted_at,
     coin: row.coin as Coin,
     token: row.token as AddressKey | 'native',
     usdPerCoin: row.usd_per_coin,

@@ -1,10 +1,8 @@
-import type { Currency } from '../../core/assets.ts';
 import type { ChargeStatus, Mode } from '../../core/charge.ts';
-import type { Network } from '../../core/networks.ts';
-import type { PaymentReason, PaymentStatus, ProviderPayment } from '../../core/payment.ts';
+import type { ProviderPayment } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
-import { paymentColumns } from '../payments/insert.ts';
+import { commonColumns, readCommon, writeCommon } from '../payments/common.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** Payments by a provider as {@link toProviderPayment} reads them. */
@@ -13,35 +11,7 @@ export function selectProviderPayments(db: Db) {
     .selectFrom('payments')
     .innerJoin('provider_payments', 'provider_payments.payment_id', 'payments.id')
     .select([
-      'payments.id',
-      'payments.payment_number',
-      'payments.merchant_id',
-      'payments.status',
-      'payments.reason',
-      'payments.network',
-      'payments.chain',
-      'payments.currency',
-      'payments.decimals',
-      'payments.expected_amount',
-      'payments.price_amount',
-      'payments.price_currency',
-      'payments.amount_usd_cents',
-      'payments.external_order_id',
-      'payments.customer_email',
-      'payments.redirect_url',
-      'payments.metadata',
-      'payments.locale',
-      'payments.checkout_session',
-      'payments.replaces',
-      'payments.replaced_by',
-      'payments.requotes',
-      'payments.livemode',
-      'payments.payment_token',
-      'payments.created_at',
-      'payments.expires_at',
-      'payments.confirmed_at',
-      'payments.ended_at',
-      'payments.accepted_at',
+      ...commonColumns,
       'provider_payments.type',
       'provider_payments.mode',
       'provider_payments.reference',
@@ -66,7 +36,7 @@ export async function insertProviderPayment(
 ): Promise<ProviderPayment> {
   const { id } = await trx
     .insertInto('payments')
-    .values(paymentColumns(payment))
+    .values(writeCommon(payment))
     .returning('id')
     .executeTakeFirstOrThrow();
   await trx
@@ -171,35 +141,8 @@ function chargeColumns(payment: Omit<ProviderPayment, 'id'>) {
 
 export function toProviderPayment(row: Row): ProviderPayment {
   return {
-    id: row.id,
-    paymentNumber: row.payment_number,
-    merchantId: row.merchant_id,
+    ...readCommon(row),
     kind: 'provider',
-    status: row.status as PaymentStatus,
-    reason: row.reason as PaymentReason | null,
-    network: row.network as Network,
-    chain: row.chain,
-    currency: row.currency as Currency,
-    decimals: row.decimals,
-    expectedAmount: BigInt(row.expected_amount),
-    price: { minorUnits: row.price_amount, currency: row.price_currency },
-    amountUsdCents: row.amount_usd_cents,
-    externalOrderId: row.external_order_id,
-    customerEmail: row.customer_email,
-    redirectUrl: row.redirect_url,
-    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
-    locale: row.locale,
-    checkoutSession: row.checkout_session,
-    replaces: row.replaces,
-    replacedBy: row.replaced_by,
-    requotes: row.requotes,
-    livemode: row.livemode === 1,
-    paymentToken: row.payment_token,
-    createdAt: row.created_at,
-    expiresAt: row.expires_at,
-    confirmedAt: row.confirmed_at,
-    endedAt: row.ended_at,
-    acceptedAt: row.accepted_at,
     providerType: row.type,
     mode: row.mode as Mode,
     reference: row.reference,
