@@ -5,6 +5,7 @@ import { lockAddress } from '../pool/locks.ts';
 import type { Trx } from '../schema.ts';
 import { writeCommon } from './common.ts';
 import { keyColumns, rememberIdempotencyKey } from './idempotency.ts';
+import { onchainColumns } from './onchain.ts';
 
 type NewPayment = Omit<OnchainPayment, 'id'>;
 
@@ -84,31 +85,4 @@ async function insertInOneStatement(
     .executeTakeFirstOrThrow();
   if (locked === null) throw new InvariantError(`address ${payment.addressId} was locked twice`);
   return { ...payment, id };
-}
-
-function onchainColumns(payment: NewPayment) {
-  return {
-    network: payment.network,
-    coin: payment.coin,
-    token: payment.token,
-    usd_per_coin: payment.usdPerCoin,
-    required_amount: payment.requiredAmount.toString(),
-    dust_amount: payment.dustAmount.toString(),
-    required_confirmations: payment.requiredConfirmations,
-    tier_confirmations: payment.tier?.confirmations ?? null,
-    tier_amount: payment.tier?.upToAmount.toString() ?? null,
-    exceeds_tier: Number(payment.exceedsTier),
-    counted_amount: payment.countedAmount.toString(),
-    told_amount: payment.toldAmount.toString(),
-    completed_by: payment.completedBy,
-    address_id: payment.addressId,
-    address: payment.address,
-    lock_height: payment.lockHead.height,
-    lock_hash: payment.lockHead.hash,
-    lock_time: payment.lockHead.time,
-    lock_chain_time: payment.lockChainTime,
-    block_time_limit: payment.blockTimeLimit,
-    reopened: Number(payment.reopened),
-    released_at: payment.endedAt,
-  };
 }

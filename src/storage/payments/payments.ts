@@ -1,47 +1,11 @@
 import { type ExpressionBuilder, sql } from 'kysely';
-import type { Address, AddressKey } from '../../core/address.ts';
-import type { Coin } from '../../core/assets.ts';
-import type { BlockHash, TxHash } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
 import { isOpen, type OnchainPayment, type PaymentStatus } from '../../core/payment.ts';
 import { InvariantError } from '../../errors.ts';
 import { isPostgres } from '../database.ts';
 import { hasOrphanedNativeDeposit } from '../deposits/deposits.ts';
 import type { Db, Schema, Trx } from '../schema.ts';
-import { commonColumns, readCommon } from './common.ts';
-
-/** Payments on a chain as {@link toPayment} reads them. */
-export function selectPayments(db: Db) {
-  return db
-    .selectFrom('payments')
-    .innerJoin('onchain_payments', 'onchain_payments.payment_id', 'payments.id')
-    .select([
-      ...commonColumns,
-      'payments.kind',
-      'onchain_payments.coin',
-      'onchain_payments.token',
-      'onchain_payments.usd_per_coin',
-      'onchain_payments.required_amount',
-      'onchain_payments.dust_amount',
-      'onchain_payments.required_confirmations',
-      'onchain_payments.tier_confirmations',
-      'onchain_payments.tier_amount',
-      'onchain_payments.exceeds_tier',
-      'onchain_payments.counted_amount',
-      'onchain_payments.told_amount',
-      'onchain_payments.completed_by',
-      'onchain_payments.address_id',
-      'onchain_payments.address',
-      'onchain_payments.lock_height',
-      'onchain_payments.lock_hash',
-      'onchain_payments.lock_time',
-      'onchain_payments.lock_chain_time',
-      'onchain_payments.block_time_limit',
-      'onchain_payments.reopened',
-    ]);
-}
-
-type Row = Awaited<ReturnType<ReturnType<typeof selectPayments>['executeTakeFirstOrThrow']>>;
+import { selectPayments, toPayment } from './onchain.ts';
 
 /** @throws InvariantError when there is none: ids come from our own rows. */
 export async function findPaymentById(db: Db, id: number): Promise<OnchainPayment> {
@@ -382,33 +346,4 @@ export async function setExceedsTier(trx: Trx, id: number, exceedsTier: boolean)
     .set({ exceeds_tier: Number(exceedsTier) })
     .where('payment_id', '=', id)
     .execute();
-}
-
-export function toPayment(row: Row): OnchainPayment {
-  if (row.kind !== 'onchain')
-    throw new InvariantError(`payment ${row.id} is of the unknown kind ${row.kind}`);
-  return {
-    ...readCommon(row),
-    kind: row.kind,
-    coin: row.coin as Coin,
-    token: row.token as AddressKey | 'native',
-    usdPerCoin: row.usd_per_coin,
-    requiredAmount: BigInt(row.required_amount),
-    dustAmount: BigInt(row.dust_amount),
-    requiredConfirmations: row.required_confirmations,
-    tier:
-      row.tier_confirmations === null || row.tier_amount === null
-        ? null
-        : { confirmations: row.tier_confirmations, upToAmount: BigInt(row.tier_amount) },
-    exceedsTier: row.exceeds_tier === 1,
-    countedAmount: BigInt(row.counted_amount),
-    toldAmount: BigInt(row.told_amount),
-    completedBy: row.completed_by as TxHash | null,
-    addressId: row.address_id,
-    address: row.address as Address,
-    lockHead: { height: row.lock_height, hash: row.lock_hash as BlockHash, time: row.lock_time },
-    lockChainTime: row.lock_chain_time,
-    blockTimeLimit: row.block_time_limit,
-    reopened: row.reopened === 1,
-  };
 }
