@@ -18,6 +18,11 @@ export const noTransaction = '' as TxHash;
 /** One block of one chain. `time` is the block's own timestamp in Unix seconds. */
 export type BlockRef = { height: number; hash: BlockHash; time: number };
 
+/** Whether both are one block. The time says nothing: it may be one node's word. */
+export function sameBlock(a: Omit<BlockRef, 'time'>, b: Omit<BlockRef, 'time'>): boolean {
+  return a.height === b.height && a.hash === b.hash;
+}
+
 /** Where a chain has been read to: every block up to and including it was proven complete. */
 export type Cursor = BlockRef;
 

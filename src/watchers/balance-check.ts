@@ -1,5 +1,6 @@
 import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
+import { sameBlock } from '../core/chain.ts';
 import { formatAmount } from '../core/money.ts';
 import type { Logger } from '../log.ts';
 import { announceAll } from '../payments/announce.ts';
@@ -17,7 +18,6 @@ import { type ChainState, lockChain } from '../storage/chains/chains.ts';
 import { inTransaction } from '../storage/database.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import type { Db } from '../storage/schema.ts';
-import { sameBlock } from './commit.ts';
 import type { Balances, ChainSource } from './source.ts';
 
 export type BalanceCheckDeps = {

@@ -1,5 +1,5 @@
 import type { ChainConfig } from '../config.ts';
-import type { BlockRef, Cursor, Transfer } from '../core/chain.ts';
+import { type BlockRef, type Cursor, sameBlock, type Transfer } from '../core/chain.ts';
 import { nextReference, type ShownHead, type TimeReference } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit, OnchainPayment, PaymentStatus } from '../core/payment.ts';
@@ -226,10 +226,6 @@ export function describeSettlements(settled: readonly Settlement[]): Record<stri
 
 function push(moves: Record<string, string[]>, status: PaymentStatus, payment: OnchainPayment): void {
   moves[status] = [...(moves[status] ?? []), payment.paymentNumber];
-}
-
-export function sameBlock(a: BlockRef, b: BlockRef): boolean {
-  return a.height === b.height && a.hash === b.hash;
 }
 
 function higher(a: number | null, b: number | null): number | null {

@@ -1,4 +1,4 @@
-import type { BlockRef } from '../core/chain.ts';
+import { type BlockRef, sameBlock } from '../core/chain.ts';
 import { FinalityViolation, RpcError } from '../errors.ts';
 import type { Settlement } from '../payments/settle.ts';
 import { listHeldBlocks, rewindCompared } from '../storage/chains/balance-marks.ts';
@@ -16,14 +16,7 @@ import { listDepositsIn } from '../storage/deposits/range.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import type { JudgedBlock } from './agreement/block.ts';
 import type { FinalBlockAgreement, Replaced } from './agreement/final-block.ts';
-import {
-  areAsJudged,
-  type CommitContext,
-  orphanBlocks,
-  sameBlock,
-  settleAll,
-  settleContext,
-} from './commit.ts';
+import { areAsJudged, type CommitContext, orphanBlocks, settleAll, settleContext } from './commit.ts';
 import type { ChainSource, Span } from './source.ts';
 
 /** What a reorg did to what we had recorded. */

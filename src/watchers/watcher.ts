@@ -2,6 +2,7 @@ import { type Clock, steadyClock } from '../clock.ts';
 import { restPaceSeconds } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
 import { doubled } from '../core/backoff.ts';
+import { sameBlock } from '../core/chain.ts';
 import { nextReference } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
 import { ConfigError, FinalityViolation, RpcError } from '../errors.ts';
@@ -34,7 +35,6 @@ import {
   describeDeposits,
   describeSettlements,
   isRead,
-  sameBlock,
 } from './commit.ts';
 import { commitConfirmed, createConfirmations, type Turn } from './confirmations.ts';
 import { createFinality } from './finality.ts';

@@ -1,5 +1,5 @@
 import type { ChainConfig } from '../../config.ts';
-import type { BlockRef, Transfer } from '../../core/chain.ts';
+import { type BlockRef, sameBlock, type Transfer } from '../../core/chain.ts';
 import type { Capability } from '../../core/node.ts';
 import type { Seen } from '../../nodes/failover.ts';
 import { contradiction, lacks, NodeError, type NodeFault } from '../../nodes/fault.ts';
@@ -196,7 +196,8 @@ async function readAnswers(
   const cursorAnswer = cursorAt === null ? undefined : resultOf(answers[cursorAt]);
   const headers = { finalized: finalizedAnswer, top: shownTop, cursor: cursorAnswer };
   const verdict = judgeHeaders(expected, headers, top);
-  if (verdict.kind === 'unproven' && isStill(verdict.top, cursor)) return nothingNew(node, request, final);
+  // The node's latest block is still the one that was read last.
+  if (verdict.kind === 'unproven' && sameBlock(verdict.top, cursor)) return nothingNew(node, request, final);
   if (verdict.kind !== 'proven') return verdict;
   const { finalized, witnesses } = verdict;
   const takesTop = verdict.top.height <= plan.anyUpTo;
@@ -256,11 +257,6 @@ async function readAnswers(
     },
     contractCalls: findContractCalls(full, watch, context.currencies),
   };
-}
-
-/** Whether the node's latest block is the one that was read last. */
-function isStill(latest: Header, cursor: BlockRef): boolean {
-  return latest.height === cursor.height && latest.hash === cursor.hash;
 }
 
 /** The block that was expected is not there yet. */

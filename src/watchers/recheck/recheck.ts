@@ -1,5 +1,6 @@
 import { steadyClock } from '../../clock.ts';
 import { recheckPaceMs } from '../../config/chain.ts';
+import { sameBlock } from '../../core/chain.ts';
 import type { Network } from '../../core/networks.ts';
 import { RpcError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
@@ -11,7 +12,7 @@ import { inTransaction } from '../../storage/database.ts';
 import { findPaymentById } from '../../storage/payments/payments.ts';
 import { createOutages } from '../agreement/ask.ts';
 import { createAssetsInUse, type ReadFor } from '../assets-in-use.ts';
-import { describeSettlements, sameBlock } from '../commit.ts';
+import { describeSettlements } from '../commit.ts';
 import { settledHeight } from '../confirmations.ts';
 import { commitFork, findMisread } from '../reorg.ts';
 import type { Hosts } from '../source.ts';
