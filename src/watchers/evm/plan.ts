@@ -1,6 +1,7 @@
 import type { ChainConfig } from '../../config.ts';
 import type { AddressKey } from '../../core/address.ts';
 import type { BlockRef } from '../../core/chain.ts';
+import type { Seen } from '../../nodes/failover.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
 import type { PollRequest, Tokens } from '../source.ts';
 import { fewAddresses } from '../watchlist.ts';
@@ -28,6 +29,9 @@ export type ReadRequest = PollRequest & {
   expected?: number;
   below?: { upTo: number; anchor: BlockRef };
 };
+
+/** One reading: which node is asked, for what, and who is told what that node has shown of itself. */
+export type Reading = { node: EvmNode; request: ReadRequest; context: ReadContext; seen: Seen };
 
 /** What a node has shown of itself in this very poll, in answers that did not suffice. */
 export type Shown = {

@@ -2,19 +2,28 @@ import type { ChainConfig } from '../../config.ts';
 import { type BlockRef, sameBlock, type Transfer } from '../../core/chain.ts';
 import type { Capability } from '../../core/node.ts';
 import type { Seen } from '../../nodes/failover.ts';
-import { contradiction, lacks, NodeError, type NodeFault } from '../../nodes/fault.ts';
+import { contradiction, NodeError } from '../../nodes/fault.ts';
 import type { RpcAnswer } from '../../nodes/json-rpc.ts';
 import type { PollOutcome, PollRequest, Span } from '../source.ts';
+import { askFor, narrow } from './ask.ts';
 import { getHeader, getReceipt } from './calls.ts';
 import { type FullBlock, type Header, readHeader, refOf } from './decode.ts';
 import { doubtSilence } from './log-gaps.ts';
 import { type MatchedLog, toTransfers } from './logs.ts';
 import { findContractCalls, judgePayment, matchPayments, toNativeTransfer } from './native.ts';
 import type { EvmNode } from './node.ts';
-import { type Plan, planRead, prefetchNext, type ReadContext, type ReadRequest, type Shown } from './plan.ts';
+import { type Plan, planRead, type ReadContext, type Reading, type ReadRequest, type Shown } from './plan.ts';
 import { resultOf } from './preflight.ts';
 import type { ContractCall } from './trace-decode.ts';
-import { judgeAnchor, judgeBlocks, judgeHeaders, judgeLogs, showReplaced } from './validate.ts';
+import {
+  type HeaderAnswers,
+  judgeAnchor,
+  judgeBlocks,
+  judgeHeaders,
+  judgeLogs,
+  showReplaced,
+  type Witnesses,
+} from './validate.ts';
 
 /** A block in which something was found has to be asked about by itself: that costs as much as so many logs. */
 const costOfFound = 10;
@@ -30,11 +39,8 @@ export function needsOf({ watch }: ReadRequest, { chain, tokens }: ReadContext):
   return tokens.length > 0 && watch.size > 0 ? [...needs, 'logs'] : needs;
 }
 
-/** How long the question whether the node answers at all may take, ms. */
-const headWaitMs = 3_000;
-
-/** How long a node is left alone that was slow and will be asked for less, ms. */
-const lessSoonMs = 1_000;
+/** The answer does not show that the range is of the chain: the node is asked again, from its latest block `top`. */
+type Inconclusive = { kind: 'moved' | 'unproven'; top: Header };
 
 /**
  * Reads on from the cursor: one batch to one node, and a second one where something was found. A node that
@@ -51,7 +57,7 @@ export async function readSpan(
   // What was read before is read again beside the reading on, which alone asks ahead.
   const readsOn = request.below === undefined;
   try {
-    const outcome = await readFrom(node, request, context, seen);
+    const outcome = await readRange({ node, request, context, seen });
     if (readsOn && outcome.kind === 'reorg') node.prefetch.forget();
     return outcome;
   } catch (error) {
@@ -60,23 +66,19 @@ export async function readSpan(
   }
 }
 
-async function readFrom(
-  node: EvmNode,
-  request: ReadRequest,
-  context: ReadContext,
-  seen: Seen,
-): Promise<ReadOutcome> {
+async function readRange(reading: Reading): Promise<ReadOutcome> {
+  const { node, request, context } = reading;
   let shown: Shown | null = null;
   for (;;) {
     const plan = planRead(node, request, context, shown);
-    const answers = await askFor(node, request, context, plan);
+    const answers = await askFor(reading, plan);
     if (answers instanceof NodeError) {
       narrow(node, plan, answers);
       continue;
     }
-    let outcome: ReadOutcome | { kind: 'moved' | 'unproven'; top: Header };
+    let outcome: ReadOutcome | Inconclusive;
     try {
-      outcome = await readAnswers(node, request, context, plan, answers, seen);
+      outcome = await readAnswers(reading, plan, answers);
     } catch (error) {
       // What was found takes more to ask about than the node can give at once.
       if (!(error instanceof NodeError) || error.fault.kind !== 'too-much') throw error;
@@ -90,165 +92,65 @@ async function readFrom(
 }
 
 /**
- * The node's answers, or why it failed to serve the range.
+ * What the answers prove: first that they are of our chain, then which transfers lie in the range.
  *
- * @throws NodeError when the range is not the reason.
+ * @throws NodeError when they contradict each other or what was read before, or leave something out.
  */
-async function askFor(
-  node: EvmNode,
-  request: ReadRequest,
-  context: ReadContext,
-  plan: Plan,
-): Promise<RpcAnswer[] | NodeError> {
-  let answers: RpcAnswer[];
-  try {
-    answers = await send(node, request, context, plan);
-  } catch (error) {
-    const failed = error instanceof NodeError && asksForRange(plan);
-    if (failed && (speaksOfRange(error) || (await showsHead(node, request.signal)))) return error;
-    throw error;
-  }
-  const refusal = answers.slice(plan.logsAt ?? plan.fullBlocksAt).find((answer) => 'error' in answer);
-  if (refusal === undefined || !asksForRange(plan)) return answers;
-  // A node that serves nothing at all, for want of a key perhaps, says nothing about the range.
-  const top = readHeader(resultOf(answers[plan.topAt]));
-  // Nor does one that has not got there yet.
-  const { seen, to } = plan.expected;
-  return seen !== undefined && top !== null && top.height < to.height ? answers : refusal.error;
-}
-
-function send(node: EvmNode, request: ReadRequest, context: ReadContext, plan: Plan): Promise<RpcAnswer[]> {
-  if (request.below !== undefined) return node.client.send(plan.calls, request.signal);
-  const answers = node.prefetch.answers(plan.calls, request.signal);
-  prefetchNext(node, request, context, plan);
-  return answers;
-}
-
-function asksForRange({ logsAt, fullBlocksAt, calls }: Plan): boolean {
-  return logsAt !== null || calls.length > fullBlocksAt;
-}
-
-/** Who wants fewer requests gets no further one to find out whether it is the range that costs too much. */
-function speaksOfRange({ fault }: NodeError): boolean {
-  const { kind } = fault;
-  return kind === 'too-wide' || kind === 'too-much' || kind === 'filter-too-long' || isThrottled(fault);
-}
-
-function isThrottled(fault: NodeFault): boolean {
-  return fault.kind === 'unavailable' && fault.throttled === true;
-}
-
-/** After a request that failed as a whole: whether the node answers what does not depend on the range. */
-async function showsHead({ client }: EvmNode, signal: AbortSignal): Promise<boolean> {
-  try {
-    const wait = AbortSignal.any([signal, AbortSignal.timeout(headWaitMs)]);
-    const [latest] = await client.send([getHeader('latest')], wait);
-    return readHeader(resultOf(latest)) !== null;
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof NodeError || error instanceof DOMException) return false;
-    throw error;
-  }
-}
-
-/**
- * Notes that the node failed to serve the range of a plan; returns where a narrower one may be asked for at once.
- *
- * @throws NodeError where nothing is narrower, or the node should have a rest and others their turn.
- */
-function narrow(
-  node: EvmNode,
-  { expected, recipients, logsAt, calls, fullBlocksAt }: Plan,
-  error: NodeError,
-) {
-  const { fault } = error;
-  if (fault.kind === 'filter-too-long' && recipients !== null) {
-    node.recipientFilter = false;
-    return;
-  }
-  const throttled = isThrottled(fault);
-  if (node.range.refused(expected.to.height - expected.cursor.height, fault)) {
-    if (throttled) throw error;
-    if (fault.kind !== 'unavailable' || fault.late !== true) return;
-    throw new NodeError({ ...fault, retryAfterMs: lessSoonMs }, error.message, { cause: error });
-  }
-  const nothingButLogs = logsAt !== null && calls.length === fullBlocksAt;
-  if (!nothingButLogs || throttled || fault.kind === 'behind') throw error;
-  throw lacks('logs', error);
-}
-
 async function readAnswers(
-  node: EvmNode,
-  request: ReadRequest,
-  context: ReadContext,
+  reading: Reading,
   plan: Plan,
   answers: readonly RpcAnswer[],
-  seen: Seen,
-): Promise<ReadOutcome | { kind: 'moved' | 'unproven'; top: Header }> {
-  const { cursor, watch } = request;
-  const { expected, top, logsAt, finalizedAt, topAt, cursorAt } = plan;
-  const shownTop = resultOf(answers[topAt]);
-  const finalizedAnswer = finalizedAt === null ? null : readFinalized(answers[finalizedAt], context.chain);
-  // Whatever it proves: how far behind a node is, is worth knowing.
-  const head = top === 'latest' ? readHeader(shownTop) : null;
-  const final = readHeader(finalizedAnswer);
+): Promise<ReadOutcome | Inconclusive> {
+  const { node, request, context, seen } = reading;
+  const { cursor, below, watch } = request;
+  const headers = headersOf(plan, answers, context.chain);
+  const head = plan.top === 'latest' ? readHeader(headers.top) : null;
+  const final = readHeader(headers.finalized);
+  // Whatever the answer proves: how far behind a node is, is worth knowing.
   if (head !== null) seen({ head: head.height, ...(final === null ? {} : { finalized: final.height }) });
-  const cursorAnswer = cursorAt === null ? undefined : resultOf(answers[cursorAt]);
-  const headers = { finalized: finalizedAnswer, top: shownTop, cursor: cursorAnswer };
-  const verdict = judgeHeaders(expected, headers, top);
+  const verdict = judgeHeaders(plan.expected, headers, plan.top);
   // The node's latest block is still the one that was read last.
   if (verdict.kind === 'unproven' && sameBlock(verdict.top, cursor)) return nothingNew(node, request, final);
   if (verdict.kind !== 'proven') return verdict;
-  const { finalized, witnesses } = verdict;
-  const takesTop = verdict.top.height <= plan.anyUpTo;
-  const standing = takesTop ? verdict.top.height : verdict.standing;
-  if (plan.anchorAt !== null && request.below !== undefined)
-    judgeAnchor(resultOf(answers[plan.anchorAt]), request.below.anchor, witnesses);
+  const { top, finalized, witnesses } = verdict;
+  if (plan.anchorAt !== null && below !== undefined)
+    judgeAnchor(resultOf(answers[plan.anchorAt]), below.anchor, witnesses);
   const finalizedHeight = finalized?.height ?? null;
-  if (finalizedAt !== null) {
+  if (plan.finalizedAt !== null) {
     seen({ finalized: finalizedHeight });
     node.finalized = finalizedHeight;
   }
-
-  const latest = plan.latestAt === null ? null : readHeader(resultOf(answers[plan.latestAt]));
-  if (plan.latestAt !== null && (latest === null || latest.height < expected.to.height))
-    throw contradiction('its latest block is missing, or below one that it has');
+  const latest = latestOf(plan, answers);
   if (latest !== null) seen({ head: latest.height });
 
   const full = judgeBlocks(answers.slice(plan.fullBlocksAt).map(resultOf), cursor, witnesses);
   for (const block of full) witnesses.set(block.height, block.hash);
-  const range = { from: cursor.height + 1, to: expected.to.height, tokens: context.currencies, witnesses };
-  const logs = logsAt === null ? [] : resultOf(answers[logsAt]);
-  const { height, hash } = expected.to;
-  if (hash !== null && standing < height && showReplaced(logs, { height, hash }))
-    return { kind: 'moved', top: verdict.top };
-  const matched = judgeLogs(logs, range, (key) => watch.has(key));
-  if (logsAt !== null) {
-    const found = new Set(matched.map((log) => log.height)).size;
-    node.range.served(range.to - cursor.height, Math.max((logs as unknown[]).length, found * costOfFound));
-    seen({ serves: 'logs' });
-  }
-  if (logsAt !== null && plan.recipients === null) {
-    const whole = { from: range.from, to: range.to, logs: logs as unknown[] };
-    await doubtSilence(node.client, context.rates, whole, request.signal);
-  }
+  // Where nothing is asked for in the blocks, the node's latest block is read to, though another one was expected.
+  const takesTop = top.height <= plan.anyUpTo;
+  /** The highest block that is known to be on the node's chain now. */
+  const standing = takesTop ? top.height : verdict.standing;
+  const matched = await readLogs(reading, plan, { answers, witnesses, standing });
+  if (matched === null) return { kind: 'moved', top };
 
   // A block that is known is not shown again where the node's latest is further.
-  const to = refOf(full.at(-1) ?? (takesTop ? null : plan.end) ?? verdict.top);
-  const shown = [...full, to, verdict.top];
-  const known = finalized === null ? shown : [...shown, finalized];
-  const transfers = await complete(node, request, context, matched, full, known);
+  const to = refOf(full.at(-1) ?? (takesTop ? null : plan.end) ?? top);
+  const shown = [...full, to, top];
+  const transfers = await complete(reading, matched, {
+    full,
+    shown: finalized === null ? shown : [...shown, finalized],
+  });
   // Not the finalized block, whose hash nothing links to these: made up, it would look like a final block replaced.
   const anchors = [...transfers.map(({ block }) => block), ...shown.map(refOf)].filter(
     ({ height }) => height > cursor.height && height < to.height,
   );
+  const isYoung = plan.expected.seen !== undefined || plan.latest !== null || takesTop;
   return {
     kind: 'span',
     span: {
       host: node.host,
-      ...(expected.seen !== undefined || plan.latest !== null || takesTop ? { young: true } : {}),
+      ...(isYoung ? { young: true } : {}),
       to,
-      head: headOf(request, plan, verdict.top, latest),
+      head: headOf(request, plan, top, latest),
       // That blocks are final which were not read, or may have been replaced, is a claim that nothing has proven.
       finalizedHeight: finalizedHeight === null ? null : Math.min(finalizedHeight, standing),
       transfers,
@@ -257,6 +159,53 @@ async function readAnswers(
     },
     contractCalls: findContractCalls(full, watch, context.currencies),
   };
+}
+
+function headersOf(plan: Plan, answers: readonly RpcAnswer[], chain: ChainConfig): HeaderAnswers {
+  const { topAt, cursorAt, finalizedAt } = plan;
+  return {
+    top: resultOf(answers[topAt]),
+    finalized: finalizedAt === null ? null : readFinalized(answers[finalizedAt], chain),
+    cursor: cursorAt === null ? undefined : resultOf(answers[cursorAt]),
+  };
+}
+
+/** The node's latest block, where the plan asks for it beside the block to read to. @throws NodeError. */
+function latestOf({ latestAt, expected }: Plan, answers: readonly RpcAnswer[]): Header | null {
+  if (latestAt === null) return null;
+  const latest = readHeader(resultOf(answers[latestAt]));
+  if (latest === null || latest.height < expected.to.height)
+    throw contradiction('its latest block is missing, or below one that it has');
+  return latest;
+}
+
+/**
+ * The logs of the range that pay watched addresses. Null where they show that the block at its end was replaced.
+ *
+ * @throws NodeError where they prove nothing, or are suspiciously few.
+ */
+async function readLogs(
+  { node, request, context, seen }: Reading,
+  { expected, logsAt, recipients }: Plan,
+  shown: { answers: readonly RpcAnswer[]; witnesses: Witnesses; standing: number },
+): Promise<MatchedLog[] | null> {
+  if (logsAt === null) return [];
+  const { cursor, watch, signal } = request;
+  const { witnesses, standing } = shown;
+  const logs = resultOf(shown.answers[logsAt]);
+  const { height: to, hash } = expected.to;
+  if (hash !== null && standing < to && showReplaced(logs, { height: to, hash })) return null;
+  const from = cursor.height + 1;
+  const matched = judgeLogs(logs, { from, to, tokens: context.currencies, witnesses }, (key) =>
+    watch.has(key),
+  );
+  const all = logs as unknown[];
+  const found = new Set(matched.map(({ height }) => height)).size;
+  node.range.served(to - cursor.height, Math.max(all.length, found * costOfFound));
+  seen({ serves: 'logs' });
+  // Where the filter names recipients, silence is what is to be expected.
+  if (recipients === null) await doubtSilence(node.client, context.rates, { from, to, logs: all }, signal);
+  return matched;
 }
 
 /** The block that was expected is not there yet. */
@@ -303,18 +252,17 @@ function headOf(
 
 /** Asks the same node for what the transfers found still lack: their blocks' times, or their receipts. */
 async function complete(
-  { client }: EvmNode,
-  { watch, signal }: PollRequest,
-  { chain, currencies }: ReadContext,
+  { node, request, context }: Reading,
   logs: readonly MatchedLog[],
-  full: readonly FullBlock[],
-  shown: readonly BlockRef[],
+  { full, shown }: { full: readonly FullBlock[]; shown: readonly BlockRef[] },
 ): Promise<Transfer[]> {
+  const { watch, signal } = request;
+  const { chain, currencies } = context;
   const blocks = new Map(shown.map((block) => [block.height, refOf(block)]));
   const heights = [...new Set(logs.map(({ height }) => height))].filter((height) => !blocks.has(height));
   const payments = matchPayments(full, (key) => watch.has(key));
   const calls = [...heights.map(getHeader), ...payments.map(({ txHash }) => getReceipt(txHash))];
-  const results = calls.length === 0 ? [] : (await client.send(calls, signal)).map(resultOf);
+  const results = calls.length === 0 ? [] : (await node.client.send(calls, signal)).map(resultOf);
   for (const [i, height] of heights.entries()) {
     const header = readHeader(results[i]);
     if (header?.height !== height) throw contradiction(`it showed logs of block ${height} but not the block`);
