@@ -15,7 +15,7 @@ export type PoolCount = PoolKey & {
   free: number;
   /** Active, held by no payment, and let go by one within the time of the quarantine, or held back. */
   quarantined: number;
-  /** Those of them that are held back because payments may have been lost: not even a soft quarantine gives them out. */
+  /** Of the quarantined: those held back because payments may have been lost. Not even a soft quarantine gives them out. */
   heldBack: number;
   /** Active and held by pending payments. */
   held: number;
@@ -28,21 +28,21 @@ export type PoolCount = PoolKey & {
 /** What one address is counted as. */
 export type AddressState = 'free' | 'held' | 'quarantined' | 'retired';
 
-/** Which of the addresses that nobody holds no payment should be given. */
+/** Which addresses should be given to no payment, though none holds them. */
 export type Quarantine = {
-  /** What was let go after this, Unix ms; null: no matter when. */
+  /** Those let go after this, Unix ms; null: none because of that. */
   releasedAfter: number | null;
-  /** What has an id up to this one is held back, because a payment that was lost may have it; 0: nothing is. */
+  /** Those with an id up to this one: they are held back, because a lost payment may have them. 0: none. */
   heldBackUpTo: number;
 };
 
-/** Why nothing can be had until a time (Unix ms), for the shop. */
+/** Tells the shop why it gets no address until a time (Unix ms). */
 export function heldBackText(until: number): string {
   const time = new Date(until).toISOString().replace(/\.\d+Z$/, 'Z');
   return `the receive addresses are held back until ${time}, because payments that have them may have been lost with a part of the database; added ones are given out at once`;
 }
 
-/** What was let go after this (Unix ms) is in quarantine. */
+/** Addresses let go after this (Unix ms) are in quarantine. */
 export function quarantineStart({ quarantineSeconds }: { quarantineSeconds: number }, now: number): number {
   return now - quarantineSeconds * 1000;
 }
@@ -69,7 +69,7 @@ export type PoolStatus = PoolCount & {
   forecast: Forecast;
 };
 
-/** What a forecast goes by. */
+/** What a forecast is computed from. */
 export type PoolPace = {
   /** Payments an hour. */
   paymentsPerHour: number;

@@ -3,20 +3,20 @@ import { codeOf } from './faults.ts';
 import type { Db } from './schema.ts';
 
 /*
- * PostgreSQL numbers its histories: one that begins where a standby is promoted, or a recovery to a point in time ends, is
- * another timeline. What was committed on the one before and had not got there is lost.
+ * PostgreSQL begins a new timeline when a standby is promoted, or when a recovery to a point in time ends. What was committed on
+ * the timeline before and had not reached that server is lost.
  */
 
-/** As the first column of a statement; null on a standby. */
+/** Selects the timeline of the server, null on a standby, as the column `timeline`. */
 export const askTimeline =
   'select case when pg_is_in_recovery() then null else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end as timeline';
 
-/** What the connections of one pool have shown. */
+/** Which timelines the connections of one pool have shown. */
 export type Timelines = {
-  /** Whether the server can be asked. */
+  /** Whether the server answers the question; false once it has refused. */
   asked: boolean;
   note(timeline: unknown): void;
-  /** How often another one was shown than before. */
+  /** How often the timeline was another one than the time before. */
   changes(): number;
 };
 
@@ -46,7 +46,7 @@ export function timelineChanges(db: Db): number {
   return timelinesOf.get(db)?.changes() ?? 0;
 }
 
-/** Asks on any connection: behind a pooler a new server has no new connection of ours. */
+/** Asks the server again, on any connection: behind a pooler a failover opens no new connection of ours. */
 export async function lookAtTimeline(db: Db): Promise<void> {
   const timelines = timelinesOf.get(db);
   if (timelines === undefined || !timelines.asked) return;
@@ -59,7 +59,7 @@ export async function lookAtTimeline(db: Db): Promise<void> {
   }
 }
 
-/** Whether this server, of whatever make, does not tell: no such function, not allowed, not supported. */
+/** Whether the server cannot tell its timeline, because it lacks the functions or does not allow them. */
 export function isUnaskable(error: unknown): boolean {
   return /^(42|0A)...$|^55000$/.test(codeOf(error) ?? '');
 }

@@ -16,31 +16,31 @@ import type { Tokens } from './source.ts';
 export type ReadFor = { chain: ChainConfig; tokens: Tokens };
 
 /**
- * What a chain has to be read for: what it is configured for here, and what payments are in that a process with another
- * configuration made, as while an operator restarts one after the other.
+ * The assets that a chain is read for: those of this process's configuration, and those of payments that a process with another
+ * configuration created, such as while an operator restarts several processes one after the other.
  */
 export type AssetsInUse = {
-  /** As of now: what a payment was made in before this call is among it. */
+  /** The asset of every payment created before this call is among them. `maxAgeMs`: how old the list of ended ones may be. */
   read(maxAgeMs?: number): Promise<ReadFor>;
   /**
-   * Whether a payment is open, in the transaction that writes what was read, in a token that was not read. One that is made
-   * later is paid in later blocks.
+   * Whether a payment is open in a token that `read` does not have. Asked in the transaction that commits what was read: a payment
+   * created after it is paid in later blocks.
    */
   isOvertaken(trx: Trx, read: ReadFor): Promise<boolean>;
 };
 
 export type AssetsInUseDeps = { db: Db; chain: ChainConfig; clock: Clock; log: Logger };
 
-/** Payments that ended at once, before anybody saw them open, are looked for this often, ms. */
+/** How often to look for payments that were created and ended between two reads, ms. */
 const madeEveryMs = 60_000;
 
-/** Of what was made longer ago than this, ms, only what is open matters to whoever comes to lead: it is read at once, however much it is. */
+/** A process that becomes the leader looks for ended payments no further back than this, ms: they are read in one statement. */
 const lookBackMs = 60 * 60_000;
 
-/** A payment is written so long after its time, ms, at most. */
+/** A payment is committed within this time, ms, of the `created_at` that it has. */
 const writtenWithinMs = 5 * 60_000;
 
-/** Knows what was in use when it was made; what has come into use since it never forgets. */
+/** Begins with the assets of `chain`. What it has found in use since it keeps until the process ends. */
 export function createAssetsInUse({ db, chain, clock, log }: AssetsInUseDeps): AssetsInUse {
   const { network } = chain;
   let known: ReadFor = readFor(chain);
@@ -55,7 +55,7 @@ export function createAssetsInUse({ db, chain, clock, log }: AssetsInUseDeps): A
 
   async function addMade(maxAgeMs: number): Promise<void> {
     const now = clock();
-    // Of a clock that was set back nobody knows how far.
+    // Where the clock was set back it looks at once.
     if (now >= madeUpTo && now - madeUpTo < maxAgeMs) return;
     const since = Math.max(Math.min(now, madeUpTo) - writtenWithinMs, now - lookBackMs);
     const made = await listAssetsMadeSince(db, network, since);
@@ -95,7 +95,7 @@ export function isNativeTaken({ chain }: ReadFor): boolean {
   return chain.assets.some(({ token }) => token === 'native');
 }
 
-/** Nobody asks here for the price of what is not offered here. */
+/** Without a price source: what is not offered here is not quoted here. */
 export function withoutRate(asset: PayableAsset): Asset {
   return { ...asset, rate: { peg: null, symbols: {} } };
 }

@@ -15,13 +15,13 @@ import type { Watchlist } from './source.ts';
 
 /** A watchlist that follows the table of addresses. */
 export type TableWatchlist = Watchlist & {
-  /** Takes in what was added since the last time: everything committed before this call is watched after it, also where the table has lost its last rows since. */
+  /** Takes in addresses added since the last call. Every address committed before it is watched after it, also where the table has lost its last rows meanwhile. */
   refresh(db: Db): Promise<void>;
-  /** The table has lost rows, and others may have their ids: it is read from its beginning the next time. */
+  /** The table has lost rows, and new rows may have their ids: the next refresh reads it from the beginning. */
   startOver(): void;
   /**
-   * Those to which a transfer may matter now (Unix ms): payments hold them, or let them go lately, on any chain. Until the next call
-   * they are watched, whatever was taken in.
+   * The addresses to which a transfer may matter now (Unix ms): payments on any chain hold them, or let them go lately. They are
+   * watched until the next call even if the table did not show them.
    */
   inUse(db: Db, now: number): Promise<ReadonlySet<AddressKey>>;
 };
@@ -29,13 +29,13 @@ export type TableWatchlist = Watchlist & {
 /** For so long after a payment has let go of an address, ms, what comes to it is looked for at the head. */
 export const usedLatelyMs = 60 * 60 * 1000;
 
-/** So few addresses are asked for at the head whether they are in use or not: leaving some out saves nothing. */
+/** Up to this many addresses are all asked for at the head, in use or not: leaving some out saves nothing. */
 export const fewAddresses = 32;
 
 /** How long a retired address is watched after its last use. */
 export type Retirement = { afterMs: number; clock: Clock };
 
-/** Addresses, and up to which row of their table, and which return to service, they were taken in; null: none yet. */
+/** The addresses read so far, and the last row of each table that was read; null: none yet. */
 type Reading = { addresses: AddressSet; last: ReadRow | null; lastReturn: ReadRow | null };
 
 /** Rows read at once, so that a large table neither fills the memory nor holds up everybody else. */
@@ -55,15 +55,17 @@ export function createWatchlist(
   lately = usedLatelyMs,
 ): TableWatchlist {
   let table: Reading = { addresses: createAddressSet(), last: null, lastReturn: null };
-  /** Those in use that the table did not show: the database says so, whatever is known of it here. Null: none. */
+  /** Addresses in use that the table did not show when it was read; null: none. */
   let besides: AddressSet | null = null;
   let builtAt = Number.NEGATIVE_INFINITY;
   let startsOver = false;
   let running: Promise<void> = Promise.resolve();
 
   /**
-   * @returns false where the rows that were read last are others now, or gone: then the database has gone back, and what else was
-   * read may be wrong too.
+   * Reads the rows added since the last time.
+   *
+   * @returns false where a row that was read last is gone, or is another one now: the database has gone back, and everything that was
+   * read before may be wrong.
    */
   async function readOn(db: Db, into: Reading): Promise<boolean> {
     const usedAfter = retirement === null ? null : retirement.clock() - retirement.afterMs;
@@ -89,7 +91,7 @@ export function createWatchlist(
   async function rebuild(db: Db): Promise<void> {
     const fresh: Reading = { addresses: createAddressSet(), last: null, lastReturn: await latestReturn(db) };
     if (!(await readOn(db, fresh))) return rebuild(db);
-    // Only as a whole: what a reading that failed half-way had taken in is not known to the list in use.
+    // As a whole or not at all: a reading that fails half-way leaves the list in use as it is.
     table = fresh;
   }
 

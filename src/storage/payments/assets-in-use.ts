@@ -5,19 +5,22 @@ import type { Db } from '../schema.ts';
 
 type Token = Asset['token'];
 
-/** What payments are in, as they say it themselves. */
+/** The asset that a payment is in, as its own row says, whatever the configuration says now. */
 export type PayableAsset = Omit<Asset, 'rate'>;
 
-/** What payments were made in that are open, or ended a short while ago; `open`: how many are. */
+/** An asset of payments that are open, or ended a short while ago; `open`: how many are open. */
 export type AssetInUse = PayableAsset & { open: number };
 
 /** Payments live for this long at most (`payments.lifetimeSeconds`), ms. */
 const longestLifeMs = 30 * 24 * 60 * 60 * 1000;
 
-/** So many payments are read in one statement: however many there are, none takes longer than a statement may. */
+/** Payments read in one statement, so that none of them exceeds the time limit of statements. */
 const atOnce = 20_000;
 
-/** Of all networks, also those that are not configured. Reads as many payments as were made since: for the start. */
+/**
+ * The assets of every network, also of those that are not configured any more. For the start: it reads every payment that may have
+ * ended after `endedAfter` (Unix ms).
+ */
 export async function listAssetsInUse(db: Db, endedAfter: number, limit = atOnce): Promise<AssetInUse[]> {
   const pending = await inUse(db).where('payments.status', '=', sql.lit('pending')).execute();
   const ended: typeof pending = [];
@@ -38,7 +41,7 @@ export async function listAssetsInUse(db: Db, endedAfter: number, limit = atOnce
   return [...assets.values()];
 }
 
-/** When the `nth` payment after a time was made, Unix ms; null where there are not so many. */
+/** When the `nth` payment created after a time was created, Unix ms; null where there are fewer. */
 async function createdAtOf(db: Db, { after, nth }: { after: number; nth: number }): Promise<number | null> {
   const row = await db
     .selectFrom('payments')
@@ -52,7 +55,7 @@ async function createdAtOf(db: Db, { after, nth }: { after: number; nth: number 
   return row?.created_at ?? null;
 }
 
-/** What payments of a network were made in after a time (Unix ms), whatever became of them. Reads as many as there are of them. */
+/** The assets of a network's payments created after a time (Unix ms), whatever became of them. Reads each of these payments. */
 export async function listAssetsMadeSince(db: Db, network: Network, after: number): Promise<PayableAsset[]> {
   const rows = await inUse(db)
     .where('payments.created_at', '>', after)
@@ -61,7 +64,7 @@ export async function listAssetsMadeSince(db: Db, network: Network, after: numbe
   return rows.map(toAsset);
 }
 
-/** What an open payment of a network says of the token that it is in; null where none is in it. */
+/** The asset behind a token, as an open payment in it says; null where there is none. */
 export async function findOpenAsset(db: Db, network: Network, token: Token): Promise<PayableAsset | null> {
   const row = await selectAssets(db)
     .where('onchain_payments.network', '=', network)
@@ -72,9 +75,9 @@ export async function findOpenAsset(db: Db, network: Network, token: Token): Pro
   return row === undefined ? null : toAsset(row);
 }
 
-/** Each token that open payments of a network are in. Costs as much as there are of these, however many payments are open. */
+/** The tokens of a network's open payments. The cost grows with the number of tokens, not with the number of payments. */
 export async function listOpenTokens(db: Db, network: Network): Promise<Token[]> {
-  // A database that is asked for distinct values reads all of them: so each is asked for after the one before.
+  // `select distinct` would read every open payment. This asks for the smallest token, then for the next one, and so on.
   const { rows } = await sql<{ token: string }>`
     with recursive tokens (token) as (
       select min(token) from onchain_payments where network = ${network} and released_at is null
