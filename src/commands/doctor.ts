@@ -31,7 +31,7 @@ import type { CommandOptions } from './workplace.ts';
 const meanings: Record<CheckName, { money: string; todo: string }> = {
   chain: {
     money: 'nothing is read from it',
-    todo: 'take the URL of a node of this chain, or put right chains.<network>.chainId',
+    todo: 'look whether its URL is right and this machine can reach it; where it is of another chain, take a node of this one, or put right chains.<network>.chainId',
   },
   head: {
     money: 'payments are seen and confirmed late by as much',

@@ -56,8 +56,10 @@ export async function init(options: InitOptions): Promise<void> {
     'address add --merchant MERCHANT_ID --network NETWORK 0x…',
     'serve',
   ];
-  const where = options.config === './config.json' ? '' : ` -c ${options.config}`;
-  for (const command of commands) print(`  depositd ${command}${where}`);
+  // Set by the script in a clone, which is found in no path. It also says where the configuration is.
+  const program = process.env.DEPOSITD_PROGRAM ?? 'depositd';
+  const isFound = options.config === './config.json' || options.config === process.env.DEPOSITD_CONFIG;
+  for (const command of commands) print(`  ${program} ${command}${isFound ? '' : ` -c ${options.config}`}`);
 }
 
 async function answersOf({ rpc, publicUrl }: InitOptions): Promise<Answers> {

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { exec, execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -27,6 +27,15 @@ describe('the script in the clone', () => {
     });
     expect(JSON.parse(stdout)).toEqual({ data: [] });
   });
+});
+
+test('init in a clone names commands that can be typed as they are', async () => {
+  const folder = testFolder();
+  const env = { PATH: '/usr/bin:/bin', DEPOSITD_CONFIG: join(folder, 'config.json') };
+  const run = (command: string) => promisify(exec)(command, { cwd: folder, env });
+  const { stdout } = await run(`${script} init --rpc bsc=http://127.0.0.1:1`);
+  const named = stdout.split('\n').find((line) => line.includes('merchant add'));
+  expect(await run(`${named} --json`)).toMatchObject({ stdout: expect.stringContaining('"api_key"') });
 });
 
 describe('check-config --online', () => {
