@@ -105,6 +105,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       xpub text not null,
       next_index ${int} not null default 0,
       address_limit ${int} not null,
+      derive_ahead ${int} not null default 0 check (derive_ahead in (0, 1)),
       created_at ${int} not null,
       removed_at ${int},
       unique (network, xpub)

@@ -25,6 +25,7 @@ import { createPayments } from './payments/create.ts';
 import { createLostCommits, lookForLossMs } from './payments/lost-commits.ts';
 import { expireSessions } from './payments/sessions.ts';
 import { createPoolHealth } from './pool/health.ts';
+import { deriveAhead, deriveAheadEveryMs } from './pool/hold.ts';
 import { createPoolMeasuring, measurePoolsEveryMs } from './pool/measure.ts';
 import { openProviders } from './providers/open.ts';
 import type { RatesService } from './rates/create.ts';
@@ -208,6 +209,8 @@ async function start(
   };
   const lostCommits = createLostCommits({ db, config, clock, log, wentBack });
   keep({ name: 'lost commits', step: lostCommits.step, delay: () => lookForLossMs });
+  const ahead = (signal: AbortSignal) => deriveAhead(db, config.chains, clock(), signal);
+  keep({ name: 'derive ahead', step: ahead, delay: () => deriveAheadEveryMs, limitMs: null });
   const policy = { latePolicy: config.payments.late };
   for (const chain of chains) {
     const chainWatch = (roles.has('watch') ? watchChain : observeChain)({

@@ -99,12 +99,10 @@ async function completeRestored(
 ): Promise<Held> {
   const db = await openDatabase(`sqlite:${draft}`);
   try {
-    return await inTransaction(db, async (trx) => {
-      const entry = { at, actor, action: 'database.restored', subject: 'database', detail: { payments } };
-      await recordAudit(trx, entry);
-      const reason = 'a backup was restored';
-      return holdAddresses(trx, config.chains, { at, until, reason, actor });
-    });
+    const entry = { at, actor, action: 'database.restored', subject: 'database', detail: { payments } };
+    await inTransaction(db, (trx) => recordAudit(trx, entry));
+    const reason = 'a backup was restored';
+    return await holdAddresses(db, config.chains, { at, until, reason, actor });
   } finally {
     await db.destroy();
   }

@@ -12,9 +12,7 @@ export async function poolHold(options: CommandOptions & { minutes?: number }): 
     const at = clock();
     const until = at + (options.minutes === undefined ? holdMs(config.payments) : options.minutes * 60_000);
     const reason = 'an operator asked for it';
-    const held = await inTransaction(db, (trx) =>
-      holdAddresses(trx, config.chains, { at, until, reason, actor }),
-    );
+    const held = await holdAddresses(db, config.chains, { at, until, reason, actor });
     if (options.json) return printJson(presentHeld(held));
     for (const line of heldLines(held)) print(line);
   });

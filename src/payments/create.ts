@@ -11,6 +11,7 @@ import { heldBackText } from '../core/pool.ts';
 import { InvariantError } from '../errors.ts';
 import { chooseAddress } from '../pool/choose.ts';
 import type { PoolHealth } from '../pool/health.ts';
+import { deriveAheadEveryMs } from '../pool/hold.ts';
 import type { Rates } from '../rates/rates.ts';
 import { type ChainState, chainUnavailable, readChain } from '../storage/chains/chains.ts';
 import {
@@ -25,6 +26,7 @@ import { insertLockedPayment } from '../storage/payments/insert.ts';
 import { findPaymentById } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
 import { hasActiveAddress } from '../storage/pool/counts.ts';
+import { isDerivingAhead } from '../storage/pool/derived-pools.ts';
 import { findHoldOf } from '../storage/pool/holds.ts';
 import { earliestExpiry, type Pool } from '../storage/pool/locks.ts';
 import type { Db, Trx } from '../storage/schema.ts';
@@ -210,6 +212,8 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
       chooseAddress(trx, { ...pool, family: chain.family }, config.payments, now));
     if (free === null) {
       if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
+      if (await isDerivingAhead(trx, pool))
+        return { outcome: 'all_held', retryAfterSeconds: deriveAheadEveryMs / 1000 };
       const hold = await findHoldOf(trx, pool, now);
       if (hold === null) return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
       const retryAfterSeconds = Math.ceil((hold.until - now) / 1000);

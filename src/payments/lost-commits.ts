@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Payment } from '../core/payment.ts';
 import type { Logger } from '../log.ts';
-import { holdAddresses, holdMs } from '../pool/hold.ts';
+import { beginHold, holdMs } from '../pool/hold.ts';
 import { timeOrNull } from '../present/values.ts';
 import { inTransaction, isPostgres } from '../storage/database.ts';
 import { findPaymentNumbers } from '../storage/payments/numbers.ts';
@@ -69,8 +69,8 @@ export function createLostCommits(deps: LostCommitsDeps): LostCommits {
       const before = await readHold(trx, at);
       if (before?.reason === reason && at - before.at < sameLossMs) return { paymentNumber, until: null };
       const until = at + holdMs(config.payments);
-      const held = await holdAddresses(trx, config.chains, { at, until, reason, actor: 'depositd' });
-      return { paymentNumber, until: held.until };
+      await beginHold(trx, config.chains, { at, until, reason, actor: 'depositd' });
+      return { paymentNumber, until: Math.max(until, before?.until ?? 0) };
     });
   }
 

@@ -168,6 +168,8 @@ function isTransient(error: unknown): boolean {
  */
 export async function serializeInserts(trx: Trx, table: 'events' | 'addresses'): Promise<void> {
   if (isPostgres(trx)) {
+    // Whoever locks the table, such as a hold, is waited for before anything that it waits for itself is locked.
+    if (table === 'addresses') await sql`lock table addresses in row exclusive mode`.execute(trx);
     await sql`select pg_advisory_xact_lock(${table === 'events' ? 7_301 : 7_302})`.execute(trx);
   }
 }

@@ -98,6 +98,8 @@ export type Schema = {
     next_index: number;
     /** Indexes from this one on are never derived. */
     address_limit: number;
+    /** 1: a hold has begun, and what lost payments may have had is derived before any payment gets another one. */
+    derive_ahead: Generated<number>;
     created_at: number;
     removed_at: number | null;
   };

@@ -1,25 +1,28 @@
 import { HDKey } from '@scure/bip32';
-import { expect, test } from 'vitest';
+import { sql } from 'kysely';
+import { expect, test, vi } from 'vitest';
 import { parseAccountKey } from '../../src/core/account-key.ts';
-import { keyOfHex } from '../../src/core/address.ts';
+import { type Address, keyOfHex } from '../../src/core/address.ts';
+import type { Network } from '../../src/core/networks.ts';
 import type { OnchainPayment } from '../../src/core/payment.ts';
 import { listMethods } from '../../src/payments/methods.ts';
 import { requotePayment } from '../../src/payments/requote.ts';
 import { createDerivedPool } from '../../src/pool/derived.ts';
-import { holdAddresses, holdMs, releaseAddresses } from '../../src/pool/hold.ts';
+import { beginHold, deriveAhead, holdAddresses, holdMs, releaseAddresses } from '../../src/pool/hold.ts';
 import { checkAndAddAddresses } from '../../src/pool/import.ts';
 import { describePools } from '../../src/pool/status.ts';
 import { presentAddress } from '../../src/present/pools.ts';
-import { inTransaction } from '../../src/storage/database.ts';
-import { listAddresses } from '../../src/storage/pool/addresses.ts';
-import { setNextIndex } from '../../src/storage/pool/derived-pools.ts';
+import { inTransaction, serializeInserts } from '../../src/storage/database.ts';
+import { addAddresses, listAddresses } from '../../src/storage/pool/addresses.ts';
+import { removeDerivedPool, setNextIndex } from '../../src/storage/pool/derived-pools.ts';
 import { readQuarantine } from '../../src/storage/pool/holds.ts';
+import type { Db } from '../../src/storage/schema.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { testTime, testUsdPer } from '../support/payments.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
-const xpub = HDKey.fromMasterSeed(Buffer.alloc(32, 7)).derive("m/44'/60'/0'").publicExtendedKey;
+const wallet = HDKey.fromMasterSeed(Buffer.alloc(32, 7));
 
 /** Makes the database as if it had never had a payment, as an older copy of it is. */
 async function forget({ db }: Shop, payment: OnchainPayment): Promise<void> {
@@ -30,10 +33,48 @@ async function forget({ db }: Shop, payment: OnchainPayment): Promise<void> {
   });
 }
 
-function hold(shop: Shop, ms = holdMs(shop.config.payments)) {
+function hold(shop: Shop, ms?: number) {
+  return holdAddresses(shop.db, shop.config.chains, holdRequest(shop, ms));
+}
+
+function holdRequest(shop: Shop, ms = holdMs(shop.config.payments)) {
   const at = shop.clock();
-  const request = { at, until: at + ms, reason: 'a test', actor: 'cli' };
-  return inTransaction(shop.db, (trx) => holdAddresses(trx, shop.config.chains, request));
+  return { at, until: at + ms, reason: 'a test', actor: 'cli' };
+}
+
+/** A pool of the shop's for another account of the same wallet. */
+async function addKey(
+  shop: Shop,
+  account = 0,
+  limit = 60,
+): Promise<{ id: number; addressAt: (index: number) => string }> {
+  const request = { network: 'bsc', currency: '', label: '', limit, actor: 'cli' } as const;
+  const xpub = wallet.derive(`m/44'/60'/${account}'`).publicExtendedKey;
+  const outcome = await createDerivedPool(shop, { merchantId: shop.merchantId, xpub, ...request });
+  if ('error' in outcome) throw new Error(outcome.error);
+  const key = parseAccountKey(xpub);
+  if ('error' in key) throw new Error(key.error);
+  return { id: outcome.pool.id, addressAt: (index) => key.addressAt('evm', index).address };
+}
+
+function newAddress(n: number) {
+  const address = evmAddress(n) as Address;
+  return {
+    network: 'bsc' as Network,
+    address,
+    key: keyOfHex(address),
+    currency: null,
+    label: '',
+    source: 'static' as const,
+  };
+}
+
+/** Resolves once somebody waits for a lock. */
+async function isWaiting(db: Db): Promise<void> {
+  await vi.waitFor(async () => {
+    const { rows } = await sql`select from pg_locks where not granted`.execute(db);
+    expect(rows.length).toBeGreaterThan(0);
+  });
 }
 
 async function importAddress(shop: Shop, n: number): Promise<string> {
@@ -42,7 +83,7 @@ async function importAddress(shop: Shop, n: number): Promise<string> {
   return evmAddress(n);
 }
 
-describeDatabases('after payments were lost', (openTestDb) => {
+describeDatabases('after payments were lost', (openTestDb, kind) => {
   test('what they had is chosen last for as long as a quarantine lasts, as it would be if they were known', async () => {
     const policy = { quarantine: 'soft', lifetimeSeconds: 1_800, quarantineSeconds: 1_800 } as const;
     const shop = await openShop(await openTestDb(), { addresses: 5, payments: policy });
@@ -131,17 +172,12 @@ describeDatabases('after payments were lost', (openTestDb) => {
 
   test('a key derives ahead, so that money for the lost is seen, and goes on beyond that', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 0 });
-    const request = { network: 'bsc', currency: '', label: '', xpub, limit: 60, actor: 'cli' } as const;
-    const outcome = await createDerivedPool(shop, { merchantId: shop.merchantId, ...request });
-    if ('error' in outcome) throw new Error(outcome.error);
-    const account = parseAccountKey(xpub);
-    if ('error' in account) throw new Error(account.error);
-    const addressAt = (index: number) => account.addressAt('evm', index).address;
+    const { id, addressAt } = await addKey(shop);
     const kept = await shop.create();
     const lost = [await shop.create(), await shop.create()];
     for (const payment of lost) await forget(shop, payment);
     await shop.db.deleteFrom('addresses').where('derivation_index', '>', 0).execute();
-    await inTransaction(shop.db, (trx) => setNextIndex(trx, outcome.pool.id, 1));
+    await inTransaction(shop.db, (trx) => setNextIndex(trx, id, 1));
     expect(await hold(shop)).toMatchObject({ derivedAhead: 20 });
     expect((await shop.create()).address).toBe(addressAt(21));
     for (const payment of lost) shop.pay(payment, 50);
@@ -156,6 +192,66 @@ describeDatabases('after payments were lost', (openTestDb) => {
     expect(await hold(shop)).toMatchObject({ derivedAhead: 16 });
     expect(await hold(shop)).toMatchObject({ derivedAhead: 0 });
   });
+
+  test('a key gives no address that a lost payment may have had before it has derived ahead, also where that was interrupted', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 0 });
+    const { addressAt } = await addKey(shop);
+    const lost = await shop.create();
+    await forget(shop, lost);
+    await shop.db.deleteFrom('addresses').execute();
+    await shop.db.updateTable('derived_pools').set({ next_index: 0 }).execute();
+    const { chains } = shop.config;
+    await inTransaction(shop.db, (trx) => beginHold(trx, chains, holdRequest(shop)));
+    expect(await shop.tryCreate({})).toEqual({ outcome: 'all_held', retryAfterSeconds: 5 });
+    const added = await importAddress(shop, 700);
+    expect((await shop.create()).address).toBe(added);
+
+    // What was taken by hand meanwhile is passed over. A daemon goes on, whoever was interrupted.
+    const rows = [{ network: 'bsc', address: addressAt(3), currency: '', label: '' }];
+    await checkAndAddAddresses(shop, { merchantId: shop.merchantId, rows, actor: 'cli' });
+    expect(await deriveAhead(shop.db, chains, shop.clock())).toBe(20);
+    expect(await deriveAhead(shop.db, chains, shop.clock())).toBe(0);
+    expect((await shop.create()).address).toBe(addressAt(21));
+    shop.pay(lost, 50);
+    await shop.confirmAll();
+    expect(await shop.unmatched()).toMatchObject([{ recipient: keyOfHex(lost.address) }]);
+  });
+
+  test('others add addresses between the keys that a hold derives ahead of, however many there are', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 0 });
+    for (let account = 0; account < 10; account++) await addKey(shop, account);
+    let isHeld = false;
+    const held = hold(shop).finally(() => {
+      isHeld = true;
+    });
+    let between = 0;
+    for (let n = 0; !isHeld; n++) {
+      await importAddress(shop, 700 + n);
+      if (!isHeld) between += 1;
+    }
+    expect(await held).toMatchObject({ derivedAhead: 200 });
+    expect(between).toBeGreaterThan(3);
+  });
+
+  test.runIf(kind === 'PostgreSQL')(
+    'a hold waits for who adds addresses or removes a key, and has nothing meanwhile that these wait for',
+    async () => {
+      const shop = await openShop(await openTestDb(), { addresses: 1 });
+      const { id } = await addKey(shop);
+      const { db, merchantId } = shop;
+      let held: ReturnType<typeof hold> | undefined;
+      await inTransaction(db, async (trx) => {
+        await serializeInserts(trx, 'addresses');
+        await sql`set local lock_timeout = '500ms'`.execute(trx);
+        held = hold(shop);
+        await isWaiting(db);
+        const removed = await removeDerivedPool(trx, { merchantId, poolId: id, at: shop.clock() });
+        expect(removed).toEqual({ retired: 0, held: 0 });
+        await addAddresses(trx, merchantId, [newAddress(700)], shop.clock());
+      });
+      expect(await held).toMatchObject({ derivedAhead: 0, lastAddressId: 3 });
+    },
+  );
 
   test('no payment gets a held address after the hold is written, however many are being made', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 60 });

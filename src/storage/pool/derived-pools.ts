@@ -118,7 +118,7 @@ export async function findPoolsOfKey(db: Db, xpub: string): Promise<DerivedPool[
   return rows.map(toPool);
 }
 
-/** The oldest pool that has addresses left for payments like these, held until the transaction ends. */
+/** The oldest pool from which a payment like these can be given a new address, held until the transaction ends. */
 export async function lockPoolWithRoom(
   trx: Trx,
   { merchantId, network, currency }: Pool,
@@ -129,6 +129,7 @@ export async function lockPoolWithRoom(
     .where('merchant_id', '=', merchantId)
     .where('network', '=', network)
     .where('currency', 'in', [currency, ''])
+    .where('derive_ahead', '=', 0)
     .whereRef('next_index', '<', 'address_limit')
     .orderBy('id')
     .limit(1);
@@ -137,11 +138,57 @@ export async function lockPoolWithRoom(
   return row === undefined ? null : toPool(row);
 }
 
-/** Every pool in use, held until the transaction ends. In one order, so that two who hold all do not wait for each other. */
-export async function lockDerivedPools(trx: Trx): Promise<DerivedPool[]> {
-  let query = trx.selectFrom('derived_pools').select(columns).where('removed_at', 'is', null).orderBy('id');
-  if (isPostgres(trx)) query = query.forUpdate();
-  return (await query.execute()).map(toPool);
+/** No payment is given a new address of the pools in use on these networks until they have derived ahead. */
+export async function askToDeriveAhead(trx: Trx, networks: readonly Network[]): Promise<void> {
+  if (networks.length === 0) return;
+  await trx
+    .updateTable('derived_pools')
+    .set({ derive_ahead: 1 })
+    .where('removed_at', 'is', null)
+    .where('network', 'in', networks)
+    .execute();
+}
+
+/** The pools in use that have to derive ahead, on these networks. */
+export async function listPoolsToDeriveAhead(db: Db, networks: readonly Network[]): Promise<DerivedPool[]> {
+  if (networks.length === 0) return [];
+  const rows = await db
+    .selectFrom('derived_pools')
+    .select(columns)
+    .where('removed_at', 'is', null)
+    .where('derive_ahead', '=', 1)
+    .where('network', 'in', networks)
+    .orderBy('id')
+    .execute();
+  return rows.map(toPool);
+}
+
+/** Ends that a pool has to derive ahead. @returns false when it had not, is removed, or has gone on since it was read. */
+export async function endDerivingAhead(trx: Trx, { id, nextIndex }: DerivedPool): Promise<boolean> {
+  const result = await trx
+    .updateTable('derived_pools')
+    .set({ derive_ahead: 0 })
+    .where('id', '=', id)
+    .where('derive_ahead', '=', 1)
+    .where('removed_at', 'is', null)
+    .where('next_index', '=', nextIndex)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** Whether a payment like these may be given a new address as soon as the pool has derived ahead. */
+export async function isDerivingAhead(db: Db, { merchantId, network, currency }: Pool): Promise<boolean> {
+  const row = await db
+    .selectFrom('derived_pools')
+    .select('id')
+    .where('merchant_id', '=', merchantId)
+    .where('network', '=', network)
+    .where('currency', 'in', [currency, ''])
+    .where('derive_ahead', '=', 1)
+    .whereRef('next_index', '<', 'address_limit')
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** How many addresses can still be derived for payments like these. */
@@ -251,7 +298,7 @@ export async function listDerivedIndexes(
   return rows.map((row) => ({ index: row.derivation_index ?? 0, used: Boolean(row.used) }));
 }
 
-function toPool(row: Selectable<Schema['derived_pools']>): DerivedPool {
+function toPool(row: Omit<Selectable<Schema['derived_pools']>, 'derive_ahead'>): DerivedPool {
   return {
     id: row.id,
     merchantId: row.merchant_id,

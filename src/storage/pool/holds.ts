@@ -66,18 +66,31 @@ export async function addHold(
   trx: Trx,
   { at, until, reason }: { at: number; until: number; reason: string },
 ): Promise<{ lastAddressId: number }> {
+  const lastAddressId = await readLastAddressId(trx);
+  await trx
+    .insertInto('address_holds')
+    .values({ at, until, last_address_id: lastAddressId, reason })
+    .execute();
+  return { lastAddressId };
+}
+
+/** Whatever holds back addresses at `now` (Unix ms) holds back every one that there is. Call {@link lockAddressTable} before. */
+export async function extendHolds(trx: Trx, now: number): Promise<void> {
+  await trx
+    .updateTable('address_holds')
+    .set({ last_address_id: await readLastAddressId(trx) })
+    .where('until', '>', now)
+    .execute();
+}
+
+async function readLastAddressId(trx: Trx): Promise<number> {
   const last = await trx
     .selectFrom('addresses')
     .select('id')
     .orderBy('id', 'desc')
     .limit(1)
     .executeTakeFirst();
-  const lastAddressId = last?.id ?? 0;
-  await trx
-    .insertInto('address_holds')
-    .values({ at, until, last_address_id: lastAddressId, reason })
-    .execute();
-  return { lastAddressId };
+  return last?.id ?? 0;
 }
 
 /** @returns how many were ended. */
