@@ -1,6 +1,8 @@
 import { once } from 'node:events';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, isIPv6 } from 'node:net';
+import type { networkInterfaces } from 'node:os';
 import { connect as connectTls } from 'node:tls';
+import ipaddr from 'ipaddr.js';
 import { counted } from '../core/plural.ts';
 import { reasonOf } from '../errors.ts';
 
@@ -63,6 +65,19 @@ export async function tryAddress({
   } finally {
     socket.destroy();
   }
+}
+
+export type Interfaces = ReturnType<typeof networkInterfaces>;
+
+/** From the narrowest to the widest: who has an address of one can be reached from there, and reach it. */
+const scopes = ['loopback', 'linkLocal', 'uniqueLocal', 'unicast'];
+
+/** Whether an address is one of IPv6, and this machine has none with which it could be reached: then it says nothing of the address. */
+export function lacksIpv6For(address: string, interfaces: Interfaces): boolean {
+  if (!isIPv6(address)) return false;
+  const scopeOf = (text: string) => scopes.indexOf(ipaddr.parse(text.replace(/%.*/, '')).range());
+  const own = Object.values(interfaces).flatMap((addresses) => addresses ?? []);
+  return !own.some((one) => one.family === 'IPv6' && scopeOf(one.address) >= scopeOf(address));
 }
 
 function describeCertificate(code: string, alone: boolean, validUntil: number): string {

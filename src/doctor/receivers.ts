@@ -1,8 +1,9 @@
 import { isIP, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { reasonOf } from '../errors.ts';
 import { createResolver, type Resolve } from '../resolve.ts';
 import { canonicalName, parseAllowList, refuseAddress, refuseHost } from '../target.ts';
-import { expiresSoon, tryAddress } from './connection.ts';
+import { expiresSoon, type Interfaces, lacksIpv6For, type Tried, tryAddress } from './connection.ts';
 import { type Finding, findingsOf } from './finding.ts';
 
 export type ReceiverOptions = {
@@ -10,6 +11,8 @@ export type ReceiverOptions = {
   /** For tests: name servers, and the authorities that are trusted beside those of Node. */
   dnsServers?: readonly string[];
   ca?: readonly string[];
+  /** For tests: those of this machine. */
+  interfaces?: Interfaces;
 };
 
 /** Connects to each host that webhooks go to, as a delivery does, and sends nothing. */
@@ -24,7 +27,7 @@ async function checkOrigin(
   { protocol, hostname, port, host }: URL,
   resolve: Resolve,
   allowed: ReturnType<typeof parseAllowList>,
-  { ca }: ReceiverOptions,
+  { ca, interfaces = networkInterfaces() }: ReceiverOptions,
 ): Promise<Finding> {
   const { well, warning, danger } = findingsOf('webhooks', host, {
     money: 'the shop does not hear that it was paid, and delivers nothing',
@@ -50,9 +53,13 @@ async function checkOrigin(
   const at = Number(port === '' ? (protocol === 'https:' ? 443 : 80) : port);
   const secure = protocol === 'https:' ? { servername: isIP(name) === 0 ? name : '', ca } : null;
   const outcomes = await Promise.all(addresses.map((address) => tryAddress({ address, port: at, secure })));
-  const bad = outcomes.filter(({ fault }) => fault !== null);
+  const isOurs = ({ address, fault }: Tried) => fault !== null && lacksIpv6For(address, interfaces);
+  const judged = outcomes.filter((outcome) => !isOurs(outcome));
+  const bad = judged.filter(({ fault }) => fault !== null);
   const [first] = bad;
-  if (first !== undefined && bad.length === outcomes.length) return danger(first.fault ?? '');
+  if (judged.length === 0)
+    return danger(`this machine has no IPv6, and ${host} nothing else: ${outcomes[0]?.fault}`);
+  if (first !== undefined && bad.length === judged.length) return danger(first.fault ?? '');
   if (first !== undefined) {
     const dead = isIPv6(first.address)
       ? 'its IPv6 address is announced and dead'
@@ -65,7 +72,9 @@ async function checkOrigin(
   const until = Math.min(...outcomes.map(({ validUntil }) => validUntil ?? Number.POSITIVE_INFINITY));
   const soon = expiresSoon(until);
   if (soon !== null) return warning(soon, { todo: 'renew it' });
-  return well(`it can be reached${secure === null ? '' : ', and its certificate is good'}`);
+  const reached = `it can be reached${secure === null ? '' : ', and its certificate is good'}`;
+  if (judged.length === outcomes.length) return well(reached);
+  return well(`${reached}; whether its IPv6 address can is not known: this machine has no IPv6`);
 }
 
 function allowIt(name: string): string {

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
+import type { NetworkInterfaceInfo } from 'node:os';
 import { createServer } from 'node:tls';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Interfaces, lacksIpv6For } from '../../src/doctor/connection.ts';
 import { checkPublicUrl } from '../../src/doctor/public-url.ts';
 import { checkReceivers } from '../../src/doctor/receivers.ts';
 import { judgePrices } from '../../src/doctor/services.ts';
@@ -102,7 +104,47 @@ describe('a receiver of webhooks', () => {
     ]);
     expect(server.requests).toEqual([]);
   });
+
+  test('is not judged by its IPv6 address where this machine has no IPv6', async () => {
+    const server = await startLoopback((_request, response) => response.end());
+    const addresses = ['127.0.0.1', '::1'];
+    const dns = await startDns((name) => (name === host ? addresses : null));
+    const found = (interfaces: Interfaces) =>
+      checkReceivers([`http://${host}:${server.port}/hooks`], {
+        allowHosts: ['127.0.0.1', '::1'],
+        dnsServers: [dns.server],
+        interfaces,
+      });
+    expect(await found({ lo: [interfaceWith('127.0.0.1')] })).toMatchObject([
+      {
+        outcome: 'well',
+        found: 'it can be reached; whether its IPv6 address can is not known: this machine has no IPv6',
+      },
+    ]);
+    addresses.shift();
+    expect(await found({ lo: [interfaceWith('127.0.0.1')] })).toMatchObject([
+      { outcome: 'danger', found: expect.stringMatching(/^this machine has no IPv6, and .+ nothing else: /) },
+    ]);
+  });
+
+  test.each([
+    ['2001:470::7', 'fd00::2', true],
+    ['2001:470::7', '2001:470::2', false],
+    ['fd00::7', 'fd00::2', false],
+    ['fd00::7', 'fe80::2%eth0', true],
+    ['::1', '::1', false],
+    ['192.0.2.7', '192.0.2.2', false],
+  ])('at %s says nothing of itself to a machine at %s: %s', (address, own, lacks) => {
+    expect(lacksIpv6For(address, { eth0: [interfaceWith(own)] })).toBe(lacks);
+  });
 });
+
+function interfaceWith(address: string): NetworkInterfaceInfo {
+  const common = { address, netmask: '', mac: '', internal: false, cidr: null };
+  return isIPv6(address.replace(/%.*/, ''))
+    ? { ...common, family: 'IPv6', scopeid: 0 }
+    : { ...common, family: 'IPv4' };
+}
 
 describe('publicUrl', () => {
   const serving = async (paths: Record<string, readonly [status: number, text: string]>) => {
