@@ -248,9 +248,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index payments_merchant_network on payments (merchant_id, network, created_at, id)`,
     sql`create index payments_merchant_currency on payments (merchant_id, currency, created_at, id)`,
     sql`create index payments_order on payments (merchant_id, external_order_id, created_at, id)`,
-    // Of an amount in dollars or in a coin, for who looks for it. Each index makes every payment dearer: so there is none by merchant.
-    sql`create index payments_usd on payments (amount_usd_cents, created_at, id)`,
-    sql`create index payments_amount on payments (currency, expected_amount, created_at, id)`,
+    // Of an amount in dollars or in a coin, for who looks for it: merchant by merchant, since each index makes every payment dearer.
+    sql`create index payments_usd on payments (amount_usd_cents, merchant_id, created_at, id)`,
+    sql`create index payments_amount on payments (currency, expected_amount, merchant_id, created_at, id)`,
     sql`create index payments_pending on payments (network, expires_at) where status = 'pending'`,
     sql`create index payments_session on payments (checkout_session, id) where checkout_session is not null`,
     // A payer has one payment at a time, and a payment one fresh quote.
@@ -466,7 +466,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     sql`create index deposits_orphaned on deposits (network, seen_at) where status = 'orphaned'`,
     sql`create index deposits_role on deposits (role, id)`,
     sql`create index deposits_merchant on deposits (merchant_id, role, id)`,
-    sql`create index deposits_amount on deposits (currency, amount, id) where payment_id is not null`,
+    sql`create index deposits_amount on deposits (currency, amount, merchant_id, id) where payment_id is not null`,
     // What waits for an operator, and what an operator will not hear of.
     sql`create index deposits_inbox on deposits (id) where role = 'unmatched' and ignored_at is null`,
     sql`create index deposits_ignored on deposits (id) where role = 'unmatched' and ignored_at is not null`,

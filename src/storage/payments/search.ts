@@ -57,18 +57,13 @@ export async function findByOrder(db: Db, merchantId: string | null, order: stri
 /** An amount of a coin, in its base units. */
 export type CoinAmount = { currency: Currency; decimals: number; amount: bigint };
 
-/** Of one amount so many are looked through for those of one merchant: there may be any number of others. */
-const mostOfAnAmount = 2_000;
-
 /** Of a price in dollars; `merchantId` null: of all merchants. */
 export async function findByUsd(db: Db, merchantId: string | null, usdCents: number): Promise<number[]> {
-  const latest = db
+  const asked = db
     .selectFrom('payments')
     .select(['id', 'merchant_id', 'created_at'])
-    .where('amount_usd_cents', '=', usdCents)
-    .orderBy('created_at', 'desc')
-    .orderBy('id', 'desc');
-  return latestOf(db, latest, merchantId);
+    .where('amount_usd_cents', '=', usdCents);
+  return latestOf(merchantId, asked, ['payments.created_at', 'payments.id']);
 }
 
 /** That asked for an amount, or to which it was sent. */
@@ -83,37 +78,46 @@ export async function findByCoinAmount(
     .select(['id', 'merchant_id', 'created_at'])
     .where('currency', '=', currency)
     .where('expected_amount', '=', text)
-    .where('decimals', '=', decimals)
-    .orderBy('created_at', 'desc')
-    .orderBy('id', 'desc');
+    .where('decimals', '=', decimals);
   const sent = db
     .selectFrom('deposits')
     .select(['payment_id as id', 'merchant_id', 'seen_at as created_at'])
     .where('currency', '=', currency)
     .where('amount', '=', text)
     .where('decimals', '=', decimals)
-    .where('payment_id', 'is not', null)
-    .orderBy('deposits.id', 'desc');
-  return [...(await latestOf(db, asked, merchantId)), ...(await latestOf(db, sent, merchantId))];
+    .where('payment_id', 'is not', null);
+  return [
+    ...(await latestOf(merchantId, asked, ['payments.created_at', 'payments.id'])),
+    ...(await latestOf(merchantId, sent, ['deposits.id'])),
+  ];
 }
 
-type Latest = SelectQueryBuilder<
-  Schema,
-  'payments' | 'deposits',
-  { id: number | null; merchant_id: string | null; created_at: number }
->;
+type Row = { id: number | null; merchant_id: string | null; created_at: number };
+type Matching = SelectQueryBuilder<Schema, 'payments' | 'deposits', Row>;
 
-async function latestOf(db: Db, latest: Latest, merchantId: string | null): Promise<number[]> {
-  if (merchantId === null) return idsOf(await latest.limit(most).execute());
-  const own = db
-    .selectFrom(latest.limit(mostOfAnAmount).as('latest'))
-    .select('id')
-    .where('merchant_id', '=', merchantId)
-    .orderBy('created_at', 'desc')
-    .limit(most);
-  return idsOf(await own.execute());
+/** The latest in the order of these columns, each merchant's by the index: the next merchant is the next in it as well. */
+async function latestOf(
+  merchantId: string | null,
+  matching: Matching,
+  order: readonly ('payments.created_at' | 'payments.id' | 'deposits.id')[],
+): Promise<number[]> {
+  const newestFirst = order.reduce((query, column) => query.orderBy(column, 'desc'), matching).limit(most);
+  const latest = (merchant: string) => newestFirst.where('merchant_id', '=', merchant).execute();
+  if (merchantId !== null) return idsOf(await latest(merchantId));
+  const rows: Row[] = [];
+  for (let last = ''; ; ) {
+    const next = await matching
+      .where('merchant_id', '>', last)
+      .orderBy('merchant_id')
+      .limit(1)
+      .executeTakeFirst();
+    if (next === undefined || next.merchant_id === null) break;
+    last = next.merchant_id;
+    rows.push(...(await latest(last)));
+  }
+  return idsOf(rows.toSorted((a, b) => b.created_at - a.created_at).slice(0, most));
 }
 
-function idsOf(rows: readonly { id: number | null }[]): number[] {
+function idsOf(rows: readonly Row[]): number[] {
   return rows.flatMap(({ id }) => id ?? []);
 }
