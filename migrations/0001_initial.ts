@@ -167,6 +167,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       at ${int} not null,
       until ${int} not null,
       last_address_id ${int} not null,
+      last_payment_id ${int} not null,
       reason text not null
     )`,
     sql`create index address_holds_until on address_holds (until, last_address_id)`,

@@ -71,13 +71,13 @@ export async function restore(file: string, options: CommandOptions & { check?: 
     if (before !== null) say(interrupted[before]);
     const stamp = new Date(systemClock()).toISOString().replace(/[:.]/g, '-');
     const at = systemClock();
-    const held = { until: at + holdMs(config.payments), lastAddressId: 0, derivedAhead: 0 };
+    const held = { until: at, lastAddressId: 0, derivedAhead: 0 };
     const { kept, counts } = await restoreBackup({
       file,
       databasePath: path,
       stamp,
       complete: async (draft, { payments = 0 }) => {
-        Object.assign(held, await completeRestored(draft, config, { at, until: held.until, payments }));
+        Object.assign(held, await completeRestored(draft, config, { at, payments }));
       },
     });
     const lines = [`${path} is restored: ${summary(counts)}`];
@@ -95,13 +95,14 @@ export async function restore(file: string, options: CommandOptions & { check?: 
 async function completeRestored(
   draft: string,
   config: Config,
-  { at, until, payments }: { at: number; until: number; payments: number },
+  { at, payments }: { at: number; payments: number },
 ): Promise<Held> {
   const db = await openDatabase(`sqlite:${draft}`);
   try {
     const entry = { at, actor, action: 'database.restored', subject: 'database', detail: { payments } };
     await inTransaction(db, (trx) => recordAudit(trx, entry));
     const reason = 'a backup was restored';
+    const until = at + (await holdMs(db, config.payments));
     return await holdAddresses(db, config.chains, { at, until, reason, actor });
   } finally {
     await db.destroy();

@@ -10,9 +10,9 @@ import { actor, atWork, type CommandOptions } from './workplace.ts';
 export async function poolHold(options: CommandOptions & { minutes?: number }): Promise<void> {
   await atWork(options, async ({ db, config, clock }) => {
     const at = clock();
-    const until = at + (options.minutes === undefined ? holdMs(config.payments) : options.minutes * 60_000);
     const reason = 'an operator asked for it';
-    const held = await holdAddresses(db, config.chains, { at, until, reason, actor });
+    const ms = options.minutes === undefined ? await holdMs(db, config.payments) : options.minutes * 60_000;
+    const held = await holdAddresses(db, config.chains, { at, until: at + ms, reason, actor });
     if (options.json) return printJson(presentHeld(held));
     for (const line of heldLines(held)) print(line);
   });

@@ -68,7 +68,7 @@ export function createLostCommits(deps: LostCommitsDeps): LostCommits {
       const at = clock();
       const before = await readHold(trx, at);
       if (before?.reason === reason && at - before.at < sameLossMs) return { paymentNumber, until: null };
-      const until = at + holdMs(config.payments);
+      const until = at + (await holdMs(trx, config.payments));
       await beginHold(trx, config.chains, { at, until, reason, actor: 'depositd' });
       return { paymentNumber, until: Math.max(until, before?.until ?? 0) };
     });

@@ -19,6 +19,7 @@ import {
   updatePaymentStatus,
 } from '../storage/payments/payments.ts';
 import { viewOf } from '../storage/payments/views.ts';
+import { mayHaveBeenGivenSince } from '../storage/pool/holds.ts';
 import { lockAddressAgain, releaseAddress } from '../storage/pool/locks.ts';
 import type { Trx } from '../storage/schema.ts';
 import { appendEvent } from '../storage/webhooks/events.ts';
@@ -55,17 +56,14 @@ export async function settlePayment(
   const before = await lockPayment(trx, paymentId);
   // An operator may have attached a deposit of another chain. By that chain's time nobody's payment ends.
   const chain = before.network === context.network ? context.chain : unreadChain;
+  const latePolicy = await latePolicyOf(trx, before, context.latePolicy);
   let payment = before;
   // A decision may lead to another: what was reverted may be confirmed by late money at once.
   for (let decisions = 0; ; decisions++) {
-    const completes = mayBecomeConfirmed(payment)
-      ? context.latePolicy === 'confirm'
-        ? 'all'
-        : 'counted'
-      : null;
+    const completes = mayBecomeConfirmed(payment) ? (latePolicy === 'confirm' ? 'all' : 'counted') : null;
     const tally = await readTally(trx, payment, { forgotten: forgottenHeight(chain), completes });
     payment = await noteTier(trx, payment, tally.sums);
-    const decision = decide(payment, tally, chain, context.latePolicy, context.now);
+    const decision = decide(payment, tally, chain, latePolicy, context.now);
     if (decision === null) {
       const partiallyPaid = await noteCounted(trx, payment, tally.sums);
       return decisions === 0 && !partiallyPaid ? null : { payment, from: before.status, partiallyPaid };
@@ -75,6 +73,15 @@ export async function settlePayment(
     if (changed === null) throw new InvariantError(`payment ${paymentId} changed while it was held`);
     payment = changed;
   }
+}
+
+/** Where a lost payment may have had the address since, an operator says whose late money it is. */
+async function latePolicyOf(
+  trx: Trx,
+  payment: OnchainPayment,
+  policy: SettleContext['latePolicy'],
+): Promise<SettleContext['latePolicy']> {
+  return policy === 'confirm' && (await mayHaveBeenGivenSince(trx, payment)) ? 'flag' : policy;
 }
 
 function mayBecomeConfirmed({ status }: Payment): boolean {
@@ -146,7 +153,7 @@ export async function changePayment(
 
 /**
  * Lets a payment that was reverted be paid anew, as long as it could be paid at first. Not where its address was given
- * to another since: what comes there now is meant for that one.
+ * to another since, or may have been: what comes there now is meant for that one.
  */
 async function reopen(
   trx: Trx,
@@ -158,7 +165,9 @@ async function reopen(
   // The chain's time or ours, whichever is later: a clock that is slow takes nothing from the customer.
   const until = Math.ceil((Math.max(now, chainTime * 1000) + lifetimeMs) / 1000);
   const blockTimeLimit = Math.max(payment.blockTimeLimit, until);
-  const reopened = await lockAddressAgain(trx, payment.addressId, payment.id, blockTimeLimit);
+  const reopened =
+    !(await mayHaveBeenGivenSince(trx, payment)) &&
+    (await lockAddressAgain(trx, payment.addressId, payment.id, blockTimeLimit));
   return { reopened, blockTimeLimit: reopened ? blockTimeLimit : payment.blockTimeLimit };
 }
 

@@ -11,8 +11,16 @@ import {
   endDerivingAhead,
   listPoolsToDeriveAhead,
 } from '../storage/pool/derived-pools.ts';
-import { addHold, endHolds, extendHolds, lockAddressTable, readHold } from '../storage/pool/holds.ts';
+import {
+  addHold,
+  extendHolds,
+  lockAddressTable,
+  longestLifetimeMs,
+  readHold,
+  voidHolds,
+} from '../storage/pool/holds.ts';
 import type { Db, Trx } from '../storage/schema.ts';
+import { passOverIds } from '../storage/webhooks/deliveries.ts';
 import { addDerivation, computeAddresses, type Derivation, findUntaken } from './choose.ts';
 
 /** Of each key so many addresses are derived ahead, or as many as in its last day. */
@@ -27,13 +35,20 @@ export type HoldRequest = { at: number; until: number; reason: string; actor: st
 /** What a hold holds back. */
 export type Held = { until: number; lastAddressId: number; derivedAhead: number };
 
-/** As long as a payment that nobody knows of may be paid, and then as long as its address would rest. */
-export function holdMs({
-  lifetimeSeconds,
-  quarantine,
-  quarantineSeconds,
-}: Pick<PaymentPolicy, 'lifetimeSeconds' | 'quarantine' | 'quarantineSeconds'>): number {
-  return (lifetimeSeconds + (quarantine === 'strict' ? quarantineSeconds : 0)) * 1000;
+/**
+ * As long as a payment that nobody knows of may be paid, and then as long as its address would rest. The lifetime that the
+ * configuration says now may be another than that of lost payments: it is no shorter than any of the newest that there are.
+ */
+export async function holdMs(
+  db: Db,
+  {
+    lifetimeSeconds,
+    quarantine,
+    quarantineSeconds,
+  }: Pick<PaymentPolicy, 'lifetimeSeconds' | 'quarantine' | 'quarantineSeconds'>,
+): Promise<number> {
+  const restMs = quarantine === 'strict' ? quarantineSeconds * 1000 : 0;
+  return Math.max(lifetimeSeconds * 1000, await longestLifetimeMs(db)) + restMs;
 }
 
 /**
@@ -51,7 +66,7 @@ export async function holdAddresses(db: Db, chains: Config['chains'], request: H
 
 /**
  * What must not wait. Whoever chooses an address meanwhile is waited for: no payment is given one that a lost payment may have
- * after this transaction. A key gives none until {@link deriveAhead} has passed over what lost payments may have had of it.
+ * after this transaction, and no delivery the id of a lost one. A key gives none until {@link deriveAhead} has passed over what lost payments may have had of it.
  */
 export async function beginHold(
   trx: Trx,
@@ -60,6 +75,7 @@ export async function beginHold(
 ): Promise<Pick<Held, 'until' | 'lastAddressId'>> {
   await lockAddressTable(trx);
   await askToDeriveAhead(trx, networksOf(chains));
+  await passOverIds(trx);
   const { lastAddressId } = await addHold(trx, { at, until, reason });
   await recordAudit(trx, {
     at,
@@ -141,12 +157,12 @@ function networksOf(chains: Config['chains']): Network[] {
   return Object.values(chains).map(({ network }) => network);
 }
 
-/** Ends every hold. @returns false when there was none. */
+/** Ends every hold, for nothing was lost. @returns false when there was none. */
 export async function releaseAddresses(
   trx: Trx,
   { at, actor }: Pick<HoldRequest, 'at' | 'actor'>,
 ): Promise<boolean> {
-  const holds = await endHolds(trx, at);
+  const holds = await voidHolds(trx, at);
   if (holds === 0) return false;
   await recordAudit(trx, {
     at,

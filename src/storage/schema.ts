@@ -141,8 +141,11 @@ export type Schema = {
   address_holds: {
     id: Generated<number>;
     at: number;
+    /** 0 once an operator has said that nothing was lost. */
     until: number;
     last_address_id: number;
+    /** The newest payment that was not lost. */
+    last_payment_id: number;
     reason: string;
   };
 

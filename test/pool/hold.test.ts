@@ -17,10 +17,12 @@ import { addAddresses, listAddresses } from '../../src/storage/pool/addresses.ts
 import { removeDerivedPool, setNextIndex } from '../../src/storage/pool/derived-pools.ts';
 import { readQuarantine } from '../../src/storage/pool/holds.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { describeDatabases } from '../support/databases.ts';
 import { testTime, testUsdPer } from '../support/payments.ts';
 import { openShop, type Shop } from '../support/shop.ts';
+import { openShop as openWebhooks } from '../support/webhooks.ts';
 
 const wallet = HDKey.fromMasterSeed(Buffer.alloc(32, 7));
 
@@ -33,13 +35,13 @@ async function forget({ db }: Shop, payment: OnchainPayment): Promise<void> {
   });
 }
 
-function hold(shop: Shop, ms?: number) {
-  return holdAddresses(shop.db, shop.config.chains, holdRequest(shop, ms));
+async function hold(shop: Shop, ms?: number, policy = shop.config.payments) {
+  return holdAddresses(shop.db, shop.config.chains, await holdRequest(shop, ms, policy));
 }
 
-function holdRequest(shop: Shop, ms = holdMs(shop.config.payments)) {
+async function holdRequest(shop: Shop, ms?: number, policy = shop.config.payments) {
   const at = shop.clock();
-  return { at, until: at + ms, reason: 'a test', actor: 'cli' };
+  return { at, until: at + (ms ?? (await holdMs(shop.db, policy))), reason: 'a test', actor: 'cli' };
 }
 
 /** A pool of the shop's for another account of the same wallet. */
@@ -75,6 +77,16 @@ async function isWaiting(db: Db): Promise<void> {
     const { rows } = await sql`select from pg_locks where not granted`.execute(db);
     expect(rows.length).toBeGreaterThan(0);
   });
+}
+
+/** A payment whose time is over, and which nobody has paid. */
+async function createLate(shop: Shop): Promise<OnchainPayment> {
+  shop.passTime(1_810);
+  await shop.read();
+  const payment = await shop.create();
+  shop.passTime(1_810);
+  await shop.read();
+  return payment;
 }
 
 async function importAddress(shop: Shop, n: number): Promise<string> {
@@ -151,6 +163,76 @@ describeDatabases('after payments were lost', (openTestDb, kind) => {
     },
   );
 
+  test('their money confirms no payment that had the address before, also where late money confirms by itself', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 1, payments: { late: 'confirm' } });
+    const before = await shop.create();
+    shop.passTime(1_810);
+    await shop.read();
+    const lost = await shop.create();
+    expect(lost.address).toBe(before.address);
+    await forget(shop, lost);
+    await hold(shop);
+    shop.pay(lost, 50);
+    await shop.confirmAll();
+    expect(await shop.state(before)).toBe('expired late');
+    expect((await shop.accept(before)).outcome).toBe('accepted');
+    const after = await createLate(shop);
+    shop.pay(after, 50);
+    await shop.confirmAll();
+    expect(await shop.state(after)).toBe('confirmed late');
+  });
+
+  test('nor one that the chain took back after it was confirmed', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 1, payments: { late: 'confirm' } });
+    const before = await shop.create();
+    shop.pay(before, 50);
+    await shop.confirmAll();
+    const lost = await shop.create();
+    await forget(shop, lost);
+    await hold(shop);
+    shop.chains.bsc.reorg(4);
+    await shop.confirmAll();
+    expect(await shop.state(before)).toBe('failed reorged');
+    shop.pay(lost, 50);
+    await shop.confirmAll();
+    expect(await shop.state(before)).toBe('failed reorged');
+    expect(await shop.events(before)).toContain('payment.late');
+  });
+
+  test('where nothing was lost, as a release says, late money confirms by itself as ever', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 1, payments: { late: 'confirm' } });
+    const payment = await createLate(shop);
+    await hold(shop);
+    await inTransaction(shop.db, (trx) => releaseAddresses(trx, { at: shop.clock(), actor: 'cli' }));
+    shop.pay(payment, 50);
+    await shop.confirmAll();
+    expect(await shop.state(payment)).toBe('confirmed late');
+  });
+
+  test('it lasts as long as they could be paid, also where payments have less time since', async () => {
+    const shop = await openShop(await openTestDb(), { payments: { lifetimeSeconds: 86_400 } });
+    await shop.create();
+    await forget(shop, await shop.create());
+    const { until } = await hold(shop, undefined, { ...shop.config.payments, lifetimeSeconds: 1_800 });
+    expect(until - shop.clock()).toBe(86_400_000);
+  });
+
+  test('no delivery has the id of one that was lost, which its receiver has seen', async () => {
+    const shop = await openShop(await openTestDb());
+    const { addEndpoint, happen } = await openWebhooks(shop.db, shop.clock);
+    await addEndpoint('http://127.0.0.1:1/');
+    const sendOne = async () => {
+      await happen();
+      return (await listDeliveries(shop.db, { limit: 1 }))[0]?.id ?? 0;
+    };
+    await hold(shop);
+    const first = await sendOne();
+    expect(first).toBeGreaterThan(1_000_000);
+    expect(await sendOne()).toBe(first + 1);
+    await hold(shop);
+    expect(await sendOne()).toBeGreaterThan(first + 1_000_000);
+  });
+
   test('an address that is added is given out at once, and again when it is let go; so are all when they are released', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 1 });
     const lost = await shop.create();
@@ -201,7 +283,8 @@ describeDatabases('after payments were lost', (openTestDb, kind) => {
     await shop.db.deleteFrom('addresses').execute();
     await shop.db.updateTable('derived_pools').set({ next_index: 0 }).execute();
     const { chains } = shop.config;
-    await inTransaction(shop.db, (trx) => beginHold(trx, chains, holdRequest(shop)));
+    const request = await holdRequest(shop);
+    await inTransaction(shop.db, (trx) => beginHold(trx, chains, request));
     expect(await shop.tryCreate({})).toEqual({ outcome: 'all_held', retryAfterSeconds: 5 });
     const added = await importAddress(shop, 700);
     expect((await shop.create()).address).toBe(added);

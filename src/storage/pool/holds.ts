@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { OnchainPayment } from '../../core/payment.ts';
 import type { PoolKey, Quarantine } from '../../core/pool.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
@@ -66,10 +67,11 @@ export async function addHold(
   trx: Trx,
   { at, until, reason }: { at: number; until: number; reason: string },
 ): Promise<{ lastAddressId: number }> {
-  const lastAddressId = await readLastAddressId(trx);
+  const lastAddressId = await lastIdOf(trx, 'addresses');
+  const lastPaymentId = await lastIdOf(trx, 'payments');
   await trx
     .insertInto('address_holds')
-    .values({ at, until, last_address_id: lastAddressId, reason })
+    .values({ at, until, last_address_id: lastAddressId, last_payment_id: lastPaymentId, reason })
     .execute();
   return { lastAddressId };
 }
@@ -78,29 +80,62 @@ export async function addHold(
 export async function extendHolds(trx: Trx, now: number): Promise<void> {
   await trx
     .updateTable('address_holds')
-    .set({ last_address_id: await readLastAddressId(trx) })
+    .set({ last_address_id: await lastIdOf(trx, 'addresses') })
     .where('until', '>', now)
     .execute();
 }
 
-async function readLastAddressId(trx: Trx): Promise<number> {
-  const last = await trx
-    .selectFrom('addresses')
-    .select('id')
-    .orderBy('id', 'desc')
-    .limit(1)
-    .executeTakeFirst();
+async function lastIdOf(trx: Trx, table: 'addresses' | 'payments'): Promise<number> {
+  const last = await trx.selectFrom(table).select('id').orderBy('id', 'desc').limit(1).executeTakeFirst();
   return last?.id ?? 0;
 }
 
-/** @returns how many were ended. */
-export async function endHolds(trx: Trx, now: number): Promise<number> {
+/** How many of the newest payments tell how long one could be paid. */
+const newestPayments = 1_000;
+
+/** The longest time that one of the newest payments had from its beginning to its end, ms. */
+export async function longestLifetimeMs(db: Db): Promise<number> {
+  const lifetimes = db
+    .selectFrom('onchain_payments')
+    .innerJoin('payments', 'payments.id', 'onchain_payments.payment_id')
+    .select((eb) => eb('payments.expires_at', '-', eb.ref('payments.created_at')).as('lifetime'))
+    .orderBy('onchain_payments.payment_id', 'desc')
+    .limit(newestPayments)
+    .as('newest');
+  const row = await db
+    .selectFrom(lifetimes)
+    .select((eb) => eb.fn.max('lifetime').as('longest'))
+    .executeTakeFirst();
+  return row?.longest ?? 0;
+}
+
+/** Makes those that last as if they had never been: nothing was lost. @returns how many they were. */
+export async function voidHolds(trx: Trx, now: number): Promise<number> {
   const result = await trx
     .updateTable('address_holds')
-    .set({ until: now })
+    .set({ until: 0 })
     .where('until', '>', now)
     .executeTakeFirst();
   return Number(result.numUpdatedRows);
+}
+
+/**
+ * Whether a payment that was lost may have been given the address after this one: then what comes there, past this one's own time,
+ * may be somebody else's money.
+ */
+export async function mayHaveBeenGivenSince(
+  db: Db,
+  { id, addressId }: Pick<OnchainPayment, 'id' | 'addressId'>,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('address_holds')
+    .select('id')
+    .where('last_payment_id', '>=', id)
+    .where('last_address_id', '>=', addressId)
+    .where('until', '>', 0)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** The hold that keeps an address from payments like these; null where no address of the pool is kept by one. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { EventType } from '../../core/events.ts';
+import { isPostgres } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
 
 export const deliveryStates = ['pending', 'sending', 'delivered', 'failed', 'cancelled'] as const;
@@ -96,6 +97,26 @@ export async function enqueueDeliveries(
         .where(sql<boolean>`replace(events, ${JSON.stringify(event.type)}, '') <> events`),
     )
     .execute();
+}
+
+/** More deliveries than are made between a backup and its restore. */
+const passedOver = 1_000_000;
+
+/**
+ * Where the last deliveries were lost, their ids are given to no others: receivers have seen them, and may take another of that id for
+ * one that they know.
+ */
+export async function passOverIds(trx: Trx): Promise<void> {
+  if (isPostgres(trx)) {
+    const ids = sql`pg_get_serial_sequence('deliveries', 'id')`;
+    await sql`select setval(${ids}, nextval(${ids}) + ${sql.lit(passedOver)})`.execute(trx);
+    return;
+  }
+  await sql`insert into sqlite_sequence (name, seq) select 'deliveries', 0
+    where not exists (select 1 from sqlite_sequence where name = 'deliveries')`.execute(trx);
+  await sql`update sqlite_sequence set seq = seq + ${sql.lit(passedOver)} where name = 'deliveries'`.execute(
+    trx,
+  );
 }
 
 /** Newest first. */
