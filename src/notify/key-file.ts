@@ -1,17 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, linkSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CommandError, reasonOf } from '../errors.ts';
+import { createFile, ensureFolder } from '../files.ts';
 
 /*
  * The file that holds the key to the webhook secrets, 32 bytes in base64, where the configuration holds none.
@@ -72,8 +63,8 @@ export function createKeyFile(path: string): Uint8Array {
 
 function openDraft(path: string): number {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    return openSync(path, 'wx', 0o600);
+    ensureFolder(dirname(path));
+    return createFile(path);
   } catch (error) {
     throw new CommandError(`cannot make the key file in ${dirname(path)}: ${reasonOf(error)}`, {
       cause: error,

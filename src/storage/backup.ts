@@ -3,6 +3,7 @@ import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync } from 'n
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { CommandError, reasonOf } from '../errors.ts';
+import { createFile } from '../files.ts';
 import { backupTarget, type OwnFile } from './backup-target.ts';
 import { newerThanUs } from './migrate.ts';
 import { applicationId, refuseHalfRestored, whyNotOpened } from './sqlite.ts';
@@ -51,7 +52,7 @@ export async function copyDatabase(path: string, draft: string): Promise<RowCoun
   const source = new Sqlite(path, { readonly: true, fileMustExist: true });
   try {
     const before = countRows(source);
-    closeSync(openSync(draft, 'wx', 0o600));
+    closeSync(createFile(draft));
     await source.backup(draft);
     makeOneFile(draft);
     const counts = verifyBackup(draft);

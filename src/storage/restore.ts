@@ -1,15 +1,19 @@
 import {
+  closeSync,
+  constants,
   copyFileSync,
   existsSync,
-  mkdirSync,
+  fsyncSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
+import { CommandError, reasonOf } from '../errors.ts';
+import { createFile, ensureFolder, giveToOwner } from '../files.ts';
 import {
   copyDatabase,
   draftOf,
@@ -46,7 +50,7 @@ export async function restoreBackup({
   const place = fileOf(databasePath);
   const draft = draftOf(place);
   try {
-    mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+    ensureFolder(dirname(place));
     const counts = await copyDatabase(file, draft);
     await complete(draft, counts);
     makeOneFile(draft);
@@ -90,6 +94,7 @@ export function settleRestore(databasePath: string): 'undone' | 'finished' | nul
     removeDatabase(marked.draft);
   }
   unmark(place);
+  removeDraftsWithoutMark(place);
   return 'undone';
 }
 
@@ -107,14 +112,29 @@ type Mark = z.infer<typeof markSchema>;
 
 function mark(place: string, marked: Mark): void {
   const names: Mark = { draft: basename(marked.draft), aside: basename(marked.aside) };
-  writeFileSync(restoreMark(place), JSON.stringify(names), { mode: 0o600 });
-  flush(restoreMark(place));
+  const file = createFile(restoreMark(place));
+  try {
+    writeSync(file, JSON.stringify(names));
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
   flushFolder(place);
 }
 
+/** Null where it is not whole. @throws CommandError where it cannot be read: what it says may have been relied on. */
 function readMark(place: string): Mark | null {
+  let text: string;
   try {
-    const { draft, aside } = markSchema.parse(JSON.parse(readFileSync(restoreMark(place), 'utf8')));
+    text = readFileSync(restoreMark(place), 'utf8');
+  } catch (error) {
+    throw new CommandError(
+      `a restore was interrupted, and how far it had got cannot be read from ${restoreMark(place)}: ${reasonOf(error)}`,
+      { cause: error },
+    );
+  }
+  try {
+    const { draft, aside } = markSchema.parse(JSON.parse(text));
     const beside = (name: string) => join(dirname(place), basename(name));
     return { draft: beside(draft), aside: beside(aside) };
   } catch {
@@ -141,7 +161,8 @@ const logs = ['-wal', '-journal'];
  */
 function moveAside(path: string, aside: string): void {
   for (const ending of logs.filter((one) => existsSync(path + one))) {
-    copyFileSync(path + ending, aside + ending);
+    copyFileSync(path + ending, aside + ending, constants.COPYFILE_EXCL);
+    giveToOwner(aside + ending);
     flush(aside + ending);
   }
   if (existsSync(path)) renameSync(path, aside);

@@ -1,15 +1,4 @@
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  realpathSync,
-  statSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import {
@@ -25,6 +14,7 @@ import {
   sql,
 } from 'kysely';
 import { CommandError, reasonOf } from '../errors.ts';
+import { ensureFile, ensureFolder } from '../files.ts';
 import type { Db, Schema } from './schema.ts';
 
 /** Marks a SQLite file as ours ("depo" in ASCII). */
@@ -80,9 +70,9 @@ function openFile(path: string): Sqlite.Database {
   try {
     if (path !== ':memory:') {
       refuseHalfRestored(path);
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      ensureFolder(dirname(path));
       // Created by us first, so that neither the file nor its -wal and -shm are ever readable by others.
-      if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+      if (!existsSync(path)) ensureFile(fileOf(path));
     }
     file = new Sqlite(path, { timeout: startTimeoutMs });
     claimFile(file);

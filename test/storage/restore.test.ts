@@ -1,4 +1,4 @@
-import fs, { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import fs, { chownSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
@@ -10,10 +10,14 @@ import { restoreBackup, settleRestore } from '../../src/storage/restore.ts';
 import { testFolder } from '../support/databases.ts';
 
 /** All by which a restore changes what is on the disk. */
-const changes = ['renameSync', 'rmSync', 'copyFileSync', 'writeFileSync', 'fsyncSync'] as const;
+const changes = ['renameSync', 'rmSync', 'copyFileSync', 'openSync', 'writeSync', 'fsyncSync'] as const;
 
 /** Runs `work` and keeps what `folder` holds before each of its changes: what a process that is killed there leaves. */
-async function atEachMoment(folder: string, work: () => unknown): Promise<string[]> {
+async function atEachMoment(
+  folder: string,
+  work: () => unknown,
+  look: () => void = () => {},
+): Promise<string[]> {
   const moments: string[] = [];
   const root = testFolder();
   const real = Object.fromEntries(changes.map((name) => [name, fs[name]]));
@@ -22,6 +26,7 @@ async function atEachMoment(folder: string, work: () => unknown): Promise<string
   const keep = () => {
     if (copying) return;
     copying = true;
+    look();
     const moment = join(root, String(moments.length));
     cpSync(folder, moment, { recursive: true });
     moments.push(moment);
@@ -129,6 +134,48 @@ test('a restore that is killed at any moment leaves the old database or the new 
     expect({ outcome, merchants }).toEqual({ outcome, merchants: before });
   for (const { merchants } of found.slice(outcomes.lastIndexOf('undone') + 1))
     expect(merchants).toEqual(after);
+});
+
+test.skipIf(process.getuid?.() !== 0)(
+  'a restore by root leaves nothing at any moment that the user of the folder could not open',
+  async () => {
+    const { folder, live, backup } = await openShop();
+    const nobody = 65_534;
+    for (const name of readdirSync(folder)) chownSync(join(folder, name), nobody, nobody);
+    chownSync(folder, nobody, nobody);
+    const found = new Set<string>();
+    const look = () => {
+      for (const name of readdirSync(folder)) {
+        found.add(name.replace(/draft-[0-9a-f]+/, 'draft'));
+        const { uid, size } = statSync(join(folder, name));
+        // What was made a moment ago is given away next: nothing is in it, or its original is there.
+        const fresh = size === 0 || (name.endsWith('-wal') && existsSync(`${live}-wal`));
+        expect(uid === nobody || fresh, name).toBe(true);
+      }
+    };
+    await atEachMoment(
+      folder,
+      () => restoreBackup({ file: backup, databasePath: live, stamp: 'now', complete: holdAll }),
+      look,
+    );
+    look();
+    expect([...found]).toEqual(
+      expect.arrayContaining([
+        'depositd.db',
+        'depositd.db.draft',
+        'depositd.db.restoring',
+        'depositd.db.before-restore-now',
+        'depositd.db.before-restore-now-wal',
+      ]),
+    );
+  },
+);
+
+test('how far an interrupted restore had got is not guessed where that cannot be read', async () => {
+  const { folder, live } = await openShop();
+  mkdirSync(`${live}.restoring`);
+  expect(() => settleRestore(live)).toThrow('cannot be read');
+  expect(readdirSync(folder)).toContain('depositd.db.restoring');
 });
 
 test('so does putting it back that is killed in its turn', async () => {

@@ -1,7 +1,7 @@
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { CommandError, reasonOf } from '../../errors.ts';
+import { ensureFile, ensureFolder } from '../../files.ts';
 
 export type DaemonClaim = { release(): void };
 
@@ -20,8 +20,8 @@ export async function claimDaemon(databaseUrl: string): Promise<DaemonClaim> {
   const lockPath = `${path}.lock`;
   let file: Sqlite.Database | undefined;
   try {
-    mkdirSync(dirname(lockPath), { recursive: true, mode: 0o700 });
-    if (!existsSync(lockPath)) closeSync(openSync(lockPath, 'a', 0o600));
+    ensureFolder(dirname(lockPath));
+    ensureFile(lockPath);
     // SQLite's own file locks, on a file beside the database: Node has no call for them.
     const opened = new Sqlite(lockPath, { timeout: 0 });
     file = opened;
