@@ -12,6 +12,7 @@ import { inTransaction, openDatabase } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { restoreBackup, settleRestore } from '../storage/restore.ts';
 import { openSqlite } from '../storage/sqlite.ts';
+import { type Undone, undoneBy } from '../storage/undone.ts';
 import { claimDaemon } from '../storage/webhooks/claim.ts';
 import { print, printJson, say } from './output.ts';
 import { heldLines, presentHeld } from './pool.ts';
@@ -61,9 +62,10 @@ export async function restore(file: string, options: CommandOptions & { check?: 
   const verified = verifyBackup(file);
   compareOrigin(file, config);
   compareMerchants(file, path);
+  const undone = undoneBy(file, path);
   if (options.check === true) {
-    const counts = verified;
-    return tell(options, { file, tables: counts }, [`${file} can be restored: ${summary(counts)}`]);
+    const json = { file, tables: verified, undone: presentUndone(undone) };
+    return tell(options, json, [`${file} can be restored: ${summary(verified)}`, ...undoneLines(undone)]);
   }
   const claim = await claimDaemon(config.database);
   try {
@@ -82,7 +84,15 @@ export async function restore(file: string, options: CommandOptions & { check?: 
     });
     const lines = [`${path} is restored: ${summary(counts)}`];
     if (kept !== null) lines.push(`what was there before is ${kept}`);
-    tell(options, { file, tables: counts, kept, held: presentHeld(held) }, [...lines, ...heldLines(held)]);
+    lines.push(...heldLines(held), ...undoneLines(undone));
+    const json = {
+      file,
+      tables: counts,
+      kept,
+      held: presentHeld(held),
+      undone: presentUndone(undone),
+    };
+    tell(options, json, lines);
   } finally {
     claim.release();
   }
@@ -140,6 +150,52 @@ function compareMerchants(file: string, path: string): void {
   const kept = merchantsIn(file);
   if (present.size > 0 && kept.length > 0 && !kept.some((id) => present.has(id)))
     say(`Is it a backup of another database? None of its merchants is in ${path}.`);
+}
+
+function presentUndone(undone: Undone | null) {
+  if (undone === null) return null;
+  const { apiKeys, addresses, derivedPools, endpoints, rotated, users, accepted } = undone;
+  return {
+    api_keys: apiKeys,
+    addresses,
+    derived_pools: derivedPools,
+    webhook_endpoints: endpoints,
+    webhook_secrets: rotated,
+    users,
+    payments: accepted,
+  };
+}
+
+/** What an operator should do again, and how. */
+function undoneLines(undone: Undone | null): string[] {
+  if (undone === null) return [];
+  const lines = (
+    [
+      [undone.apiKeys, 'revoked API key', 'key revoke'],
+      [undone.addresses, 'retired address', 'address retire'],
+      [undone.derivedPools, 'removed derived pool', 'address pools remove'],
+      [undone.endpoints, 'removed webhook endpoint', 'webhook remove'],
+      [undone.rotated, 'changed webhook secret', 'webhook rotate'],
+      [undone.users, 'changed user', 'user disable, user reset-password'],
+      [undone.accepted, 'accepted payment', 'payment accept'],
+    ] as const
+  )
+    .filter(([names]) => names.length > 0)
+    .map(
+      ([names, noun, command]) => `  ${counted(names.length, noun)}: ${listed(names)} (depositd ${command})`,
+    );
+  if (lines.length === 0) return [];
+  return [
+    'what was done after the backup is undone; do it again, before the daemon starts where that can be:',
+    ...lines,
+  ];
+}
+
+const mostListed = 10;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - mostListed;
+  return names.slice(0, mostListed).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 function readConfig({ config }: CommandOptions): Config {

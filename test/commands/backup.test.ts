@@ -18,6 +18,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { HDKey } from '@scure/bip32';
 import Sqlite from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import { backUp } from '../../src/storage/backup.ts';
@@ -281,6 +282,48 @@ test('a backup of a newer version, of a sandbox, or sealed with another key is t
     code: 1,
     stderr: expect.stringContaining('it is a backup of a live service, and this is none'),
   });
+}, 150_000);
+
+test('what was done after a backup was made, and is undone by it, is named with how to do it again', async () => {
+  const home = commandHome();
+  const backup = join(home.folder, 'backup.db');
+  const { id, api_key } = await home.runJson<{ id: string; api_key: string }>('merchant', 'add', 'Shop');
+  const keys = await home.runJson<{ data: { id: string }[] }>('key', 'list', '--merchant', id);
+  const key = String(keys.data[0]?.id);
+  const of = ['--merchant', id, '--network', 'bsc'];
+  await home.run('address', 'add', ...of, evmAddress(1), evmAddress(2));
+  const xpub = HDKey.fromMasterSeed(Buffer.alloc(32, 7)).derive("m/44'/60'/0'").publicExtendedKey;
+  const pool = await home.runJson<{ id: number }>('address', 'add', ...of, '--xpub', xpub);
+  const hook = (n: number) =>
+    home.runJson<{ id: string }>('webhook', 'add', '--merchant', id, `https://shop.example/${n}`);
+  const [rotated, removed] = [await hook(1), await hook(2)];
+  for (const name of ['ada', 'bob']) await home.run('user', 'add', name);
+  await home.run('backup', backup);
+  expect((await home.run('restore', '--check', backup)).stdout).not.toContain('undone');
+
+  await home.run('key', 'revoke', key);
+  await home.run('address', 'retire', '--merchant', id, evmAddress(2));
+  await home.run('address', 'pools', 'remove', '--merchant', id, String(pool.id));
+  await home.run('webhook', 'rotate', rotated.id);
+  await home.run('webhook', 'remove', removed.id);
+  await home.run('user', 'disable', 'bob');
+  const undone = {
+    api_keys: [key],
+    addresses: [evmAddress(2)],
+    derived_pools: [String(pool.id)],
+    webhook_endpoints: [removed.id],
+    webhook_secrets: [rotated.id],
+    users: ['bob'],
+    payments: [],
+  };
+  expect(await home.runJson('restore', '--check', backup)).toMatchObject({ undone });
+  const { stdout } = await home.run('restore', backup);
+  expect(stdout).toContain('what was done after the backup is undone');
+  expect(stdout).toContain(`  1 revoked API key: ${key} (depositd key revoke)\n`);
+  expect(stdout).not.toContain(api_key);
+  // There is nothing to compare with.
+  rmSync(join(home.folder, 'depositd.db'));
+  expect(await home.runJson('restore', '--check', backup)).toMatchObject({ undone: null });
 }, 150_000);
 
 test.runIf(process.platform === 'linux')(
