@@ -238,10 +238,6 @@ export function byUrgency(a: AlertName, b: AlertName): number {
   return order.indexOf(alertCatalog[a].severity) - order.indexOf(alertCatalog[b].severity);
 }
 
-export function isAlertName(text: string): text is AlertName {
-  return (alertNames as readonly string[]).includes(text);
-}
-
 export function runbookOf(name: AlertName): string {
   return `docs/alerts.md#${name}`;
 }

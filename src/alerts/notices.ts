@@ -5,7 +5,7 @@ import { type Message, messageOf, summaryOf } from './message.ts';
 import type { Way } from './ways.ts';
 
 /** So many messages within an hour; what is more waits, and is said once. */
-export const mostPerHour = 20;
+const mostPerHour = 20;
 const hourMs = 3_600_000;
 
 /** A way that refuses is tried again after this, then after twice as long, up to the longest, ms. */

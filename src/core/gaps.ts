@@ -1,5 +1,5 @@
 /** Unused addresses in a row after which wallets stop looking (BIP-44). */
-export const walletGapLimit = 20;
+const walletGapLimit = 20;
 
 /** How a wallet that restores the account will find its money: by looking until so many in a row are unused. */
 export type GapReport = {

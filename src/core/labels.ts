@@ -1,7 +1,7 @@
 import { privateKeyIn, privateKeyRefusal } from './private-keys.ts';
 
 /** Longest name of a merchant and label of an address, in characters. */
-export const longestLabel = 200;
+const longestLabel = 200;
 
 /** Also those that turn the direction of what follows: they make a name look like another. */
 const controlCharacters = /[\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]/u;

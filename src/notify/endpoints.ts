@@ -64,7 +64,7 @@ export function checkEndpoint(
 }
 
 /** The events an endpoint gets that asked for these, in our order and each once; none asked for: the default set. */
-export function chosenEvents(events: readonly string[] | undefined): readonly EventType[] {
+function chosenEvents(events: readonly string[] | undefined): readonly EventType[] {
   if (events === undefined || events.length === 0) return defaultEventTypes;
   return eventTypes.filter((type) => events.includes(type));
 }

@@ -19,7 +19,7 @@ const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 
 /** What was given up longer ago is left to people. */
-export const recoveredMs = 5 * dayMs;
+const recoveredMs = 5 * dayMs;
 
 /**
  * An endpoint that takes nothing is tried for events up to this age: shorter than what disables it, so that a single

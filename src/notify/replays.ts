@@ -19,7 +19,7 @@ import type { Act } from './audit.ts';
  */
 
 /** Most deliveries that one range replays. */
-export const mostReplays = 10_000;
+const mostReplays = 10_000;
 
 /** Between two replays of a range: 50 a second, so that a receiver that was down is not knocked over again. */
 export const replayGapMs = 20;

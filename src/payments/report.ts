@@ -95,7 +95,7 @@ const nothing = {
 } as const;
 
 /** What came late and does not count, what counts beyond what was asked for, and what is missing of that. */
-export function unusualAmounts(view: PaymentView): { late: bigint; over: bigint; under: bigint } {
+function unusualAmounts(view: PaymentView): { late: bigint; over: bigint; under: bigint } {
   if (view.kind === 'provider') return { late: 0n, over: 0n, under: 0n };
   const { payment, deposits } = view;
   const { received, counted } = deposits;

@@ -23,7 +23,7 @@ export type SettleDeps = {
 const waitsMs = [15, 30, 60, 120, 300, 600, 900].map((seconds) => seconds * 1000);
 
 /** When a payment is asked about again, Unix ms, after so many fetches; null when nothing more is expected of it. */
-export function nextFetch(payment: ProviderPayment, fetches: number, now: number): number | null {
+function nextFetch(payment: ProviderPayment, fetches: number, now: number): number | null {
   const waitMs = waitsMs[Math.min(fetches, waitsMs.length - 1)] ?? 900_000;
   switch (payment.chargeStatus) {
     case 'pending':

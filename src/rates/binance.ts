@@ -4,7 +4,7 @@ import { midPrice } from './json.ts';
 import { answerOf, type Price, type PriceSource, type Symbols } from './source.ts';
 
 /** Serves public market data only, also where the trading host refuses whole countries. */
-export const binanceUrl = 'https://data-api.binance.vision';
+const binanceUrl = 'https://data-api.binance.vision';
 
 const bookTickers = z.array(z.object({ symbol: z.string(), bidPrice: z.string(), askPrice: z.string() }));
 

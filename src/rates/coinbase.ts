@@ -4,7 +4,7 @@ import type { PriceClient } from './http.ts';
 import { midPrice } from './json.ts';
 import { type Answer, answerOf, type Price, type PriceSource, type Symbols } from './source.ts';
 
-export const coinbaseUrl = 'https://api.exchange.coinbase.com';
+const coinbaseUrl = 'https://api.exchange.coinbase.com';
 
 const ticker = z.object({ bid: z.string(), ask: z.string(), time: z.iso.datetime() });
 

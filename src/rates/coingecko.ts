@@ -3,7 +3,7 @@ import type { PriceClient } from './http.ts';
 import { readPrice } from './json.ts';
 import { answerOf, type Price, type PriceSource, type Symbols } from './source.ts';
 
-export const coingeckoUrl = 'https://api.coingecko.com';
+const coingeckoUrl = 'https://api.coingecko.com';
 
 /** `last_updated_at` in Unix seconds. A coin without a price has `null` or no key. */
 const simplePrices = z.record(

@@ -3,7 +3,7 @@ import type { PriceClient } from './http.ts';
 import { midPrice } from './json.ts';
 import { answerOf, type Price, type PriceSource, type Symbols } from './source.ts';
 
-export const krakenUrl = 'https://api.kraken.com';
+const krakenUrl = 'https://api.kraken.com';
 
 /** `a` and `b` are ask and bid: price, then volumes. Errors arrive with HTTP 200. */
 const tickers = z.object({

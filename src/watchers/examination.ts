@@ -38,7 +38,7 @@ export type Check = {
 };
 
 /** A newest block older than this is late on every chain that is known, s. */
-export const lateSeconds = 30;
+const lateSeconds = 30;
 
 export function well(found: string): Omit<Check, 'name'> {
   return { outcome: 'well', found };

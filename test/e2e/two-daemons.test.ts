@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { beforeAll, expect, test } from 'vitest';
-import { verifySignature } from '../../src/notify/signature.ts';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { appendEvent } from '../../src/storage/webhooks/events.ts';
@@ -10,6 +9,7 @@ import { createAdminApi, createApi } from '../support/api.ts';
 import { adminToken, createDaemonHome, type Daemon, type DaemonHome } from '../support/daemon.ts';
 import { type SeenRequest, startLoopback } from '../support/loopback.ts';
 import { type EvmNetwork, type Scenario, startScenario, testAddress } from '../support/scenario.ts';
+import { verifySignature } from '../support/signature.ts';
 import { type SwitchableNode, startSwitchableNode } from '../support/switchable-node.ts';
 import { waitFor } from '../support/wait.ts';
 

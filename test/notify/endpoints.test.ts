@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { defaultEventTypes } from '../../src/core/events.ts';
 import { checkEndpoint, createEndpoint, defaultOverlapMs, rotateSecret } from '../../src/notify/endpoints.ts';
 import { replayDelivery, replayRange, sendTestEvent } from '../../src/notify/replays.ts';
-import { parseSignatureHeader } from '../../src/notify/signature.ts';
 import { inTransaction } from '../../src/storage/database.ts';
 import { countByState, countRejected } from '../../src/storage/webhooks/counts.ts';
 import { getDelivery, listAttempts, listDeliveries } from '../../src/storage/webhooks/deliveries.ts';
@@ -18,6 +17,7 @@ import {
 import { describeDecisions } from '../support/databases.ts';
 import { respond, startLoopback } from '../support/loopback.ts';
 import { verifyPayhookSignature } from '../support/seed-verifier.ts';
+import { parseSignatureHeader } from '../support/signature.ts';
 import { manualClock, openShop } from '../support/webhooks.ts';
 
 const rules = (allowHosts: readonly string[]) => ({ allowHosts, headerPrefix: 'X-PayHook' });

@@ -17,7 +17,6 @@ import {
   listSessions,
   lockOverdueSessions,
 } from '../../src/storage/checkout/sessions.ts';
-import { countUnmatchedDeposits } from '../../src/storage/deposits/attachments.ts';
 import { findDeposit, hasOrphanedNativeDeposit, listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { listInstead, listInsteadOf } from '../../src/storage/deposits/instead.ts';
 import { listDepositsIn } from '../../src/storage/deposits/range.ts';
@@ -241,7 +240,6 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
     'operator: ignored deposits': (trx) => listDeposits(trx, { role: 'ignored', limit: 50 }),
     'operator: refunds of a payment': (trx) => listRefundRecords(trx, 17, 50),
     'operator: refunds to look for': (trx) => listDueRefundRecords(trx, now, 10),
-    'operator: number of unmatched deposits': (trx) => countUnmatchedDeposits(trx),
     'operator: use of the pools in a day': (trx) => readPoolUse(trx, null, now - 50 * 60_000),
 
     // Checkout sessions, and the pages of payers.

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import type { Deposit, DepositRole, OnchainPayment } from '../../core/payment.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
@@ -75,15 +74,4 @@ export async function findIgnored(db: Db, ids: readonly number[]): Promise<Set<n
     .where('ignored_at', 'is not', null)
     .execute();
   return new Set(rows.map(({ id }) => id));
-}
-
-/** How many unmatched deposits wait for the operator. */
-export async function countUnmatchedDeposits(db: Db): Promise<number> {
-  const row = await db
-    .selectFrom('deposits')
-    .select((eb) => eb.fn.countAll<number>().as('n'))
-    .where('role', '=', sql.lit('unmatched'))
-    .where('ignored_at', 'is', null)
-    .executeTakeFirstOrThrow();
-  return Number(row.n);
 }

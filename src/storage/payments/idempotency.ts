@@ -3,7 +3,7 @@ import { InvariantError } from '../../errors.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** How long an idempotency key is remembered, ms. */
-export const idempotencyLifeMs = 24 * 60 * 60 * 1000;
+const idempotencyLifeMs = 24 * 60 * 60 * 1000;
 
 /** What was made with it, one of the two. */
 type Made = { paymentId: number; checkoutSession?: never } | { checkoutSession: string; paymentId?: never };

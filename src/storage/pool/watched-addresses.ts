@@ -76,11 +76,11 @@ export async function listUsedAddresses(
     .map((row) => row.address_key as AddressKey);
 }
 
-export function heldAddresses(db: Db) {
+function heldAddresses(db: Db) {
   return db.selectFrom('addresses').select(['address', 'address_key']).where('locked_by', 'is not', null);
 }
 
-export function releasedAddresses(db: Db, after: number) {
+function releasedAddresses(db: Db, after: number) {
   return (
     db
       .selectFrom('addresses')

@@ -6,7 +6,7 @@ import { commonColumns, readCommon, writeCommon } from '../payments/common.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /** Payments by a provider as {@link toProviderPayment} reads them. */
-export function selectProviderPayments(db: Db) {
+function selectProviderPayments(db: Db) {
   return db
     .selectFrom('payments')
     .innerJoin('provider_payments', 'provider_payments.payment_id', 'payments.id')
@@ -139,7 +139,7 @@ function chargeColumns(payment: Omit<ProviderPayment, 'id'>) {
   };
 }
 
-export function toProviderPayment(row: Row): ProviderPayment {
+function toProviderPayment(row: Row): ProviderPayment {
   return {
     ...readCommon(row),
     kind: 'provider',

@@ -260,7 +260,7 @@ export function createRecheck(deps: RecheckDeps): Recheck {
 }
 
 /** For the log: where payments went because of a second reading. */
-export function reportSettled(log: Logger, settled: Repair['settled']): void {
+function reportSettled(log: Logger, settled: Repair['settled']): void {
   if (settled.length > 0) log.info(describeSettlements(settled), 'payments repaired');
   for (const { payment, from } of settled) {
     if (from !== 'confirmed' || payment.status === 'confirmed') continue;

@@ -120,7 +120,7 @@ function hashOfPair(left: string, right: string): string {
   return hash('sha256', pair, 'binary');
 }
 
-export const emptyRoot = '0'.repeat(64);
+const emptyRoot = '0'.repeat(64);
 
 function hexField(number: number, hex: string): Uint8Array {
   return bytesField(number, Buffer.from(hex, 'hex'));
