@@ -36,11 +36,11 @@ export type CheckedSpan = Span & {
   native: boolean;
   /** Blocks in its range of which deposits are recorded though the chain no longer has them. */
   vanished: readonly JudgedBlock[];
-  /** When the answer came, both as by `databaseTime`: by the clock, and by one that nobody sets. */
+  /** When the answer came, in the database's time: by a clock that may be set, and by one that nobody sets. */
   answered: { at: number; steadyAt: number };
-  /** The time up to which the chain was read with it, Unix seconds. */
+  /** The chain's time up to which everything is read once this is committed, Unix seconds: payments end by it. */
   readTime: number;
-  /** What the head says about the time; null where it was not agreed on. */
+  /** What the head says about the chain's time; null where the nodes did not agree on that head. */
   news: ShownHead['news'] | null;
 };
 
@@ -77,13 +77,13 @@ export async function commitSpan(
     head: span.head,
     time: timeAfter(before, span),
     finalizedHeight: higher(before.finalizedHeight, span.finalizedHeight),
-    // A head that is known, and blocks that cannot be read, are not reading.
+    // Where blocks below a known head could not be read, the chain does not count as read.
     readAt: isRead(from, span) ? span.answered.at : before.readAt,
     stoppedReason: null,
   };
   await updateChain(trx, state);
   const moved = !sameBlock(before.cursor, span.to);
-  // With the final block among the anchors no fork is taken to begin below it.
+  // The final block is an anchor too, so that a fork is never taken to begin below it.
   const rose = (state.finalizedHeight ?? -1) > (before.finalizedHeight ?? -1);
   if (moved || rose) await insertAnchors(trx, chain.network, anchorsOf(span));
   if (moved) {
@@ -116,7 +116,7 @@ export function isRead(from: Cursor, { to, head }: Pick<Span, 'to' | 'head'>): b
   return !sameBlock(from, to) || head.height <= to.height;
 }
 
-/** Whose word a transfer of a span is. Who traced a transaction had it itself, in its block; nobody else knows that trace. */
+/** The node that a transfer is recorded as reported by. For the native coin that is the node that traced the transaction, where one did. */
 export function tellerOf({ host, tracedBy }: Span, { txHash, token }: Transfer): string {
   return (token === 'native' ? tracedBy?.get(txHash) : undefined) ?? host;
 }
@@ -129,12 +129,12 @@ export async function commitFinalized(trx: Trx, state: ChainState, block: BlockR
   if (anchor !== null && anchor.height === block.height && anchor.hash !== block.hash) return state;
   const after = { ...before, finalizedHeight: Math.max(before.finalizedHeight ?? 0, block.height) };
   await updateChain(trx, after);
-  // With the final block among the anchors no fork is taken to begin below it.
+  // The final block is an anchor too, so that a fork is never taken to begin below it.
   await insertAnchors(trx, state.network, [block]);
   return after;
 }
 
-/** A head that was shown before tells nothing new, but to who has just come. */
+/** A head that was shown before says nothing new about the time, unless this process has just begun to watch. */
 function timeAfter(before: ChainState, { head, answered, news }: CheckedSpan): TimeReference {
   if (news === null || (news !== 'first' && sameBlock(head, before.head))) return before.time;
   return nextReference(before.time, { head, at: answered.steadyAt, news });

@@ -45,7 +45,7 @@ export type ConfirmationsDeps = {
 /** What the nodes agree on, to be committed. */
 export type Agreed = { confirmed: AgreedDeposit[]; gone: GoneDeposit[] };
 
-/** Deposits with which payments are complete are looked at by themselves: nobody who has paid waits for dust. */
+/** Deposits that complete a payment are asked about by themselves, so that nobody who has paid waits for dust. */
 export type Turn = 'completing' | 'others';
 
 export type Confirmations = {
@@ -61,42 +61,41 @@ const mostSeen = 5_000;
 
 const start = { height: -1, id: 0 } as const;
 
-/** What everybody denies, so long, ms, after all of them did so first, was never on the chain, or is no longer. */
+/** A deposit is gone once every node that answers has denied it for this long, ms. */
 const goneMs = 30_000;
 
-/** A deposit about which nobody could say is asked about again after so long, ms, at first and at most. */
+/** The shortest and the longest pause, ms, before a deposit is asked about again that the nodes could not say anything about. */
 const firstPauseMs = 500;
 const longestPauseMs = 5_000;
 
-/** The same for one that a node denies: it is the chain that changes, or a node lies. */
+/** The same for a deposit that a node denies: either the chain is changing, or a node lies. */
 const firstDisputePauseMs = 5_000;
 const longestDisputePauseMs = 60_000;
 
-/** What was not asked about for so long, ms, is forgotten. */
+/** What is remembered of a deposit is forgotten after this long, ms, without a question about it. */
 const forgottenMs = 10 * 60_000;
 
 /**
- * What is remembered of a deposit that could not be confirmed yet, in the block where it lies. Its transaction tells it from another
- * that is given its id, in a database that has lost its last commits.
+ * What is remembered of a deposit that could not be confirmed yet. It is of this block and transaction alone: in a database that has lost
+ * its last commits another deposit may get the same id.
  */
 type Pending = {
   blockHash: BlockHash;
   txHash: TxHash;
-  /** When it was first asked about, and until when it is left alone. */
+  /** When it was first asked about, and when it may be asked about again. */
   since: number;
   until: number;
-  /** Times it was asked about, and those in which a node denied it. */
+  /** How often it was asked about, and how often a node denied it. */
   asked: number;
   disputes: number;
   deniedBy: ReadonlySet<string>;
-  /** Since when everybody who was asked has denied it; null while anybody has it. */
+  /** Since when the verdict has been `gone`; null while it is another one. */
   goneSince: number | null;
 };
 
 /**
- * The highest block in which everything can be confirmed now: `requiredConfirmations` below the head and, where the
- * chain has finality of its own and the operator asks for it, at or below the finalized height. Only a tier lets anything
- * above it be confirmed.
+ * The highest block in which every deposit is deep enough now: it has `requiredConfirmations` and, with `finality: "finalized"`, is at or
+ * below the finalized height. Above it only deposits of a confirmation tier can be confirmed.
  */
 export function settledHeight(state: ChainState, chain: ChainConfig): number {
   const deep = deepEnoughHeight(state.head.height, chain.requiredConfirmations);
@@ -110,14 +109,14 @@ export function depthOf(state: ChainState, { finality, requiredConfirmations }: 
   return { head, read: Math.min(head, read), final, requiredConfirmations };
 }
 
-/** Each node is asked about the deposits that are deep enough, and {@link decideDeposit} says what follows. */
+/** Asks each node about the deposits that are deep enough; {@link decideDeposit} says what follows from the answers. */
 export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   const { db, chain, source, log } = deps;
   const clock = steadyClock(deps.clock);
   const waitMs = chain.secondNodeWaitSeconds * 1000;
   const outages = createOutages(clock, source, waitMs);
   const pending = new Map<number, Pending>();
-  /** After which of the seen deposits the next step goes on. */
+  /** The seen deposit after which the next step goes on. */
   let turn: Pick<SeenPlace, 'height' | 'id'> = start;
   /** What the log has told in this step: one transaction may hold thousands of deposits. */
   const told = new Set<string>();
@@ -128,14 +127,14 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
     return deposits.length === 0 ? { confirmed: [], gone: [] } : decideAll(deposits, signal);
   }
 
-  /** With which payments are complete. */
+  /** Those that complete a payment. */
   async function listFirst(state: ChainState): Promise<DueDeposit[]> {
     const due = (await listCompleting(db, chain.network, depthOf(state, chain))).filter(isDue);
     const first = new Set([...new Set(due.map(({ txHash }) => txHash))].slice(0, transactionsPerStep));
     return due.filter(({ txHash }) => first.has(txHash));
   }
 
-  /** All others by turns: whatever there is of these, each step reads a part of it. */
+  /** All others, in turn: each step reads a part of them, however many there are. */
   async function listOthers(state: ChainState): Promise<DueDeposit[]> {
     const transactions = await nextTransactions(settledHeight(state, chain));
     const due = await listDueOfTransactions(db, chain.network, transactions, depthOf(state, chain));
@@ -206,7 +205,11 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   ): void {
     const hosts = new Set(ballots.flatMap((ballot) => [...ballot.keys()]));
     for (const host of hosts)
-      if (!late.has(host)) outages.note(host, !ballots.some((ballot) => !isSilent(ballot.get(host))));
+      if (!late.has(host))
+        outages.note(
+          host,
+          ballots.every((ballot) => isSilent(ballot.get(host))),
+        );
   }
 
   function hasWaited(
@@ -250,7 +253,7 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
     return now;
   }
 
-  /** A reorg that is under way shows here first, and the next poll finds it. What is said twice is another matter. */
+  /** A first denial may be a reorg, which the next poll finds. A second one is a disagreement between nodes. */
   function reportOpen(deposit: Deposit, before: Pending, now: Pending, reason: string | undefined): void {
     const denied = [...now.deniedBy];
     const why = denied.length > 0 ? `denied by ${denied.join(', ')}` : reason;
@@ -294,7 +297,7 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   return { agree };
 }
 
-/** What these nodes agree on at once: nothing is waited for, and nothing taken back. */
+/** What the nodes agree on when they are asked once: it waits for none, and takes nothing back. */
 export async function agreeAtOnce(
   { source }: Pick<ConfirmationsDeps, 'source'>,
   deposits: readonly DueDeposit[],
@@ -341,7 +344,7 @@ export async function commitConfirmed(
   return settled;
 }
 
-/** One that has it, but not as deep as required yet, says neither yes nor no. */
+/** A node that has it, but not as deep as required yet, says neither yes nor no. */
 function isSilent(vote: DepositVote | undefined): boolean {
   return vote === undefined || vote.kind === 'silent' || (vote.kind === 'has' && !vote.deep);
 }

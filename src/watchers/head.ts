@@ -16,26 +16,26 @@ import type { ChainSource, Span } from './source.ts';
  * the chain's time.
  */
 
-/** While catching up the nodes' own head is asked for this often, ms. */
+/** While catching up, the node's own head is asked for this often, ms. */
 const shownEveryMs = 10_000;
 
-/** Not read for so long, ms, a chain was not watched. */
+/** A pause in reading of this length, ms, means that the chain was not watched: the next head is the first again. */
 const watchedMs = 60_000;
 
-/** When an answer came, both as by `databaseTime`: by the clock, and by one that nobody sets. */
+/** When an answer came, in the database's time: by a clock that may be set, and by one that nobody sets. */
 export type AnsweredAt = { at: number; steadyAt: number };
 
 /**
- * A head that may be used; `news` is what it says about the time, null where it was not agreed on. `readTime` is the time up
- * to which the chain was read, Unix seconds, by which payments end: that of the block read last, but neither later than the
- * head's nor, where it would end one, by one node's word.
+ * A head that may be used. `news`: what it says about the chain's time; null where the nodes did not agree on it. `readTime`: the chain's
+ * time up to which everything was read, Unix seconds, by which payments end. It is that of the block read last, but never later than the
+ * head's; and where it would end a payment, another node must give the block the same time.
  */
 export type UsableHead = { head: BlockRef; news: ShownHead['news'] | null; readTime: number };
 
 export type ChainHead = {
   /** Whether a poll should show the node's own head, wherever we read. */
   isDue(): boolean;
-  /** What of a span, that was answered at `answeredAt` by our steady clock, may be used as the head. */
+  /** What may be used as the head after a span that came at `answeredAt` by our steady clock. */
   judge(before: ChainState, span: Span, answeredAt: number, signal: AbortSignal): Promise<UsableHead>;
   /**
    * Makes sure that another node is near the head by which the chain is begun, if any other answers.
@@ -43,7 +43,7 @@ export type ChainHead = {
    * @throws RpcError when none is.
    */
   checkStart(head: BlockRef, signal: AbortSignal): Promise<void>;
-  /** What came at `answeredAt` by our steady clock, in the times that are stored. */
+  /** Converts `answeredAt`, by our steady clock, into the times that are stored. */
   timesOf(db: Db, answeredAt: number): Promise<AnsweredAt>;
 };
 
@@ -80,7 +80,7 @@ export function createChainHead(deps: ChainHeadDeps): ChainHead {
       : await agreement.check(before, { host, head, ...(await timesOf(db, answeredAt)), news }, signal);
     if (use === 'all') note(head, answeredAt, news);
     const readTime = await readTimeOf(before, { host, head, to }, use, signal);
-    // What was not agreed on tells no time, nor does the block read to: it may be the same.
+    // A head that was not agreed on is not used. Nor does the block read to say anything about the time: it may be that same head.
     if (use !== 'nothing') return { head, news: use === 'all' ? news : null, readTime };
     return { head: before.head.height >= to.height ? before.head : to, news: null, readTime };
   }

@@ -25,22 +25,22 @@ export type PollRequest = {
   /** Everything up to here was read. */
   cursor: Cursor;
   /**
-   * The head that an earlier poll showed, or the cursor. Where this answer proves more, more may be read: a block that is
-   * not yet known to exist costs no request of its own.
+   * The head that an earlier poll showed, or the cursor. An answer that proves blocks above it may be read up to there, so that a new
+   * block costs one request and not two.
    */
   head: BlockRef;
-  /** Nothing above this height is read now either. */
+  /** Nothing above this height is read. */
   upTo?: number;
   /** The highest finalized height seen; a node below it is behind and is not asked. */
   finalizedHeight: number | null;
-  /** Show the node's own head, also where the blocks read now lie far below it. */
+  /** Whether to show the node's own head too, where the blocks that are read lie far below it. */
   showHead?: boolean;
   /**
    * The addresses to which a transfer may matter now. Others of the watchlist need not be asked for: the second reading
    * finds what was paid to them. If not given, all of them are asked for.
    */
   inUse?: ReadonlySet<AddressKey>;
-  /** Whether to ask how far the chain is final; if not given, so it is. */
+  /** Whether to ask how far the chain is final; by default yes. */
   finality?: boolean;
   watch: Watchlist;
   /** The tokens that matter; if not given, those of the configuration. */
@@ -65,7 +65,7 @@ export type Hosts = ReadonlySet<string>;
 
 /** What one poll proved: everything that reached a watched address in `(cursor, to]`. */
 export type Span = {
-  /** Whether there may be blocks in it that were mined after it was asked for. */
+  /** Whether some of its blocks may have been mined after the node was asked. */
   young?: boolean;
   /** The host name of the node that answered. */
   host: string;
@@ -78,9 +78,9 @@ export type Span = {
   transfers: Transfer[];
   /** Further blocks of this chain at or below `to` whose hash the answer showed. */
   anchors: BlockRef[];
-  /** Transactions in which contracts may have paid watched addresses in the native coin, and nobody could say. */
+  /** Transactions in which contracts may have paid watched addresses in the native coin, and that no node could trace. */
   untraced: readonly TxHash[];
-  /** Host names of those who told what contracts paid in a transaction. */
+  /** The node that traced each transaction, by host name. */
   tracedBy?: ReadonlyMap<TxHash, string>;
 };
 
@@ -96,24 +96,24 @@ export type NodeHead = { latest: BlockRef; finalized: BlockRef | null };
 
 export type Inclusion =
   /**
-   * The transaction succeeded and moves `amount` there, in this block of the chain of a node whose head is `head`. `weak`
-   * where only nothing speaks against it: the node can no longer tell how the transaction ran, nor what it moved. `gained`
-   * where a balance alone shows the transfer: all that came there in that block.
+   * The transaction succeeded and moves `amount` there, in this block of the chain of a node whose head is `head`. `weak`: the node can no
+   * longer tell how the transaction ran, and merely nothing speaks against it. `gained`: a balance alone shows the transfer, and this is all
+   * that the address gained in that block.
    */
   | { kind: 'included'; block: BlockRef; amount: bigint; head: number; weak?: true; gained?: bigint }
   /** The node's chain has another block at that height, or the transaction or the transfer is not in it. */
   | { kind: 'absent' }
-  /** All is in place but for what the recipient's balance shows, which speaks against it. */
+  /** The transaction is there as recorded, but the recipient's balance speaks against the transfer. */
   | { kind: 'doubtful'; reason: string }
   /** No node could say. */
   | { kind: 'unknown'; reason: string };
 
-/** What is known of a transfer whose place on the chain is looked at afresh. */
+/** A recorded transfer that nodes are asked about again. */
 export type InclusionQuery = Pick<
   Transfer,
   'txHash' | 'token' | 'recipient' | 'ordinal' | 'amount' | 'block'
 > & {
-  /** It need not be final, whatever the chain's finality: depth alone decides about it. */
+  /** Depth alone decides about it: its block need not be final. */
   byDepth?: boolean;
 };
 
@@ -150,9 +150,9 @@ export type ChainSource = {
   blocksAt(heights: readonly number[], signal: AbortSignal): Promise<Map<number, BlockRef | null>>;
 
   /**
-   * Each node's latest and finalized block. Nobody is silent for being behind: how far each has got is what is asked.
-   * The methods that ask each node change nothing about who is asked first, and never throw because of a node. Who has not
-   * answered when the others are `enough` need not be waited for; if not given, everybody is, until its time is out.
+   * Each node's latest and finalized block. A node that is behind answers too: how far each has got is the question.
+   * The methods that ask each node change nothing about which one is polled first, and never throw because of a node. Once the answers so far
+   * are `enough`, the other nodes need not be waited for; without it every node is, until its time is out.
    */
   headsOfEach(signal: AbortSignal, enough?: Enough<NodeHead>): Promise<NodeAnswer<NodeHead>[]>;
 
@@ -163,7 +163,7 @@ export type ChainSource = {
     enough?: Enough<Map<number, BlockRef | null>>,
   ): Promise<NodeAnswer<Map<number, BlockRef | null>>[]>;
 
-  /** The look before a confirmation, one answer for each query, by each node: who serves no receipts is silent. */
+  /** What each node says of these transfers before they are confirmed. A node that serves no receipts is silent. */
   inclusionsOfEach(
     queries: readonly InclusionQuery[],
     signal: AbortSignal,
@@ -179,7 +179,7 @@ export type ChainSource = {
    */
   balances(keys: readonly AddressKey[], at: BlockRef, signal: AbortSignal): Promise<Balances | null>;
 
-  /** What this node said before was untrue: for some time it is asked only if nobody else can be. It still has its vote. */
+  /** What this node said was untrue: for some time it is polled only if no other node can be. It still has its vote. */
   distrust(host: string, reason: string): void;
 
   /** Says what each node looks like now, for status, metrics and logs. Host names only. */

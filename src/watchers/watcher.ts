@@ -55,7 +55,7 @@ export type WatcherDeps = {
   /** For tests, whose time is their own. */
   timeOf?: DatabaseTime;
   log: Logger;
-  /** What else than the configuration says the chain is read for, known to all who read it; if not given, to this one alone. */
+  /** The assets that the chain is read for, shared with the second reading and the look-ups; if not given, the watcher has its own. */
   assetsInUse?: AssetsInUse;
   /** Called when something was committed that causes webhooks. */
   onEvents: () => void;
@@ -68,7 +68,7 @@ export type StepOutcome = {
   kind: 'unmoved' | 'advanced' | 'reorged' | 'stale' | 'failed' | 'stopped';
   /** Unix ms; now or earlier: at once. */
   nextAt: number;
-  /** Nobody waits for this chain now: a payment that is made meanwhile makes the next step due at once. */
+  /** No payment or deposit of this chain waits for anything now. A payment that is created meanwhile makes the next step due at once. */
   idle: boolean;
 };
 
@@ -80,7 +80,7 @@ const stoppedMs = 15_000;
 /** Steps between two thinnings of the anchors. */
 const thinEvery = 64;
 
-/** After this many failures in a row the head we know is doubted: the chain may have become shorter. */
+/** After this many failures in a row a step does not ask for the head that was seen before: the chain may have become shorter. */
 const doubtAfter = 3;
 
 /** The longest wait between two tries while nothing can be read, ms. */
@@ -208,7 +208,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
       return commitSpan(
         trx,
         before.cursor,
-        // What one of several nodes calls final is not, before another does.
+        // Where there are several nodes a block is final only once two of them say so: see finality.raise below.
         {
           ...span,
           native: scope.native,
@@ -224,7 +224,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     });
     if (overtaken) return { kind: 'stale', nextAt: clock(), idle: false };
     if (committed === null) return { kind: 'stale', ...(await paceOf()) };
-    // Where the blocks cannot be read a head that can is no success.
+    // A head alone is no success where there are blocks below it that could not be read.
     if (isRead(before.cursor, span)) failures = 0;
     else if (failures > 0) failures += 1;
     if (stoppedFor !== null) log.info({}, 'chain resumed');
@@ -259,12 +259,12 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     signal: AbortSignal,
   ): Promise<boolean> {
     const final = await finality.raise(state, claimed, signal);
-    // What one node calls final and no other does is as good as not finalized.
+    // For the alarm, a block that one node calls final and no other does is not final.
     const finalizedHeight = final.disputed ? (final.state.finalizedHeight ?? 0) : claimed;
     finalityAlarm.note({ head: state.head, finalizedHeight });
     const completed = await confirmDeep(final.state, 'completing', signal);
     const confirmed = await confirmDeep(final.state, 'others', signal);
-    // What was found just now may be deep enough, and how far the chain is final was not asked for because of that.
+    // A deposit that was found just now may be deep enough already; then the next poll should ask how far the chain is final.
     const unasked = recorded.length > 0 && claimed === null && (await finality.isAwaited(state));
     return completed || confirmed || unasked;
   }
@@ -285,7 +285,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   }
 
   async function reorganize(state: ChainState, signal: AbortSignal): Promise<StepOutcome> {
-    // Where depth decides, what nodes call final stops nothing.
+    // Where depth alone decides, a fork below what nodes call final does not stop the chain.
     const bound = chain.finality === 'depth' ? { ...state, finalizedHeight: null } : state;
     const fork = await findFork({ db, source, finalBlocks }, bound, signal);
     const { cursor } = state;
@@ -314,9 +314,9 @@ export function createWatcher(deps: WatcherDeps): Watcher {
 
   function failed(reason: string, retryAt: number): StepOutcome {
     failures += 1;
-    // The first failure may be a hiccup that another node answers; say so once it lasts, then now and then.
+    // After a first failure another node usually answers. It is logged once it lasts, and then now and then.
     if (failures === doubtAfter || failures % 100 === 0) log.warn({ reason, failures }, 'chain poll failing');
-    // Who serves heads and no blocks would be asked as often as who serves both.
+    // A node that serves heads but no blocks would otherwise be asked at full pace.
     const waitMs = doubled(1_000, failures - doubtAfter - 1, longestWaitMs);
     const nextAt = failures > doubtAfter ? Math.max(retryAt, clock() + waitMs) : retryAt;
     return { kind: 'failed', nextAt, idle: false };

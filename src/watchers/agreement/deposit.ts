@@ -1,14 +1,14 @@
 import { type BlockHash, noTransaction } from '../../core/chain.ts';
 import type { Deposit } from '../../core/payment.ts';
 
-/** What a node states of a transfer that it has: another hash, time or amount is another statement. */
+/** What a node says of a transfer that it has. Two nodes agree only if block, time and amount are the same. */
 export type Statement = { hash: BlockHash; time: number; amount: bigint };
 
 /** What one node says of a deposit now. */
 export type DepositVote =
   /** `deep`: with as many confirmations below the node's own head as are required. */
   | { kind: 'has'; statement: Statement; deep: boolean }
-  /** `weak`: all is in place, only the recipient's balance speaks against it. */
+  /** `weak`: the transaction and its log are there, and only the recipient's balance speaks against the transfer. */
   | { kind: 'denies'; weak: boolean }
   | { kind: 'silent' };
 
@@ -17,14 +17,14 @@ export type DepositFacts = {
   votes: ReadonlyMap<string, DepositVote>;
   /** Who denied it before, in this block. */
   deniedBy: ReadonlySet<string>;
-  /** Whether all but the reporting node have had nothing to say for as long as a fact waits for a second node. */
+  /** Whether all nodes but the reporting one have been silent for `secondNodeWaitSeconds`. */
   waited: boolean;
 };
 
 export type DepositVerdict =
-  /** `alone`: though there are other nodes, none of them could be asked. */
+  /** `alone`: on the reporting node's word, because no other node has answered for so long. */
   | { kind: 'confirm'; agreed: AgreedDeposit; alone: boolean }
-  /** Taken back when it stays so for a while. */
+  /** The caller takes it back once this verdict has stood for a while. */
   | { kind: 'gone'; agreed: GoneDeposit }
   | { kind: 'disputed' }
   | { kind: 'wait' };
@@ -56,9 +56,10 @@ type Named = { host: string; vote: DepositVote };
  *   all silent for long enough         has it, deep enough              confirm, alone
  *   else                                                                wait
  *
- * A statement that differs from the recorded one needs two nodes that make it now: see {@link agreedStatement}. Until
- * then whoever makes it denies what is recorded, but keeps it from being gone. A balance alone speaks against nothing
- * for good, and money without a transaction is never gone: no node can say how it came.
+ * A node that has the transfer, but in another block or with another time or amount than is recorded, disputes the deposit and keeps it
+ * from being gone. What it states is confirmed instead once two nodes state it: see {@link agreedStatement}. A weak denial disputes a
+ * deposit, and never makes it gone. A deposit without a transaction, which a balance alone shows, is never gone either: no node can say
+ * how it came.
  */
 export function decideDeposit(deposit: Deposit, { votes, deniedBy, waited }: DepositFacts): DepositVerdict {
   const all = [...votes].map(([host, vote]): Named => ({ host, vote }));
@@ -87,8 +88,8 @@ export function decideDeposit(deposit: Deposit, { votes, deniedBy, waited }: Dep
 }
 
 /**
- * Whether these votes confirm a deposit whatever `missing` other nodes say: then nobody has to wait for them. What they
- * could change is how many state another block, time or amount. A denial takes no confirmation back.
+ * Whether these votes confirm a deposit whatever the `missing` nodes will say, so that nobody has to wait for them. A denial takes no
+ * confirmation back; only nodes that all state the same other block, time or amount could.
  */
 export function isSettled(
   deposit: Deposit,
@@ -101,7 +102,7 @@ export function isSettled(
   return first !== undefined && first.nodes >= 2 && first.nodes > (second?.nodes ?? 0) + missing;
 }
 
-/** What two nodes state. Null where no statement has two, or where two statements have equally many. */
+/** The statement that most nodes make, if at least two do. Null otherwise, and where two statements tie. */
 function agreedStatement(
   deposit: Deposit,
   others: readonly Named[],
@@ -112,7 +113,10 @@ function agreedStatement(
   return first.statement;
 }
 
-/** How many nodes state what, deep enough, most first: the reporting node has stated what is recorded. */
+/**
+ * How many nodes make each statement, most first. Only nodes that have the transfer deep enough count. The reporting node counts for what
+ * is recorded, whatever it says now, and for another statement too where it makes one now.
+ */
 function countStatements(
   deposit: Deposit,
   others: readonly Named[],

@@ -25,7 +25,7 @@ import {
   type Witnesses,
 } from './validate.ts';
 
-/** A block in which something was found has to be asked about by itself: that costs as much as so many logs. */
+/** A block with a transfer to us costs a request of its own. For the width of a range it counts as this many logs. */
 const costOfFound = 10;
 
 /** What a poll came to. What contracts paid in the native coin is not among the transfers yet. */
@@ -54,7 +54,7 @@ export async function readSpan(
   context: ReadContext,
   seen: Seen,
 ): Promise<ReadOutcome> {
-  // What was read before is read again beside the reading on, which alone asks ahead.
+  // Only the poll asks ahead. The second reading runs beside it, and must not touch what it has asked for.
   const readsOn = request.below === undefined;
   try {
     const outcome = await readRange({ node, request, context, seen });
@@ -86,7 +86,7 @@ async function readRange(reading: Reading): Promise<ReadOutcome> {
       continue;
     }
     if (!('top' in outcome)) return outcome;
-    // Asked for the latest block that it has shown, or without a hash, the node proves the range: this happens once each.
+    // Asked once more from the latest block that it has shown, or without a hash, the node proves the range. Each happens once at most.
     shown = { latest: outcome.top, replaced: outcome.kind === 'moved' };
   }
 }
