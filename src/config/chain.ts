@@ -92,14 +92,14 @@ function commonConfig(network: Network, file: ChainFile) {
   };
 }
 
-/** The slowest pace, seconds, at which a chain is read: while no address is in use nothing is waited for. */
-export function restPaceSeconds({ pollSeconds, idlePollSeconds }: ChainConfig): number {
+/** How often a chain is polled at the slowest, seconds: while no address is in use, nothing waits for it. */
+export function slowestPollSeconds({ pollSeconds, idlePollSeconds }: ChainConfig): number {
   return Math.max(pollSeconds, idlePollSeconds, Math.min(60, 4 * idlePollSeconds));
 }
 
 /** Time between two second readings, ms: eight times as long while no address is in use. */
-export function recheckPaceMs({ recheckSeconds }: ChainConfig, rests: boolean): number {
-  return recheckSeconds * 1000 * (rests ? 8 : 1);
+export function recheckPaceMs({ recheckSeconds }: ChainConfig, noneInUse: boolean): number {
+  return recheckSeconds * 1000 * (noneInUse ? 8 : 1);
 }
 
 function rpcEndpoint(entry: ChainFile['rpc'][number], chainHeaders: Record<string, string>): RpcEndpoint {

@@ -27,15 +27,15 @@ export type ClaimTools = {
 };
 
 /**
- * Claims what is due, as far as each endpoint's lane and the whole have room. `rest` are the endpoints of
- * `due` that were not looked at: they come next.
+ * Claims what is due, as far as each endpoint's lane and the process as a whole have room. `notReached` are the endpoints of
+ * `due` whose turn did not come: they are the first next time.
  */
 export async function claimBatch(
   trx: Trx,
   due: readonly DueEndpoint[],
   now: number,
   tools: ClaimTools,
-): Promise<{ envelopes: Envelope[]; rest: readonly DueEndpoint[] }> {
+): Promise<{ envelopes: Envelope[]; notReached: readonly DueEndpoint[] }> {
   const { lanes, share } = tools;
   const looked = due.slice(0, endpointsAtOnce);
   const endpoints = await getSigningEndpoints(
@@ -75,7 +75,7 @@ export async function claimBatch(
     const { url, rotatedAt } = endpoint;
     return [{ delivery, leaseUntil: now + leaseMs, url, rotatedAt, event, ...unsealed }];
   });
-  return { envelopes, rest: due.slice(position) };
+  return { envelopes, notReached: due.slice(position) };
 }
 
 type Unsealed = Pick<Envelope, 'keys' | 'headers'>;

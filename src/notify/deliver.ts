@@ -168,7 +168,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     returnedSome = ended.unsent.length > 0;
     report(recorded, ended.concluded);
     if (claim === null) return 0;
-    due = claim.rest;
+    due = claim.notReached;
     for (const envelope of claim.envelopes) sender.begin(envelope, now);
     return claim.envelopes.length;
   }
@@ -188,7 +188,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     log.debug({ attempts: ended.length, delivered }, 'webhook attempts recorded');
   }
 
-  async function restMs(claimed: number): Promise<number> {
+  async function pauseMs(claimed: number): Promise<number> {
     // Who had its turn may have more due than it could claim in it.
     if (returnedSome || claimed > 0) return 0;
     const now = clock();
@@ -214,7 +214,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     start() {
       loop ??= runLoop({
         name: 'notify',
-        step: async () => restMs((await step()).claimed),
+        step: async () => pauseMs((await step()).claimed),
         delay: (ms) => ms,
         log,
       });

@@ -24,7 +24,7 @@ import type { TableWatchlist } from './watchlist.ts';
 const askedEveryMs = 60_000;
 
 /** Where no address is in use, ms. */
-const restAskedEveryMs = 240_000;
+const unusedAskedEveryMs = 240_000;
 
 /** Where no deposit waits for it, it is agreed upon this often at least, ms: nodes are behind by it. */
 const agreedEveryMs = 60_000;
@@ -37,8 +37,8 @@ const firstPauseMs = 500;
 const longestPauseMs = 15_000;
 
 export type Finality = {
-  /** Whether a poll should ask how far the chain is final; `rests`: no address is in use. */
-  isAsked(state: Pick<ChainState, 'head'>, rests: boolean): Promise<boolean>;
+  /** Whether a poll should ask how far the chain is final; `noneInUse`: no address of the chain's family is. */
+  isAsked(state: Pick<ChainState, 'head'>, noneInUse: boolean): Promise<boolean>;
   /** Whether a deposit waits for nothing else. */
   isAwaited(state: Pick<ChainState, 'head'>): Promise<boolean>;
   /** Raises the agreed finalized block up to what a node claims, where that is due. */
@@ -73,19 +73,19 @@ export function createFinality(deps: FinalityDeps): Finality {
   let disputes = 0;
   let until = Number.NEGATIVE_INFINITY;
 
-  async function isAsked({ head }: Pick<ChainState, 'head'>, rests: boolean): Promise<boolean> {
+  async function isAsked({ head }: Pick<ChainState, 'head'>, noneInUse: boolean): Promise<boolean> {
     const rise = Math.max(1, head.height - (headBefore ?? head.height));
     headBefore = head.height;
     const agrees = !isAlone(source) && (await isDue());
-    if (!agrees && !(await isAskedAgain(rests)) && !(await isAwaitedAt(head.height + 2 * rise + 1)))
+    if (!agrees && !(await isAskedAgain(noneInUse)) && !(await isAwaitedAt(head.height + 2 * rise + 1)))
       return false;
     askedAt = steady();
     return true;
   }
 
-  async function isAskedAgain(rests: boolean): Promise<boolean> {
+  async function isAskedAgain(noneInUse: boolean): Promise<boolean> {
     const passedMs = steady() - askedAt;
-    if (rests) return passedMs >= restAskedEveryMs;
+    if (noneInUse) return passedMs >= unusedAskedEveryMs;
     return passedMs >= askedEveryMs || (await precedesRecheck(passedMs));
   }
 

@@ -1,5 +1,5 @@
 import { type Clock, steadyClock } from '../clock.ts';
-import { restPaceSeconds } from '../config/chain.ts';
+import { slowestPollSeconds } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
 import { doubled } from '../core/backoff.ts';
 import { sameBlock } from '../core/chain.ts';
@@ -81,7 +81,7 @@ const stoppedMs = 15_000;
 const thinEvery = 64;
 
 /** After this many failures in a row a step does not ask for the head that was seen before: the chain may have become shorter. */
-const doubtAfter = 3;
+const forgetHeadAfter = 3;
 
 /** The longest wait between two tries while nothing can be read, ms. */
 const longestWaitMs = 15_000;
@@ -162,10 +162,10 @@ export function createWatcher(deps: WatcherDeps): Watcher {
     const scope = await decideReadScope(scopeDeps, state, overtaken);
     overtaken = false;
     const { readFor, inUse, upTo, native } = scope;
-    const doubtful = failures % (doubtAfter + 1) === doubtAfter;
+    const forgetsHead = failures % (forgetHeadAfter + 1) === forgetHeadAfter;
     const outcome = await source.poll({
       cursor: state.cursor,
-      head: doubtful ? state.cursor : state.head,
+      head: forgetsHead ? state.cursor : state.head,
       finalizedHeight: state.finalizedHeight,
       finality: await finality.isAsked(state, inUse?.size === 0),
       upTo,
@@ -315,10 +315,11 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   function failed(reason: string, retryAt: number): StepOutcome {
     failures += 1;
     // After a first failure another node usually answers. It is logged once it lasts, and then now and then.
-    if (failures === doubtAfter || failures % 100 === 0) log.warn({ reason, failures }, 'chain poll failing');
+    if (failures === forgetHeadAfter || failures % 100 === 0)
+      log.warn({ reason, failures }, 'chain poll failing');
     // A node that serves heads but no blocks would otherwise be asked at full pace.
-    const waitMs = doubled(1_000, failures - doubtAfter - 1, longestWaitMs);
-    const nextAt = failures > doubtAfter ? Math.max(retryAt, clock() + waitMs) : retryAt;
+    const waitMs = doubled(1_000, failures - forgetHeadAfter - 1, longestWaitMs);
+    const nextAt = failures > forgetHeadAfter ? Math.max(retryAt, clock() + waitMs) : retryAt;
     return { kind: 'failed', nextAt, idle: false };
   }
 
@@ -335,7 +336,7 @@ export function createWatcher(deps: WatcherDeps): Watcher {
   async function paceOf(): Promise<Pick<StepOutcome, 'nextAt' | 'idle'>> {
     const open = (await hasOpenPayment(db, network)) || (await hasSeenDeposit(db, network));
     const used = open || (await watch.inUse(db, clock())).size > 0;
-    const idleSeconds = used ? Math.max(chain.pollSeconds, chain.idlePollSeconds) : restPaceSeconds(chain);
+    const idleSeconds = used ? Math.max(chain.pollSeconds, chain.idlePollSeconds) : slowestPollSeconds(chain);
     const seconds = open ? chain.pollSeconds : idleSeconds;
     return { nextAt: clock() + seconds * 1000, idle: !open };
   }

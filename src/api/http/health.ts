@@ -1,7 +1,7 @@
 import type { Registry } from '@prometheus-io/client';
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import { restPaceSeconds } from '../../config/chain.ts';
+import { slowestPollSeconds } from '../../config/chain.ts';
 import type { Config } from '../../config.ts';
 import { describeSkew, skewLimits } from '../../core/chain-time.ts';
 import type { Network } from '../../core/networks.ts';
@@ -129,7 +129,7 @@ async function findFaults({
     const state = states.find(({ network }) => network === chain.network) ?? null;
     const reason = chainUnavailable(state, now);
     const open = (await withinPatience(hasOpenPayment(db, chain.network))) === true;
-    const ownPaceMs = (open ? chain.pollSeconds : restPaceSeconds(chain)) * 1000;
+    const ownPaceMs = (open ? chain.pollSeconds : slowestPollSeconds(chain)) * 1000;
     const slow = slowed.find(({ network }) => network === chain.network);
     const paceMs = Math.max(ownPaceMs, slow?.everyMs ?? 0);
     const lateness = state === null ? null : chainDegraded(state, paceMs, now);

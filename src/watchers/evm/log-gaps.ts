@@ -33,7 +33,7 @@ const enoughLogs = 100;
 /** Blocks over which a rate is remembered: rates of noon and of night differ. */
 const memory = 5_000;
 
-/** A node that rests longer after each doubt has had half a minute by then, and every other its turn. */
+/** After so many refused answers a node has been left alone for half a minute, and every other node has had its turn. */
 const mostDoubts = 5;
 
 export function createRateAlarm(tokens: Iterable<AddressKey>): RateAlarm {
@@ -72,12 +72,12 @@ export function createRateAlarm(tokens: Iterable<AddressKey>): RateAlarm {
 const mostHeaders = 100;
 
 /**
- * Doubts an answer to a query for whole tokens that shows none of one that always moves: if the bloom of its blocks
- * admits some, another node is asked. `from` and `to` are the heights asked for, both included.
+ * Refuses an answer to a query for whole tokens that has no log of a token which always moves, where the blooms of its blocks say that
+ * there are some. `from` and `to` are the heights asked for, both included.
  *
  * @throws NodeError `contradiction`, or what the node answers when it is asked for headers.
  */
-export async function doubtSilence(
+export async function checkForMissingLogs(
   client: RpcClient,
   alarm: RateAlarm,
   { from, to, logs }: { from: number; to: number; logs: readonly unknown[] },

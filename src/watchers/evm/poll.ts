@@ -8,7 +8,7 @@ import type { PollOutcome, PollRequest, Span } from '../source.ts';
 import { askFor, narrow } from './ask.ts';
 import { getHeader, getReceipt } from './calls.ts';
 import { type FullBlock, type Header, readHeader, refOf } from './decode.ts';
-import { doubtSilence } from './log-gaps.ts';
+import { checkForMissingLogs } from './log-gaps.ts';
 import { type MatchedLog, toTransfers } from './logs.ts';
 import { findContractCalls, judgePayment, matchPayments, toNativeTransfer } from './native.ts';
 import type { EvmNode } from './node.ts';
@@ -204,7 +204,8 @@ async function readLogs(
   node.range.served(to - cursor.height, Math.max(all.length, found * costOfFound));
   seen({ serves: 'logs' });
   // Where the filter names recipients, silence is what is to be expected.
-  if (recipients === null) await doubtSilence(node.client, context.rates, { from, to, logs: all }, signal);
+  if (recipients === null)
+    await checkForMissingLogs(node.client, context.rates, { from, to, logs: all }, signal);
   return matched;
 }
 

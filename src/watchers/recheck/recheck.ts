@@ -59,14 +59,14 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   const outages = createOutages(steadyClock(clock), source, chain.secondNodeWaitSeconds * 1000);
   let failures = 0;
   let rechecks = 0;
-  let rests = false;
+  let noneInUse = false;
   /** Nodes whose reading of the next range was of no use, in this window. */
   const passedOver = new Set<string>();
   /** Where the second reading stood then: at another place, or after a fork, everybody has another chance. */
   let passedAt = '';
 
   async function step(signal: AbortSignal): Promise<RecheckOutcome> {
-    rests = (await watch.inUse(db, clock())).size === 0;
+    noneInUse = (await watch.inUse(db, clock())).size === 0;
     const state = await readChain(db, network);
     const mark = await readRecheckMark(db, network);
     if (state === null || mark === null || state.stoppedReason !== null) return nothing(mark);
@@ -246,12 +246,12 @@ export function createRecheck(deps: RecheckDeps): Recheck {
   }
 
   function later(kind: RecheckOutcome['kind']): RecheckOutcome {
-    return { kind, nextAt: clock() + recheckPaceMs(chain, rests && kind !== 'failed') };
+    return { kind, nextAt: clock() + recheckPaceMs(chain, noneInUse && kind !== 'failed') };
   }
 
   /** What is due and not settled yet may be soon: to look again costs a question to the database. */
   function nothing(mark: RecheckMark | null): RecheckOutcome {
-    const paceMs = recheckPaceMs(chain, rests);
+    const paceMs = recheckPaceMs(chain, noneInUse);
     const dueMs = (mark?.recheckedAt ?? 0) + paceMs - clock();
     return { kind: 'nothing', nextAt: clock() + Math.min(paceMs, Math.max(dueMs, nothingMs)) };
   }
