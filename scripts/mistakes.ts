@@ -333,7 +333,7 @@ export const mistakes: readonly Mistake[] = [
     ],
     [
       'others that are far from it do not count',
-      "if (far >= 1) return 'reject';",
+      "if (far >= 1) return caughtUp ? 'wait' : 'reject';",
       '',
       'is rejected when no other node is near it',
     ],

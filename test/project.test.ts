@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { mistakes } from '../scripts/mistakes.ts';
+import { paymentMistakes } from '../scripts/payment-mistakes.ts';
 
 /*
  * The rules of the architecture that a program can check.
@@ -392,6 +394,12 @@ const pureModules = [
   '@scure/bip32',
   '@noble/hashes/sha3.js',
 ];
+
+test('each mistake that scripts/mutate.ts plants is a change of a line that is in the sources, once', () => {
+  const times = (file: string, text: string) => readFileSync(join(root, file), 'utf8').split(text).length - 1;
+  const wrong = [...mistakes, ...paymentMistakes].filter(({ file, find }) => times(file, find) !== 1);
+  expect(wrong.map(({ file, what }) => `${file}: ${what}`)).toEqual([]);
+});
 
 describe('package-lock.json', () => {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
