@@ -1,7 +1,6 @@
 import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig } from '../config.ts';
-import { doubled } from '../core/backoff.ts';
-import type { BlockHash, TxHash } from '../core/chain.ts';
+import type { TxHash } from '../core/chain.ts';
 import { deepEnoughHeight } from '../core/confirmations.ts';
 import type { Network } from '../core/networks.ts';
 import type { Deposit } from '../core/payment.ts';
@@ -24,11 +23,11 @@ import type { Db, Trx } from '../storage/schema.ts';
 import { askAbout, createOutages } from './agreement/ask.ts';
 import {
   type AgreedDeposit,
-  type DepositVerdict,
   type DepositVote,
   decideDeposit,
   type GoneDeposit,
 } from './agreement/deposit.ts';
+import { createUndecidedDeposits, type Undecided } from './agreement/undecided.ts';
 import { type CommitContext, settleAll, settleContext } from './commit.ts';
 import type { ChainSource } from './source.ts';
 
@@ -64,35 +63,6 @@ const start = { height: -1, id: 0 } as const;
 /** A deposit is gone once every node that answers has denied it for this long, ms. */
 const goneMs = 30_000;
 
-/** The shortest and the longest pause, ms, before a deposit is asked about again that the nodes could not say anything about. */
-const firstPauseMs = 500;
-const longestPauseMs = 5_000;
-
-/** The same for a deposit that a node denies: either the chain is changing, or a node lies. */
-const firstDisputePauseMs = 5_000;
-const longestDisputePauseMs = 60_000;
-
-/** What is remembered of a deposit is forgotten after this long, ms, without a question about it. */
-const forgottenMs = 10 * 60_000;
-
-/**
- * What is remembered of a deposit that could not be confirmed yet. It is of this block and transaction alone: in a database that has lost
- * its last commits another deposit may get the same id.
- */
-type Pending = {
-  blockHash: BlockHash;
-  txHash: TxHash;
-  /** When it was first asked about, and when it may be asked about again. */
-  since: number;
-  until: number;
-  /** How often it was asked about, and how often a node denied it. */
-  asked: number;
-  disputes: number;
-  deniedBy: ReadonlySet<string>;
-  /** Since when the verdict has been `gone`; null while it is another one. */
-  goneSince: number | null;
-};
-
 /**
  * The highest block in which every deposit is deep enough now: it has `requiredConfirmations` and, with `finality: "finalized"`, is at or
  * below the finalized height. Above it only deposits of a confirmation tier can be confirmed.
@@ -115,21 +85,21 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   const clock = steadyClock(deps.clock);
   const waitMs = chain.secondNodeWaitSeconds * 1000;
   const outages = createOutages(clock, source, waitMs);
-  const pending = new Map<number, Pending>();
+  const undecided = createUndecidedDeposits(clock);
   /** The seen deposit after which the next step goes on. */
   let turn: Pick<SeenPlace, 'height' | 'id'> = start;
   /** What the log has told in this step: one transaction may hold thousands of deposits. */
   const told = new Set<string>();
 
   async function agree(state: ChainState, which: Turn, signal: AbortSignal): Promise<Agreed> {
-    forgetOld();
+    undecided.forgetOld();
     const deposits = which === 'completing' ? await listFirst(state) : await listOthers(state);
     return deposits.length === 0 ? { confirmed: [], gone: [] } : decideAll(deposits, signal);
   }
 
   /** Those that complete a payment. */
   async function listFirst(state: ChainState): Promise<DueDeposit[]> {
-    const due = (await listCompleting(db, chain.network, depthOf(state, chain))).filter(isDue);
+    const due = (await listCompleting(db, chain.network, depthOf(state, chain))).filter(undecided.isDue);
     const first = new Set([...new Set(due.map(({ txHash }) => txHash))].slice(0, transactionsPerStep));
     return due.filter(({ txHash }) => first.has(txHash));
   }
@@ -138,7 +108,7 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   async function listOthers(state: ChainState): Promise<DueDeposit[]> {
     const transactions = await nextTransactions(settledHeight(state, chain));
     const due = await listDueOfTransactions(db, chain.network, transactions, depthOf(state, chain));
-    return due.filter(isDue);
+    return due.filter(undecided.isDue);
   }
 
   /** The next transactions after those of the last step, and then from the beginning. */
@@ -148,7 +118,7 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
       const seen = await listSeen(db, chain.network, { upTo, after: begin, limit: mostSeen });
       turn = seen.length === mostSeen ? (seen.at(-1) as SeenPlace) : start;
       for (const [i, place] of seen.entries()) {
-        if (found.has(place.txHash) || !isDue(place)) continue;
+        if (found.has(place.txHash) || !undecided.isDue(place)) continue;
         if (found.size === transactionsPerStep) {
           turn = seen[i - 1] ?? begin;
           return [...found.values()];
@@ -160,36 +130,26 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
     return [...found.values()];
   }
 
-  function isDue(deposit: Pick<Deposit, 'id' | 'blockHash' | 'txHash'>): boolean {
-    const known = knownOf(deposit);
-    return known === null || known.until <= clock();
-  }
-
-  function knownOf({ id, blockHash, txHash }: Pick<Deposit, 'id' | 'blockHash' | 'txHash'>): Pending | null {
-    const known = pending.get(id);
-    return known?.blockHash === blockHash && known.txHash === txHash ? known : null;
-  }
-
   async function decideAll(deposits: readonly DueDeposit[], signal: AbortSignal): Promise<Agreed> {
     const { votes, late, reasons } = await askAbout(source, deposits, signal);
     noteOutages([...votes.values()], late);
     const agreed: Agreed = { confirmed: [], gone: [] };
     told.clear();
     for (const [deposit, ballot] of votes) {
-      const before = pendingOf(deposit);
+      const before = undecided.of(deposit);
       const waited = hasWaited(deposit, ballot, before);
       const verdict = decideDeposit(deposit, { votes: ballot, deniedBy: before.deniedBy, waited });
       if (verdict.kind === 'confirm') {
         agreed.confirmed.push(verdict.agreed);
         if (verdict.alone)
           report(deposit, 'info', reasons.get(deposit), 'deposit confirmed without second node');
-        pending.delete(deposit.id);
+        undecided.forget(deposit);
         continue;
       }
-      const now = remember(deposit, before, ballot, verdict);
+      const now = undecided.note(deposit, ballot, verdict);
       if (verdict.kind === 'gone' && now.goneSince !== null && clock() - now.goneSince >= goneMs) {
         agreed.gone.push(verdict.agreed);
-        pending.delete(deposit.id);
+        undecided.forget(deposit);
         reportGone(verdict.agreed);
         continue;
       }
@@ -215,46 +175,15 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
   function hasWaited(
     { reportedBy }: Deposit,
     ballot: ReadonlyMap<string, DepositVote>,
-    { since }: Pending,
+    { since }: Undecided,
   ): boolean {
     const others = [...ballot.keys()].filter((host) => host !== reportedBy);
     if (!others.every((host) => isSilent(ballot.get(host)))) return false;
     return clock() - Math.min(since, outages.since(others) ?? since) >= waitMs;
   }
 
-  function pendingOf(deposit: Deposit): Pending {
-    const known = knownOf(deposit);
-    if (known !== null) return known;
-    const { blockHash, txHash } = deposit;
-    const times = { since: clock(), until: clock(), asked: 0, disputes: 0 };
-    return { blockHash, txHash, ...times, deniedBy: new Set(), goneSince: null };
-  }
-
-  function remember(
-    { id }: Deposit,
-    before: Pending,
-    ballot: ReadonlyMap<string, DepositVote>,
-    { kind }: DepositVerdict,
-  ): Pending {
-    const deniers = [...ballot].flatMap(([host, vote]) => (vote.kind === 'denies' ? [host] : []));
-    const disputed = kind === 'disputed' || kind === 'gone';
-    const pauseMs = disputed
-      ? doubled(firstDisputePauseMs, before.disputes, longestDisputePauseMs)
-      : doubled(firstPauseMs, before.asked, longestPauseMs);
-    const now: Pending = {
-      ...before,
-      until: clock() + pauseMs,
-      asked: before.asked + 1,
-      disputes: before.disputes + Number(disputed),
-      deniedBy: new Set([...before.deniedBy, ...deniers]),
-      goneSince: kind === 'gone' ? (before.goneSince ?? clock()) : null,
-    };
-    pending.set(id, now);
-    return now;
-  }
-
   /** A first denial may be a reorg, which the next poll finds. A second one is a disagreement between nodes. */
-  function reportOpen(deposit: Deposit, before: Pending, now: Pending, reason: string | undefined): void {
+  function reportOpen(deposit: Deposit, before: Undecided, now: Undecided, reason: string | undefined): void {
     const denied = [...now.deniedBy];
     const why = denied.length > 0 ? `denied by ${denied.join(', ')}` : reason;
     report(deposit, before.asked === 0 ? 'warn' : 'debug', why, 'deposit not confirmed yet');
@@ -288,10 +217,6 @@ export function createConfirmations(deps: ConfirmationsDeps): Confirmations {
     const what = `${fields.tx_hash} ${msg}`;
     if (!told.has(what)) log[level](fields, msg);
     told.add(what);
-  }
-
-  function forgetOld(): void {
-    for (const [id, { until }] of pending) if (until + forgottenMs < clock()) pending.delete(id);
   }
 
   return { agree };
