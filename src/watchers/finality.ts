@@ -20,19 +20,19 @@ import type { TableWatchlist } from './watchlist.ts';
  * How far the chain is final: when that is asked for, and when it is agreed upon.
  */
 
-/** How far the chain is final is asked for this often at least, ms, where nothing waits for it. */
+/** Where nothing waits for it, nodes are asked how far the chain is final at least this often, ms. */
 const askedEveryMs = 60_000;
 
-/** Where no address is in use, ms. */
+/** The same where no address is in use. */
 const unusedAskedEveryMs = 240_000;
 
-/** Where no deposit waits for it, it is agreed upon this often at least, ms: nodes are behind by it. */
+/** Where no deposit waits for it, nodes agree on a final block at least this often, ms: which nodes are behind is judged by it. */
 const agreedEveryMs = 60_000;
 
-/** Both so long before the next second reading begins, ms, or a quarter of the time between two of them. */
+/** Both also happen this long before the next second reading, ms, or a quarter of the time between two of them if that is less. */
 const aheadOfRecheckMs = 10_000;
 
-/** While nodes do not agree on a deposit's block they are asked again after so long, ms, at first and at most. */
+/** The shortest and the longest pause, ms, before nodes are asked again that did not agree on a deposit's block. */
 const firstPauseMs = 500;
 const longestPauseMs = 15_000;
 
@@ -69,9 +69,9 @@ export function createFinality(deps: FinalityDeps): Finality {
   /** The head before the last poll. */
   let headBefore: number | null = null;
   let agreedAt = Number.NEGATIVE_INFINITY;
-  /** Times in a row that a deposit's block was not agreed on, and until when nodes are left alone. */
+  /** How often in a row a deposit's block was not agreed on, and until when nodes are not asked about it again. */
   let disputes = 0;
-  let until = Number.NEGATIVE_INFINITY;
+  let pausedUntil = Number.NEGATIVE_INFINITY;
 
   async function isAsked({ head }: Pick<ChainState, 'head'>, noneInUse: boolean): Promise<boolean> {
     const rise = Math.max(1, head.height - (headBefore ?? head.height));
@@ -100,13 +100,18 @@ export function createFinality(deps: FinalityDeps): Finality {
     if (isAlone(source) || claimed === null || claimed <= known) return { state, disputed: false };
     const waiting = await highestWaiting(state, claimed);
     if (waiting === null) disputes = 0;
-    if (waiting === null ? !(state.cursor.height === state.head.height && (await isDue())) : steady() < until)
-      return { state, disputed: disputes > 0 };
+    const asksNow =
+      waiting === null
+        ? state.cursor.height === state.head.height && (await isDue())
+        : steady() >= pausedUntil;
+    if (!asksNow) return { state, disputed: disputes > 0 };
     agreedAt = steady();
     const upTo = state.cursor.height;
     const block = await agreement.agree({ upTo, wanted: waiting ?? Math.min(claimed, upTo) }, signal);
     const disputed = waiting !== null && (block?.height ?? -1) < waiting;
-    until = disputed ? steady() + doubled(firstPauseMs, disputes, longestPauseMs) : Number.NEGATIVE_INFINITY;
+    pausedUntil = disputed
+      ? steady() + doubled(firstPauseMs, disputes, longestPauseMs)
+      : Number.NEGATIVE_INFINITY;
     disputes = disputed ? disputes + 1 : 0;
     if (block === null || block.height <= known) return { state, disputed };
     return { state: await inTransaction(db, (trx) => commitFinalized(trx, state, block)), disputed };
