@@ -44,7 +44,7 @@ export type Shown = {
 /** geth takes at most this many values at one place of a filter. */
 const mostRecipients = 1000;
 
-/** No chain is so exact that a minute of it has as many blocks as the one before. */
+/** A chain may make this many blocks more than its pace says. */
 const moreThanExpected = 20;
 
 /** What is asked of a node in one batch: the finalized block, `top`, the block at the cursor, logs, whole blocks. */
@@ -53,11 +53,11 @@ export type Plan = {
   expected: Expectation;
   /** The block to read to, where it is known. */
   end: BlockRef | null;
-  /** Where nothing is asked for in the blocks: the node's latest is read to, whichever that is, up to this height. */
+  /** Where nothing in the blocks is asked for, the node's latest block is read to, whichever it is, up to this height. Else 0. */
   anyUpTo: number;
   /** The node's latest block as it has shown it in this poll. */
   latest: Header | null;
-  /** `latest` where an earlier answer showed the block to read to, or this one should; else that block. */
+  /** What is asked for at `topAt`: the node's latest block, or the block to read to where no earlier answer showed that. */
   top: 'latest' | 'block';
   /** Where in `calls` these are; null when they are not asked for. */
   finalizedAt: number | null;
@@ -95,14 +95,7 @@ export function planRead(
   const wanted = below?.upTo ?? Math.min(highest, upTo);
   const height = Math.max(cursor.height, Math.min(wanted, reach));
   const isAhead = below === undefined && height > head.height;
-  const known =
-    below !== undefined
-      ? null
-      : height === cursor.height
-        ? cursor
-        : height === head.height && shown?.replaced !== true
-          ? head
-          : null;
+  const known = knownAt(height, request, shown?.replaced === true ? null : head);
   const top = known === null && !isAhead ? 'block' : 'latest';
   // Whole blocks link to the cursor and show the last one's hash by themselves.
   const hash = native && known !== cursor ? null : (known?.hash ?? null);
@@ -149,6 +142,13 @@ export function planRead(
     latestAt,
     fullBlocksAt,
   };
+}
+
+/** The block at a height, where the cursor or an earlier answer shows it. What is read below the cursor proves itself. */
+function knownAt(height: number, { cursor, below }: ReadRequest, head: BlockRef | null): BlockRef | null {
+  if (below !== undefined) return null;
+  if (height === cursor.height) return cursor;
+  return height === head?.height ? head : null;
 }
 
 /**
