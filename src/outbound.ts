@@ -24,11 +24,14 @@ export type OutboundCall = {
   signal?: AbortSignal;
 };
 
+export type AnswerHeaders = Readonly<Record<string, string | undefined>>;
+
 export type OutboundResult =
   | {
       kind: 'answer';
       status: number;
-      headers: Readonly<IncomingHttpHeaders>;
+      /** By lower-case name; of one that was repeated, the first. */
+      headers: AnswerHeaders;
       body: Buffer;
       /** Whether `body` is all there was. */
       complete: boolean;
@@ -125,7 +128,7 @@ function send(agent: Agent, call: OutboundCall): Promise<OutboundResult> {
     const startedAt = performance.now();
     const elapsed = () => Math.round(performance.now() - startedAt);
     let controller: Dispatcher.DispatchController | undefined;
-    let answer: { status: number; headers: IncomingHttpHeaders; durationMs: number } | undefined;
+    let answer: { status: number; headers: AnswerHeaders; durationMs: number } | undefined;
     let settled = false;
     const chunks: Buffer[] = [];
     let size = 0;
@@ -175,7 +178,7 @@ function send(agent: Agent, call: OutboundCall): Promise<OutboundResult> {
       onResponseStart(_controller, status, headers) {
         if (status < 200 || settled) return;
         const durationMs = elapsed();
-        answer = { status, headers, durationMs };
+        answer = { status, headers: firstOfEach(headers), durationMs };
         const left = call.timeoutMs - durationMs;
         clearTimeout(timer);
         timer = setTimeout(expire, Math.max(0, Math.min(left, call.bodyTimeoutMs ?? left)));
@@ -197,6 +200,12 @@ function send(agent: Agent, call: OutboundCall): Promise<OutboundResult> {
     const { method, headers, body = null } = call;
     agent.dispatch({ origin, path: pathname + search, method, headers, body }, handler);
   });
+}
+
+function firstOfEach(headers: IncomingHttpHeaders): AnswerHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]),
+  );
 }
 
 /** OpenSSL's names for what is wrong with a certificate, and Node's for a failed handshake. */

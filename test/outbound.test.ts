@@ -59,6 +59,14 @@ describe('an outbound call', () => {
     });
   });
 
+  test('brings back the first of headers that are repeated', async () => {
+    const server = await startLoopback((_request, response) => {
+      response.setHeader('retry-after', ['1', '2']).setHeader('x-answer', ['yes', 'no']).end();
+    });
+    const result = await outboundWith(loopback).send(post(server.url));
+    expect(result).toMatchObject({ headers: { 'retry-after': '1', 'x-answer': 'yes' } });
+  });
+
   test('S43: a redirect is an answer and is not followed, wherever it points to', async () => {
     const inner = await startLoopback(respond(200));
     const server = await startLoopback(respond(307, { location: `${inner.url}/secret` }));

@@ -115,15 +115,15 @@ function lastSigner({ keys }: Envelope): Signer | null {
   return keys.at(-1)?.signer ?? null;
 }
 
-/** What is known of an attempt whose process died, or was stopped, before it ended. */
+/** What is known of an attempt that nobody saw end, because its process died, was stopped, or failed. */
 export function concludeInterrupted(
   delivery: Pick<ClaimedDelivery, 'id' | 'endpointId' | 'attempt' | 'firstAttemptAt'>,
   { startedAt, endedAt, random }: { startedAt: number; endedAt: number; random: number },
+  detail = 'depositd stopped during the attempt; whether it was sent is not known',
 ): Conclusion {
   // It counts from its beginning: nobody knows its end.
   const outcome: AttemptOutcome = { kind: 'failure', error: 'interrupted' };
   const verdict = judge({ ...delivery, endedAt: startedAt, random, outcome, clockWrong: false });
-  const detail = 'depositd stopped during the attempt; whether it was sent is not known';
   return toConclusion({
     delivery,
     eventAt: null,

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { AnswerHeaders } from '../outbound.ts';
 
 /*
  * Shops stand behind Cloudflare and its kin, which challenge what is no browser. Their answer is not the
@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 export type WalledAnswer = {
   status: number;
-  headers: Readonly<IncomingHttpHeaders>;
+  headers: AnswerHeaders;
   /** The beginning of it is enough. */
   body: Uint8Array;
 };
@@ -24,10 +24,10 @@ const lookedAt = 2_048;
 
 /** By what a bot wall in front of the receiver shows itself in an answer, as a phrase; null: it is the receiver's. */
 export function findBotWall(answer: WalledAnswer): string | null {
-  for (const name of wallHeaders) if (firstOf(answer.headers[name]) !== '') return `the header ${name}`;
+  for (const name of wallHeaders) if (textOf(answer.headers[name]) !== '') return `the header ${name}`;
   if (answer.status !== 403) return null;
   const text = Buffer.from(answer.body.subarray(0, lookedAt)).toString('utf8').trimStart();
-  const cloudflare = firstOf(answer.headers.server).toLowerCase() === 'cloudflare';
+  const cloudflare = textOf(answer.headers.server).toLowerCase() === 'cloudflare';
   // What Cloudflare sends to clients that do not ask for HTML.
   if (cloudflare && /^error code: \d{3,5}/i.test(text)) return 'an error page of Cloudflare';
   if (!isPage(answer.headers, text)) return null;
@@ -36,13 +36,13 @@ export function findBotWall(answer: WalledAnswer): string | null {
 
 /** A receiver refuses with JSON, a word or nothing; a page is for browsers. PHP calls everything text/html. */
 function isPage(headers: WalledAnswer['headers'], text: string): boolean {
-  const type = firstOf(headers['content-type']).toLowerCase();
+  const type = textOf(headers['content-type']).toLowerCase();
   if (type.includes('json')) return false;
-  const encoding = firstOf(headers['content-encoding']).toLowerCase();
+  const encoding = textOf(headers['content-encoding']).toLowerCase();
   if (encoding !== '' && encoding !== 'identity') return text !== '' && type.includes('html');
   return /^(\uFEFF|<\?xml[^>]*>|<!--[^>]*-->|\s)*<(!doctype\s+html|html|head|body)\b/i.test(text);
 }
 
-function firstOf(value: string | string[] | undefined): string {
-  return (Array.isArray(value) ? (value[0] ?? '') : (value ?? '')).trim();
+function textOf(header: string | undefined): string {
+  return (header ?? '').trim();
 }

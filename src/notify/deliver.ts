@@ -89,6 +89,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
     random,
     isClockKnownWrong: options.isClockKnownWrong ?? (async () => false),
     onEnded: () => loop?.wake(),
+    onFault: ({ delivery: { id, endpointId } }, error) =>
+      log.error({ delivery_id: id, endpoint_id: endpointId, err: error }, 'webhook attempt broken off'),
   });
   const upkeep = createUpkeep({
     db,

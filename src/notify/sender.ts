@@ -56,7 +56,11 @@ export type SenderOptions = {
   isClockKnownWrong: () => Promise<boolean>;
   /** It is time to record what has ended. */
   onEnded: () => void;
+  /** Told of an attempt that a fault of ours broke off. */
+  onFault: (envelope: Envelope, error: unknown) => void;
 };
+
+const brokenOff = 'a fault of depositd broke the attempt off; whether it was sent is not known';
 
 /** What ended is gathered this long, or until there is so much, and then recorded together. */
 const gatherMs = 5;
@@ -70,7 +74,7 @@ function leaseReserveMs({ keys }: Envelope): number {
 
 /** Sends what is claimed, with no transaction open and no thought of the database. */
 export function createSender(options: SenderOptions): Sender {
-  const { outbound, lanes, headerPrefix, clock, random, isClockKnownWrong, onEnded } = options;
+  const { outbound, lanes, headerPrefix, clock, random, isClockKnownWrong, onEnded, onFault } = options;
   const cutOff = new AbortController();
   setMaxListeners(0, cutOff.signal);
 
@@ -85,7 +89,13 @@ export function createSender(options: SenderOptions): Sender {
 
   async function attempt(envelope: Envelope, lane: EndpointLane): Promise<void> {
     waiting.delete(envelope);
-    const sending = send(envelope, lane);
+    const startedAt = clock();
+    // Whatever goes wrong, the delivery ends here: nobody else looks for one that this process holds.
+    const sending = send(envelope, lane, startedAt).catch((error) => {
+      const times = { startedAt, endedAt: clock(), random: random() };
+      concluded.push(concludeInterrupted(envelope.delivery, times, brokenOff));
+      onFault(envelope, error);
+    });
     running.add(sending);
     await sending;
     running.delete(sending);
@@ -95,9 +105,8 @@ export function createSender(options: SenderOptions): Sender {
     gather();
   }
 
-  async function send(envelope: Envelope, lane: EndpointLane): Promise<void> {
+  async function send(envelope: Envelope, lane: EndpointLane, startedAt: number): Promise<void> {
     const { delivery } = envelope;
-    const startedAt = clock();
     if (envelope.leaseUntil - startedAt < leaseReserveMs(envelope)) {
       unsent.push(envelope);
       return;

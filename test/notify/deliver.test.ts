@@ -273,6 +273,30 @@ describeDecisions('a webhook', (openTestDb) => {
     expect(nextAttemptAt).toBeLessThan(clock.now() + 91_000);
   });
 
+  test.each([
+    ['Retry-After', 503, ['90', '5'], 90_000],
+    ['Date', 400, ['Thu, 01 Jan 1970 00:00:00 GMT', 'Thu, 01 Jan 1970 00:00:01 GMT'], null],
+  ] as const)(
+    'is judged by the first of several headers %s that an answer has',
+    async (name, status, values, waitMs) => {
+      const clock = manualClock();
+      const server = await startLoopback((_request, response) => {
+        response.sendDate = false;
+        response.writeHead(status, { [name]: [...values] }).end();
+      });
+      const shop = await openShop(await openTestDb(), clock.now);
+      await shop.addEndpoint(server.url);
+      await shop.happen();
+      await shop.notifier().drain();
+      const { state, lastStatus, nextAttemptAt } = await onlyDelivery(shop.db);
+      expect({ state, lastStatus }).toEqual({
+        state: waitMs === null ? 'failed' : 'pending',
+        lastStatus: status,
+      });
+      if (waitMs !== null) expect(nextAttemptAt).toBeGreaterThanOrEqual(clock.now() + waitMs);
+    },
+  );
+
   test('S53: to a blocked target is given up without a connection', async () => {
     const server = await startLoopback(respond(200));
     const { log, lines } = captureLog();
