@@ -34,7 +34,7 @@ export async function depositList(
   });
 }
 
-/** Gives an unmatched deposit to the payment it was meant for. */
+/** Gives an unmatched deposit, or what came late for another payment, to the payment it was meant for. */
 export async function depositAttach(
   depositId: number,
   paymentNumber: string,

@@ -395,9 +395,14 @@ function addDepositCommands(program: Command): void {
     .addOption(new Option('--status <name>', 'of one kind').choices([...depositRoles, 'ignored']))
     .addOption(listLength())
     .action(async (options) => (await import('./deposit.ts')).depositList(options));
-  onConfig(deposit, 'attach', 'Give an unmatched deposit to the payment that it was meant for.', {
-    json: true,
-  })
+  onConfig(
+    deposit,
+    'attach',
+    'Give an unmatched deposit, or late money of another payment, to the payment it was meant for.',
+    {
+      json: true,
+    },
+  )
     .addArgument(new Argument('<deposit-id>', 'as "deposit list" shows it').argParser(readRowId))
     .argument('<payment-number>')
     .requiredOption('--reason <text>', 'why, for the audit log', readReason)

@@ -6,7 +6,7 @@ import { listSums } from '../storage/deposits/sums.ts';
 import { readTally } from '../storage/deposits/tally.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
 import { findNumbered } from '../storage/payments/numbers.ts';
-import { lockPayment } from '../storage/payments/payments.ts';
+import { lockPayment, lockPayments } from '../storage/payments/payments.ts';
 import type { Trx } from '../storage/schema.ts';
 import { acceptSums, byHand, type OperatorAct, type OperatorDeps } from './accept.ts';
 import { acceptance, type Decision, reasonOnly } from './decide.ts';
@@ -20,7 +20,7 @@ export type AttachOutcome =
   | { outcome: 'not_attachable'; why: string };
 
 /**
- * Gives an unmatched deposit to the payment that it was meant for. In the payment's own asset it is added to what
+ * Gives an unmatched deposit, or what came late for another payment and counts for none, to the payment that it was meant for. In the payment's own asset it is added to what
  * came, and confirms the payment when that suffices. In another asset it is the operator's word that it settles the
  * payment: it is never added to amounts of another unit. Repeating it changes nothing.
  */
@@ -37,6 +37,7 @@ export async function attachDeposit(
     if (found === null) return { outcome: 'unknown_payment' };
     if (found.kind === 'provider')
       return { outcome: 'not_attachable', why: 'the payment is made by a provider' };
+    await lockPayments(trx, deposit.paymentId === null ? [found.id] : [found.id, deposit.paymentId]);
     const payment = await lockPayment(trx, found.id);
     if (isAttached(deposit, payment)) return { outcome: 'attached', deposit, payment };
     const why = whyNot(deposit, payment, await listSums(trx, payment.id));
@@ -54,6 +55,7 @@ async function attach(
   payment: OnchainPayment,
 ): Promise<AttachOutcome> {
   const now = clock();
+  const former = deposit.paymentId === null ? null : await lockPayment(trx, deposit.paymentId);
   const ended = payment.status !== 'pending' && payment.status !== 'confirmed';
   const role = ended && isOwnAsset(payment, deposit) ? 'late' : 'accepted';
   if (!(await attachToPayment(trx, deposit.id, { paymentId: payment.id, role }))) {
@@ -70,12 +72,21 @@ async function attach(
       network: deposit.network,
       tx_hash: deposit.txHash,
       status: payment.status,
+      ...(former === null ? {} : { from_payment: former.paymentNumber }),
     },
   });
+  if (former !== null) await settleFormer(trx, former, now);
   const settled = await settleAttached(trx, payment, { now });
   const attached = await lockDeposit(trx, deposit.id);
   if (attached === null) throw new InvariantError(`deposit ${deposit.id} vanished`);
   return { outcome: 'attached', deposit: attached, payment: settled };
+}
+
+/** What came late for it is another's: it was late for nothing, or for what is left. */
+async function settleFormer(trx: Trx, former: OnchainPayment, now: number): Promise<void> {
+  const decision = reasonOnly(former, await readTally(trx, former, byHand));
+  if (decision !== null && (await changePayment(trx, former, decision, { now })) === null)
+    throw new InvariantError(`payment ${former.id} changed while it was held`);
 }
 
 async function settleAttached(
@@ -120,7 +131,9 @@ function isAttached(deposit: Deposit, payment: OnchainPayment): boolean {
 }
 
 function whyNot(deposit: Deposit, payment: OnchainPayment, others: readonly DepositSum[]): string | null {
-  if (deposit.role !== 'unmatched') return 'the deposit belongs to a payment already';
+  if (deposit.paymentId === payment.id) return 'the deposit is of this payment already: accept the payment';
+  if (deposit.role !== 'unmatched' && deposit.role !== 'late')
+    return 'the deposit counts for a payment already';
   if (deposit.merchantId !== payment.merchantId) return 'the deposit reached another merchant';
   switch (deposit.status) {
     case 'seen':

@@ -207,6 +207,43 @@ describeDecisions('attaching an unmatched deposit', (openTestDb) => {
     expect(await shop.state(payment)).toBe('confirmed late');
   });
 
+  test('that came late for the payment that had the address before gives it to the one it was meant for', async () => {
+    const shop = await openShop(await openTestDb());
+    const before = await strayMoney(shop);
+    const txHash = shop.pay(before, 50);
+    await shop.confirmAll();
+    expect(await shop.state(before)).toBe('expired late');
+    const late = async () => (await shop.viewOf(before)).deposits[0]?.id ?? 0;
+    const id = await late();
+    expect(await shop.attach(id, before)).toEqual({
+      outcome: 'not_attachable',
+      why: 'the deposit is of this payment already: accept the payment',
+    });
+    const meant = await shop.create();
+    for (const repeated of [false, true]) {
+      expect((await shop.attach(id, meant)).outcome).toBe('attached');
+      expect([await shop.state(meant), await shop.state(before)], String(repeated)).toEqual([
+        'confirmed late',
+        'expired',
+      ]);
+    }
+    expect(await shop.show(meant)).toMatchObject({ tx_hash: txHash, actual_crypto_amount: '50.000000' });
+    expect(await shop.show(before)).toMatchObject({ tx_hash: '', deposits: [] });
+    expect(await shop.events(before)).toEqual(['payment.expired', 'payment.late']);
+    expect(await shop.accept(before)).toMatchObject({ outcome: 'not_acceptable' });
+    const [{ detail } = { detail: {} }] = (await listAudit(shop.db, { beforeId: null, limit: 20 })).filter(
+      ({ action }) => action === 'deposit.attached',
+    );
+    expect(detail).toMatchObject({ from_payment: before.paymentNumber, payment_number: meant.paymentNumber });
+    // Taken back by the chain it is still whose the operator has said, and mined again it counts again.
+    const gone = shop.chains.bsc.reorg(4);
+    await shop.confirmAll();
+    expect([await shop.state(meant), await shop.state(before)]).toEqual(['failed reorged', 'expired']);
+    shop.chains.bsc.mine(gone);
+    await shop.confirmAll();
+    expect([await shop.state(meant), await shop.state(before)]).toEqual(['confirmed late', 'expired']);
+  });
+
   test('happens once: again it is the same, and to another payment it is refused', async () => {
     const shop = await openShop(await openTestDb());
     const payment = await shop.create();
@@ -228,7 +265,7 @@ describeDecisions('attaching an unmatched deposit', (openTestDb) => {
     expect((await shop.attach(deposit.id, winner)).outcome).toBe('attached');
     expect(await shop.attach(deposit.id, winner === other ? payment : other)).toEqual({
       outcome: 'not_attachable',
-      why: 'the deposit belongs to a payment already',
+      why: 'the deposit counts for a payment already',
     });
     const audit = await listAudit(shop.db, { beforeId: null, limit: 20 });
     expect(audit.filter((entry) => entry.action === 'deposit.attached')).toHaveLength(1);

@@ -89,7 +89,7 @@ export function registerDepositRoutes(api: Api, { db, clock }: { db: Db; clock: 
     schema: {
       tags,
       operationId: 'attachDeposit',
-      summary: 'Give an unmatched deposit to the payment it was meant for',
+      summary: 'Give an unmatched deposit, or late money of another payment, to the payment it was meant for',
       description: 'It confirms the payment when what came suffices. Repeating changes nothing.',
       params: z.object({ deposit_id: z.string() }),
       body: z.strictObject({ payment_number: z.string().max(100), reason: operatorReason }),

@@ -23,9 +23,10 @@ export async function acceptLateDeposits(trx: Trx, paymentId: number): Promise<v
 }
 
 /**
- * Gives a confirmed deposit that is nobody's to a payment.
+ * Gives a confirmed deposit that is nobody's, or counts for nobody, to a payment: as an unmatched one from then on, that the operator
+ * has decided about.
  *
- * @returns false when it is somebody's by now, or no longer confirmed; then nothing was changed.
+ * @returns false when it counts for somebody by now, or is no longer confirmed; then nothing was changed.
  */
 export async function attachToPayment(
   trx: Trx,
@@ -34,10 +35,14 @@ export async function attachToPayment(
 ): Promise<boolean> {
   const result = await trx
     .updateTable('deposits')
-    .set({ payment_id: to.paymentId, role: to.role, ignored_at: null })
+    .set({
+      payment_id: to.paymentId,
+      role: to.role,
+      ignored_at: null,
+      unmatched_reason: sql`coalesce(unmatched_reason, 'no_payment')`,
+    })
     .where('id', '=', id)
-    .where('role', '=', 'unmatched')
-    .where('payment_id', 'is', null)
+    .where('role', 'in', ['unmatched', 'late'])
     .where('status', '=', 'confirmed')
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;
