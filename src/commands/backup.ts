@@ -10,6 +10,7 @@ import { backUp, merchantsIn, originOf, type RowCounts, verifyBackup } from '../
 import type { OwnFile } from '../storage/backup-target.ts';
 import { inTransaction, openDatabase } from '../storage/database.ts';
 import { recordAudit } from '../storage/operators/audit.ts';
+import { endAllSessions } from '../storage/operators/user-sessions.ts';
 import { restoreBackup, settleRestore } from '../storage/restore.ts';
 import { openSqlite } from '../storage/sqlite.ts';
 import { type Undone, undoneBy } from '../storage/undone.ts';
@@ -110,7 +111,10 @@ async function completeRestored(
   const db = await openDatabase(`sqlite:${draft}`);
   try {
     const entry = { at, actor, action: 'database.restored', subject: 'database', detail: { payments } };
-    await inTransaction(db, (trx) => recordAudit(trx, entry));
+    await inTransaction(db, async (trx) => {
+      await recordAudit(trx, entry);
+      await endAllSessions(trx);
+    });
     const reason = 'a backup was restored';
     const until = at + (await holdMs(db, config.payments));
     return await holdAddresses(db, config.chains, { at, until, reason, actor });

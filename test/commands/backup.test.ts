@@ -321,6 +321,10 @@ test('what was done after a backup was made, and is undone by it, is named with 
   expect(stdout).toContain('what was done after the backup is undone');
   expect(stdout).toContain(`  1 revoked API key: ${key} (depositd key revoke)\n`);
   expect(stdout).not.toContain(api_key);
+  // Nor is a link good that was used since, or a session that was ended.
+  const restored = new Sqlite(join(home.folder, 'depositd.db'), { readonly: true });
+  expect(restored.prepare('select count(*) from user_links').pluck().get()).toBe(0);
+  restored.close();
   // There is nothing to compare with.
   rmSync(join(home.folder, 'depositd.db'));
   expect(await home.runJson('restore', '--check', backup)).toMatchObject({ undone: null });

@@ -77,6 +77,12 @@ export async function endSession(trx: Trx, userId: string, id: string): Promise<
   return result.numDeletedRows === 1n;
 }
 
+/** Ends every session, and every link by which a password is chosen: which of them were ended, or used, is not known. */
+export async function endAllSessions(trx: Trx): Promise<void> {
+  await trx.deleteFrom('user_sessions').execute();
+  await trx.deleteFrom('user_links').execute();
+}
+
 /** All of a user's but one. */
 export async function endSessionsOf(trx: Trx, userId: string, keep: string | null = null): Promise<void> {
   let ended = trx.deleteFrom('user_sessions').where('user_id', '=', userId);
