@@ -9,7 +9,7 @@ import { createAttempts } from '../../users/attempts.ts';
 import { adminBodyLimit } from '../http/body.ts';
 import type { Limiter } from '../http/limits.ts';
 import { type DocumentInfo, openApiOptions } from '../http/openapi.ts';
-import { detailSchema } from '../merchant/schemas.ts';
+import { commonErrors, detailSchema } from '../merchant/schemas.ts';
 import type { Api } from '../routes.ts';
 import { createAccess } from './access.ts';
 import { type AddressRouteDeps, registerAddressRoutes } from './addresses.ts';
@@ -112,7 +112,7 @@ export async function registerAdminApi(api: Api, deps: AdminDeps, limiter: Limit
         tags: ['Schema'],
         operationId: 'readSchema',
         summary: 'This document',
-        response: { 401: detailSchema, 429: detailSchema, 200: z.record(z.string(), z.unknown()) },
+        response: { ...commonErrors, 200: z.record(z.string(), z.unknown()) },
       },
       handler: async () => ({ ...api.swagger() }),
     });

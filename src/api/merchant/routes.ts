@@ -18,7 +18,7 @@ import { registerEventRoutes } from './events.ts';
 import { registerMethodRoutes } from './methods.ts';
 import { registerPaymentRoutes } from './payments.ts';
 import { registerProviderRoutes } from './providers.ts';
-import { detailSchema } from './schemas.ts';
+import { commonErrors } from './schemas.ts';
 
 export type MerchantApiDeps = {
   db: Db;
@@ -53,7 +53,11 @@ export async function registerMerchantApi(api: Api, deps: MerchantApiDeps, limit
         operationId: 'readSchema',
         summary: 'This document',
         security: [],
-        response: { 429: detailSchema, 200: z.record(z.string(), z.unknown()) },
+        response: {
+          400: commonErrors[400],
+          429: commonErrors[429],
+          200: z.record(z.string(), z.unknown()),
+        },
       },
       handler: async () => ({ ...api.swagger() }),
     });
