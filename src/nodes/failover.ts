@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts';
 import type { Capability, Enough, NodeAnswer, NodeFailure, NodeStatus } from '../core/node.ts';
-import { RpcError } from '../errors.ts';
+import { DepositdError, RpcError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { backoffMs, distrustMs, lackMs, longestAloneMs } from './backoff.ts';
-import { failureOf, NodeError } from './fault.ts';
+import { failureOf, NodeError, unavailable } from './fault.ts';
 import {
   availableAt,
   type Endpoint,
@@ -230,9 +230,8 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     if (lacks.delete(serves)) log.info({ host, serves }, 'rpc endpoint recovered');
   }
 
-  function fail(endpoint: Endpoint<N>, error: unknown): void {
-    // Anything else than a NodeError is a bug of ours: not the node's fault, and not to be hidden.
-    if (!(error instanceof NodeError)) throw error;
+  function fail(endpoint: Endpoint<N>, thrown: unknown): void {
+    const error = thrown instanceof NodeError ? thrown : mistakeAt(endpoint, thrown);
     const now = clock();
     const { fault } = error;
     endpoint.failed += 1;
@@ -259,6 +258,16 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
       endpoint.reported = true;
       log.warn(fields, 'rpc endpoint failed');
     } else log.debug({ ...fields, failures: endpoint.failures }, 'rpc endpoint failed');
+  }
+
+  /**
+   * Anything else than a NodeError is a mistake of ours and said to be one. But an answer that nobody thought of must not stop
+   * the chain for as long as its node gives it: the others are asked.
+   */
+  function mistakeAt({ host }: Endpoint<N>, thrown: unknown): NodeError {
+    if (thrown instanceof DepositdError) throw thrown;
+    log.error({ host, err: thrown }, 'node answer not handled');
+    return unavailable('its answer could not be handled', { cause: thrown });
   }
 
   /** It goes on answering, and its vote counts like any other: no reason to back off. */

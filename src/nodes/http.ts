@@ -30,7 +30,7 @@ export type NodeHttp = {
    * Any status is an answer. `suffix` follows the path of the URL.
    *
    * @throws NodeError `unavailable` when the node cannot be reached or does not finish in time, `too-much` when
-   * its answer is too large; `signal`'s reason when that aborts.
+   * its answer is too large, or would be once it is parsed; `signal`'s reason when that aborts.
    */
   post(body: string, signal: AbortSignal, suffix?: string): Promise<NodeAnswer>;
   close(): Promise<void>;
@@ -70,6 +70,7 @@ export function createNodeHttp(options: NodeHttpOptions): NodeHttp {
         signal: AbortSignal.any([signal, deadline]),
       });
       const { text, bytes } = await readText(answer, options.maxBytes);
+      if (hasTooManyParts(text)) throw new NodeError({ kind: 'too-much' }, 'the answer has too many parts');
       return {
         status: answer.statusCode,
         text,
@@ -109,6 +110,28 @@ async function readText(
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooMuch(maxBytes);
     throw unavailable('the answer is damaged', { cause: error });
   }
+}
+
+/** An answer of so many parts takes little memory, whatever its length. */
+const harmlessParts = 10_000;
+
+/** In what nodes tell of chains, hashes and addresses make each object and list at least half as long again. */
+const bytesPerPart = 24;
+
+/**
+ * Whether a JSON text has more objects and lists than any answer of its length. Each takes a hundred bytes of memory once it is
+ * parsed: 32 MB of `[[[[…` or `{},{},…` become more than a gigabyte, and nothing else happens for seconds meanwhile.
+ */
+function hasTooManyParts(text: string): boolean {
+  const most = harmlessParts + text.length / bytesPerPart;
+  let parts = 0;
+  for (const opening of ['{', '[']) {
+    for (let at = text.indexOf(opening); at !== -1; at = text.indexOf(opening, at + 1)) {
+      parts += 1;
+      if (parts > most) return true;
+    }
+  }
+  return false;
 }
 
 function late(timeoutMs: number): NodeError {

@@ -178,24 +178,33 @@ function readBatch(
   answer: NodeAnswer,
   clean: Clean,
 ): RpcAnswer[] {
-  const byId = new Map<string, unknown[]>();
+  const byId = new Map<unknown, Record<string, unknown>>();
+  const twice = new Set<unknown>();
+  // There may be millions, of whatever kind.
   for (const item of body) {
-    const id = isRecord(item) ? String(item.id) : '';
-    byId.set(id, [...(byId.get(id) ?? []), item]);
+    if (!isRecord(item)) continue;
+    const id = idOf(item);
+    if (byId.has(id)) twice.add(id);
+    else byId.set(id, item);
   }
   return calls.map(({ method }, i) => {
-    const [item, ...more] = byId.get(String(firstId + i)) ?? [];
-    if (more.length > 0) return { error: unavailable(`${method} was answered twice`) };
-    if (!isRecord(item)) return { error: unavailable(`${method} was not answered`) };
+    const item = byId.get(firstId + i);
+    if (item === undefined) return { error: unavailable(`${method} was not answered`) };
+    if (twice.has(firstId + i)) return { error: unavailable(`${method} was answered twice`) };
     return readAnswer(item, firstId + i, answer, clean);
   });
+}
+
+/** Some nodes answer with the number that they were asked with as text. Null for what is neither. */
+function idOf({ id }: Record<string, unknown>): number | null {
+  return typeof id === 'number' || typeof id === 'string' ? Number(id) : null;
 }
 
 function readAnswer(item: Record<string, unknown>, id: number, answer: NodeAnswer, clean: Clean): RpcAnswer {
   if (item.error !== undefined && item.error !== null) {
     return { error: refused(answer, item, clean).error };
   }
-  if (String(item.id) !== String(id)) return { error: unavailable('the answer is to another question') };
+  if (idOf(item) !== id) return { error: unavailable('the answer is to another question') };
   if (item.result === undefined) return { error: unavailable('the answer has no result') };
   return { result: item.result };
 }

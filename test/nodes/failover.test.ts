@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Capability, NodeAnswer } from '../../src/core/node.ts';
+import { InvariantError } from '../../src/errors.ts';
 import { createEndpoints, type Endpoints, NoNodeError } from '../../src/nodes/failover.ts';
 import {
   behind,
@@ -349,13 +350,17 @@ describe('asking each node', () => {
     expect(visits).toEqual(['a', 'b', 'b']);
   });
 
-  test('switches nothing, hides no mistake of ours, and stops when it is told to', async () => {
+  test('switches nothing, says what is a mistake of ours, and stops when it is told to', async () => {
     const { endpoints, lines } = pool('a', 'b');
     await endpoints.ask(async ({ name }) => name, never);
     await askEach(endpoints, { a: unavailable('down') });
     expect(lines.filter(({ msg }) => msg === 'rpc endpoint switched')).toEqual([]);
     const mistake = new TypeError('undefined is not a function');
-    await expect(endpoints.askEach(() => Promise.reject(mistake), never)).rejects.toBe(mistake);
+    expect(await askEach(endpoints, { b: mistake })).toMatchObject([
+      { host: 'a' },
+      { host: 'b', kind: 'silent', reason: 'its answer could not be handled' },
+    ]);
+    expect(lines.filter(({ level }) => level === 'error').map(({ host }) => host)).toEqual(['b']);
     await expect(askEach(endpoints, {}, [], AbortSignal.abort(new Error('stopped')))).rejects.toThrow(
       'stopped',
     );
@@ -381,18 +386,24 @@ test('a node that is not what it should be is never used', async () => {
   expect(visits).toEqual(['b']);
 });
 
-test('a mistake of ours is not blamed on a node', async () => {
+test('a mistake of ours at the answer of one node is said to be one, and the next node is asked', async () => {
+  const { ask, endpoints, lines } = pool('a', 'b');
+  expect(await ask({ a: new TypeError('undefined is not a function') })).toBe('b');
+  expect(lines.filter(({ level }) => level === 'error')).toMatchObject([
+    { host: 'a', msg: 'node answer not handled', err: { message: 'undefined is not a function' } },
+  ]);
+  expect(endpoints.status()[0]).toMatchObject({ lastError: 'its answer could not be handled' });
+});
+
+test('a broken rule of ours ends the question, whoever was asked', async () => {
   const { endpoints } = pool('a', 'b');
-  const mistake = new TypeError('undefined is not a function');
-  await expect(
-    endpoints.ask(async () => {
-      throw mistake;
-    }, never),
-  ).rejects.toBe(mistake);
+  const broken = new InvariantError('this cannot be');
+  await expect(endpoints.ask(() => Promise.reject(broken), never)).rejects.toBe(broken);
+  await expect(endpoints.askEach(() => Promise.reject(broken), never)).rejects.toBe(broken);
   expect(endpoints.status()[0]).toMatchObject({ backoffUntil: null, lastError: null });
 });
 
-test('being stopped is not blamed on a node either', async () => {
+test('being stopped is not blamed on a node', async () => {
   const { endpoints } = pool('a', 'b');
   const stopping = new AbortController();
   const work = async () => {
@@ -597,7 +608,7 @@ test('closing closes every node', async () => {
   expect(closed).toEqual(['a', 'b']);
 });
 
-type Failures = Record<string, NodeError>;
+type Failures = Record<string, Error>;
 
 /** Nodes by their names. `ask` returns the name of the one that did not fail. */
 function pool(...names: string[]): {

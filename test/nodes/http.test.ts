@@ -61,6 +61,33 @@ test.each([
 });
 
 test.each([
+  ['objects', `[${'{},'.repeat(300_000)}0]`],
+  ['lists in lists', '['.repeat(400_000) + ']'.repeat(400_000)],
+])(
+  'an answer of so many %s that its parts would take far more memory than its text is refused',
+  async (_, text) => {
+    const node = await startLoopback(respond(200, {}, text));
+    const error = await failureOf(client(node.url).post('{}', never));
+    expect(error.fault).toEqual({ kind: 'too-much' });
+  },
+);
+
+test.each([
+  [
+    'the shortest frames of a trace',
+    { from: hex(40), gas: '0x1', to: hex(40), input: '0x', type: 'CALL', calls: [] },
+  ],
+  ['entries of access lists', { address: hex(40), storageKeys: [] }],
+  ['what TRON tells of plain transfers', { id: hex(64), contractResult: [''], receipt: { net_usage: 268 } }],
+  ['transfers', { address: hex(40), topics: [hex(64), hex(64), hex(64)], data: hex(64), blockHash: hex(64) }],
+])('an answer of nothing but %s is taken, however many there are', async (_, part) => {
+  const text = JSON.stringify(Array.from({ length: 30_000 }, () => part));
+  const node = await startLoopback(respond(200, {}, text));
+  const answer = await client(node.url, { maxBytes: 100_000_000 }).post('{}', never);
+  expect(answer.text).toHaveLength(text.length);
+});
+
+test.each([
   ['never answers', () => {}],
   ['never ends its answer', (response: { write(text: string): void }) => response.write('{"a":')],
 ])('a node that %s is given up after the time-out', async (_, answer) => {
@@ -92,6 +119,10 @@ test('being stopped is not the fault of the node', async () => {
   stopping.abort(new Error('stopped'));
   await expect(waiting).rejects.toThrow('stopped');
 });
+
+function hex(digits: number): string {
+  return `0x${'a'.repeat(digits)}`;
+}
 
 function client(url: string, options: Partial<NodeHttpOptions> = {}): NodeHttp {
   const http = createNodeHttp({

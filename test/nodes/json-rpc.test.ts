@@ -120,7 +120,7 @@ test('a node that wants fewer requests is not asked again at once', async () => 
   expect(proxy.traffic().requests).toBe(1);
 });
 
-test.each(['lose-answer', 'repeat-answer', 'wrong-id'] as const)(
+test.each(['lose-answer', 'repeat-answer', 'wrong-id', 'object-id'] as const)(
   '%s: the call counts as not answered',
   async (kind) => {
     const { proxy, client } = await open();
@@ -131,11 +131,17 @@ test.each(['lose-answer', 'repeat-answer', 'wrong-id'] as const)(
   },
 );
 
-test('a single answer to another question is none', async () => {
+test.each(['wrong-id', 'object-id'] as const)('a single answer with a %s is none', async (kind) => {
   const { proxy, client } = await open();
-  proxy.inject({ kind: 'wrong-id' });
+  proxy.inject({ kind });
   const [answer] = await client.send(calls.slice(0, 1), never);
   expect(faultOf(answer)).toEqual({ kind: 'unavailable', retryAfterMs: null });
+});
+
+test('millions of answers that nobody asked for are passed over at once', async () => {
+  const node = await startLoopback(respond(200, {}, `[${'0,'.repeat(2_000_000)}0]`));
+  const answers = await openClient(node.url).send(calls, never);
+  expect(answers.map(faultOf)).toEqual(calls.map(() => ({ kind: 'unavailable', retryAfterMs: null })));
 });
 
 test.each([

@@ -49,6 +49,8 @@ export type CallFault =
   | { kind: 'lose-answer' }
   | { kind: 'repeat-answer' }
   | { kind: 'wrong-id' }
+  /** What it is an answer to is no number and no text, and cannot be made one. */
+  | { kind: 'object-id' }
   | { kind: 'result'; result: unknown }
   | { kind: 'rewrite'; rewrite: (result: unknown, call: RpcRequest) => unknown }
   /** The tags `latest` and `finalized` mean blocks this much lower; all else is there. */
@@ -134,6 +136,8 @@ export async function spoilAnswer(
       return [answer, answer];
     case 'wrong-id':
       return [{ ...answer, id: 'not-yours' }];
+    case 'object-id':
+      return [{ ...answer, id: { toString: 0, valueOf: 0 } }];
     case 'result':
       return [{ ...answer, result: fault.result }];
     case 'rewrite':

@@ -98,6 +98,7 @@ export const illnesses: Record<Fault['kind'], readonly Illness[]> = {
   'lose-answer': [always({ kind: 'lose-answer' }), always({ kind: 'lose-answer' }, { method: logs })],
   'repeat-answer': [always({ kind: 'repeat-answer' })],
   'wrong-id': [always({ kind: 'wrong-id' })],
+  'object-id': [always({ kind: 'object-id' })],
   result: [
     always({ kind: 'result', result: null }),
     always({ kind: 'result', result: {} }, { method: logs }),

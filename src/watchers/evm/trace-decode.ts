@@ -77,9 +77,12 @@ function collect(call: Call, into: ValueTransfer[]): void {
 const movingTypes = new Set(['CALL', 'CREATE', 'CREATE2', 'SELFDESTRUCT']);
 const borrowingTypes = new Set(['DELEGATECALL', 'CALLCODE', 'STATICCALL']);
 
+/** The EVM's own limit (Ethereum yellow paper, 9.4.1): what is deeper, and might exhaust our stack, is no trace. */
+const deepest = 1024;
+
 /** A frame of geth's call tracer, and those under it. */
-function readCall(frame: unknown): Call | null {
-  if (!isRecord(frame) || typeof frame.type !== 'string') return null;
+function readCall(frame: unknown, depth = 0): Call | null {
+  if (depth > deepest || !isRecord(frame) || typeof frame.type !== 'string') return null;
   const moves = movingTypes.has(frame.type);
   if (!moves && !borrowingTypes.has(frame.type)) return null;
   const from = readAddress(frame.from);
@@ -91,7 +94,7 @@ function readCall(frame: unknown): Call | null {
   if (!Array.isArray(inner)) return null;
   const calls: Call[] = [];
   for (const item of inner as unknown[]) {
-    const call = readCall(item);
+    const call = readCall(item, depth + 1);
     if (call === null) return null;
     calls.push(call);
   }
@@ -119,7 +122,7 @@ function readFlatTrace(answer: unknown): Call | null {
 function readFlatCall(item: unknown): { call: Call; place: number[] } | null {
   if (!isRecord(item) || !isRecord(item.action) || !Array.isArray(item.traceAddress)) return null;
   const place = (item.traceAddress as unknown[]).filter((index) => Number.isSafeInteger(index)) as number[];
-  if (place.length !== item.traceAddress.length) return null;
+  if (place.length !== item.traceAddress.length || place.length > deepest) return null;
   const failed = item.error !== undefined && item.error !== null;
   const call = readAction(item, item.action, failed);
   return call === null ? null : { call, place };

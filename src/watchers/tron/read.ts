@@ -184,7 +184,8 @@ export async function readSolid(node: TronNode, signal: AbortSignal): Promise<Bl
       readLatest(node, 'walletsolidity', signal),
       node.api.call('wallet', 'getnodeinfo', {}, signal),
     ]);
-    const said = isRecord(info) ? /^Num:(\d{1,15}),/.exec(String(info.solidityBlock)) : null;
+    const words = isRecord(info) ? info.solidityBlock : null;
+    const said = typeof words === 'string' ? /^Num:(\d{1,15}),/.exec(words) : null;
     if (said === null) throw contradiction('its info names no solid block');
     const height = Number(said[1]);
     if (height >= solid.height) return refOf(solid);

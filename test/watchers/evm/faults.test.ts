@@ -49,6 +49,7 @@ const visible: [name: string, fault: Fault, when?: When][] = [
   ['a lost answer', { kind: 'lose-answer' }, logs],
   ['a repeated answer', { kind: 'repeat-answer' }, blocks],
   ['an answer to another question', { kind: 'wrong-id' }, logs],
+  ['an answer to what is no question', { kind: 'object-id' }, logs],
   ['cut JSON', { kind: 'truncate' }],
   ['HTML', { kind: 'html' }],
   ['429', { kind: 'status', status: 429 }],

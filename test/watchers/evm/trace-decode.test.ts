@@ -119,6 +119,15 @@ describe.each(methods)('%s', (method) => {
     }
   });
 
+  test.each([
+    [1024, [{ to: alice, amount: 5n }]],
+    [1025, null],
+    [method === 'trace_transaction' ? 3_000 : 100_000, null],
+  ])('a payment %i calls deep is none where the chain allows no call to be so deep', (depth, paid) => {
+    const answer = method === 'trace_transaction' ? deepList(depth) : deepFrame(depth);
+    expect(readTrace(method, answer)?.internal ?? null).toEqual(paid);
+  });
+
   test('nothing that a node may say throws', () => {
     const good = write(method, root(call()));
     fc.assert(
@@ -157,6 +166,21 @@ function asFrame({ type, from, to, value, failed, calls }: Ran): object {
     ...(failed ? { error: 'execution reverted' } : {}),
     ...(calls === undefined ? {} : { calls: calls.map(asFrame) }),
   };
+}
+
+const passed = call({ to: bob, value: 0 });
+
+/** Without recursion, which would end sooner than what is tested. */
+function deepFrame(depth: number): object {
+  let frame = asFrame(call());
+  for (let above = 1; above < depth; above++) frame = { ...asFrame(passed), calls: [frame] };
+  return { ...asFrame(root()), calls: [frame] };
+}
+
+function deepList(depth: number): object[] {
+  const place = (at: number) => Array<number>(at).fill(0);
+  const between = Array.from({ length: depth - 1 }, (_, at) => asList(passed, place(at + 1))[0] as object);
+  return [...asList(root(), []), ...between, ...asList(call(), place(depth))];
 }
 
 function asList(ran: Ran, traceAddress: number[]): object[] {
