@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Deposit, DepositRole, OnchainPayment } from '../../core/payment.ts';
 import { isPostgres } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
