@@ -368,6 +368,14 @@ export const mistakes: readonly Mistake[] = [
       'blocks every six seconds',
     ],
   ]),
+  ...planted(`${agreement}/head.ts`, 'test/watchers/chain-time.test.ts', [
+    [
+      'a first head is compared with the last reading alone',
+      ' && (agreedOffset === null || isExpected(offset - agreedOffset));',
+      ';',
+      'every 5 minutes, takes no payment its money',
+    ],
+  ]),
   ...planted(`${agreement}/head.ts`, `${tests}/head-and-finalized.test.ts`, [
     [
       'no height is doubted',
@@ -383,7 +391,7 @@ export const mistakes: readonly Mistake[] = [
     ],
     [
       'the first head is believed',
-      'const expected = lateMs <= lockSlackMs && lateMs >= -nearSeconds * 1000;',
+      'const expected = isExpected(lateMs) && (agreedOffset === null || isExpected(offset - agreedOffset));',
       'const expected = lateMs !== null;',
       'with a time an hour fast, tells no time of a lock',
     ],

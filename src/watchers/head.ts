@@ -1,4 +1,5 @@
 import { type Clock, steadyClock } from '../clock.ts';
+import { slowestPollSeconds } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
 import type { BlockRef } from '../core/chain.ts';
 import type { ShownHead } from '../core/chain-time.ts';
@@ -19,8 +20,13 @@ import type { ChainSource, Span } from './source.ts';
 /** While catching up, the node's own head is asked for this often, ms. */
 const shownEveryMs = 10_000;
 
-/** A pause in reading of this length, ms, means that the chain was not watched: the next head is the first again. */
-const watchedMs = 60_000;
+/**
+ * A pause in reading of this length, ms, means that the chain was not watched: the next head is the first again. It is longer than
+ * passes between two readings while nobody waits for the chain, within bounds.
+ */
+function watchedMsOf(chain: ChainConfig): number {
+  return Math.min(Math.max(60, 1.5 * slowestPollSeconds(chain)), 600) * 1000;
+}
 
 /** When an answer came, in the database's time: by a clock that may be set, and by one that nobody sets. */
 export type AnsweredAt = { at: number; steadyAt: number };
@@ -59,6 +65,7 @@ export type ChainHeadDeps = {
 export function createChainHead(deps: ChainHeadDeps): ChainHead {
   const { db, chain, source, clock, timeOf = databaseTime } = deps;
   const steady = steadyClock(clock);
+  const watchedMs = watchedMsOf(chain);
   const agreement = createHeadAgreement({ ...deps, waitMs: chain.secondNodeWaitSeconds * 1000 });
   /** When a node was last asked for its own head. */
   let shownAt = Number.NEGATIVE_INFINITY;

@@ -15,6 +15,12 @@ async function readBlocks(world: World, blocks: number): Promise<void> {
   }
 }
 
+/** What passes between two readings while no address is in use. */
+function rest(world: World, minutes = 1): void {
+  world.mine(6 * minutes);
+  world.pass(1);
+}
+
 /** What became of the money that was sent to a payment's address, by the reason why it is nobody's. */
 async function unmatched(world: World): Promise<(string | null)[]> {
   const rows = await world.db.selectFrom('deposits').select('unmatched_reason').orderBy('id').execute();
@@ -63,6 +69,25 @@ describeDecisions("the chain's own time at the lock", (openTestDb) => {
     const rows = await world.db.selectFrom('payments').select('status').execute();
     expect(new Set(rows.map(({ status }) => status))).toEqual(new Set(['confirmed']));
   });
+
+  test.each([1, 5])(
+    '(b) a node that moves its time by four seconds at each reading of a chain at rest, every %i minutes, takes no payment its money',
+    async (minutes) => {
+      const world = await openWorld(await openTestDb(), { scripted: { nodes: 3 } });
+      world.chain.prefer(0);
+      for (let readings = 0; readings < 100; readings++) {
+        rest(world, minutes);
+        const { hash, time } = world.chain.head();
+        world.chain.nodes[0]?.times.set(hash, time + readings * 4);
+        await world.read();
+      }
+      world.chain.nodes[0]?.times.clear();
+      const payment = await world.create();
+      world.pay(payment);
+      await readBlocks(world, 4);
+      expect(await world.status(payment)).toEqual({ status: 'confirmed', reason: null });
+    },
+  );
 
   test.each(['usdt', 'native'] as const)(
     '(c) a one-block reorg that replaces the head of the lock by the paying block costs nobody his %s',
@@ -161,6 +186,17 @@ describeDecisions('the clock is judged by the chain', (openTestDb) => {
     expect(said(skewed)).toEqual([]);
     await readBlocks(skewed, 2);
     expect(said(skewed)).toMatchObject([{ level: 'warn', seconds: 60 }]);
+  });
+
+  test('also while nobody pays, so that the first payment after that is not made by a wrong clock', async () => {
+    const world = await openWorld(await openTestDb(), { addresses: 30, scripted: { ahead: 40 * 60 } });
+    await world.read();
+    for (let minutes = 0; minutes < 3; minutes++) {
+      rest(world);
+      await world.read();
+    }
+    expect(said(world)).toMatchObject([{ level: 'warn' }, { level: 'warn' }]);
+    expect(await world.tryCreate()).toMatchObject({ outcome: 'clock_skew' });
   });
 
   test.each([

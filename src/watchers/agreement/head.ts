@@ -141,6 +141,10 @@ const askedEveryMs = 60_000;
 /** An old head of a node is excused this often, ms: a machine sleeps, and one that shows old ones again and again is wrong. */
 const excusedEveryMs = 10 * 60_000;
 
+function isExpected(lateMs: number): boolean {
+  return lateMs <= lockSlackMs && lateMs >= -nearSeconds * 1000;
+}
+
 export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
   const { db, chain, source, clock, log } = deps;
   const steady = steadyClock(clock);
@@ -180,14 +184,15 @@ export function createHeadAgreement(deps: HeadAgreementDeps): HeadAgreement {
       if (!isHeightExplained(head, expectation)) return { reason: `${its} is too high`, kind: 'other' };
     }
     const lateMs = head.time * 1000 - chainTimeAt(before.time, steadyAt);
+    const offset = head.time * 1000 - steadyAt;
     // The chain's time is told by it from now on. What was noted before may be of a clock that was set since, or be right.
     if (news === 'first' || agreedOffset === null) {
-      const expected = lateMs <= lockSlackMs && lateMs >= -nearSeconds * 1000;
+      // By what was agreed on too: a chain that is read seldom shows a first head each time, each a little later than the last.
+      const expected = isExpected(lateMs) && (agreedOffset === null || isExpected(offset - agreedOffset));
       return expected
         ? null
         : { reason: `the time of ${its}, the first, is not the expected`, kind: 'first' };
     }
-    const offset = head.time * 1000 - steadyAt;
     if (offset - agreedOffset > lockSlackMs)
       return { reason: `the time of ${its} is too late`, kind: 'other' };
     if (-lateMs > nearSeconds * 1000 && steadyAt - before.time.shownAt > trailsMs)

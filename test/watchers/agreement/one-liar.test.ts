@@ -215,7 +215,7 @@ describeDecisions('S1: a wrong time of one node of three', (openTestDb) => {
   );
 
   test('for a block that pays too late confirms nothing', async () => {
-    const { world, payment, paying } = await openPaid({ afterSeconds: 70, wrongBy: -40 });
+    const { world, payment, paying } = await openPaid({ afterSeconds: 100, wrongBy: -70 });
     await world.read();
     expect(await depositOf(world, payment)).toMatchObject({ role: 'counted', status: 'seen' });
     world.mine(8);
