@@ -10,8 +10,8 @@ import { noDeposits, type OnchainPayment, type OnchainView } from '../core/payme
 import { heldBackText } from '../core/pool.ts';
 import { InvariantError } from '../errors.ts';
 import { chooseAddress } from '../pool/choose.ts';
+import { deriveAheadEveryMs } from '../pool/derive-ahead.ts';
 import type { PoolHealth } from '../pool/health.ts';
-import { deriveAheadEveryMs } from '../pool/hold.ts';
 import type { Rates } from '../rates/rates.ts';
 import { type ChainState, chainUnavailable, readChain } from '../storage/chains/chains.ts';
 import {
