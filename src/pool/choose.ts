@@ -10,9 +10,13 @@ import type { Trx } from '../storage/schema.ts';
 import { addDerivation, computeAddresses } from './derivation.ts';
 
 /**
- * The address for a new payment, in the transaction that locks it: the free one that was let go longest ago; else a new one,
- * derived; else, where the quarantine is soft, one in quarantine, as held back ones are for as long after their hold. Null when
- * there is none.
+ * Chooses the address for a new payment, in the transaction that locks it. The first that exists of:
+ *
+ *   1. the free address that was let go longest ago, and is neither in quarantine nor held back
+ *   2. a new one, derived from a key
+ *   3. where the quarantine is soft, one in quarantine. After a hold, held back addresses count as in quarantine for that long.
+ *
+ * Null when there is none.
  */
 export async function chooseAddress(
   trx: Trx,
@@ -21,7 +25,7 @@ export async function chooseAddress(
   now: number,
 ): Promise<{ id: number; address: Address } | null> {
   const start = quarantineStart(policy, now);
-  // A strict quarantine is part of the hold itself.
+  // With a strict quarantine a hold lasts longer by it already: see holdMs.
   const heldAt = policy.quarantine === 'strict' ? now : start;
   const free = await findFreeAddress(trx, pool, { releasedBefore: start, heldAt });
   if (free !== null) return free;
@@ -29,7 +33,8 @@ export async function chooseAddress(
   if (derived !== null) return derived;
   if (policy.quarantine === 'strict') return null;
   const ended = (await readHold(trx, now)) === null ? await readHold(trx, start) : null;
-  // Lost payments had those that come first; what was let go since then may be paid late.
+  // Soon after a hold: lost payments had the addresses that had been let go longest ago, and those let go since the hold began
+  // may be paid late. What was let go last before it is the safest.
   const before = ended === null ? null : await findLastReleasedBefore(trx, pool, ended.at);
   return before ?? findFreeAddress(trx, pool, { releasedBefore: null, heldAt: now });
 }

@@ -8,7 +8,7 @@ import type { Db, Trx } from '../storage/schema.ts';
 
 type Derived = { index: number } & ParsedAddress;
 
-/** Addresses of a pool that nobody has, and the index after the last that was looked at. */
+/** Addresses of a pool that nobody has yet, and the index from which the next derivation goes on. */
 export type Derivation = { chosen: Derived[]; next: number };
 
 /**

@@ -12,18 +12,18 @@ import { extendHolds, lockAddressTable } from '../storage/pool/holds.ts';
 import type { Db } from '../storage/schema.ts';
 import { addDerivation, computeAddresses, type Derivation, findUntaken } from './derivation.ts';
 
-/** Of each key so many addresses are derived ahead, or as many as in its last day. */
+/** From each key as many addresses are derived ahead as it had derived in its last day, within these bounds. */
 const leastAhead = 20;
 const mostAhead = 1_000;
 
-/** How often a daemon looks whether a hold has asked for it. */
+/** How often a daemon looks whether a hold has asked for deriving ahead, ms. */
 export const deriveAheadEveryMs = 5_000;
 
 /**
- * Derives ahead of every key what a hold has asked for. Others are locked out only while those of one key are written; what is
- * imported between two of them is held back as well.
+ * Derives the next addresses of every key for which a hold has asked, and extends the holds over them: lost payments may have had
+ * them. Payments and imports wait only while the addresses of one key are written. What is imported between two keys is held back too.
  *
- * @param now Unix ms; what holds back addresses then holds back these.
+ * @param now Unix ms; the holds that last then are extended.
  * @param signal No further key is begun once it aborts.
  * @returns how many were derived.
  */
@@ -56,7 +56,7 @@ async function deriveAheadOf(
   const count = Math.max(leastAhead, await countDerivedLately(db, pool.id, mostAhead));
   const { chosen, next } = await computeAhead(db, pool, family, count);
   return inTransaction(db, async (trx) => {
-    // Nobody adds an address, and so takes one of these, until it is written and held back.
+    // Until these are written and held back, nobody can add an address, which might be one of them.
     await lockAddressTable(trx);
     if (!(await endDerivingAhead(trx, pool))) return 0;
     const untaken = await findUntaken(trx, pool, chosen);
@@ -66,7 +66,7 @@ async function deriveAheadOf(
   });
 }
 
-/** Lets a daemon serve its other requests meanwhile. */
+/** In small parts, between which a daemon serves its other requests. */
 async function computeAhead(
   db: Db,
   pool: DerivedPool,

@@ -10,12 +10,13 @@ import { deriveAhead, networksOf } from './derive-ahead.ts';
 
 export type HoldRequest = { at: number; until: number; reason: string; actor: string };
 
-/** What a hold holds back. */
+/** What is held back once a hold is added. `until`, Unix ms, is later than the hold's own where an earlier hold lasts longer. */
 export type Held = { until: number; lastAddressId: number; derivedAhead: number };
 
 /**
- * As long as a payment that nobody knows of may be paid, and then as long as its address would rest. The lifetime that the
- * configuration says now may be another than that of lost payments: it is no shorter than any of the newest that there are.
+ * How long a hold has to last, ms: as long as a lost payment may still be paid, and then, where the quarantine is strict, as long as its
+ * address would have been in quarantine. Lost payments may have had a longer lifetime than the configuration says now, so the longest of
+ * the newest payments counts too.
  */
 export async function holdMs(
   db: Db,
@@ -25,26 +26,27 @@ export async function holdMs(
     quarantineSeconds,
   }: Pick<PaymentPolicy, 'lifetimeSeconds' | 'quarantine' | 'quarantineSeconds'>,
 ): Promise<number> {
-  const restMs = quarantine === 'strict' ? quarantineSeconds * 1000 : 0;
-  return Math.max(lifetimeSeconds * 1000, await longestLifetimeMs(db)) + restMs;
+  const quarantineMs = quarantine === 'strict' ? quarantineSeconds * 1000 : 0;
+  return Math.max(lifetimeSeconds * 1000, await longestLifetimeMs(db)) + quarantineMs;
 }
 
 /**
- * Holds back every address that there is, because the database may have lost the payments that have them. Lost payments may also
- * have had the next addresses of a key: these are derived, and so watched, and held back as well. Killed in the middle it is
- * finished by any daemon, or by repeating it.
+ * Holds back every address, because the database may have lost the payments that have them. Lost payments may also have had the next
+ * addresses of a key: those are derived now, so that they are watched, and are held back as well. If this is killed in the middle, any
+ * daemon finishes it, and so does repeating it.
  */
 export async function holdAddresses(db: Db, chains: Config['chains'], request: HoldRequest): Promise<Held> {
   const begun = await inTransaction(db, (trx) => beginHold(trx, chains, request));
   const derivedAhead = await deriveAhead(db, chains, request.at);
-  // One that began before may last longer.
+  // An earlier hold may last longer.
   const { until, lastAddressId } = (await readHold(db, request.at)) ?? begun;
   return { until, lastAddressId, derivedAhead };
 }
 
 /**
- * What must not wait. Whoever chooses an address meanwhile is waited for: no payment is given one that a lost payment may have
- * after this transaction, and no delivery the id of a lost one. A key gives none until {@link deriveAhead} has passed over what lost payments may have had of it.
+ * The part of a hold that must not wait. After this transaction no payment is given an address that a lost payment may have, and no
+ * delivery gets the id of a lost one. It waits for transactions that are choosing an address. A key gives no new address until
+ * {@link deriveAhead} has passed over those that lost payments may have had.
  */
 export async function beginHold(
   trx: Trx,
@@ -65,7 +67,7 @@ export async function beginHold(
   return { until, lastAddressId };
 }
 
-/** Ends every hold, for nothing was lost. @returns false when there was none. */
+/** Ends every hold, because nothing was lost after all. @returns false when there was none. */
 export async function releaseAddresses(
   trx: Trx,
   { at, actor }: Pick<HoldRequest, 'at' | 'actor'>,

@@ -5,11 +5,11 @@ import { isPostgres } from '../database.ts';
 import type { Db, Trx } from '../schema.ts';
 
 /*
- * Where a database has lost its last payments, their customers still have the addresses. While a hold lasts, no payment is given
- * an address that was there when it began.
+ * When a database has lost its last payments, their customers still have the addresses of these. While a hold lasts, no payment
+ * is given an address that existed when it began.
  */
 
-/** What is held back now, by however many holds. Unix ms. */
+/** What all holds that last now hold back together. Times are Unix ms. */
 export type AddressHold = {
   /** Addresses with an id up to this one are held back. */
   lastAddressId: number;
@@ -17,7 +17,7 @@ export type AddressHold = {
   at: number;
   /** When the last of them ends. */
   until: number;
-  /** Why, as the newest says it. */
+  /** Why: what the newest of them says. */
   reason: string;
 };
 
@@ -39,12 +39,12 @@ export async function readHold(db: Db, now: number): Promise<AddressHold | null>
   };
 }
 
-/** Within another statement: up to which id addresses are held back at `now` (Unix ms); null: none is. */
+/** For use within another statement: the highest id that is held back at `now` (Unix ms), or null. */
 export function heldBackUpTo(now: number) {
   return sql<number | null>`(select max(last_address_id) from address_holds where until > ${now})`;
 }
 
-/** Which addresses are in quarantine: what was let go after `releasedAfter` (Unix ms; null: whenever), and what is held back. */
+/** Which addresses are in quarantine: those let go after `releasedAfter` (Unix ms; null: none because of that), and those held back. */
 export async function readQuarantine<T extends number | null>(
   db: Db,
   releasedAfter: T,
@@ -55,14 +55,14 @@ export async function readQuarantine<T extends number | null>(
 }
 
 /**
- * Lets nobody else give an address to a payment, or add one, until the transaction ends; waits for whoever is doing so. Comes
- * before anything that those hold as well.
+ * Until the transaction ends nobody else can give an address to a payment, or add one. Waits for transactions that are doing so.
+ * Call it before the transaction locks anything else that those lock too, or they wait for each other.
  */
 export async function lockAddressTable(trx: Trx): Promise<void> {
   if (isPostgres(trx)) await sql`lock table addresses in exclusive mode`.execute(trx);
 }
 
-/** Holds back every address that there is. Call {@link lockAddressTable} before. */
+/** Holds back every address that exists. Call {@link lockAddressTable} before. */
 export async function addHold(
   trx: Trx,
   { at, until, reason }: { at: number; until: number; reason: string },
@@ -76,7 +76,7 @@ export async function addHold(
   return { lastAddressId };
 }
 
-/** Whatever holds back addresses at `now` (Unix ms) holds back every one that there is. Call {@link lockAddressTable} before. */
+/** Extends the holds that last at `now` (Unix ms) over every address that exists by now. Call {@link lockAddressTable} before. */
 export async function extendHolds(trx: Trx, now: number): Promise<void> {
   await trx
     .updateTable('address_holds')
@@ -90,10 +90,10 @@ async function lastIdOf(trx: Trx, table: 'addresses' | 'payments'): Promise<numb
   return last?.id ?? 0;
 }
 
-/** How many of the newest payments tell how long one could be paid. */
+/** So many of the newest payments are looked at for how long a payment could be paid. */
 const newestPayments = 1_000;
 
-/** The longest time that one of the newest payments had from its beginning to its end, ms. */
+/** The longest lifetime among the newest payments, ms; 0 where there are none. */
 export async function longestLifetimeMs(db: Db): Promise<number> {
   const lifetimes = db
     .selectFrom('onchain_payments')
@@ -109,7 +109,7 @@ export async function longestLifetimeMs(db: Db): Promise<number> {
   return row?.longest ?? 0;
 }
 
-/** Makes those that last as if they had never been: nothing was lost. @returns how many they were. */
+/** Voids the holds that last at `now`: from then on they count as if they had never been, because nothing was lost. @returns how many. */
 export async function voidHolds(trx: Trx, now: number): Promise<number> {
   const result = await trx
     .updateTable('address_holds')
@@ -120,8 +120,8 @@ export async function voidHolds(trx: Trx, now: number): Promise<number> {
 }
 
 /**
- * Whether a payment that was lost may have been given the address after this one: then what comes there, past this one's own time,
- * may be somebody else's money.
+ * Whether a lost payment may have been given the address after this payment. Money that comes there after this payment's own time may
+ * then be that other customer's.
  */
 export async function mayHaveBeenGivenSince(
   db: Db,
@@ -138,7 +138,7 @@ export async function mayHaveBeenGivenSince(
   return row !== undefined;
 }
 
-/** The hold that keeps an address from payments like these; null where no address of the pool is kept by one. */
+/** What is held back, where that includes a free address of this pool; null where a hold is not why the pool has none. */
 export async function findHoldOf(db: Db, pool: PoolKey, now: number): Promise<AddressHold | null> {
   const hold = await readHold(db, now);
   if (hold === null) return null;
