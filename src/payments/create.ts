@@ -87,8 +87,8 @@ export type CreateDeps = {
   timeOf?: DatabaseTime;
   /** Waits a while for the first reading of a chain since the start; whether there was one now. */
   untilRead?: (network: Network) => Promise<boolean>;
-  /** On a database that may lose what it has committed. */
-  lostCommits?: Pick<LostCommits, 'committed' | 'unchecked'>;
+  /** Refuses payments while it is not known whether the database has lost some. */
+  lostCommits?: Pick<LostCommits, 'committed' | 'refusal'>;
   /** Called once a payment is committed: its chain should be read at full pace. */
   wake: (network: Network) => void;
 };
@@ -181,8 +181,8 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     now: number,
   ): Promise<CreateOutcome | NotAdmitted<R>> {
     // Asked here, where the connection has begun: its server may be another one than before.
-    const unchecked = lostCommits?.unchecked() ?? null;
-    if (unchecked !== null) return { outcome: 'database_unchecked', reason: unchecked };
+    const refusal = lostCommits?.refusal() ?? null;
+    if (refusal !== null) return { outcome: 'database_unchecked', reason: refusal };
     if (request.idempotency !== null) {
       // Whoever else has this key in hand, in whatever process, is waited for.
       await serializeByName(trx, `idempotency ${request.merchantId} ${request.idempotency.key}`);

@@ -10,13 +10,13 @@ import { lockAddressTable, readHold } from '../storage/pool/holds.ts';
 import type { Db } from '../storage/schema.ts';
 import { lookAtTimeline, timelineChanges } from '../storage/timeline.ts';
 
-/** What tells that the database has lost what it had committed. */
+/** Finds out whether the database has lost payments that this process had committed. */
 export type LostCommits = {
-  /** This process has committed a payment, and told somebody. */
+  /** Remembers a payment that this process has committed, and that somebody may have been told of. */
   committed(payment: Pick<Payment, 'id' | 'paymentNumber'>): void;
-  /** Why no payment should be made just now; null when one can be. Costs nothing. */
-  unchecked(): string | null;
-  /** Looks whether what this process has committed is still there. */
+  /** Why no payment may be created just now; null when one may. Costs nothing. */
+  refusal(): string | null;
+  /** Checks that the remembered payments are still there. Where one is gone, every address is held back. */
   step(): Promise<void>;
 };
 
@@ -25,45 +25,54 @@ export type LostCommitsDeps = {
   config: Pick<Config, 'payments' | 'chains'>;
   clock: Clock;
   log: Logger;
-  /** The database has gone back: what is kept of it in memory may be of rows that are not there, or are others. */
+  /** Told that the database has gone back: rows that are cached here may be gone, or be other rows now. */
   wentBack: () => void;
   /** Never goes back, ms. */
   steady?: Clock;
 };
 
-/** How often it is looked. */
-export const lookForLossMs = 10_000;
+/** How often each process checks, ms. */
+export const checkCommitsEveryMs = 10_000;
 
-/** After another timeline was shown, every other process looks within this time, ms, and holds addresses back where its payment is gone. */
-const othersLookMs = 15_000;
+/** Within this time, ms, after another timeline was shown, every other process has checked too. No payment is created meanwhile. */
+const othersCheckWithinMs = 15_000;
 
-/** The holds of processes that find the same loss are one. */
+/** Processes that find the same loss within this time, ms, hold addresses back once. */
 const sameLossMs = 60_000;
 
 const reason = 'the database has lost payments that it had committed';
 
 /**
- * A standby that is promoted, and a database that is restored under a running process, may lack the last commits: payments whose
- * customers look at their addresses. Each process knows those that it has committed itself since its last look, and the newest before.
- * When the server shows another timeline no payment is made until they were looked for, by this process and, within some seconds,
- * by the others; where one is gone, every address is held back. Without another timeline, such as behind a pooler, they are looked
- * for all the same.
+ * A standby that is promoted may lack the last commits, and so may a database that is restored under a running process. The
+ * customers of the payments that are gone still see their addresses, so nobody else may be given one of these.
+ *
+ * Each process remembers the payments that it has committed since its last check, and the newest one before. At each check it looks
+ * for them in the database; where one is missing it holds every address back. When the server shows another timeline no payment is
+ * created until this process has checked, and for some seconds in which the others do. The check does not depend on that: behind
+ * a pooler another timeline may go unnoticed.
  */
 export function createLostCommits(deps: LostCommitsDeps): LostCommits {
   const { db, config, clock, log, wentBack, steady = () => performance.now() } = deps;
-  /** Ids by number: of the newest that was found at the last look, and of all that were committed since. */
+  /** Ids by payment number. */
   const committed = new Map<string, number>();
+  /** How often the timeline had changed at the last check. */
   let checkedChanges = timelineChanges(db);
   let waitUntil = Number.NEGATIVE_INFINITY;
-  let isGone = false;
+  /** Whether a payment was not found, and the hold for it is not written yet. */
+  let isMissing = false;
 
-  /** Looks again where nobody else can commit: a look on a server that is behind holds nothing back. Null: nothing is lost. */
-  async function hold(
-    looked: ReadonlyMap<string, number>,
+  /**
+   * Holds every address back where a payment is gone. It looks for them once more, while nobody else can give an address away: what
+   * is missing on a server that is merely behind is no loss.
+   *
+   * @returns null when nothing is lost; `until` is null where another process has held the addresses back already.
+   */
+  async function holdBack(
+    payments: ReadonlyMap<string, number>,
   ): Promise<{ paymentNumber: string; until: number | null } | null> {
     return inTransaction(db, async (trx) => {
       await lockAddressTable(trx);
-      const paymentNumber = await findLost(trx, looked);
+      const paymentNumber = await findLost(trx, payments);
       if (paymentNumber === null) return null;
       const at = clock();
       const before = await readHold(trx, at);
@@ -74,36 +83,41 @@ export function createLostCommits(deps: LostCommitsDeps): LostCommits {
     });
   }
 
+  /** While the newest payment is there, so are those before it: it alone is looked for again. */
+  function forget(checked: ReadonlyMap<string, number>, isLost: boolean): void {
+    let newest = 0;
+    for (const id of checked.values()) newest = Math.max(newest, id);
+    for (const [number, id] of checked) if (isLost || id !== newest) committed.delete(number);
+  }
+
   return {
     committed({ id, paymentNumber }) {
       if (isPostgres(db)) committed.set(paymentNumber, id);
     },
-    unchecked() {
-      if (!isGone && timelineChanges(db) === checkedChanges && steady() >= waitUntil) return null;
-      return 'the database is another server now, and is being looked over for payments that it may have lost';
+    refusal() {
+      if (!isMissing && timelineChanges(db) === checkedChanges && steady() >= waitUntil) return null;
+      return 'the database is another server now, and it is being checked for payments that it may have lost';
     },
     async step() {
       if (!isPostgres(db)) return;
       await lookAtTimeline(db);
       const changes = timelineChanges(db);
-      const looked = new Map(committed);
-      isGone = (await findLost(db, looked)) !== null;
-      const found = isGone ? await hold(looked) : null;
-      isGone = false;
-      if (found !== null) {
+      const checked = new Map(committed);
+      isMissing = (await findLost(db, checked)) !== null;
+      const loss = isMissing ? await holdBack(checked) : null;
+      isMissing = false;
+      if (loss !== null) {
         log.error(
-          { payment_number: found.paymentNumber, held_until: timeOrNull(found.until) },
+          { payment_number: loss.paymentNumber, held_until: timeOrNull(loss.until) },
           'database lost payments',
         );
         wentBack();
       }
-      let newest = 0;
-      if (found === null) for (const id of looked.values()) newest = Math.max(newest, id);
-      for (const [number, id] of looked) if (id !== newest) committed.delete(number);
+      forget(checked, loss !== null);
       if (changes === checkedChanges) return;
       checkedChanges = changes;
-      waitUntil = steady() + othersLookMs;
-      log.warn({ wait_seconds: othersLookMs / 1000 }, 'database timeline changed');
+      waitUntil = steady() + othersCheckWithinMs;
+      log.warn({ wait_seconds: othersCheckWithinMs / 1000 }, 'database timeline changed');
       wentBack();
     },
   };
@@ -112,7 +126,7 @@ export function createLostCommits(deps: LostCommitsDeps): LostCommits {
 /** Ids in one statement. */
 const atOnce = 1_000;
 
-/** The number of one that is not there, or is another one now; null when all are. */
+/** The number of a payment that is not there, or whose id another payment has now; null when all are there. */
 async function findLost(db: Db, payments: ReadonlyMap<string, number>): Promise<string | null> {
   const all = [...payments];
   for (let first = 0; first < all.length; first += atOnce) {

@@ -33,7 +33,7 @@ async function openProcesses(db: Db, count = 1) {
     addresses: 3,
     lostCommits: {
       committed: (payment) => processes[0]?.committed(payment),
-      unchecked: () => processes[0]?.unchecked() ?? null,
+      refusal: () => processes[0]?.refusal() ?? null,
     },
   });
   const { log, lines } = captureLog();
