@@ -167,6 +167,14 @@ function presentUndone(undone: Undone | null) {
     webhook_secrets: rotated,
     users,
     payments: accepted,
+    added: {
+      merchants: undone.addedMerchants,
+      api_keys: undone.addedApiKeys,
+      addresses: undone.addedAddresses,
+      derived_pools: undone.addedPools,
+      webhook_endpoints: undone.addedEndpoints,
+      users: undone.addedUsers,
+    },
   };
 }
 
@@ -182,6 +190,12 @@ function undoneLines(undone: Undone | null): string[] {
       [undone.rotated, 'changed webhook secret', 'webhook rotate'],
       [undone.users, 'changed user', 'user disable, user reset-password'],
       [undone.accepted, 'accepted payment', 'payment accept'],
+      [undone.addedMerchants, 'added merchant', 'merchant add'],
+      [undone.addedApiKeys, 'added API key', 'key add'],
+      [undone.addedAddresses, 'added address', 'address add'],
+      [undone.addedPools, 'added derived pool', 'address add --xpub'],
+      [undone.addedEndpoints, 'added webhook endpoint', 'webhook add'],
+      [undone.addedUsers, 'added user', 'user add'],
     ] as const
   )
     .filter(([names]) => names.length > 0)

@@ -16,6 +16,13 @@ export type Undone = {
   users: string[];
   /** Payments that were accepted as they are: their numbers. */
   accepted: string[];
+  /** What was added, and is still of use: ids, and names of users; addresses, which lost payments may have, with their network. */
+  addedMerchants: string[];
+  addedApiKeys: string[];
+  addedAddresses: string[];
+  addedPools: string[];
+  addedEndpoints: string[];
+  addedUsers: string[];
 };
 
 /** Of each: the database that is there is `main`, the backup `old`. */
@@ -34,15 +41,33 @@ const queries: Record<keyof Undone, string> = {
     where was.disabled_at is null and (now.disabled_at is not null or now.password is not was.password)`,
   accepted: `select payment_number from main.payments as now join old.payments as was using (payment_number)
     where now.accepted_at is not null and was.accepted_at is null`,
+  addedMerchants: added('id', 'merchants', 'id', 'removed_at is null'),
+  addedApiKeys: added('id', 'api_keys', 'id', 'revoked_at is null'),
+  addedAddresses: added(
+    `network || ' ' || address`,
+    'addresses',
+    'network, address_key',
+    `source = 'static'`,
+  ),
+  addedPools: added('id', 'derived_pools', 'network, xpub', 'removed_at is null'),
+  addedEndpoints: added('id', 'webhook_endpoints', 'id', 'deleted_at is null'),
+  addedUsers: added('name', 'users', 'id', 'disabled_at is null'),
 };
 
-/** Null where the database that is there cannot be compared: it is none, or damaged. */
+function added(shown: string, table: string, key: string, condition: string): string {
+  return `select cast(${shown} as text) from main.${table}
+    where ${condition} and (${key}) not in (select ${key} from old.${table})`;
+}
+
+/** Null where there is nothing to compare: no database is there, or a damaged one, or one without any of the backup's merchants. */
 export function undoneBy(backup: string, databasePath: string): Undone | null {
   let present: Sqlite.Database | undefined;
   try {
     const opened = new Sqlite(databasePath, { readonly: true, fileMustExist: true });
     present = opened;
     opened.prepare('attach ? as old').run(backup);
+    const shared = opened.prepare('select 1 from main.merchants join old.merchants using (id) limit 1');
+    if (shared.get() === undefined) return null;
     const found = Object.entries(queries).map(([name, query]) => [name, opened.prepare(query).pluck().all()]);
     return Object.fromEntries(found) as Undone;
   } catch {

@@ -307,6 +307,8 @@ test('what was done after a backup was made, and is undone by it, is named with 
   await home.run('webhook', 'rotate', rotated.id);
   await home.run('webhook', 'remove', removed.id);
   await home.run('user', 'disable', 'bob');
+  const more = await home.runJson<{ id: string }>('merchant', 'add', 'Second shop');
+  await home.run('address', 'add', '--merchant', more.id, '--network', 'bsc', evmAddress(3));
   const undone = {
     api_keys: [key],
     addresses: [evmAddress(2)],
@@ -315,11 +317,20 @@ test('what was done after a backup was made, and is undone by it, is named with 
     webhook_secrets: [rotated.id],
     users: ['bob'],
     payments: [],
+    added: {
+      merchants: [more.id],
+      api_keys: [expect.stringMatching(/^key_/)],
+      addresses: [`bsc ${evmAddress(3)}`],
+      derived_pools: [],
+      webhook_endpoints: [],
+      users: [],
+    },
   };
   expect(await home.runJson('restore', '--check', backup)).toMatchObject({ undone });
   const { stdout } = await home.run('restore', backup);
   expect(stdout).toContain('what was done after the backup is undone');
   expect(stdout).toContain(`  1 revoked API key: ${key} (depositd key revoke)\n`);
+  expect(stdout).toContain(`  1 added address: bsc ${evmAddress(3)} (depositd address add)\n`);
   expect(stdout).not.toContain(api_key);
   // Nor is a link good that was used since, or a session that was ended.
   const restored = new Sqlite(join(home.folder, 'depositd.db'), { readonly: true });
