@@ -4,12 +4,15 @@ import type { Db } from './schema.ts';
 
 /*
  * PostgreSQL begins a new timeline when a standby is promoted, or when a recovery to a point in time ends. What was committed on
- * the timeline before and had not reached that server is lost.
+ * the timeline before and had not reached that server is lost. So is what came after a dump that takes the place of the database: its
+ * tables are others, by their ids.
  */
 
-/** Selects the timeline of the server, null on a standby, as the column `timeline`. */
-export const askTimeline =
-  'select case when pg_is_in_recovery() then null else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end as timeline';
+/** Selects on which timeline the server is, and which tables these are, as the column `timeline`; null on a standby and without tables. */
+export const askTimeline = `select case when pg_is_in_recovery() then null else
+  substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+  || ' ' || (select oid from pg_database where datname = current_database())
+  || ' ' || to_regclass('payments')::oid end as timeline`;
 
 /** Which timelines the connections of one pool have shown. */
 export type Timelines = {

@@ -1,9 +1,11 @@
+import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { keyOfHex } from '../../src/core/address.ts';
 import type { OnchainPayment } from '../../src/core/payment.ts';
 import { createLostCommits, type LostCommits } from '../../src/payments/lost-commits.ts';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import { readHold } from '../../src/storage/pool/holds.ts';
+import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import {
   createTimelines,
@@ -12,7 +14,7 @@ import {
   timelineChanges,
 } from '../../src/storage/timeline.ts';
 import { startCluster } from '../support/cluster.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { createPostgresDatabase, describeDatabases } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { openShop } from '../support/shop.ts';
 
@@ -212,4 +214,35 @@ test('a process whose server fails over to a standby that lacked its last paymen
   expect((await shop.unmatched()).map(({ recipient }) => recipient)).toEqual([keyOfHex(lost.address)]);
   expect(await shop.state(kept)).toBe('pending');
   await db.destroy();
+}, 60_000);
+
+test('a process whose database is replaced by an older copy of it makes no payment before it has looked', async () => {
+  const { url, remove } = await createPostgresDatabase(true);
+  onTestFinished(remove);
+  const name = new URL(url).pathname.slice(1);
+  const server = new pg.Client({
+    connectionString: Object.assign(new URL(url), { pathname: '/postgres' }).href,
+  });
+  await server.connect();
+  const db = openPostgres(url, runningLimits);
+  onTestFinished(async () => {
+    await db.destroy();
+    await server.query(`drop database if exists ${name}_copy`);
+    await server.end();
+  });
+  const { shop, step, hold, wait } = await openProcesses(db);
+  await shop.create();
+  await server.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+  await server.query(`create database ${name}_copy template ${name}`);
+  const lost = await shop.create();
+  await server.query(`drop database ${name} with (force)`);
+  await server.query(`create database ${name} template ${name}_copy`);
+  expect((await shop.tryCreate({})).outcome).toBe('database_unchecked');
+  await step();
+  wait(15_000);
+  expect(await hold()).not.toBeNull();
+  expect((await shop.tryCreate({})).outcome).toBe('all_held');
+  shop.pay(lost, 50);
+  await shop.confirmAll();
+  expect((await shop.unmatched()).map(({ recipient }) => recipient)).toEqual([keyOfHex(lost.address)]);
 }, 60_000);
