@@ -12,7 +12,14 @@ export type Receipt = {
 };
 
 /** What a transaction may say; amounts in wei. */
-export type TransactionRequest = { from?: string; to?: string; value?: bigint; data?: string };
+export type TransactionRequest = {
+  from?: string;
+  to?: string;
+  value?: bigint;
+  data?: string;
+  /** Default three millions. */
+  gas?: bigint;
+};
 
 /** A local chain in a test's hands. With `automine: false` a sent transaction waits for {@link TestAnvil.mine}. */
 export type TestAnvil = Anvil & {
@@ -111,8 +118,9 @@ function hex(value: number | bigint): string {
 }
 
 /** Gas is given: to estimate it anvil would run the call on the last block, without what still waits. */
-function transaction(sender: string, { from = sender, to, value = 0n, data = '0x' }: TransactionRequest) {
-  return { from, ...(to === undefined ? {} : { to }), value: hex(value), input: data, gas: hex(3_000_000) };
+function transaction(sender: string, request: TransactionRequest) {
+  const { from = sender, to, value = 0n, data = '0x', gas = 3_000_000n } = request;
+  return { from, ...(to === undefined ? {} : { to }), value: hex(value), input: data, gas: hex(gas) };
 }
 
 function readBlock(answer: unknown): Block {

@@ -13,8 +13,11 @@ export type Header = BlockRef & { parentHash: BlockHash };
 /** A header and the transactions under it. */
 export type FullBlock = Header & { transactions: Transaction[] };
 
-/** `value` in wei; `to` is null where the transaction creates a contract; `input` is `0x` and whole bytes of hex. */
-export type Transaction = { hash: TxHash; to: AddressKey | null; value: bigint; input: string };
+/**
+ * `value` in wei; `to` is null where the transaction creates a contract; `input` is `0x` and whole bytes of hex; `gas` is the most
+ * that it may use, endless where the node does not say.
+ */
+export type Transaction = { hash: TxHash; to: AddressKey | null; value: bigint; input: string; gas: number };
 
 /** `logs` are unread: validate.ts reads them. */
 export type Receipt = {
@@ -90,7 +93,7 @@ export function readTransaction(value: unknown): Transaction | null {
   const input = value.input ?? '0x';
   if (hash === null || amount === null || (to === null && !createsContract)) return null;
   if (typeof input !== 'string' || !bytesPattern.test(input)) return null;
-  return { hash, to, value: amount, input };
+  return { hash, to, value: amount, input, gas: readQuantity(value.gas) ?? Number.POSITIVE_INFINITY };
 }
 
 export function readReceipt(value: unknown): Receipt | null {

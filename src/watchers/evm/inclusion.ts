@@ -289,12 +289,12 @@ function judgeNative(query: InclusionQuery, block: BlockRef, answers: InclusionA
   const transaction = readTransaction(answers.transaction);
   if (transaction === null || transaction.hash !== query.txHash)
     return unknown('the node has no such transaction');
-  const { hash, to, value, input } = transaction;
+  const { hash, to, value, input, gas } = transaction;
   if (to === query.recipient && value > 0n && query.ordinal === 0)
     return { kind: 'included', block, amount: value, head };
   // Only what names a watched address is ever traced: with nothing said to it no contract is known to have paid.
   if (input === '0x') return { kind: 'absent' };
-  return { kind: 'inner', call: { txHash: hash, to, value, block }, head };
+  return { kind: 'inner', call: { txHash: hash, to, value, gas, block }, head };
 }
 
 function unknown(reason: string): Judgement {

@@ -52,7 +52,8 @@ export function createContractPayments(deps: ContractPaymentsDeps): ContractPaym
     const first = await tracer.trace({ calls, watched, signal, except: excluded });
     if (first.untraced.length === 0 || except.size === 0) return first;
     const second = await tracer.trace({ calls: first.untraced, watched, signal });
-    return { ...second, traced: new Map([...first.traced, ...second.traced]) };
+    const gaveUp = first.gaveUp || second.gaveUp;
+    return { ...second, gaveUp, traced: new Map([...first.traced, ...second.traced]) };
   }
 
   /** Counts a failure for each, and says whether they are worth another try. */
@@ -72,9 +73,9 @@ export function createContractPayments(deps: ContractPaymentsDeps): ContractPaym
     if (outcome.kind !== 'span') return outcome;
     const { span, contractCalls } = outcome;
     if (contractCalls.length === 0) return { kind: 'span', span };
-    const { traced, untraced, reason } = await traceAll(contractCalls, request, except);
+    const { traced, untraced, reason, gaveUp } = await traceAll(contractCalls, request, except);
     if (untraced.length > 0 && offered()) {
-      if (isWorthAnotherTry(untraced)) {
+      if (!gaveUp && isWorthAnotherTry(untraced)) {
         const why = `what contracts paid in ${untraced.length} transactions is not known: ${reason}`;
         return { kind: 'failed', reason: why, retryAt: clock() + retryMs };
       }
@@ -83,7 +84,7 @@ export function createContractPayments(deps: ContractPaymentsDeps): ContractPaym
       }
     }
     for (const { txHash } of contractCalls) failures.delete(txHash);
-    const paid = [...traced.values()].flatMap(({ transfers }) => transfers);
+    const paid = contractCalls.flatMap(({ txHash }) => traced.get(txHash)?.transfers ?? []);
     const tracedBy = new Map([...traced].map(([txHash, { host }]) => [txHash, host]));
     const transfers = [...span.transfers, ...paid].sort((a, b) => a.block.height - b.block.height);
     const nobody = untraced.map(({ txHash }) => txHash);

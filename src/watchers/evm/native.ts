@@ -42,10 +42,10 @@ export function findContractCalls(
   tokens: { has(key: AddressKey): boolean },
 ): ContractCall[] {
   return blocks.flatMap((block) =>
-    block.transactions.flatMap(({ hash, to, value, input }) => {
+    block.transactions.flatMap(({ hash, to, value, input, gas }) => {
       const tokenTransfer = to !== null && value === 0n && tokens.has(to);
       const may = !tokenTransfer && namesWatched(input, watch);
-      return may ? [{ txHash: hash, to, value, block: refOf(block) }] : [];
+      return may ? [{ txHash: hash, to, value, gas, block: refOf(block) }] : [];
     }),
   );
 }

@@ -9,8 +9,14 @@ import { readAddress, readAmount, readReceipt } from './decode.ts';
  * ways of asking: geth's call tracer and Parity's traces, and nodes offer one, both or none of them.
  */
 
-/** A transaction in which a contract may have paid on: who was called, with how much, and where it was mined. */
-export type ContractCall = { txHash: TxHash; to: AddressKey | null; value: bigint; block: BlockRef };
+/** A transaction in which a contract may have paid on: who was called, with how much, how long it may run, where it was mined. */
+export type ContractCall = {
+  txHash: TxHash;
+  to: AddressKey | null;
+  value: bigint;
+  gas: number;
+  block: BlockRef;
+};
 export type TraceMethod = 'debug_traceTransaction' | 'trace_transaction';
 
 /** How a node is asked; `limited`: it is told to give up after {@link traceLimitMs}. */

@@ -27,6 +27,8 @@ export type Tracing = {
   /** Those that nobody could trace, and why. */
   untraced: ContractCall[];
   reason: string;
+  /** Whether a node was not asked for all of them, because too many took too long: another try would take as long. */
+  gaveUp: boolean;
 };
 
 export type TraceRequest = {
@@ -43,6 +45,15 @@ export type Tracer = { trace(request: TraceRequest): Promise<Tracing> };
 const atOnce = Math.floor((0.8 * requestTimeoutMs) / traceLimitMs);
 
 /**
+ * How long a node may be busy, each time, with what comes to nothing: two transactions that take all their time. For a few dollars
+ * anybody can send one that names an address of ours and takes a node seconds to trace, and meanwhile the chain is not read.
+ */
+const mostWastedMs = 2 * traceLimitMs;
+
+/** What a node was asked for in vain so far, ms. */
+type Waste = { ms: number };
+
+/**
  * Finds out what contracts paid in the chain's own coin, which leaves nothing in a block but what a node says about how
  * a transaction ran. The receipt of the same node proves that it ran in the block in question. A transaction that one
  * node cannot trace, because it is too long or its state is gone, is no fault of that node: the next one is asked.
@@ -55,8 +66,10 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
   async function trace({ calls, watched, signal, except }: TraceRequest): Promise<Tracing> {
     const traced = new Map<TxHash, Traced>();
     const asked = new Set<EvmNode>();
-    let untraced = [...calls];
+    // What may run for a short time only is first: that cannot be kept from being traced by what takes long.
+    let untraced = calls.toSorted((a, b) => a.gas - b.gas);
     let reason = '';
+    let gaveUp = false;
     while (untraced.length > 0) {
       const ask = async (node: EvmNode, seen: Seen) => {
         asked.add(node);
@@ -69,6 +82,7 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
           except: (node) => asked.has(node) || except?.(node) === true,
           aside: true,
         });
+        gaveUp ||= judged.length < untraced.length;
         for (const [txHash, judgement] of judged) {
           if ('reason' in judgement) reason = judgement.reason;
           else traced.set(txHash, { host, transfers: judgement.transfers });
@@ -76,20 +90,23 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
         untraced = untraced.filter(({ txHash }) => !traced.has(txHash));
       } catch (error) {
         if (!(error instanceof NoNodeError)) throw error;
-        return { traced, untraced, reason: reason || error.message };
+        return { traced, untraced, reason: reason || error.message, gaveUp };
       }
     }
-    return { traced, untraced, reason };
+    return { traced, untraced, reason, gaveUp };
   }
 
+  /** In their order, all of them or as many as do not take too long. */
   async function traceAll(
     node: EvmNode,
     { calls, ...request }: TraceRequest,
     seen: Seen,
   ): Promise<[TxHash, Judgement][]> {
     const judgements: [TxHash, Judgement][] = [];
-    for (let at = 0; at < calls.length; at += atOnce) {
-      judgements.push(...(await traceInParts(node, { calls: calls.slice(at, at + atOnce), ...request })));
+    const waste: Waste = { ms: 0 };
+    for (let at = 0; at < calls.length && waste.ms < mostWastedMs; at += atOnce) {
+      const some = { calls: calls.slice(at, at + atOnce), ...request };
+      judgements.push(...(await traceInParts(node, some, waste)));
     }
     seen({ serves: 'traces' });
     return judgements;
@@ -99,18 +116,30 @@ export function createTracer(deps: { endpoints: Endpoints<EvmNode>; network: Net
   async function traceInParts(
     node: EvmNode,
     { calls, ...request }: TraceRequest,
+    waste: Waste,
   ): Promise<[TxHash, Judgement][]> {
+    const startedAt = performance.now();
+    const inVain = () => {
+      waste.ms += performance.now() - startedAt;
+    };
     try {
-      return await traceSome(node, { calls, ...request });
+      const judged = await traceSome(node, { calls, ...request });
+      if (judged.some(([, judgement]) => 'reason' in judgement)) inVain();
+      return judged;
     } catch (error) {
       const most = error instanceof NodeError ? mostAfter(error, calls.length) : null;
       if (most === null) throw error;
       const [first] = calls;
       if (first === undefined) return [];
-      if (calls.length === 1) return [[first.txHash, { reason: (error as NodeError).message }]];
+      if (calls.length === 1) {
+        inVain();
+        return [[first.txHash, { reason: (error as NodeError).message }]];
+      }
       const judgements: [TxHash, Judgement][] = [];
-      for (let at = 0; at < calls.length; at += most)
-        judgements.push(...(await traceInParts(node, { calls: calls.slice(at, at + most), ...request })));
+      for (let at = 0; at < calls.length && waste.ms < mostWastedMs; at += most) {
+        const some = { calls: calls.slice(at, at + most), ...request };
+        judgements.push(...(await traceInParts(node, some, waste)));
+      }
       return judgements;
     }
   }

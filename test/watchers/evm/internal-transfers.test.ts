@@ -302,6 +302,23 @@ describe('a node', () => {
     expect(chain.source.endpoints()).toMatchObject([{ state: 'ready', failed: 0 }]);
   });
 
+  test('is found beside any number that take too long, which hold the chain up for seconds and no longer', async () => {
+    const chain = await open({ timeoutMs: 1_500 });
+    const { anvil, payer } = chain;
+    const endless: string[] = [];
+    for (let n = 0; n < 30; n++)
+      endless.push(await anvil.send({ ...payer.batch(to(alice, 1n)), gas: 800_000n + BigInt(n) }));
+    // It is sent last, and may run for a shorter time than any of them.
+    await anvil.send({ ...payer.batch(to(bob, 6n)), gas: 300_000n });
+    await anvil.mine();
+    const hangs = chain.proxy.inject({ kind: 'hang' }, { matches: (call) => isTraceOf(endless, call) });
+    const { transfers, untraced } = await chain.read();
+    expect(transfers.map(shown)).toEqual([[bob, 0, 6n]]);
+    expect(untraced?.toSorted()).toEqual(endless.toSorted());
+    expect(hangs.hits).toBeLessThan(8);
+    expect(chain.log.filter(({ msg }) => msg === 'transaction not traced')).toHaveLength(30);
+  });
+
   test('is asked for together with no more than can take their time within one request', async () => {
     const chain = await open();
     const limits: number[] = [];

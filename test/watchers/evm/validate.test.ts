@@ -307,7 +307,14 @@ describe('whole blocks', () => {
   const honest = [101, 102, 103].map((height) => ({ ...header(height), transactions: [transaction()] }));
 
   function transaction(parts: Record<string, unknown> = {}): Record<string, unknown> {
-    return { hash: `0x${'ee'.repeat(32)}`, to: `0x${'b1'.repeat(20)}`, value: '0x5', input: '0x', ...parts };
+    return {
+      hash: `0x${'ee'.repeat(32)}`,
+      to: `0x${'b1'.repeat(20)}`,
+      value: '0x5',
+      input: '0x',
+      gas: '0x5208',
+      ...parts,
+    };
   }
 
   test('that link from the cursor to the end are believed', () => {
@@ -316,7 +323,7 @@ describe('whole blocks', () => {
       [101, 102, 103].map((height) => [height, hashOf(height)]),
     );
     expect(blocks[0]?.transactions).toEqual([
-      { hash: `0x${'ee'.repeat(32)}`, to: 'b1'.repeat(20), value: 5n, input: '0x' },
+      { hash: `0x${'ee'.repeat(32)}`, to: 'b1'.repeat(20), value: 5n, input: '0x', gas: 21_000 },
     ]);
   });
 
