@@ -14,7 +14,7 @@ import { isConnectionFault, isPlanChanged, isPreparationFault } from './faults.t
 import { tlsOptions } from './postgres-tls.ts';
 import { askBackend, isDirect, statementName } from './prepared.ts';
 import type { Db, Schema } from './schema.ts';
-import { askTimeline, createTimelines, isUnaskable, rememberTimelines } from './timeline.ts';
+import { askTimeline, createTimelines, isUnaskable, rememberTimelines, type Timelines } from './timeline.ts';
 
 /** How long anything may take, ms; `answer` 0: as long as it likes. */
 export type Limits = {
@@ -55,6 +55,17 @@ const keepAlive = { idleSeconds: 30, everySeconds: 10, count: 3 };
  * @throws CommandError when the URL, or a certificate that it names, cannot be read.
  */
 export function openPostgres(url: string, limits: Limits): Db {
+  return databaseOn(openPool(url, limits));
+}
+
+export type Pool = { pool: PostgresPool; timelines: Timelines };
+
+export function databaseOn({ pool, timelines }: Pool): Db {
+  return rememberTimelines(new Kysely<Schema>({ dialect: new FaultTolerantDialect({ pool }) }), timelines);
+}
+
+/** For {@link openPostgres}, and for tests, which open one for many databases. */
+export function openPool(url: string, limits: Limits): Pool {
   // 64-bit integers arrive as text; ours are ids, heights and milliseconds, all far below 2^53.
   const types = {
     getTypeParser: ((oid: number, format?: 'text') =>
@@ -89,8 +100,7 @@ export function openPostgres(url: string, limits: Limits): Db {
   });
   // An idle connection that breaks is replaced by the pool at the next query, which reports what matters.
   pool.on('error', () => {});
-  const dialect = new FaultTolerantDialect({ pool: withoutBroken(pool, direct) });
-  return rememberTimelines(new Kysely<Schema>({ dialect }), timelines);
+  return { pool: withoutBroken(pool, direct), timelines };
 }
 
 /** What a connection is told by its server when it begins. */

@@ -14,8 +14,9 @@ import {
   timelineChanges,
 } from '../../src/storage/timeline.ts';
 import { startCluster } from '../support/cluster.ts';
-import { createPostgresDatabase, describeDatabases } from '../support/databases.ts';
+import { describeDatabases } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
+import { createPostgresDatabase } from '../support/postgres-desk.ts';
 import { openShop } from '../support/shop.ts';
 
 /** Makes the database as if this payment had never been committed. */

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { openDatabase } from '../../src/storage/database.ts';
 import type { ServerCertificate } from './certificates.ts';
-import { connect, prepareEmptying } from './empty.ts';
+import { connect, endOthers, prepareEmptying } from './empty.ts';
 import { scratchRoot } from './scratch.ts';
 
 export type Cluster = {
@@ -16,6 +16,11 @@ export type Cluster = {
   lendDatabase(migrated: boolean): Promise<string>;
   /** Sessions in it are ended. Its rows are gone when this resolves. */
   takeBack(name: string): Promise<void>;
+  /**
+   * Deletes the rows of a migrated one, whose sessions stay and must be idle. False when something else than rows was changed: it
+   * is to be taken back.
+   */
+  empty(name: string): Promise<boolean>;
   /** From the next connection on it has this certificate; null: it speaks no TLS. */
   present(certificate: ServerCertificate | null): Promise<void>;
   /** The server is gone, without a word to anybody, until what this returns is called. */
@@ -140,12 +145,19 @@ export async function startCluster({ durable = false } = {}): Promise<Cluster> {
     takeBack: async (name) => {
       const session = lent.get(name);
       lent.delete(name);
-      if (session !== undefined && (await emptying.empty(session))) {
-        free.push({ name, session });
-        return;
+      if (session !== undefined) {
+        await endOthers(session);
+        if (await emptying.empty(session)) {
+          free.push({ name, session });
+          return;
+        }
       }
       await session?.end();
       await admin.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
+    },
+    empty: async (name) => {
+      const session = lent.get(name);
+      return session !== undefined && (await emptying.empty(session));
     },
     present: async (certificate) => {
       const write = (name: string, text: string) => {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, inject, onTestFinished } from 'vitest';
+import { beforeEach, describe, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/storage/database.ts';
-import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
 import type { Db } from '../../src/storage/schema.ts';
 import { endStart, openSqlite } from '../../src/storage/sqlite.ts';
+import { type LentDatabase, lendPostgres } from './lent-postgres.ts';
+import { createPostgresDatabase } from './postgres-desk.ts';
 import { scratchRoot } from './scratch.ts';
 
 export type DatabaseKind = 'SQLite' | 'PostgreSQL';
@@ -21,8 +22,8 @@ export function describeDatabases(
   for (const kind of ['SQLite', 'PostgreSQL'] as const) {
     describe(`${name} on ${kind}`, () => {
       tests(async () => {
-        const db = kind === 'SQLite' ? await openTestSqlite() : await openTestPostgres();
-        onTestFinished(() => db.destroy());
+        const { db, close } = kind === 'SQLite' ? await lendSqlite() : await lendPostgres();
+        onTestFinished(close);
         return db;
       }, kind);
     });
@@ -49,6 +50,11 @@ function isOneOfFour(name: string): boolean {
   return (createHash('sha256').update(name).digest()[0] as number) % 4 === 0;
 }
 
+async function lendSqlite(): Promise<LentDatabase> {
+  const db = await openTestSqlite();
+  return { db, close: () => db.destroy() };
+}
+
 /** The tables are made once for each test file: making them takes longer than most tests do. */
 let migratedFile: Promise<Buffer> | undefined;
 
@@ -71,10 +77,6 @@ export async function openTestSqlite(): Promise<Db> {
   return db;
 }
 
-async function openTestPostgres(): Promise<Db> {
-  return openPostgres(await freshDatabaseUrl('PostgreSQL', { migrated: true }), runningLimits);
-}
-
 /** URL of a new database, removed when the test ends. Not `migrated`: without any table. */
 export async function freshDatabaseUrl(kind: DatabaseKind, options = { migrated: false }): Promise<string> {
   switch (kind) {
@@ -88,20 +90,6 @@ export async function freshDatabaseUrl(kind: DatabaseKind, options = { migrated:
     default:
       return kind satisfies never;
   }
-}
-
-/** For a suite: the caller removes it. */
-export async function createPostgresDatabase(
-  migrated: boolean,
-): Promise<{ url: string; remove(): Promise<void> }> {
-  const desk = inject('databaseDesk');
-  const answer = await fetch(`${desk}/${migrated ? 'migrated' : 'empty'}`, { method: 'POST' });
-  const url = await answer.text();
-  if (answer.status !== 201) throw new Error(`no PostgreSQL for this test: ${url}`);
-  const remove = async () => {
-    await fetch(`${desk}/${new URL(url).pathname.slice(1)}`, { method: 'DELETE' });
-  };
-  return { url, remove };
 }
 
 /** A new empty folder, removed when the test ends. */

@@ -21,8 +21,8 @@ const mostGrowth = 16 * 1024 ** 2;
 
 export type Emptying = {
   /**
-   * Ends all other sessions of the database and makes it what the template is, numbers beginning at 1 again. False when it
-   * cannot, because tables or statistics are not the template's any more.
+   * Makes the database what the template is, numbers beginning at 1 again. False when it cannot, because tables or statistics are
+   * not the template's any more. Waits for whoever holds a lock: {@link endOthers}.
    */
   empty(session: pg.Client): Promise<boolean>;
 };
@@ -40,7 +40,6 @@ export async function prepareEmptying(templateUrl: string): Promise<Emptying> {
 
   return {
     empty: async (session) => {
-      await endOthers(session);
       const { catalog, bytes } = await fingerprint(session);
       if (catalog !== original.catalog || bytes > original.bytes + mostGrowth) return false;
       const { rows } = await session.query<{ name: string }>(filled);
@@ -104,7 +103,8 @@ async function fingerprint(session: pg.Client): Promise<{ catalog: string; bytes
   return { catalog: row.catalog, bytes: Number(row.bytes) };
 }
 
-async function endOthers(session: pg.Client): Promise<void> {
+/** Ends all other sessions of the database. */
+export async function endOthers(session: pg.Client): Promise<void> {
   for (;;) {
     const { rowCount } = await session.query(
       `select pg_terminate_backend(pid) from pg_stat_activity

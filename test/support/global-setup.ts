@@ -6,7 +6,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Answers with the URL of an empty PostgreSQL database. */
+    /** POST answers with the URL of a PostgreSQL database, PUT empties one that goes on being used, DELETE takes it back. */
     databaseDesk: string;
   }
 }
@@ -31,6 +31,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
           case 'DELETE':
             await running.takeBack(name);
             return answer(200, '');
+          case 'PUT':
+            return answer((await running.empty(name)) ? 200 : 409, '');
           default:
             return answer(405, '');
         }
