@@ -35,10 +35,17 @@ const deliveriesAtOnce = 1_000;
 
 export type Recovered = { endpointId: string; merchantId: string; deliveries: number };
 
+/**
+ * One part of the endpoints, in the order of their ids: many may have to wait for long, and keep none of the others waiting. `next` is
+ * the `after` of the next part; empty where this was the last one.
+ */
+type Part<T> = { done: T[]; next: string };
+
 /** Queues what was given up at endpoints that have accepted something since. */
-export async function replayRecovered(trx: Trx, now: number): Promise<Recovered[]> {
+export async function replayRecovered(trx: Trx, now: number, after = ''): Promise<Part<Recovered>> {
   const recovered: Recovered[] = [];
-  for (const { id, merchantId } of await listRecovering(trx, 'due', endpointsAtOnce)) {
+  const endpoints = await listRecovering(trx, 'due', { after, limit: endpointsAtOnce });
+  for (const { id, merchantId } of endpoints) {
     const range = {
       endpointId: id,
       since: now - recoveredMs,
@@ -51,13 +58,14 @@ export async function replayRecovered(trx: Trx, now: number): Promise<Recovered[
     if (count < deliveriesAtOnce) await endRecovery(trx, id);
     if (count > 0) recovered.push({ endpointId: id, merchantId, deliveries: count });
   }
-  return recovered;
+  return { done: recovered, next: nextAfter(endpoints) };
 }
 
 /** Tries one delivery again at endpoints of which nothing was heard for a while; answers where. */
-export async function tryAgain(trx: Trx, now: number): Promise<RecoveringEndpoint[]> {
+export async function tryAgain(trx: Trx, now: number, after = ''): Promise<Part<RecoveringEndpoint>> {
   const tried: RecoveringEndpoint[] = [];
-  for (const endpoint of await listRecovering(trx, 'awaited', endpointsAtOnce)) {
+  const endpoints = await listRecovering(trx, 'awaited', { after, limit: endpointsAtOnce });
+  for (const endpoint of endpoints) {
     const found = await findOldestExhausted(trx, endpoint.id, now - triedMs);
     if (found === null || now < found.lastGivenUpAt + pauseMs(endpoint, found.lastGivenUpAt)) continue;
     const { id: replayOf, ...event } = found.oldest;
@@ -65,7 +73,11 @@ export async function tryAgain(trx: Trx, now: number): Promise<RecoveringEndpoin
     await enqueueDelivery(trx, { ...event, endpointId, merchantId, replayOf, at: now });
     tried.push(endpoint);
   }
-  return tried;
+  return { done: tried, next: nextAfter(endpoints) };
+}
+
+function nextAfter(endpoints: readonly RecoveringEndpoint[]): string {
+  return endpoints.length < endpointsAtOnce ? '' : (endpoints.at(-1)?.id ?? '');
 }
 
 /** An hour, or half as long as it has been failing: the longer, the less it is asked. */

@@ -63,6 +63,9 @@ export function createUpkeep(deps: UpkeepDeps): { step(now: number): Promise<boo
   let keptUpAt = Number.NEGATIVE_INFINITY;
   let prunedAt = Number.NEGATIVE_INFINITY;
   let triedAgainAt = Number.NEGATIVE_INFINITY;
+  /** After which endpoint the next part of them is looked at; empty: from the first. */
+  let recoveredUpTo = '';
+  let triedUpTo = '';
   /** By how much the steady clock is ahead of ours; null before the first look. */
   let aheadMs: number | null = null;
   /** Until the leases that were there before us are dealt with. */
@@ -114,8 +117,9 @@ export function createUpkeep(deps: UpkeepDeps): { step(now: number): Promise<boo
   }
 
   async function recover(now: number): Promise<void> {
-    const recovered = await inTransaction(db, (trx) => replayRecovered(trx, now));
-    for (const { merchantId, endpointId, deliveries } of recovered) {
+    const recovered = await inTransaction(db, (trx) => replayRecovered(trx, now, recoveredUpTo));
+    recoveredUpTo = recovered.next;
+    for (const { merchantId, endpointId, deliveries } of recovered.done) {
       log.info(
         { merchant_id: merchantId, endpoint_id: endpointId, deliveries },
         'given up webhooks sent again',
@@ -123,8 +127,9 @@ export function createUpkeep(deps: UpkeepDeps): { step(now: number): Promise<boo
     }
     if (steady() - triedAgainAt < tryAgainEveryMs) return;
     triedAgainAt = steady();
-    const tried = await inTransaction(db, (trx) => tryAgain(trx, now));
-    for (const { merchantId, id } of tried) {
+    const tried = await inTransaction(db, (trx) => tryAgain(trx, now, triedUpTo));
+    triedUpTo = tried.next;
+    for (const { merchantId, id } of tried.done) {
       log.info({ merchant_id: merchantId, endpoint_id: id }, 'failing webhook endpoint tried again');
     }
   }

@@ -249,6 +249,33 @@ describeDecisions('an endpoint of which nothing is heard', (openTestDb) => {
     expect(accepted()).toEqual([2, 1]);
   });
 
+  test('is tried again whatever other endpoints wait for, which have refused everything and were asked nothing since', async () => {
+    const clock = manualClock();
+    const shop = await openShop(await openTestDb(), clock.now);
+    let last = '';
+    const got: { path: string; status: number }[] = [];
+    const server = await startLoopback(({ path }, response) => {
+      const isUp = got.filter((one) => one.path === last).length >= 10;
+      const status = path !== last ? 400 : isUp ? 200 : 500;
+      got.push({ path, status });
+      response.writeHead(status).end();
+    });
+    const paths = new Map<string, string>();
+    for (let n = 0; n < 21; n++) paths.set((await shop.addEndpoint(`${server.url}/${n}`)).id, `/${n}`);
+    last = paths.get([...paths.keys()].toSorted().at(-1) ?? '') ?? '';
+    const notifier = shop.notifier();
+    await shop.happen();
+    for (let minute = 0; minute < 150; minute++) {
+      await notifier.drain();
+      clock.advance(minuteMs);
+    }
+    expect(got.filter(({ status }) => status === 400)).toHaveLength(20);
+    expect(got.filter(({ path }) => path === last).map(({ status }) => status)).toEqual([
+      ...Array(10).fill(500),
+      200,
+    ]);
+  });
+
   test('is not tried for what it refused at once, nor while something waits for it', async () => {
     const { shop, clock, pass, answers, got } = await openOutage(await openTestDb());
     answers(404);

@@ -298,7 +298,7 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
     'notify: of disabled endpoints': (trx) => cancelOfDisabledEndpoints(trx, { limit: 500, at: now }),
     'notify: backlog': (trx) => getDeliveryBacklog(trx, now),
     'notify: a clock that was set back': (trx) => moveDue(trx, { now, byMs: 60_000 }),
-    'recovery: endpoints that accept again': (trx) => listRecovering(trx, 'due', 20),
+    'recovery: endpoints that accept again': (trx) => listRecovering(trx, 'due', { after: '', limit: 20 }),
     'recovery: what was given up there': (trx) =>
       enqueueRecovery(trx, { ...replayed, since: now - 5 * 86_400_000, limit: 1_000 }),
     'recovery: the oldest that ran out of attempts': (trx) =>

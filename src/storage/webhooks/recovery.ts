@@ -58,11 +58,11 @@ export type RecoveringEndpoint = {
   failingSince: number | null;
 };
 
-/** Endpoints that are on and whose recovery stands so. */
+/** Endpoints that are on and whose recovery stands so, by id, after `after`; empty: from the first. */
 export async function listRecovering(
   db: Db,
   recovery: 'awaited' | 'due',
-  limit: number,
+  { after, limit }: { after: string; limit: number },
 ): Promise<RecoveringEndpoint[]> {
   const rows = await db
     .selectFrom('webhook_endpoints')
@@ -70,6 +70,7 @@ export async function listRecovering(
     .where('recovery', '=', recovery)
     .where('active', '=', 1)
     .where('deleted_at', 'is', null)
+    .where('id', '>', after)
     .orderBy('id')
     .limit(limit)
     .execute();
