@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { CommandError, reasonOf } from '../errors.ts';
 import { createFile } from '../files.ts';
@@ -11,8 +20,8 @@ import { applicationId, refuseHalfRestored, whyNotOpened } from './sqlite.ts';
 /** The rows of each table. */
 export type RowCounts = Record<string, number>;
 
-/** Tables whose rows are never removed: a backup has at least those that were there when it began. */
-const growing = ['merchants', 'addresses', 'payments', 'deposits', 'audit_log'];
+/** A draft that nobody has written for so long, ms, is of a backup that was killed. */
+const abandonedMs = 60 * 60 * 1000;
 
 /**
  * Copies a SQLite database into one file while others use it, and verifies the copy. The file is readable by its owner
@@ -27,6 +36,7 @@ export async function backUp(
 ): Promise<RowCounts> {
   try {
     const target = backupTarget(file, databasePath, ownFiles);
+    removeAbandonedDrafts(target);
     const draft = draftOf(target);
     try {
       const counts = await copyDatabase(databasePath, draft);
@@ -51,13 +61,17 @@ export async function copyDatabase(path: string, draft: string): Promise<RowCoun
   refuseHalfRestored(path);
   const source = new Sqlite(path, { readonly: true, fileMustExist: true });
   try {
+    // As it is at one moment: outside a transaction SQLite begins anew whenever another process has written, and never ends beside
+    // a daemon that does so all the time.
+    source.exec('begin');
     const before = countRows(source);
     closeSync(createFile(draft));
     await source.backup(draft);
+    source.exec('commit');
     makeOneFile(draft);
     const counts = verifyBackup(draft);
-    const lost = growing.filter((table) => (counts[table] ?? 0) < (before[table] ?? 0));
-    if (lost.length > 0) throw new CommandError(`the copy lacks rows of ${lost.join(', ')}`);
+    const other = Object.keys(before).filter((table) => counts[table] !== before[table]);
+    if (other.length > 0) throw new CommandError(`the copy has other rows of ${other.join(', ')}`);
     flush(draft);
     return counts;
   } finally {
@@ -136,6 +150,15 @@ export function merchantsIn(path: string): string[] {
 /** Beside it, so that it can be renamed. */
 export function draftOf(path: string): string {
   return `${path}.draft-${randomBytes(6).toString('hex')}`;
+}
+
+function removeAbandonedDrafts(target: string): void {
+  const begin = `${basename(target)}.draft-`;
+  for (const name of readdirSync(dirname(target))) {
+    const path = join(dirname(target), name);
+    if (!name.startsWith(begin) || !/^[0-9a-f]{12}$/.test(name.slice(begin.length))) continue;
+    if (Date.now() - statSync(path).mtimeMs > abandonedMs) removeDatabase(path);
+  }
 }
 
 /** Without the log beside it. */

@@ -14,6 +14,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -73,6 +74,33 @@ test('a backup is made beside a running daemon, verified and restored, and what 
   expect((await home.run('restore', file)).code).toBe(0);
   expect(await home.runJson('merchant', 'list')).toMatchObject({ data: [{ id }] });
 }, 150_000);
+
+test('a backup of a large database ends beside a daemon that writes all the time, and is of one moment', async () => {
+  const home = commandHome();
+  const path = join(home.folder, 'depositd.db');
+  const [file, abandoned] = [
+    join(home.folder, 'backup.db'),
+    join(home.folder, 'backup.db.draft-0123456789ab'),
+  ];
+  const db = await openDatabase(`sqlite:${path}`);
+  await fillDatabase(db, { payments: 3_000, now: Date.now() });
+  await db.destroy();
+  const [writer, written] = [new Sqlite(path), [] as number[]];
+  const write = writer.prepare(
+    "insert into merchants (id, name, created_at) values (hex(randomblob(8)), 'Shop', 1)",
+  );
+  const writing = setInterval(() => written.push(Number(write.run().lastInsertRowid)), 0);
+  onTestFinished(() => {
+    clearInterval(writing);
+    writer.close();
+  });
+  writeFileSync(abandoned, 'of a backup that was killed');
+  utimesSync(abandoned, 0, 0);
+  const counts = await backUp(path, file, []);
+  expect(written.length).toBeGreaterThan(10);
+  expect(counts.payments).toBe(3_000);
+  expect(existsSync(abandoned)).toBe(false);
+}, 30_000);
 
 test('what is no backup, or a damaged one, is refused and changes nothing', async () => {
   const home = commandHome();
