@@ -32,9 +32,8 @@ const busyTimeoutMs = 20;
  * millions. Without any it takes tables to be large and indexes to be good, which test/storage/plans.test.ts holds us to.
  */
 export function openSqlite(path: string): Db {
-  return new Kysely<Schema>({
-    dialect: new ImmediateSqliteDialect({ database: cachingStatements(openFile(path)) }),
-  });
+  const database = cachingStatements(openFile(path));
+  return new Kysely<Schema>({ dialect: new ImmediateSqliteDialect({ database, isInPlace: placeOf(path) }) });
 }
 
 /** From now on the process answers others: no statement makes all of it wait. */
@@ -116,16 +115,26 @@ function claimFile(file: Sqlite.Database): void {
   file.pragma(`application_id = ${applicationId}`);
 }
 
-class ImmediateSqliteDialect extends SqliteDialect {
-  readonly #database: SqliteDatabase;
+/** What tells whether the file that was opened just now is still the one of its name. */
+function placeOf(path: string): () => boolean {
+  if (path === ':memory:') return () => true;
+  const numberOf = () => statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
+  const opened = numberOf();
+  return () => numberOf() === opened;
+}
 
-  constructor(config: { database: SqliteDatabase }) {
+type DialectConfig = { database: SqliteDatabase; isInPlace: () => boolean };
+
+class ImmediateSqliteDialect extends SqliteDialect {
+  readonly #config: DialectConfig;
+
+  constructor(config: DialectConfig) {
     super(config);
-    this.#database = config.database;
+    this.#config = config;
   }
 
   override createDriver(): SqliteDriver {
-    return new ImmediateSqliteDriver({ database: this.#database });
+    return new ImmediateSqliteDriver(this.#config);
   }
 
   override createAdapter(): SqliteAdapter {
@@ -149,9 +158,24 @@ class StableSqliteQueryCompiler extends SqliteQueryCompiler {
   }
 }
 
-/** Takes the write lock at the start: a read that later writes would fail beside another process's write. */
+/**
+ * Takes the write lock at the start: a read that later writes would fail beside another process's write. Writes nothing into a file
+ * that another has replaced, or that is gone: with the next start it would be lost.
+ */
 class ImmediateSqliteDriver extends SqliteDriver {
+  readonly #isInPlace: () => boolean;
+
+  constructor({ isInPlace, ...config }: DialectConfig) {
+    super(config);
+    this.#isInPlace = isInPlace;
+  }
+
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    if (!this.#isInPlace()) {
+      // As SQLite itself calls it, where it looks: not with a write-ahead log.
+      const code = 'SQLITE_READONLY_DBMOVED';
+      throw Object.assign(new Error('the database file was moved or replaced while it was open'), { code });
+    }
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
   }
 

@@ -44,6 +44,7 @@ export function createWriteHealth(clock: () => number = () => performance.now())
 /** Null for what the next transaction may already not meet. */
 function lastingReason(error: unknown): string | null {
   const code = codeOf(error) ?? '';
+  if (code === 'SQLITE_READONLY_DBMOVED') return 'its file was moved or replaced while it was open';
   if (/^(25006|SQLITE_READONLY)/.test(code)) return 'it is read-only';
   if (/^(53100|SQLITE_FULL)/.test(code)) return 'its disk is full';
   if (/^(58...|SQLITE_(IOERR|CANTOPEN))/.test(code)) return 'its disk cannot be written';

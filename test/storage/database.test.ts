@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,7 +10,7 @@ import pg from 'pg';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import * as initial from '../../migrations/0001_initial.ts';
 import { CommandError } from '../../src/errors.ts';
-import { inTransaction, openDatabase, serializeInserts } from '../../src/storage/database.ts';
+import { inTransaction, openDatabase, serializeInserts, writeTrouble } from '../../src/storage/database.ts';
 import { isStorageFault } from '../../src/storage/faults.ts';
 import { isUpToDate, listMigrations, migrateToLatest } from '../../src/storage/migrate.ts';
 import { noteDaemon, noteDaemonStopped } from '../../src/storage/operators/daemons.ts';
@@ -237,7 +237,7 @@ describeDatabases('a database', (openTestDb, kind) => {
       throw new Error('changed my mind');
     });
     await expect(failed).rejects.toThrow('changed my mind');
-    expect(await db.selectFrom('merchants').select('id').execute()).toEqual([]);
+    expect(await db.selectFrom('merchants').select('id').orderBy('id').execute()).toEqual([]);
   });
 
   test('is written only within a transaction: anything else does not compile', async () => {
@@ -251,6 +251,39 @@ describeDatabases('a database', (openTestDb, kind) => {
 });
 
 describe('an SQLite database', () => {
+  test('takes nothing while its file is not in its place, and goes on when it is back', async () => {
+    const folder = testFolder();
+    const [path, away, other] = [
+      join(folder, 'depositd.db'),
+      join(folder, 'away.db'),
+      join(folder, 'other.db'),
+    ];
+    const db = await openDatabase(`sqlite:${path}`);
+    onTestFinished(() => db.destroy());
+    await (await openDatabase(`sqlite:${other}`)).destroy();
+    const add = (id: string) =>
+      inTransaction(db, (trx) =>
+        trx.insertInto('merchants').values({ id, name: id, created_at: 1 }).execute(),
+      );
+    const isRefused = async () => {
+      const refused = await add('refused').catch((error: unknown) => error);
+      expect(isStorageFault(refused)).toBe(true);
+      expect(writeTrouble(db)).toBe('its file was moved or replaced while it was open');
+    };
+    await add('before');
+    renameSync(path, away);
+    await isRefused();
+    renameSync(other, path);
+    await isRefused();
+    expect(await db.selectFrom('merchants').select('id').orderBy('id').execute()).toEqual([{ id: 'before' }]);
+    renameSync(away, path);
+    await add('after');
+    expect(await db.selectFrom('merchants').select('id').orderBy('id').execute()).toEqual([
+      { id: 'after' },
+      { id: 'before' },
+    ]);
+  });
+
   test('is created for its owner alone: folders 0700, files 0600', async () => {
     const folder = join(testFolder(), 'var/depositd');
     const path = join(folder, 'depositd.db');
@@ -435,7 +468,7 @@ describe('a PostgreSQL database', () => {
     await locking.query('lock table merchants');
     const db = openPostgres(url, impatient);
     onTestFinished(() => db.destroy());
-    const read = () => db.selectFrom('merchants').select('id').execute();
+    const read = () => db.selectFrom('merchants').select('id').orderBy('id').execute();
     const faults = await Promise.all(Array.from({ length: 30 }, () => read().catch((error) => error)));
     expect(faults.every(isStorageFault)).toBe(true);
     expect(new Set(faults.map(({ code, message }) => code ?? message))).toEqual(

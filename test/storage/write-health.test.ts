@@ -15,7 +15,8 @@ function watched() {
 describe('whether a database can be written', () => {
   test.each([
     ['25006', 'it is read-only'],
-    ['SQLITE_READONLY_DBMOVED', 'it is read-only'],
+    ['SQLITE_READONLY', 'it is read-only'],
+    ['SQLITE_READONLY_DBMOVED', 'its file was moved or replaced while it was open'],
     ['53100', 'its disk is full'],
     ['SQLITE_FULL', 'its disk is full'],
     ['SQLITE_IOERR_WRITE', 'its disk cannot be written'],
