@@ -514,7 +514,7 @@ export const mistakes: readonly Mistake[] = [
       'is wrong when it is further off than allowed, in either direction',
     ],
   ]),
-  ...planted('src/payments/create.ts', `${tests}/chain-time.test.ts`, [
+  ...planted('src/payments/new-payment.ts', `${tests}/chain-time.test.ts`, [
     [
       'the time limit is that of our clock alone',
       'Math.max(expiresAt, lockChainTime + lifetimeSeconds * 1000)',

@@ -1,10 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { type Clock, steadyClock } from '../clock.ts';
 import type { ChainConfig, Config } from '../config.ts';
 import type { Address } from '../core/address.ts';
-import type { Asset, Currency } from '../core/assets.ts';
-import { chainTimeAt, clockSkew, describeSkew, skewLimits } from '../core/chain-time.ts';
-import type { FiatCode, FiatMoney } from '../core/fiat.ts';
+import type { Asset } from '../core/assets.ts';
+import { clockSkew, describeSkew, skewLimits } from '../core/chain-time.ts';
 import type { Network } from '../core/networks.ts';
 import { noDeposits, type OnchainPayment, type OnchainView } from '../core/payment.ts';
 import { heldBackText } from '../core/pool.ts';
@@ -13,7 +11,7 @@ import { chooseAddress } from '../pool/choose.ts';
 import { deriveAheadEveryMs } from '../pool/derive-ahead.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { Rates } from '../rates/rates.ts';
-import { type ChainState, chainUnavailable, readChain } from '../storage/chains/chains.ts';
+import { chainUnavailable, readChain } from '../storage/chains/chains.ts';
 import {
   type DatabaseTime,
   databaseTime,
@@ -31,27 +29,8 @@ import { findHoldOf } from '../storage/pool/holds.ts';
 import { earliestExpiry, type Pool } from '../storage/pool/locks.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import type { LostCommits } from './lost-commits.ts';
+import { type CreateRequest, lockUnder, newPayment, priceOf } from './new-payment.ts';
 import { type PriceQuote, quotePrice } from './quote.ts';
-
-/** What an app asks for, already validated; optional texts are empty. */
-export type CreateRequest = {
-  merchantId: string;
-  network: Network;
-  currency: Currency;
-  amountUsdCents: number;
-  /** What the shop asks for, where it is not these cents. */
-  price?: FiatMoney;
-  externalOrderId: string;
-  customerEmail: string;
-  redirectUrl: string;
-  metadata: Record<string, unknown>;
-  locale?: string;
-  checkoutSession?: string | null;
-  /** The payment of which this is a fresh quote. */
-  replaced?: Pick<OnchainPayment, 'paymentNumber' | 'requotes'>;
-  /** `fingerprint` tells two validated bodies apart. */
-  idempotency: { key: string; fingerprint: string } | null;
-};
 
 /** What else belongs into the transaction that makes a payment. */
 export type Within<R extends string = string> = {
@@ -193,32 +172,18 @@ export function createPayments(deps: CreateDeps): PaymentCreator {
     const state = await readChain(trx, request.network);
     const readNow = await timeOf(trx, clock);
     const unavailable = chainUnavailable(state, readNow);
-    // Asked before an address is held: one held for nothing would look taken to everybody else.
-    if (state === null || unavailable !== null || quote === null) {
-      if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
-      if (unavailable !== null) return { outcome: 'chain_unavailable', reason: unavailable };
-      return { outcome: 'rate_unavailable' };
-    }
+    // Each of these is asked before an address is held: one held for nothing would look taken to everybody else.
+    if (unavailable !== null) return refuse(trx, pool, { outcome: 'chain_unavailable', reason: unavailable });
+    if (state === null || quote === null) return refuse(trx, pool, { outcome: 'rate_unavailable' });
     // The database's clock is the same for both.
     const steadyNow = isPostgres(trx) && timeOf === databaseTime ? readNow : await timeOf(trx, steady);
     const wrong = describeSkew(clockSkew(state.time, { now: steadyNow, clock: now }), skewLimits.refuseMs);
-    if (wrong !== null) {
-      if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
-      return { outcome: 'clock_skew', reason: wrong };
-    }
+    if (wrong !== null) return refuse(trx, pool, { outcome: 'clock_skew', reason: wrong });
     const why = await admit(trx, now);
     if (why !== null) return { outcome: 'not_admitted', why };
     const free = await (address?.(trx, now) ??
       chooseAddress(trx, { ...pool, family: chain.family }, config.payments, now));
-    if (free === null) {
-      if (!(await hasActiveAddress(trx, pool))) return { outcome: 'no_address' };
-      if (await isDerivingAhead(trx, pool))
-        return { outcome: 'all_held', retryAfterSeconds: deriveAheadEveryMs / 1000 };
-      const hold = await findHoldOf(trx, pool, now);
-      if (hold === null) return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
-      const retryAfterSeconds = Math.ceil((hold.until - now) / 1000);
-      return { outcome: 'all_held', retryAfterSeconds, heldBack: heldBackText(hold.until) };
-    }
+    if (free === null) return refuse(trx, pool, await allHeld(trx, pool, now));
 
     const written = {
       livemode: !config.sandbox,
@@ -259,8 +224,18 @@ async function replay(db: Db, request: CreateRequest, remembered: RememberedKey)
   return { outcome: 'replayed', view: await viewOf(db, payment) };
 }
 
-function priceOf({ price, amountUsdCents }: CreateRequest): FiatMoney {
-  return price ?? { minorUnits: BigInt(amountUsdCents), currency: 'USD' as FiatCode };
+/** A merchant without any address is told that first: no other reason would ever pass. */
+async function refuse(trx: Trx, pool: Pool, outcome: CreateOutcome): Promise<CreateOutcome> {
+  return (await hasActiveAddress(trx, pool)) ? outcome : { outcome: 'no_address' };
+}
+
+async function allHeld(trx: Trx, pool: Pool, now: number): Promise<CreateOutcome> {
+  if (await isDerivingAhead(trx, pool))
+    return { outcome: 'all_held', retryAfterSeconds: deriveAheadEveryMs / 1000 };
+  const hold = await findHoldOf(trx, pool, now);
+  if (hold === null) return { outcome: 'all_held', retryAfterSeconds: await retryAfter(trx, pool, now) };
+  const retryAfterSeconds = Math.ceil((hold.until - now) / 1000);
+  return { outcome: 'all_held', retryAfterSeconds, heldBack: heldBackText(hold.until) };
 }
 
 /** Until the first holder's time is over, but not so long that new addresses would go unnoticed. */
@@ -268,79 +243,6 @@ async function retryAfter(trx: Trx, pool: Pool, now: number): Promise<number> {
   const expiry = await earliestExpiry(trx, pool);
   const seconds = expiry === null ? 60 : Math.ceil((expiry - now) / 1000);
   return Math.min(60, Math.max(1, seconds));
-}
-
-function newPayment(
-  request: CreateRequest,
-  asset: Asset,
-  quote: PriceQuote,
-  now: number,
-): Omit<
-  OnchainPayment,
-  'id' | 'livemode' | 'chain' | 'requiredConfirmations' | 'addressId' | 'address' | keyof Lock
-> {
-  return {
-    paymentNumber: newPaymentNumber(now),
-    merchantId: request.merchantId,
-    kind: 'onchain',
-    status: 'pending',
-    reason: null,
-    network: request.network,
-    currency: request.currency,
-    coin: asset.coin,
-    token: asset.token,
-    decimals: asset.decimals,
-    price: { minorUnits: Number(priceOf(request).minorUnits), currency: priceOf(request).currency },
-    amountUsdCents: request.amountUsdCents,
-    ...quote,
-    exceedsTier: false,
-    countedAmount: 0n,
-    reopened: false,
-    toldAmount: 0n,
-    completedBy: null,
-    externalOrderId: request.externalOrderId,
-    customerEmail: request.customerEmail,
-    redirectUrl: request.redirectUrl,
-    metadata: request.metadata,
-    locale: request.locale ?? '',
-    checkoutSession: request.checkoutSession ?? null,
-    replaces: request.replaced?.paymentNumber ?? null,
-    replacedBy: null,
-    requotes: request.replaced === undefined ? 0 : request.replaced.requotes + 1,
-    paymentToken: newPaymentToken(),
-    createdAt: now,
-    confirmedAt: null,
-    endedAt: null,
-    acceptedAt: null,
-  };
-}
-
-type Lock = Pick<OnchainPayment, 'lockHead' | 'lockChainTime' | 'blockTimeLimit' | 'expiresAt'>;
-
-/**
- * From when to when money counts. `steadyNow` is the time in which the chain's state tells when its head was shown: our
- * clock may be wrong, and then the customer has the whole lifetime by the chain's.
- */
-function lockUnder(state: ChainState, steadyNow: number, now: number, lifetimeSeconds: number): Lock {
-  // Whole seconds, as it is shown: what the customer reads is what counts.
-  const expiresAt = Math.floor(now / 1000 + lifetimeSeconds) * 1000;
-  const lockChainTime = chainTimeAt(state.time, steadyNow);
-  const blockTimeLimit = Math.floor(Math.max(expiresAt, lockChainTime + lifetimeSeconds * 1000) / 1000);
-  return { lockHead: state.head, lockChainTime, blockTimeLimit, expiresAt };
-}
-
-/** Opens the checkout page. */
-export function newPaymentToken(): string {
-  return randomBytes(32).toString('base64url');
-}
-
-/** Crockford's base 32, which leaves out what looks alike: a byte's low five bits choose one character. */
-const numberAlphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-
-/** `PAY-<year>-<10 random characters>`: 50 bits, which tell nobody how many payments a merchant has. */
-export function newPaymentNumber(now: number): string {
-  const characters = Array.from(randomBytes(10), (byte) => numberAlphabet[byte & 31]);
-  return `PAY-${new Date(now).getUTCFullYear()}-${characters.join('')}`;
 }
 
 function poolOf(request: CreateRequest): Pool {

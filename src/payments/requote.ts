@@ -10,7 +10,8 @@ import { findPaymentByNumber, findPaymentByToken } from '../storage/payments/vie
 import { holdFreeAddress, wasGivenSince } from '../storage/pool/locks.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { mostChoices } from './choose.ts';
-import type { CreateOutcome, CreateRequest, PaymentCreator } from './create.ts';
+import type { CreateOutcome, PaymentCreator } from './create.ts';
+import type { CreateRequest } from './new-payment.ts';
 import { fiatMoneyOf, usdCentsOf } from './quote.ts';
 import { isDust } from './tally.ts';
 

@@ -24,7 +24,7 @@ import {
 import { lockPayments } from '../storage/payments/payments.ts';
 import type { Db, Trx } from '../storage/schema.ts';
 import { cancelIn } from './cancel.ts';
-import { newPaymentToken } from './create.ts';
+import { newPaymentToken } from './new-payment.ts';
 import { announceSession } from './settle.ts';
 
 type SessionDeps = { db: Db; clock: Clock };

@@ -4,7 +4,7 @@ import type { Currency } from '../core/assets.ts';
 import type { FiatCode } from '../core/fiat.ts';
 import { fiatExponent } from '../core/fiat.ts';
 import type { FiatAmount, PaymentView, ProviderPayment } from '../core/payment.ts';
-import { newPaymentNumber, newPaymentToken } from '../payments/create.ts';
+import { newPaymentNumber, newPaymentToken } from '../payments/new-payment.ts';
 import { inTransaction, serializeByName } from '../storage/database.ts';
 import { findIdempotencyKey, rememberIdempotencyKey } from '../storage/payments/idempotency.ts';
 import { viewById } from '../storage/payments/views.ts';
