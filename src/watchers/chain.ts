@@ -85,6 +85,11 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     }
   }
 
+  /** The same; null where another process leads already. */
+  async function ifLeading<T>(work: () => Promise<T>): Promise<T | null> {
+    return (await leader.leads()) ? whileLeading(work) : null;
+  }
+
   async function step(signal: AbortSignal): Promise<void> {
     leads = await leader.leads();
     if (!leads) {
@@ -95,7 +100,7 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
     }
     // Another process may have made a payment: an idle chain glances at the database, not at a node.
     const now = clock();
-    // A clock that was set back must not make it rest for as long.
+    // Where the clock was set back, the next time is not waited for.
     const resting = last.idle && steppedAt <= now && now < last.nextAt;
     if (resting && !(await hasOpenPayment(db, chain.network))) return;
     const outcome = await whileLeading(() => watcher.step(signal));
@@ -128,7 +133,7 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   const recheckLoop = runLoop<number>({
     name: 'recheck',
     step: async (signal) => {
-      const outcome = (await leader.leads()) ? await whileLeading(() => recheck.step(signal)) : null;
+      const outcome = await ifLeading(() => recheck.step(signal));
       return outcome?.nextAt ?? clock() + glanceMs;
     },
     delay: (nextAt) => nextAt - clock(),
@@ -144,8 +149,7 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   });
   const rescanLoop = runLoop<number>({
     name: 'rescan',
-    step: async (signal) =>
-      ((await leader.leads()) ? await whileLeading(() => rescan.step(signal)) : null) ?? glanceMs,
+    step: async (signal) => (await ifLeading(() => rescan.step(signal))) ?? glanceMs,
     delay: (ms) => ms,
     log,
     limitMs: rescanLimitMs,
@@ -154,11 +158,8 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   // By itself: that it fails must cost no reading.
   const measurements = runLoop<boolean>({
     name: 'measurements',
-    step: async () => {
-      if (!(await leader.leads())) return false;
-      const note = () => noteMeasurements({ db, network: chain.network, measure });
-      return (await whileLeading(note)) ?? false;
-    },
+    step: async () =>
+      (await ifLeading(() => noteMeasurements({ db, network: chain.network, measure }))) ?? false,
     delay: (wrote) => (wrote ? measuredEveryMs : glanceMs),
     log,
     failed,
