@@ -253,6 +253,32 @@ describeDatabases('after payments were lost', (openTestDb, kind) => {
     expect((await shop.create()).address).toBe(lost.address);
   });
 
+  test.each(['a release', 'the end of a hold and a quarantine'])(
+    'addresses are chosen after %s as if there had never been a hold, also where the quarantine is soft',
+    async (after) => {
+      const policy = { quarantine: 'soft', lifetimeSeconds: 1_800, quarantineSeconds: 1_800 } as const;
+      const shop = await openShop(await openTestDb(), { addresses: 2, payments: policy });
+      const first = await shop.create();
+      await shop.cancel(first);
+      await hold(shop);
+      const added = await importAddress(shop, 700);
+      const { addressAt } = await addKey(shop);
+      await hold(shop);
+      if (after === 'a release')
+        await inTransaction(shop.db, (trx) => releaseAddresses(trx, { at: shop.clock(), actor: 'cli' }));
+      else
+        for (let hours = 0; hours < 2; hours++) {
+          shop.passTime(1_800);
+          await shop.read();
+        }
+      const given: string[] = [];
+      for (let n = 0; n < 23; n++) given.push((await shop.create()).address);
+      const ahead = Array.from({ length: 20 }, (_, index) => addressAt(index));
+      const last = after === 'a release' ? addressAt(20) : first.address;
+      expect(given).toEqual([expect.any(String), added, ...ahead, last]);
+    },
+  );
+
   test('a key derives ahead, so that money for the lost is seen, and goes on beyond that', async () => {
     const shop = await openShop(await openTestDb(), { addresses: 0 });
     const { id, addressAt } = await addKey(shop);
