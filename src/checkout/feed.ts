@@ -101,10 +101,9 @@ export function createFeed(
       marks = null;
       return;
     }
-    const first = marks === null;
     const changes = await readChanges(deps.db, marks);
     const isDue = whatIsDue(changes, performance.now(), deps.clock());
-    const due = first ? [...followed.values()] : [...followed.values()].filter(isDue);
+    const due = [...followed.values()].filter(isDue);
     for (let n = 0; n < due.length; n += atOnce) {
       if (signal.aborted) return;
       await refresh(due.slice(n, n + atOnce));
@@ -134,13 +133,14 @@ export function createFeed(
     const byId = new Map(facts.map((one) => [one.payment.payment.id, one]));
     for (const own of due) {
       const known = byId.get(own.id);
-      if (known === undefined) continue;
-      const { payment } = known;
-      own.paymentNumber ??= payment.payment.paymentNumber;
-      if (own.paymentNumber !== payment.payment.paymentNumber) {
+      const number = known?.payment.payment.paymentNumber;
+      own.paymentNumber ??= number ?? null;
+      if (known === undefined || number !== own.paymentNumber) {
+        // It was lost with the last commits: whoever follows asks again, and is told.
         for (const subscriber of [...own.subscribers]) finish(own, subscriber);
         continue;
       }
+      const { payment } = known;
       const view = viewPayment(known);
       own.rereadAt = performance.now() + spread(rereadMs);
       own.addressId = payment.kind === 'onchain' ? payment.payment.addressId : null;
@@ -199,7 +199,7 @@ function whatIsDue(changes: Changes, now: number, clock: number): (own: Followed
     new Set(changes.networks),
   ];
   return (own) => {
-    if (own.snapshot === null || now >= own.rereadAt) return true;
+    if (changes.isUnknown || own.snapshot === null || now >= own.rereadAt) return true;
     if (own.endsAt !== null && clock >= own.endsAt) return true;
     if (payments.has(own.id) || (own.addressId !== null && addresses.has(own.addressId))) return true;
     return own.moves !== null && networks.has(own.moves);

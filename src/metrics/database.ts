@@ -188,7 +188,14 @@ export function createDatabaseMetrics(
       marks = await readMarks(db);
       return;
     }
-    const at = marks;
+    // Where the database has lost its last commits, what comes next may have numbers that were counted already.
+    const end = await readMarks(db);
+    const at: Marks = {
+      paymentId: Math.min(marks.paymentId, end.paymentId),
+      depositId: Math.min(marks.depositId, end.depositId),
+      eventSequence: Math.min(marks.eventSequence, end.eventSequence),
+    };
+    marks = at;
     await eachPage(
       () => listPaymentsAfter(db, at.paymentId, pageSize),
       ({ id, network, currency }) => {

@@ -1,7 +1,8 @@
+import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { NodeStatus } from '../../src/core/node.ts';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
-import { inTransaction } from '../../src/storage/database.ts';
+import { inTransaction, isPostgres } from '../../src/storage/database.ts';
 import { disableEndpoint } from '../../src/storage/webhooks/endpoints.ts';
 import { testConfig } from '../support/config.ts';
 import { describeDatabases } from '../support/databases.ts';
@@ -81,6 +82,27 @@ describeDatabases('/metrics', (openTestDb) => {
     await Promise.all([metrics.registry.metrics(), metrics.registry.metrics()]);
     expect(await samples(metrics, 'depositd_payments_total')).toContain(
       '{network="bsc",currency="usdt",status="pending"} 1',
+    );
+  });
+
+  test('goes on counting where the database has lost its last commits, and gives their ids to others', async () => {
+    const shop = await openShop(await openTestDb(), { addresses: 5 });
+    const { db } = shop;
+    const metrics = metricsOf(shop);
+    await metrics.registry.metrics();
+    const kept = await shop.create();
+    for (let n = 0; n < 3; n++) await shop.create();
+    await metrics.registry.metrics();
+    await db.updateTable('addresses').set({ locked_by: null }).where('locked_by', '>', kept.id).execute();
+    await db.deleteFrom('onchain_payments').where('payment_id', '>', kept.id).execute();
+    await db.deleteFrom('payments').where('id', '>', kept.id).execute();
+    if (isPostgres(db))
+      await sql`select setval(pg_get_serial_sequence('payments', 'id'), ${sql.lit(kept.id)})`.execute(db);
+    else await sql`update sqlite_sequence set seq = ${kept.id} where name = 'payments'`.execute(db);
+    await metrics.registry.metrics();
+    expect((await shop.create()).id).toBe(kept.id + 1);
+    expect(await samples(metrics, 'depositd_payments_total')).toContain(
+      '{network="bsc",currency="usdt",status="pending"} 5',
     );
   });
 

@@ -48,9 +48,9 @@ export function registerChangeRoutes(api: Api, { db, log, failed }: ChangeRouteD
     }
     const changes = await readChanges(db, marks);
     const payment = await readLatestPaymentId(db);
-    const { paymentIds, addressIds, networks } = changes;
-    const found = paymentIds.length + addressIds.length + networks.length;
-    const changed = marks !== null && (found > 0 || payment !== marks.payment);
+    const { isUnknown, paymentIds, addressIds, networks } = changes;
+    const found = isUnknown || paymentIds.length + addressIds.length + networks.length > 0;
+    const changed = marks !== null && (found || payment !== marks.payment);
     marks = { ...changes.marks, payment };
     if (changed) write('event: changed\ndata: {}\n\n');
     else if (now - beatAt >= heartbeatMs) {
