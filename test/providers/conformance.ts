@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ChargeStatus } from '../../src/core/charge.ts';
 import type { Adapter } from '../../src/providers/provider.ts';
-import { openDatabase } from '../../src/storage/database.ts';
 import type { Db } from '../../src/storage/schema.ts';
+import { openTestSqlite } from '../support/databases.ts';
 import { openProviderShop, type ProviderShop, type Shown } from '../support/providers/shop.ts';
 import type { Subject } from '../support/providers/subjects.ts';
 
@@ -12,7 +12,7 @@ import type { Subject } from '../support/providers/subjects.ts';
  */
 
 async function freshDb(): Promise<Db> {
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   onTestFinished(() => db.destroy());
   return db;
 }

@@ -1,11 +1,11 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openDatabase } from '../../src/storage/database.ts';
+import { openTestSqlite } from '../support/databases.ts';
 import { testSecrets } from '../support/providers/accounts.ts';
 import { atFourpay, fourpaySubject } from '../support/providers/fourpay.ts';
 import { openProviderShop } from '../support/providers/shop.ts';
 
 async function open() {
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   onTestFinished(() => db.destroy());
   const shop = await openProviderShop(db, fourpaySubject);
   const path = `/admin/v1/providers/${shop.config.name}/webhook-config/`;

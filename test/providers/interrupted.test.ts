@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openDatabase } from '../../src/storage/database.ts';
+import { openTestSqlite } from '../support/databases.ts';
 import { makeFaulty } from '../support/faulty-db.ts';
 import { openProviderShop } from '../support/providers/shop.ts';
 import { chargeSubjects, type Subject } from '../support/providers/subjects.ts';
@@ -10,7 +10,7 @@ import { chargeSubjects, type Subject } from '../support/providers/subjects.ts';
 
 /** Lives through a payment, a webhook and a refund; dies at the `n`th write. Answers whether there were so many. */
 async function live(subject: Subject, n: number): Promise<boolean> {
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   onTestFinished(() => db.destroy());
   const faulty = makeFaulty(db);
   const shop = await openProviderShop(faulty.db, subject);

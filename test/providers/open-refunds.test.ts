@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openDatabase } from '../../src/storage/database.ts';
 import { updateRefund } from '../../src/storage/providers/refunds.ts';
+import { openTestSqlite } from '../support/databases.ts';
 import { openProviderShop } from '../support/providers/shop.ts';
 import { fourpochSubject, gatenocSubject } from '../support/providers/subjects.ts';
 
@@ -8,7 +8,7 @@ type Open = { id: string; status: string; amount: string; payment_number: string
 
 /** A confirmed payment whose refund was reset on its way: the provider never did it, and tells nothing of it. */
 async function openShop(subject: typeof gatenocSubject) {
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   onTestFinished(() => db.destroy());
   const shop = await openProviderShop(db, subject);
   const { payment, charge } = await shop.begin();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openDatabase } from '../../src/storage/database.ts';
 import { startTestAnvil, type TestAnvil } from '../support/anvil.ts';
+import { openTestSqlite } from '../support/databases.ts';
 import { openFaultShop, type Survival } from '../support/fault-shop.ts';
 import { type Illness, illnesses } from '../support/illnesses.ts';
 import { createdAt } from '../support/payments.ts';
@@ -38,7 +38,7 @@ const isAsked = ({ when }: Illness) => when?.method !== 'debug_traceTransaction'
 const isAskedFirst = (ill: Illness) => isAsked(ill) && ill.when?.method !== 'eth_getTransactionByHash';
 
 async function surviveAll(ills: readonly Illness[], honest: boolean): Promise<Survival[]> {
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   const shop = await openFaultShop(db, { anvil, tokens, honest });
   try {
     const survivals: Survival[] = [];

@@ -1,9 +1,9 @@
 import { type Compilable, CompiledQuery } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { inTransaction, openDatabase } from '../../../src/storage/database.ts';
+import { inTransaction } from '../../../src/storage/database.ts';
 import { findFreeAddress, freeAddresses, lockAddress } from '../../../src/storage/pool/locks.ts';
 import type { Db } from '../../../src/storage/schema.ts';
-import { describeDatabases } from '../../support/databases.ts';
+import { describeDatabases, openTestSqlite } from '../../support/databases.ts';
 import { addTestAddresses, addTestMerchant, createdAt } from '../../support/payments.ts';
 
 /** The steps of SQLite's plan for a query, with the very parameters it runs with. */
@@ -23,7 +23,7 @@ describe('finding a free address', () => {
   ])(
     '%s reads the first row of an index, whatever the size of the pool',
     async (_which, currency, before) => {
-      const db = await openDatabase('sqlite::memory:');
+      const db = await openTestSqlite();
       onTestFinished(() => db.destroy());
       const pool = { merchantId: await addTestMerchant(db), network: 'bsc', currency: 'usdt' } as const;
       const plan = await planOf(db, freeAddresses(db, pool, currency, before));

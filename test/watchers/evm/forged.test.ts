@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { BlockHash } from '../../../src/core/chain.ts';
 import type { DepositStatus } from '../../../src/core/payment.ts';
-import { inTransaction, openDatabase } from '../../../src/storage/database.ts';
+import { inTransaction } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { insertPayment } from '../../../src/storage/payments/insert.ts';
 import { createRecheck } from '../../../src/watchers/recheck/recheck.ts';
@@ -10,6 +10,7 @@ import { createWatcher } from '../../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmAddress, evmKey } from '../../support/addresses.ts';
 import { anvilForTest } from '../../support/anvil.ts';
+import { openTestSqlite } from '../../support/databases.ts';
 import {
   chainConfig,
   endpointOf,
@@ -48,7 +49,7 @@ async function open({ nodes, liarLast = false }: { nodes: number; liarLast?: boo
   const liar = await faultProxyForTest(anvil.url);
   const second = await faultProxyForTest(anvil.url);
   const clock = testClock();
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   const merchantId = await addTestMerchant(db);
   const [, , addressId = 0] = await addTestAddresses(db, merchantId, { count: 4 });
   // A payment in the coin, so that blocks are read whole.

@@ -3,12 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BlockHash, BlockRef } from '../../../src/core/chain.ts';
 import { mintCall } from '../../../src/demo/token.ts';
 import { readChain } from '../../../src/storage/chains/chains.ts';
-import { openDatabase } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { createWatcher } from '../../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmAddress } from '../../support/addresses.ts';
 import { anvilForTest, startTestAnvil, type TestAnvil } from '../../support/anvil.ts';
+import { openTestSqlite } from '../../support/databases.ts';
 import {
   chainConfig,
   endpointOf,
@@ -32,7 +32,7 @@ const stranger = '0x3333333333333333333333333333333333333333';
 
 /** A daemon's reading of a chain from its head on, with so many addresses, all of them used lately. */
 async function openReader(url: string, { addresses = 1 }: { addresses?: number } = {}) {
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   await addTestAddresses(db, await addTestMerchant(db), { count: addresses });
   const clock = testClock();
   await db.updateTable('addresses').set({ released_at: clock() }).execute();

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { openDatabase } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { createWatcher } from '../../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmAddress } from '../../support/addresses.ts';
 import { anvilForTest } from '../../support/anvil.ts';
+import { openTestSqlite } from '../../support/databases.ts';
 import { chainConfig, endpointOf, evmSourceForTest, testClock } from '../../support/evm.ts';
 import { type FaultProxy, faultProxyForTest } from '../../support/fault-proxy.ts';
 import { captureLog } from '../../support/log.ts';
@@ -62,7 +62,7 @@ async function open() {
   const urls = [first.url, second.url];
   const clock = testClock();
   const { log, lines } = captureLog();
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   await addTestAddresses(db, await addTestMerchant(db), { count: 1 });
   const watcher = createWatcher({
     db,

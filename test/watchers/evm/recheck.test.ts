@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { RecheckFinding } from '../../../src/metrics.ts';
-import { openDatabase } from '../../../src/storage/database.ts';
 import { listDeposits } from '../../../src/storage/deposits/deposits.ts';
 import { createRecheck } from '../../../src/watchers/recheck/recheck.ts';
 import { createWatcher } from '../../../src/watchers/watcher.ts';
 import { createWatchlist } from '../../../src/watchers/watchlist.ts';
 import { evmAddress } from '../../support/addresses.ts';
 import { anvilForTest } from '../../support/anvil.ts';
+import { openTestSqlite } from '../../support/databases.ts';
 import { chainConfig, endpointOf, evmSourceForTest, testClock } from '../../support/evm.ts';
 import { faultProxyForTest } from '../../support/fault-proxy.ts';
 import type { LogFault } from '../../support/faults.ts';
@@ -28,7 +28,7 @@ async function open(others: number) {
   const proxy = await faultProxyForTest(anvil.url);
   const nodes = [proxy.url, ...(others > 0 ? [anvil.url] : [])];
   const clock = testClock();
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   await addTestAddresses(db, await addTestMerchant(db), { count: 1 });
   const chain = chainConfig(nodes.map((url) => endpointOf(url)));
   const source = evmSourceForTest(nodes, { clock });

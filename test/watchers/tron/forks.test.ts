@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { readChain } from '../../../src/storage/chains/chains.ts';
-import { openDatabase } from '../../../src/storage/database.ts';
 import { createCodeLook } from '../../../src/watchers/code-look.ts';
 import { testChain, testConfig } from '../../support/config.ts';
+import { openTestSqlite } from '../../support/databases.ts';
 import { endpointOf, pollOf, testClock, watching } from '../../support/evm.ts';
 import { openTronModel } from '../../support/tron/model.ts';
 import { createSimulatedTronChain } from '../../support/tron/simulated-chain.ts';
@@ -10,7 +10,7 @@ import { chainIdOf, simulatedNodeForTest, tronSourceForTest } from '../../suppor
 
 /** Three nodes, of which six blocks below the head are solid; read to the head. */
 async function open(finality: 'finalized' | 'depth' = 'finalized', { tiered = false } = {}) {
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   const model = await openTronModel(db, { late: 'flag', finality, balanced: false, tiered });
   const { world } = model;
   const close = async () => {

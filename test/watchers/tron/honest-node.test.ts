@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { openDatabase } from '../../../src/storage/database.ts';
+import { openTestSqlite } from '../../support/databases.ts';
 import { tronIllnesses } from '../../support/tron/illnesses.ts';
 import { openTronModel } from '../../support/tron/model.ts';
 
@@ -9,7 +9,7 @@ import { openTronModel } from '../../support/tron/model.ts';
  */
 
 async function open() {
-  const db = await openDatabase('sqlite::memory:');
+  const db = await openTestSqlite();
   const model = await openTronModel(db, {
     late: 'flag',
     finality: 'finalized',
