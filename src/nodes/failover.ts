@@ -67,7 +67,7 @@ export type Endpoints<N> = {
   /** Treats what a node showed earlier as a fault after all. */
   fault(node: N, error: NodeError): void;
   /** What a node said earlier was untrue: for some time it is asked only if nobody else can be. It still has its vote. */
-  distrust(node: N, reason: string): void;
+  distrust(host: string, reason: string): void;
   status(): NodeStatus[];
   close(): Promise<void>;
 };
@@ -311,8 +311,8 @@ export function createEndpoints<N extends Node>(options: EndpointsOptions<N>): E
     fault: (node, error) => {
       for (const endpoint of endpoints) if (endpoint.node === node) fail(endpoint, error);
     },
-    distrust: (node, reason) => {
-      for (const endpoint of endpoints) if (endpoint.node === node) distrust(endpoint, reason);
+    distrust: (host, reason) => {
+      for (const endpoint of endpoints) if (endpoint.host === host) distrust(endpoint, reason);
     },
     status: () => endpoints.map((endpoint) => statusOf(endpoint, clock())),
     close: async () => {

@@ -112,7 +112,7 @@ export function createPoll<N extends Readable, T extends PollOutcome>(
       const { outcome } = await pollFrom(request, { except: (node) => node === first.node });
       if (outcome.kind === 'reorg') return outcome;
       const { height } = request.cursor;
-      endpoints.distrust(first.node, `it has another block at ${height}, which is final elsewhere`);
+      endpoints.distrust(first.node.host, `it has another block at ${height}, which is final elsewhere`);
       return outcome;
     } catch (error) {
       if (!(error instanceof NoNodeError)) throw error;

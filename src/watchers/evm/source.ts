@@ -1,16 +1,11 @@
-import type { Clock } from '../../clock.ts';
-import type { ChainConfig } from '../../config.ts';
 import { writeAddress } from '../../core/address.ts';
 import type { BlockRef, TxHash } from '../../core/chain.ts';
 import type { Enough, NodeAnswer } from '../../core/node.ts';
-import type { Logger } from '../../log.ts';
-import { type Sleep, systemSleep } from '../../loop.ts';
-import { createEndpoints, type Seen } from '../../nodes/failover.ts';
+import type { Seen } from '../../nodes/failover.ts';
 import { behind, contradiction } from '../../nodes/fault.ts';
 import type { RpcCall } from '../../nodes/json-rpc.ts';
-import type { NodeMeter } from '../../nodes/measurements.ts';
-import type { UsageMeter } from '../../nodes/usage.ts';
 import { tokensOf } from '../assets-in-use.ts';
+import { openNodes, type SourceOptions } from '../open-nodes.ts';
 import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest, Tokens } from '../source.ts';
 import { createVerification } from '../verification.ts';
@@ -28,33 +23,10 @@ import { findOtherTokens, readChainId, resultOf } from './preflight.ts';
 import { createTempo } from './tempo.ts';
 import { createTracer } from './tracer.ts';
 
-export type EvmSourceOptions = {
-  chain: ChainConfig;
-  clock: Clock;
-  log: Logger;
-  /** For tests: how long one request may take, ms. */
-  timeoutMs?: number;
-  sleep?: Sleep;
-  meter?: UsageMeter;
-  measure?: NodeMeter;
-};
-
 /** Reads a chain that speaks Ethereum's JSON-RPC. Every answer proves itself before it is believed. */
-export function createEvmSource(options: EvmSourceOptions): ChainSource {
-  const { chain, clock, timeoutMs, sleep = systemSleep, meter, measure } = options;
+export function createEvmSource(options: SourceOptions): ChainSource {
+  const { chain, clock } = options;
   const log = options.log.child({ network: chain.network });
-  const nodes = chain.rpc.map((endpoint) => {
-    const { host } = new URL(endpoint.url);
-    const node = createEvmNode({
-      endpoint,
-      clock,
-      sleep,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(meter === undefined ? {} : { count: meter.counterOf(host) }),
-      ...(measure === undefined ? {} : { answered: (ms: number) => measure.answered(host, ms) }),
-    });
-    return { host, node };
-  });
   const configured = tokensOf(chain);
   const rates = createRateAlarm(configured.keys());
   let context = contextOf(configured);
@@ -77,13 +49,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     return context;
   }
 
-  const endpoints = createEndpoints<EvmNode>({
-    nodes,
-    identify: verification.identify,
-    clock,
-    log,
-    ...(measure === undefined ? {} : { failed: measure.failed }),
-  });
+  const endpoints = openNodes({ ...options, log }, createEvmNode, verification.identify);
   const tracer = createTracer({ endpoints, network: chain.network });
   const offered = () => endpoints.status().some((node) => !node.lacks.includes('traces'));
   const contractPayments = createContractPayments({ tracer, offered, clock, log });
@@ -224,7 +190,7 @@ export function createEvmSource(options: EvmSourceOptions): ChainSource {
     inclusionsOfEach: (queries, signal, enough) => lookAtEach(looking, queries, signal, enough),
     balances: (keys, at, signal) => balancesAt(endpoints, keys, at, signal),
     distrust: (host, reason) => {
-      for (const { node } of nodes) if (node.host === host) endpoints.distrust(node, reason);
+      endpoints.distrust(host, reason);
     },
     endpoints: endpoints.status,
     close: endpoints.close,

@@ -1,13 +1,8 @@
-import type { Clock } from '../../clock.ts';
-import type { ChainConfig } from '../../config.ts';
 import type { BlockRef } from '../../core/chain.ts';
-import type { Logger } from '../../log.ts';
-import { type Sleep, systemSleep } from '../../loop.ts';
-import { createEndpoints, type Seen } from '../../nodes/failover.ts';
+import type { Seen } from '../../nodes/failover.ts';
 import { behind, NodeError } from '../../nodes/fault.ts';
-import type { NodeMeter } from '../../nodes/measurements.ts';
-import type { UsageMeter } from '../../nodes/usage.ts';
 import { tokensOf } from '../assets-in-use.ts';
+import { openNodes, type SourceOptions } from '../open-nodes.ts';
 import { createPoll, failedBy } from '../poll-nodes.ts';
 import type { ChainSource, NodeHead, PollOutcome, PollRequest, RereadRequest } from '../source.ts';
 import { createVerification } from '../verification.ts';
@@ -18,33 +13,10 @@ import { needsOf, readSpan } from './poll.ts';
 import { findOtherTokens, readChainId } from './preflight.ts';
 import { readHeaderAt, readHeads, readLatest, refOf } from './read.ts';
 
-export type TronSourceOptions = {
-  chain: ChainConfig;
-  clock: Clock;
-  log: Logger;
-  /** For tests: how long one request may take, ms. */
-  timeoutMs?: number;
-  sleep?: Sleep;
-  meter?: UsageMeter;
-  measure?: NodeMeter;
-};
-
 /** Reads TRON through the wallet API of java-tron. Every answer proves itself before it is believed. */
-export function createTronSource(options: TronSourceOptions): ChainSource {
-  const { chain, clock, timeoutMs, sleep = systemSleep, meter, measure } = options;
+export function createTronSource(options: SourceOptions): ChainSource {
+  const { chain, clock } = options;
   const log = options.log.child({ network: chain.network });
-  const nodes = chain.rpc.map((endpoint) => {
-    const { host } = new URL(endpoint.url);
-    const node = createTronNode({
-      endpoint,
-      clock,
-      sleep,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(meter === undefined ? {} : { count: meter.counterOf(host) }),
-      ...(measure === undefined ? {} : { answered: (ms: number) => measure.answered(host, ms) }),
-    });
-    return { host, node };
-  });
   const context = { chain, currencies: tokensOf(chain), clock };
   const verification = createVerification<TronNode>({
     chain,
@@ -55,13 +27,7 @@ export function createTronSource(options: TronSourceOptions): ChainSource {
   let finalizedHeight = 0;
   let warned = false;
 
-  const endpoints = createEndpoints<TronNode>({
-    nodes,
-    identify: verification.identify,
-    clock,
-    log,
-    ...(measure === undefined ? {} : { failed: measure.failed }),
-  });
+  const endpoints = openNodes({ ...options, log }, createTronNode, verification.identify);
   const readOn = createPoll<TronNode, PollOutcome>({
     endpoints,
     chain,
@@ -189,7 +155,7 @@ export function createTronSource(options: TronSourceOptions): ChainSource {
     locationsOfEach: (txHash, signal) => endpoints.askEach((node) => locate(node, txHash, signal), signal),
     balances: (keys, at, signal) => balancesAt(endpoints, keys, at, signal),
     distrust: (host, reason) => {
-      for (const { node } of nodes) if (node.host === host) endpoints.distrust(node, reason);
+      endpoints.distrust(host, reason);
     },
     endpoints: endpoints.status,
     close: endpoints.close,
