@@ -116,9 +116,9 @@ export async function checkFileSystem(folder: string, read: ReadFileSystem = sta
     const { type } = await read(folder);
     // Of 32 bits, which some systems take for a signed number.
     const number = type < 0 ? type + 2 ** 32 : type;
-    if (number === perhapsRemote) return warning('it is one of a program (FUSE), and may be of the network');
+    if (number === perhapsRemote) return warning('it is a FUSE file system, which may be on another machine');
     const name = remote[number];
-    return name === undefined ? well('local') : danger(`it is of the network (${name})`);
+    return name === undefined ? well('local') : danger(`it is a network file system (${name})`);
   } catch (error) {
     return unclear(error);
   }

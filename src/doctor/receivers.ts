@@ -62,8 +62,8 @@ async function checkOrigin(
   if (first !== undefined && bad.length === judged.length) return danger(first.fault ?? '');
   if (first !== undefined) {
     const dead = isIPv6(first.address)
-      ? 'its IPv6 address is announced and dead'
-      : `${first.address} is dead`;
+      ? 'its IPv6 address is in DNS, and cannot be connected to'
+      : `${first.address} cannot be connected to`;
     return warning(`${dead}: ${first.fault}`, {
       money: 'each delivery that tries it first is late',
       todo: 'mend it, or take it out of DNS',

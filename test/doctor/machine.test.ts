@@ -69,14 +69,14 @@ describe('a disk', () => {
     ['CIFS', 0xff534d42],
     ['CIFS', 0xff534d42 - 2 ** 32],
     ['9p', 0x01021997],
-  ])('of the network (%s) is found by its type', async (name, type) => {
+  ])('a network file system (%s) is found by its type', async (name, type) => {
     expect(await checkFileSystem('/data', disk(50 * gib, 100 * gib, type))).toMatchObject({
       outcome: 'danger',
-      found: `it is of the network (${name})`,
+      found: `it is a network file system (${name})`,
     });
   });
 
-  test('of this machine is well, and one of a program may be of the network', async () => {
+  test('one of this machine is well, and a FUSE file system may be on another', async () => {
     expect(await checkFileSystem('/data', disk(gib, gib))).toMatchObject({ outcome: 'well' });
     expect(await checkFileSystem('/data', disk(gib, gib, 0x65735546))).toMatchObject({ outcome: 'warning' });
   });
