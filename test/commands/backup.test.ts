@@ -89,15 +89,21 @@ test('a backup of a large database ends beside a daemon that writes all the time
   const write = writer.prepare(
     "insert into merchants (id, name, created_at) values (hex(randomblob(8)), 'Shop', 1)",
   );
-  const writing = setInterval(() => written.push(Number(write.run().lastInsertRowid)), 0);
+  let ended = false;
+  // Between any two portions that are copied.
+  const writeAgain = () => {
+    if (ended) return void writer.close();
+    written.push(Number(write.run().lastInsertRowid));
+    setImmediate(writeAgain);
+  };
   onTestFinished(() => {
-    clearInterval(writing);
-    writer.close();
+    ended = true;
   });
+  writeAgain();
   writeFileSync(abandoned, 'of a backup that was killed');
   utimesSync(abandoned, 0, 0);
   const counts = await backUp(path, file, []);
-  expect(written.length).toBeGreaterThan(10);
+  expect(written.length).toBeGreaterThan(5);
   expect(counts.payments).toBe(3_000);
   expect(existsSync(abandoned)).toBe(false);
 }, 30_000);
