@@ -22,7 +22,7 @@ import { measureWaiting, measureWaitingEveryMs } from './notify/measure.ts';
 import { openSecrets } from './notify/secrets.ts';
 import { checkRefunds } from './payments/check-refunds.ts';
 import { createPayments } from './payments/create.ts';
-import { checkCommitsEveryMs, createLostCommits } from './payments/lost-commits.ts';
+import { checkCommitsEveryMs, openLostCommits } from './payments/lost-commits.ts';
 import { expireSessions } from './payments/sessions.ts';
 import { deriveAhead, deriveAheadEveryMs } from './pool/derive-ahead.ts';
 import { createPoolHealth } from './pool/health.ts';
@@ -207,7 +207,7 @@ async function start(
   const wentBack = () => {
     for (const watch of watchlists.values()) watch.startOver();
   };
-  const lostCommits = createLostCommits({ db, config, clock, log, wentBack });
+  const lostCommits = await openLostCommits({ db, config, clock, log, wentBack });
   keep({ name: 'lost commits', step: lostCommits.step, delay: () => checkCommitsEveryMs });
   const ahead = (signal: AbortSignal) => deriveAhead(db, config.chains, clock(), signal);
   keep({ name: 'derive ahead', step: ahead, delay: () => deriveAheadEveryMs, limitMs: null });

@@ -5,6 +5,7 @@ import type { Logger } from '../log.ts';
 import { beginHold, holdMs } from '../pool/hold.ts';
 import { timeOrNull } from '../present/values.ts';
 import { inTransaction, isPostgres } from '../storage/database.ts';
+import { type NewestPayment, newestPaymentOf } from '../storage/newest-payment.ts';
 import { findPaymentNumbers } from '../storage/payments/numbers.ts';
 import { lockAddressTable, readHold } from '../storage/pool/holds.ts';
 import type { Db } from '../storage/schema.ts';
@@ -27,6 +28,8 @@ export type LostCommitsDeps = {
   log: Logger;
   /** Told that the database has gone back: rows that are cached here may be gone, or be other rows now. */
   wentBack: () => void;
+  /** Of a SQLite database: what the process before this one knew. */
+  newest?: NewestPayment | null;
   /** Never goes back, ms. */
   steady?: Clock;
 };
@@ -42,6 +45,15 @@ const sameLossMs = 60_000;
 
 const reason = 'the database has lost payments that it had committed';
 
+/** Checks once before anything is served: an older copy may have been put in the place of a SQLite database. */
+export async function openLostCommits(
+  deps: LostCommitsDeps & { config: Pick<Config, 'database'> },
+): Promise<LostCommits> {
+  const lostCommits = createLostCommits({ ...deps, newest: newestPaymentOf(deps.config.database) });
+  await lostCommits.step();
+  return lostCommits;
+}
+
 /**
  * A standby that is promoted may lack the last commits, and so may a database that is restored under a running process. The
  * customers of the payments that are gone still see their addresses, so nobody else may be given one of these.
@@ -52,9 +64,13 @@ const reason = 'the database has lost payments that it had committed';
  * a pooler another timeline may go unnoticed.
  */
 export function createLostCommits(deps: LostCommitsDeps): LostCommits {
-  const { db, config, clock, log, wentBack, steady = () => performance.now() } = deps;
+  const { db, config, clock, log, wentBack, newest = null, steady = () => performance.now() } = deps;
+  /** A SQLite database has this process alone: only a start may find that it has gone back. */
+  const isChecked = isPostgres(db) || newest !== null;
+  const noted = newest?.read() ?? null;
   /** Ids by payment number. */
-  const committed = new Map<string, number>();
+  const committed = new Map<string, number>(noted === null ? [] : [[noted.paymentNumber, noted.id]]);
+  let notedId = noted?.id ?? null;
   /** How often the timeline had changed at the last check. */
   let checkedChanges = timelineChanges(db);
   let waitUntil = Number.NEGATIVE_INFINITY;
@@ -90,16 +106,30 @@ export function createLostCommits(deps: LostCommitsDeps): LostCommits {
     for (const [number, id] of checked) if (isLost || id !== newest) committed.delete(number);
   }
 
+  /** Where one is noted that is older than the newest, most of what an older copy lacks is found by it all the same. */
+  function noteNewest(): void {
+    if (newest === null) return;
+    const [last = null] = [...committed].toSorted(([, a], [, b]) => b - a);
+    const id = last?.[1] ?? null;
+    if (id === notedId) return;
+    try {
+      newest.write(last === null ? null : { paymentNumber: last[0], id: last[1] });
+      notedId = id;
+    } catch {
+      // Its disk is full: the next check tries again.
+    }
+  }
+
   return {
     committed({ id, paymentNumber }) {
-      if (isPostgres(db)) committed.set(paymentNumber, id);
+      if (isChecked) committed.set(paymentNumber, id);
     },
     refusal() {
       if (!isMissing && timelineChanges(db) === checkedChanges && steady() >= waitUntil) return null;
       return 'the database is another server now, and it is being checked for payments that it may have lost';
     },
     async step() {
-      if (!isPostgres(db)) return;
+      if (!isChecked) return;
       await lookAtTimeline(db);
       const changes = timelineChanges(db);
       const checked = new Map(committed);
@@ -114,6 +144,7 @@ export function createLostCommits(deps: LostCommitsDeps): LostCommits {
         wentBack();
       }
       forget(checked, loss !== null);
+      noteNewest();
       if (changes === checkedChanges) return;
       checkedChanges = changes;
       waitUntil = steady() + othersCheckWithinMs;

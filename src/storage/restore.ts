@@ -25,6 +25,7 @@ import {
   removeDatabase,
   verifyBackup,
 } from './backup.ts';
+import { newestFileOf } from './newest-payment.ts';
 import { fileOf, restoreMark } from './sqlite.ts';
 
 /**
@@ -60,6 +61,8 @@ export async function restoreBackup({
     mark(place, { draft, aside });
     try {
       moveAside(place, aside);
+      // The restored one lacks it, and has its hold.
+      rmSync(newestFileOf(place), { force: true });
       putInPlace(draft, place);
     } catch (error) {
       putBack(aside, place);

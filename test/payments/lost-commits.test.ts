@@ -1,8 +1,11 @@
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { keyOfHex } from '../../src/core/address.ts';
 import type { OnchainPayment } from '../../src/core/payment.ts';
-import { createLostCommits, type LostCommits } from '../../src/payments/lost-commits.ts';
+import { createLostCommits, type LostCommits, openLostCommits } from '../../src/payments/lost-commits.ts';
+import { backUp } from '../../src/storage/backup.ts';
 import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import { readHold } from '../../src/storage/pool/holds.ts';
 import { openPostgres, runningLimits } from '../../src/storage/postgres.ts';
@@ -14,7 +17,7 @@ import {
   timelineChanges,
 } from '../../src/storage/timeline.ts';
 import { startCluster } from '../support/cluster.ts';
-import { describeDatabases } from '../support/databases.ts';
+import { describeDatabases, testFolder } from '../support/databases.ts';
 import { captureLog } from '../support/log.ts';
 import { createPostgresDatabase } from '../support/postgres-desk.ts';
 import { openShop } from '../support/shop.ts';
@@ -193,6 +196,44 @@ describeDatabases('a process that makes payments', (openTestDb, kind) => {
     await step();
     expect(await hold()).toBeNull();
   });
+});
+
+test('a daemon that is started on an older copy of its SQLite database holds back every address, once', async () => {
+  const path = join(testFolder(), 'depositd.db');
+  const url = `sqlite:${path}`;
+  const { log, lines } = captureLog();
+  const first = await openDatabase(url);
+  const shop = await openShop(first, { addresses: 3 });
+  const start = (db: Db) =>
+    openLostCommits({
+      ...{ db, clock: shop.clock, log, wentBack: () => {} },
+      config: { ...shop.config, database: url },
+    });
+  const process = await start(first);
+  process.committed(await shop.create());
+  await process.step();
+  await backUp(path, `${path}.backup`, []);
+  const lost = await shop.create();
+  process.committed(lost);
+  await process.step();
+  await first.destroy();
+
+  const again = await openDatabase(url);
+  await start(again);
+  expect(await readHold(again, shop.clock())).toBeNull();
+  await again.destroy();
+
+  // As by hand.
+  renameSync(`${path}.backup`, path);
+  const older = await openDatabase(url);
+  onTestFinished(() => older.destroy());
+  for (const _ of ['found', 'not found again']) {
+    await start(older);
+    expect(await readHold(older, shop.clock())).toMatchObject({ lastAddressId: 6 });
+  }
+  expect(lines.map(({ level, msg, payment_number }) => ({ level, msg, payment_number }))).toEqual([
+    { level: 'error', msg: 'database lost payments', payment_number: lost.paymentNumber },
+  ]);
 });
 
 test('a process whose server fails over to a standby that lacked its last payment gives the address of that one to nobody', async () => {
