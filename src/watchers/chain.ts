@@ -53,6 +53,12 @@ const rescanLimitMs = 10 * 60_000;
 /** What a process that dies has measured for longer is written down, ms. */
 const measuredEveryMs = 15_000;
 
+/**
+ * Polls that news of blocks may cause and that find none, but for two each time that some were found: two nodes' websockets may tell
+ * of each. What one of them makes up costs requests of whichever node the chain is read from.
+ */
+const mostFalseAlarms = 20;
+
 /** Runs the watcher and the recheck of one chain in loops of their own, so that no chain ever waits for another. */
 export function watchChain(given: ChainWatchDeps): ChainWatch {
   const { chain, clock, onEvents, holder = randomUUID(), failed = () => {} } = given;
@@ -72,6 +78,9 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   let last: Pick<StepOutcome, 'nextAt' | 'idle'> = { nextAt: 0, idle: false };
   let steppedAt = 0;
   let leads = false;
+  /** Whether there was news since the last step began. */
+  let alarmed = false;
+  let falseAlarms = 0;
   const firstRead = Promise.withResolvers<void>();
 
   /** Work of the leader; null where another process has taken over meanwhile. */
@@ -91,6 +100,7 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   }
 
   async function step(signal: AbortSignal): Promise<void> {
+    alarmed = false;
     leads = await leader.leads();
     if (!leads) {
       firstRead.resolve();
@@ -109,6 +119,7 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
       return;
     }
     if (outcome.kind !== 'failed') firstRead.resolve();
+    if (outcome.kind === 'advanced') falseAlarms = Math.max(0, falseAlarms - 2);
     last = outcome;
     steppedAt = clock();
     budget.polled();
@@ -166,7 +177,10 @@ export function watchChain(given: ChainWatchDeps): ChainWatch {
   });
   // A block is news only to who reads it, and while somebody waits for it.
   const onHead = () => {
-    if (leads && !last.idle && budget.everyMs() === null) loop.wake();
+    if (alarmed || !leads || last.idle || budget.everyMs() !== null || falseAlarms >= mostFalseAlarms) return;
+    alarmed = true;
+    falseAlarms += 1;
+    loop.wake();
   };
   const heads = listenForHeads({ rpc: chain.rpc, onHead, log });
   return {

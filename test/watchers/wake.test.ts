@@ -20,6 +20,7 @@ import { captureLog } from '../support/log.ts';
 import { addTestAddresses, addTestMerchant, testRates } from '../support/payments.ts';
 import { placeTokens, transferToken } from '../support/tokens.ts';
 import { waitFor } from '../support/wait.ts';
+import { webSocketForTest } from '../support/websocket.ts';
 
 /*
  * What sets a chain's loop going: time, a payment that is made, and news of a block.
@@ -50,6 +51,36 @@ describeDecisions('a chain', (openTestDb) => {
     await chain.create();
     await chain.untilRead();
     expect(chain.proxy.traffic().requests).toBeGreaterThan(0);
+  });
+
+  test('is not asked again and again because a websocket tells of blocks that are not there', async () => {
+    const socket = await webSocketForTest();
+    const chain = await open(await openTestDb(), {
+      pollSeconds: anHour,
+      idlePollSeconds: anHour,
+      wsUrl: () => socket.url,
+    });
+    await chain.create();
+    await chain.untilRead();
+    const connection = await waitFor('the websocket', () => socket.connections[0]);
+    chain.proxy.resetTraffic();
+    for (let news = 0; news < 300; news++) {
+      connection.send({ jsonrpc: '2.0', method: 'eth_subscription', params: { result: { number: '0x1' } } });
+      await chain.anvil.height();
+    }
+    await chain.stop();
+    expect(chain.proxy.traffic().requests).toBeGreaterThan(0);
+    expect(chain.proxy.traffic().requests).toBeLessThan(30);
+  });
+
+  test('is read at once for each block of a hundred that a websocket tells of', async () => {
+    const chain = await open(await openTestDb(), { pollSeconds: anHour, idlePollSeconds: anHour });
+    await chain.create();
+    await chain.untilRead();
+    for (let blocks = 0; blocks < 100; blocks++) {
+      await chain.mineAndHear();
+      await chain.untilRead();
+    }
   });
 
   test.each([
