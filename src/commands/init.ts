@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { parseEnv } from 'node:util';
-import { parseConfig } from '../config/load.ts';
+import { parseConfig, parseEnvFile } from '../config/load.ts';
 import { CommandError, reasonOf } from '../errors.ts';
 import { print, say } from './output.ts';
 import type { CommandOptions } from './workplace.ts';
@@ -131,7 +130,7 @@ function keepToken(path: string, token: string): string {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
       throw new CommandError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
-  const found = parseEnv(present)[tokenName] ?? '';
+  const found = parseEnvFile(present)[tokenName] ?? '';
   if (found !== '') return `${path} holds a token of the operator already`;
   const line = `${tokenName}=${token}\n`;
   const begin = present === '' || present.endsWith('\n') ? '' : '\n';

@@ -81,7 +81,7 @@ function readFile(path: string): string {
 function readEnvironmentFile(folder: string): Environment {
   const path = join(folder, '.env');
   try {
-    return parseEnv(readFileSync(path, 'utf8'));
+    return parseEnvFile(readFileSync(path, 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new ConfigError([`${path}: cannot be read: ${reasonOf(error)}`]);
@@ -243,4 +243,9 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
     return alternatives.find((option) => option instanceof z.ZodObject) ?? schema;
   }
   return schema;
+}
+
+/** What a file of lines `NAME=value` says, also one that begins with a byte order mark, as editors on Windows write it. */
+export function parseEnvFile(text: string): NodeJS.Dict<string> {
+  return parseEnv(text.replace(/^\uFEFF/, ''));
 }

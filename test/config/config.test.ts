@@ -459,6 +459,7 @@ describe('the environment', () => {
   test('is also read from the file .env beside the configuration; what is set counts more', () => {
     const path = folderWith(`# ours\nDEPOSITD_ADMIN_TOKEN="${token}"\r\nOTHER=x # more\n`);
     expect(loadConfig(path, {}).adminToken).toBe(token);
+    expect(loadConfig(folderWith(`\uFEFFDEPOSITD_ADMIN_TOKEN=${token}\n`), {}).adminToken).toBe(token);
     const set = 'a-token-that-is-set-elsewhere';
     expect(loadConfig(path, { DEPOSITD_ADMIN_TOKEN: set }).adminToken).toBe(set);
   });
