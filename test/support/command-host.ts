@@ -34,8 +34,13 @@ async function host({ args, cwd, env }: HostedCommand): Promise<HostedResult> {
   const code = await run(args);
   process.stdout.removeAllListeners('error');
   const deadline = performance.now() + patienceMs;
-  while (addedTo(before).length > 0 && performance.now() < deadline) await setTimeout(2);
-  return { code, running: addedTo(before) };
+  // Once it was seen to have ended, it has: what is there a moment later is this process's own.
+  let running = addedTo(before);
+  while (running.length > 0 && performance.now() < deadline) {
+    await setTimeout(2);
+    running = addedTo(before);
+  }
+  return { code, running };
 }
 
 process.on('message', async (command: HostedCommand) => {
