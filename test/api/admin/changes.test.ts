@@ -1,4 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { inTransaction } from '../../../src/storage/database.ts';
+import { appendEvent } from '../../../src/storage/webhooks/events.ts';
 import { type ApiServer, openApiServer } from '../../support/api-server.ts';
 import { openTestSqlite } from '../../support/databases.ts';
 import { addPerson, firstOperator } from '../../support/people.ts';
@@ -44,6 +46,19 @@ test('a stream tells that something has changed, and nothing of what, and ends w
   expect(stream.text()).not.toContain(payment_number);
   await api.close();
   await soon(stream.ended).toBe(true);
+});
+
+test('a stream tells of what a database has lost that was put back', async () => {
+  const api = await openApiServer(await openTestSqlite());
+  const ada = await firstOperator(api);
+  const { id: merchantId } = await api.addMerchant();
+  await inTransaction(api.db, (trx) =>
+    appendEvent(trx, { merchantId, type: 'payment.late', paymentId: null, body: '{}', at: 1 }),
+  );
+  const stream = await follow(api, ada.cookie);
+  await soon(stream.text).toContain('still here');
+  await api.db.deleteFrom('events').execute();
+  await soon(() => told(stream.text())).toBe(1);
 });
 
 test('one user cannot open so many streams that nobody else gets one', async () => {
