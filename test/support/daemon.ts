@@ -13,6 +13,7 @@ const killAtCommit = join(import.meta.dirname, 'kill-at-commit.ts');
 const fullDisk = join(import.meta.dirname, 'full-disk.ts');
 const newerVersion = join(import.meta.dirname, 'newer-version.ts');
 const liveMemory = join(import.meta.dirname, 'live-memory.ts');
+const steadyFlags = join(import.meta.dirname, 'steady-flags.ts');
 
 export const adminToken = 'a-token-for-tests-only-0123456789';
 
@@ -99,13 +100,17 @@ export function createDaemonHome(config: object, { roles, newer = false }: HomeO
   });
 
   function spawnCli(args: string[], preload: string[] = [], env: Record<string, string> = {}): ChildProcess {
-    const imports = preload.flatMap((file) => ['--import', file]);
+    const imports = [steadyFlags, ...preload].flatMap((file) => ['--import', file]);
     const program = newer ? ['--import', newerVersion, cli] : [cli];
-    const child = spawn(process.execPath, [...imports, ...program, ...args, '-c', configPath], {
-      cwd: folder,
-      stdio: ['ignore', 'pipe', 'pipe', ...(preload.length === 0 ? [] : (['ipc'] as const))],
-      env: { ...env, ...environment(), ...compileCache },
-    });
+    const child = spawn(
+      process.execPath,
+      ['--expose-gc', ...imports, ...program, ...args, '-c', configPath],
+      {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'pipe', ...(preload.length === 0 ? [] : (['ipc'] as const))],
+        env: { ...env, ...environment(), ...compileCache },
+      },
+    );
     children.add(child);
     child.once('close', () => children.delete(child));
     return child;

@@ -1,12 +1,8 @@
 /*
  * Loaded into a daemon under test: when the test asks, it says how much of its memory is in use, after everything that is
- * not has been collected. (What the process holds besides is V8's, kept for the next burst of work.)
+ * not has been collected: it is started with --expose-gc. (What the process holds besides is V8's, kept for the next burst of work.)
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+const collect = globalThis.gc as () => void;
 
 process.on('message', async (message: { liveBytes?: true }) => {
   if (message.liveBytes === undefined) return;
