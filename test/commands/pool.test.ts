@@ -2,8 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HDKey } from '@scure/bip32';
 import { describe, expect, test } from 'vitest';
+import { beginHold } from '../../src/pool/hold.ts';
+import { inTransaction, openDatabase } from '../../src/storage/database.ts';
 import { evmAddress } from '../support/addresses.ts';
 import { anvilForTest } from '../support/anvil.ts';
+import { testConfig } from '../support/config.ts';
+import { waitFor } from '../support/wait.ts';
 import { commandHome, offline, readAudit } from './support.ts';
 
 const words = 'radar blur cabbage chef fix engine embark joy scheme fiction master release';
@@ -173,6 +177,22 @@ describe('addresses that lost payments may have', () => {
     expect(actions.slice(-3)).toEqual(['addresses.held', 'addresses.held', 'addresses.released']);
   }, 60_000);
 });
+
+test('what a `pool hold` that was killed had not derived ahead yet is derived by the daemon', async () => {
+  const { home, id } = await homeWithMerchant();
+  await home.run('address', 'add', '--merchant', id, '--network', 'bsc', '--xpub', xpub, '--limit', '50');
+  const db = await openDatabase(`sqlite:${join(home.folder, 'depositd.db')}`);
+  const at = Date.now();
+  const request = { at, until: at + 60_000, reason: 'a test', actor: 'cli' };
+  await inTransaction(db, (trx) => beginHold(trx, testConfig().chains, request));
+  await db.destroy();
+  await home.start();
+  const states = await waitFor('the addresses', async () => {
+    const { data } = await home.runJson<{ data: { state: string }[] }>('address', 'list', '--merchant', id);
+    return data.length === 0 ? null : data.map(({ state }) => state);
+  });
+  expect(states).toEqual(Array(20).fill('quarantined'));
+}, 60_000);
 
 describe('a private key or a seed phrase', () => {
   test('is refused wherever it is offered, and is in no output and no file afterwards', async () => {
