@@ -55,7 +55,7 @@ export function createBalanceCheck(deps: BalanceCheckDeps): BalanceCheck {
     if (steady() < backoffUntil) return;
     const due: Due = {
       unmarked: await listUnmarked(db, network, cursor.height),
-      uncompared: await listUncompared(db, network, { now: clock(), upTo: cursor.time * 1000 }),
+      uncompared: await listUncompared(db, network, { now: clock(), cursor }),
     };
     const keys = new Set([...due.unmarked, ...due.uncompared].map(({ recipient }) => recipient));
     if (keys.size === 0) return;

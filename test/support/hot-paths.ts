@@ -150,7 +150,7 @@ export function hotPaths({ payments, now }: { payments: number; now: number }): 
     'confirm: one that waits for finality?': (trx) =>
       findHighestSeen(trx, bsc, { above: tip - 20, upTo: tip }),
     'balances: unmarked': (trx) => listUnmarked(trx, bsc, tip),
-    'balances: uncompared': (trx) => listUncompared(trx, bsc, { now, upTo: now }),
+    'balances: uncompared': (trx) => listUncompared(trx, bsc, { now, cursor: block }),
     'balances: native deposits at an address': (trx) =>
       listNativeDeposits(trx, bsc, { recipient, above: tip - 20, upTo: tip }),
     'fork: marks of a block': (trx) => deleteMarksOfBlock(trx, bsc, block),

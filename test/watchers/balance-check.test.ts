@@ -3,6 +3,7 @@ import type { TxHash } from '../../src/core/chain.ts';
 import type { Deposit, OnchainPayment } from '../../src/core/payment.ts';
 import { attachDeposit } from '../../src/payments/attach.ts';
 import { surplusOf } from '../../src/payments/surplus.ts';
+import { listUncompared } from '../../src/storage/chains/balance-marks.ts';
 import { listDeposits } from '../../src/storage/deposits/deposits.ts';
 import { listEvents } from '../../src/storage/webhooks/events.ts';
 import { openWorld, type World, type WorldOptions } from '../support/chain-world.ts';
@@ -180,6 +181,23 @@ describeDecisions('the balance at the end of a native payment', (openTestDb) => 
     expect(after).toMatchObject({ id: before?.id, amount: payment.expectedAmount, status: 'seen' });
     expect(after?.blockHash).not.toBe(before?.blockHash);
     expect(await bodies(world, 'deposit.unmatched')).toHaveLength(1);
+  });
+
+  test('waits while the block in which the address was looked at first is above the cursor: a fork may have taken it', async () => {
+    const world = await open();
+    const payment = await world.create('native');
+    world.mine(2);
+    await world.read();
+    await world.cancel(payment);
+    const { hash, height, time } = world.chain.head();
+    const uncompared = (upTo: number) => {
+      const cursor = { hash, height: upTo, time: time + 1 };
+      return listUncompared(world.db, 'bsc', { now: world.clock(), cursor });
+    };
+    const [mark] = await uncompared(height);
+    const markedAt = mark?.height ?? 0;
+    expect(await uncompared(markedAt)).toMatchObject([{ paymentId: payment.id }]);
+    expect(await uncompared(markedAt - 1)).toEqual([]);
   });
 
   test('is no surplus any more where a fork took the money', async () => {

@@ -43,14 +43,16 @@ export async function listUnmarked(db: Db, network: Network, height: number): Pr
 }
 
 /**
- * Payments that ended unpaid a short while before `now`, whose balance was not compared since. Not those that end above
- * a block of the time `upTo` (both Unix ms): after a fork they are read again first.
+ * Payments that ended unpaid a short while before `now` (Unix ms), whose balance was not compared since. Not those that end after
+ * the block `cursor`, nor those whose mark is above it: after a fork they are read again first, and the mark may be of a block that
+ * the chain no longer has.
  */
 export async function listUncompared(
   db: Db,
   network: Network,
-  { now, upTo }: { now: number; upTo: number },
+  { now, cursor }: { now: number; cursor: BlockRef },
 ): Promise<BalanceMark[]> {
+  const upTo = cursor.time * 1000;
   const rows = await db
     .selectFrom('payments')
     .innerJoin('onchain_payments', 'onchain_payments.payment_id', 'payments.id')
@@ -62,6 +64,7 @@ export async function listUncompared(
     .where('payments.ended_at', '>', now - comparedWithinMs)
     .where('payments.status', 'in', ['expired', 'failed', 'cancelled'])
     .where((eb) => eb.or([eb('payments.expires_at', '<', upTo), eb('payments.ended_at', '<', upTo)]))
+    .where('balance_marks.height', '<=', cursor.height)
     .where('balance_marks.compared_height', 'is', null)
     .limit(mostAtOnce)
     .execute();
