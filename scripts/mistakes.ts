@@ -368,6 +368,14 @@ export const mistakes: readonly Mistake[] = [
       'blocks every six seconds',
     ],
   ]),
+  ...planted('src/watchers/finality.ts', 'test/watchers/reorg.test.ts', [
+    [
+      'a final block of another branch than the one that was read is an anchor',
+      'const block = rises && !(await isBelowCursor(agreed, state, signal)) ? null : agreed;',
+      'const block = agreed;',
+      'a final block of the others is not where the chain forked',
+    ],
+  ]),
   ...planted(`${agreement}/head.ts`, 'test/watchers/chain-time.test.ts', [
     [
       'a first head is compared with the last reading alone',

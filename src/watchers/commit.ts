@@ -8,13 +8,7 @@ import type { Recorded } from '../payments/arrivals.ts';
 import { recordTransfers } from '../payments/record.ts';
 import { announcePayment, type SettleContext, type Settlement, settlePayment } from '../payments/settle.ts';
 import { deleteMarksOfBlock } from '../storage/chains/balance-marks.ts';
-import {
-  type ChainState,
-  findAnchorFrom,
-  insertAnchors,
-  lockChain,
-  updateChain,
-} from '../storage/chains/chains.ts';
+import { type ChainState, insertAnchors, lockChain, updateChain } from '../storage/chains/chains.ts';
 import { recordScan } from '../storage/chains/scans.ts';
 import { lockSessionsOf } from '../storage/checkout/sessions.ts';
 import { orphanDepositsOfBlock } from '../storage/deposits/deposits.ts';
@@ -121,12 +115,10 @@ export function tellerOf({ host, tracedBy }: Span, { txHash, token }: Transfer):
   return (token === 'native' ? tracedBy?.get(txHash) : undefined) ?? host;
 }
 
-/** Writes down an agreed finalized block, in the caller's transaction; not where our chain has another at its height. */
+/** Writes down an agreed finalized block below the cursor, in the caller's transaction; not where the cursor has moved since. */
 export async function commitFinalized(trx: Trx, state: ChainState, block: BlockRef): Promise<ChainState> {
   const before = await lockChain(trx, state.network);
   if (before === null || !sameBlock(before.cursor, state.cursor)) return state;
-  const anchor = await findAnchorFrom(trx, state.network, block.height);
-  if (anchor !== null && anchor.height === block.height && anchor.hash !== block.hash) return state;
   const after = { ...before, finalizedHeight: Math.max(before.finalizedHeight ?? 0, block.height) };
   await updateChain(trx, after);
   // The final block is an anchor too, so that a fork is never taken to begin below it.

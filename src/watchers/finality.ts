@@ -2,9 +2,10 @@ import { type Clock, steadyClock } from '../clock.ts';
 import { recheckPaceMs } from '../config/chain.ts';
 import type { ChainConfig } from '../config.ts';
 import { doubled } from '../core/backoff.ts';
+import type { BlockRef } from '../core/chain.ts';
 import { deepEnoughHeight } from '../core/confirmations.ts';
 import type { Logger } from '../log.ts';
-import type { ChainState } from '../storage/chains/chains.ts';
+import { type ChainState, findAnchorFrom } from '../storage/chains/chains.ts';
 import { readRecheckMark } from '../storage/chains/recheck-marks.ts';
 import { inTransaction } from '../storage/database.ts';
 import { findHighestSeen, hasSeenDeposit } from '../storage/deposits/waiting.ts';
@@ -107,7 +108,9 @@ export function createFinality(deps: FinalityDeps): Finality {
     if (!asksNow) return { state, disputed: disputes > 0 };
     agreedAt = steady();
     const upTo = state.cursor.height;
-    const block = await agreement.agree({ upTo, wanted: waiting ?? Math.min(claimed, upTo) }, signal);
+    const agreed = await agreement.agree({ upTo, wanted: waiting ?? Math.min(claimed, upTo) }, signal);
+    const rises = agreed !== null && agreed.height > known;
+    const block = rises && !(await isBelowCursor(agreed, state, signal)) ? null : agreed;
     const disputed = waiting !== null && (block?.height ?? -1) < waiting;
     pausedUntil = disputed
       ? steady() + doubled(firstPauseMs, disputes, longestPauseMs)
@@ -115,6 +118,21 @@ export function createFinality(deps: FinalityDeps): Finality {
     disputes = disputed ? disputes + 1 : 0;
     if (block === null || block.height <= known) return { state, disputed };
     return { state: await inTransaction(db, (trx) => commitFinalized(trx, state, block)), disputed };
+  }
+
+  /**
+   * Whether a block is one of ours. What we have read may be a branch that its node has left since, and nodes agree on a final block of
+   * another: as an anchor of ours it would pass for the place where the chain forked, and what lies between would never be read.
+   */
+  async function isBelowCursor(
+    block: BlockRef,
+    { cursor }: ChainState,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const anchor = await findAnchorFrom(db, network, block.height);
+    if (anchor?.height === block.height) return anchor.hash === block.hash;
+    const now = await source.blocksAt([block.height, cursor.height], signal);
+    return [block, cursor].every(({ height, hash }) => now.get(height)?.hash === hash);
   }
 
   /** Whether it should be agreed upon though no deposit waits for it. */

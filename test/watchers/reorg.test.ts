@@ -320,6 +320,29 @@ describeDecisions('nodes that disagree', (openTestDb) => {
     expect(await stateOf(world)).toEqual(before);
   });
 
+  test.each(['finalized', 'depth'] as const)(
+    'about a branch on which one is stuck: a final block of the others is not where the chain forked, and what lies below it is read (%s)',
+    async (finality) => {
+      const scripted = { nodes: 3, finalityLag: 6 };
+      const world = await openWorld(await openTestDb(), { scripted, chain: { finality } });
+      await world.read();
+      const payment = await world.create();
+      world.pay(payment);
+      world.mine(4);
+      const stuck = world.chain.nodes[0];
+      if (stuck !== undefined) stuck.view = { stuckAt: world.chain.head().hash };
+      world.chain.reorg({ depth: 4, blocks: 9, place: () => 1 });
+      await world.read();
+      world.pass(70);
+      await world.step();
+      if (stuck !== undefined) stuck.view = 'tip';
+      await world.read();
+      const [deposit] = await world.deposits(payment);
+      expect(world.chain.at(deposit?.height ?? 0)?.hash).toBe(deposit?.blockHash);
+      expect(await stateOf(world)).toMatchObject({ cursor: world.chain.head(), stoppedReason: null });
+    },
+  );
+
   test('about a deposit while a fork is examined: it is taken back when its height is read again', async () => {
     const world = await openWorld(await openTestDb(), { scripted: { nodes: 2 } });
     await world.read();
