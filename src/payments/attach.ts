@@ -20,9 +20,9 @@ export type AttachOutcome =
   | { outcome: 'not_attachable'; why: string };
 
 /**
- * Gives an unmatched deposit, or what came late for another payment and counts for none, to the payment that it was meant for. In the payment's own asset it is added to what
- * came, and confirms the payment when that suffices. In another asset it is the operator's word that it settles the
- * payment: it is never added to amounts of another unit. Repeating it changes nothing.
+ * Gives an unmatched deposit, or one that came late for another payment and counts for none, to the payment that it was meant for.
+ * In the payment's own asset it is added to what came, and confirms the payment when that suffices. In another asset it is the
+ * operator's word that it settles the payment: it is never added to amounts of another unit. Repeating it changes nothing.
  */
 export async function attachDeposit(
   deps: OperatorDeps,
@@ -82,7 +82,7 @@ async function attach(
   return { outcome: 'attached', deposit: attached, payment: settled };
 }
 
-/** What came late for it is another's: it was late for nothing, or for what is left. */
+/** The payment that the deposit was late for keeps its reason `late` only where other late money is left. */
 async function settleFormer(trx: Trx, former: OnchainPayment, now: number): Promise<void> {
   const decision = reasonOnly(former, await readTally(trx, former, byHand));
   if (decision !== null && (await changePayment(trx, former, decision, { now })) === null)

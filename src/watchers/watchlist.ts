@@ -15,7 +15,10 @@ import type { Watchlist } from './source.ts';
 
 /** A watchlist that follows the table of addresses. */
 export type TableWatchlist = Watchlist & {
-  /** Takes in addresses added since the last call. Every address committed before it is watched after it, also where the table has lost its last rows meanwhile. */
+  /**
+   * Takes in the addresses that were added since the last call. Every address that was committed before it is watched after it, also
+   * where the table has lost its last rows meanwhile.
+   */
   refresh(db: Db): Promise<void>;
   /** The table has lost rows, and new rows may have their ids: the next refresh reads it from the beginning. */
   startOver(): void;

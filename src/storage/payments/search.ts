@@ -95,7 +95,10 @@ export async function findByCoinAmount(
 type Row = { id: number | null; merchant_id: string | null; created_at: number };
 type Matching = SelectQueryBuilder<Schema, 'payments' | 'deposits', Row>;
 
-/** The latest in the order of these columns, each merchant's by the index: the next merchant is the next in it as well. */
+/**
+ * The latest in the order of these columns. Each merchant's are found by the index, and so is the next merchant: an operator, who
+ * asks for those of all, waits for two short reads for each merchant that has such an amount.
+ */
 async function latestOf(
   merchantId: string | null,
   matching: Matching,
@@ -104,7 +107,7 @@ async function latestOf(
   const newestFirst = order.reduce((query, column) => query.orderBy(column, 'desc'), matching).limit(most);
   const latest = (merchant: string) => newestFirst.where('merchant_id', '=', merchant).execute();
   if (merchantId !== null) return idsOf(await latest(merchantId));
-  const rows: Row[] = [];
+  let rows: Row[] = [];
   for (let last = ''; ; ) {
     const next = await matching
       .where('merchant_id', '>', last)
@@ -113,9 +116,10 @@ async function latestOf(
       .executeTakeFirst();
     if (next === undefined || next.merchant_id === null) break;
     last = next.merchant_id;
-    rows.push(...(await latest(last)));
+    const all = [...rows, ...(await latest(last))];
+    rows = all.toSorted((a, b) => b.created_at - a.created_at).slice(0, most);
   }
-  return idsOf(rows.toSorted((a, b) => b.created_at - a.created_at).slice(0, most));
+  return idsOf(rows);
 }
 
 function idsOf(rows: readonly Row[]): number[] {
