@@ -5,16 +5,16 @@
  * takes what is installed here.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { type AddressKey, writeAddress } from '../src/core/address.ts';
 import { type DemoChain, startDemoChain } from '../src/demo/chain.ts';
-import { freePort } from '../src/demo/daemon.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -47,7 +47,7 @@ type Walk = {
 };
 
 async function walk({ home, folder, chains, children, tell }: Walk): Promise<FirstHour> {
-  const [port, shopPort] = [String(await freePort()), String(await freePort())];
+  const [port, shopPort] = [String(await choosePort()), String(await choosePort())];
   const commands: string[] = [];
   // As the reader goes on, more of what is printed in capitals or with dots is known.
   const known: [RegExp, () => string][] = [
@@ -157,6 +157,23 @@ function configure(folder: string, port: string, chains: readonly DemoChain[]): 
   const publicUrl = `http://127.0.0.1:${port}`;
   const rates = { sources: ['fixed'], fixed };
   writeFileSync(path, JSON.stringify({ ...config, publicUrl, listen, webhooks, rates }));
+}
+
+/**
+ * A port that is free now, of those that no system gives out by itself: until it is used, seconds later, whatever else opens ports here
+ * takes another one.
+ */
+async function choosePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, 30_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (isFree) return port;
+  }
 }
 
 function newAddress(): string {
